@@ -1,0 +1,161 @@
+/**
+ * The command line: flags, their defaults (the one place where they stand) and their checks.
+ *
+ * Left out: everything that needs a network or a backend; those errors come from the library.
+ */
+import { parseArgs } from 'node:util';
+
+/** What shapes the network and the data stream; fixed for the whole life of a checkpoint. */
+export interface RunConfig {
+  readonly hidden: number;
+  readonly scales: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly seed: number;
+}
+
+/** What may differ between the legs of a resumed run. */
+export interface Budget {
+  /** Passes over the training set; decides when it is given, else the clock does. */
+  readonly epochs?: number;
+  /** Minutes of training. */
+  readonly minutes: number;
+  readonly learningRate: number;
+}
+
+/** Everything that the command line says. */
+export interface Options {
+  readonly config: RunConfig;
+  readonly budget: Budget;
+  /** Flags that were given, by name: on resuming, the others follow the checkpoint. */
+  readonly given: ReadonlySet<string>;
+  readonly backend: string;
+  readonly out: string;
+  readonly resume: boolean;
+}
+
+/** A flag that cannot be used; the message is for the user. */
+export class OptionError extends Error {
+  override name = 'OptionError';
+}
+
+/** Defaults of all flags. */
+export const defaults = {
+  hidden: 48,
+  scales: 2,
+  steps: 8,
+  batch: 32,
+  seed: 0,
+  minutes: 3,
+  learningRate: 2e-3,
+  backend: 'wasm',
+  out: 'out/glow-mnist',
+} as const;
+
+/** The text of `--help`. */
+export const help = `Trains Glow on MNIST, then samples from it and measures it.
+
+Usage: start [flags]
+
+  --minutes <number>        time to train (default ${defaults.minutes})
+  --epochs <number>         passes over the training images, fractions allowed; replaces --minutes
+                            and makes a run reproducible to the last bit
+  --hidden <count>          channels inside the couplings (default ${defaults.hidden})
+  --scales <count>          scales, each of half the resolution: 1 or 2 (default ${defaults.scales})
+  --steps <count>           flow steps per scale (default ${defaults.steps})
+  --batch <count>           images per training step (default ${defaults.batch})
+  --learning-rate <number>  peak learning rate of Adam (default ${defaults.learningRate})
+  --backend <name>          wasm or reference (default ${defaults.backend})
+  --seed <number>           seed of everything random (default ${defaults.seed})
+  --out <folder>            where results go (default ${defaults.out})
+  --resume                  go on from <out>/model.safetensors; flags left out keep the values
+                            that the checkpoint was made with
+  --help                    this text
+
+Writes samples.png, reconstructions.png, loss.svg, losses.csv, metrics.json and model.safetensors.
+Ctrl-C saves a checkpoint and stops.`;
+
+/**
+ * Reads the arguments behind the script's name; undefined when help is asked for.
+ *
+ * @throws OptionError for an unknown flag or a value that cannot be used.
+ * @example parseOptions(['--hidden', '16', '--epochs', '0.5'])?.config.hidden // 16
+ */
+export function parseOptions(args: readonly string[]): Options | undefined {
+  const { values } = parse(args);
+  if (values.help) return undefined;
+  const whole = (name: string, value: string | undefined, otherwise: number, least: number) =>
+    numberFlag(name, value, otherwise, `a whole number of at least ${least}`, (n) => {
+      return Number.isSafeInteger(n) && n >= least;
+    });
+  const positive = (name: string, value: string | undefined, otherwise: number) =>
+    numberFlag(name, value, otherwise, 'a number above 0', (n) => n > 0);
+  const epochs = values.epochs === undefined ? {} : { epochs: positive('epochs', values.epochs, 1) };
+  return {
+    config: {
+      hidden: whole('hidden', values.hidden, defaults.hidden, 1),
+      scales: whole('scales', values.scales, defaults.scales, 1),
+      steps: whole('steps', values.steps, defaults.steps, 1),
+      batch: whole('batch', values.batch, defaults.batch, 1),
+      seed: whole('seed', values.seed, defaults.seed, 0),
+    },
+    budget: {
+      ...epochs,
+      minutes: positive('minutes', values.minutes, defaults.minutes),
+      learningRate: positive('learning-rate', values['learning-rate'], defaults.learningRate),
+    },
+    given: new Set(Object.keys(values)),
+    backend: values.backend ?? defaults.backend,
+    out: values.out ?? defaults.out,
+    resume: values.resume ?? false,
+  };
+}
+
+function parse(args: readonly string[]) {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  try {
+    const { values } = parseArgs({
+      // `pnpm start -- --epochs 1` hands the dashes on.
+      args: args[0] === '--' ? args.slice(1) : [...args],
+      options: {
+        minutes: text,
+        epochs: text,
+        hidden: text,
+        scales: text,
+        steps: text,
+        batch: text,
+        'learning-rate': text,
+        backend: text,
+        seed: text,
+        out: text,
+        resume: flag,
+        help: flag,
+      },
+    });
+    if (values.minutes !== undefined && values.epochs !== undefined) {
+      throw new OptionError('--minutes and --epochs exclude each other; give one of them.');
+    }
+    if (values.out === '') throw new OptionError('--out is empty; expected the name of a folder.');
+    return { values };
+  } catch (error) {
+    if (error instanceof OptionError || !(error instanceof Error)) throw error;
+    // parseArgs explains how to escape a positional argument, which this command does not take.
+    throw new OptionError(`${error.message.split('. ')[0]}. See --help.`);
+  }
+}
+
+function numberFlag(
+  name: string,
+  value: string | undefined,
+  otherwise: number,
+  expected: string,
+  accepts: (n: number) => boolean,
+): number {
+  if (value === undefined) return otherwise;
+  const n = value.trim() === '' ? Number.NaN : Number(value);
+  if (!Number.isFinite(n) || !accepts(n)) {
+    throw new OptionError(`--${name} is '${value}'; expected ${expected}.`);
+  }
+  return n;
+}

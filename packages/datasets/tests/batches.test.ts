@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { ValueError } from '@invnet/tensor';
+import { type BatchOptions, indexBatches, takeRows } from '../src/index.ts';
+
+const all = (options: BatchOptions) =>
+  [...indexBatches(options)].map((b) => ({ ...b, indices: [...b.indices] }));
+const sorted = (values: number[]) => [...values].sort((a, b) => a - b);
+
+describe('indexBatches', () => {
+  const options = { count: 10, batchSize: 4, seed: 3, epochs: 3 };
+
+  it('shows each sample once in an epoch, in another order in the next', () => {
+    const batches = all({ ...options, dropLast: false });
+    expect(batches.map((b) => b.indices.length)).toEqual([4, 4, 2, 4, 4, 2, 4, 4, 2]);
+    const epochs = [0, 1, 2].map((e) => batches.filter((b) => b.epoch === e).flatMap((b) => b.indices));
+    for (const epoch of epochs) expect(sorted(epoch)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(epochs[0]).not.toEqual(epochs[1]);
+    expect(epochs[1]).not.toEqual(epochs[2]);
+  });
+
+  it('drops what does not fill a batch', () => {
+    expect(all(options).map((b) => b.indices.length)).toEqual([4, 4, 4, 4, 4, 4]);
+  });
+
+  it('follows from the seed', () => {
+    expect(all(options)).toEqual(all(options));
+    expect(all(options)).not.toEqual(all({ ...options, seed: 4 }));
+    expect(all({ ...options, shuffle: false, epochs: 1 })[0]?.indices).toEqual([0, 1, 2, 3]);
+  });
+
+  it.each([true, false])('goes on from any place as if never stopped (dropLast: %s)', (dropLast) => {
+    const whole = all({ ...options, dropLast });
+    whole.forEach((batch, i) => {
+      expect(all({ ...options, dropLast, start: batch.next })).toEqual(whole.slice(i + 1));
+    });
+  });
+
+  it('never ends by itself without epochs', () => {
+    const endless = indexBatches({ count: 2, batchSize: 2, seed: 0 });
+    for (let i = 0; i < 100; i++) expect(endless.next().value?.epoch).toBe(i);
+  });
+
+  it.each<[Partial<BatchOptions>, RegExp]>([
+    [{ count: 0 }, /count 0; expected a whole number of at least 1/],
+    [{ batchSize: 2.5 }, /batchSize 2.5/],
+    [{ seed: -1 }, /seed -1/],
+    [{ epochs: Number.NaN }, /epochs NaN/],
+    [{ batchSize: 11 }, /batchSize 11 exceeds the count of 10/],
+    [{ start: { epoch: 0, position: 11 } }, /start.position 11 is behind the 10 samples/],
+  ])('refuses %o at once', (bad, message) => {
+    expect(() => indexBatches({ ...options, ...bad })).toThrow(ValueError);
+    expect(() => indexBatches({ ...options, ...bad })).toThrow(message);
+  });
+});
+
+describe('takeRows', () => {
+  const bytes = Uint8Array.of(0, 1, 10, 11, 20, 21);
+
+  it('gathers rows in order, repeats included', () => {
+    expect(takeRows(bytes, [2, 0, 2], 2)).toEqual(Uint8Array.of(20, 21, 0, 1, 20, 21));
+  });
+
+  it('refuses a row that is not there', () => {
+    expect(() => takeRows(bytes, [3], 2)).toThrow(/row 3 of 3 rows of 2 bytes/);
+    expect(() => takeRows(bytes, [-1], 2)).toThrow(ValueError);
+  });
+});

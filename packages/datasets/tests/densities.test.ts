@@ -1,0 +1,82 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { RandomStream, ShapeError, ValueError, memory, setBackend, tensor } from '@invnet/tensor';
+import { banana, swirl } from '../src/index.ts';
+
+beforeAll(() => setBackend('reference', { dtype: 'float64' }));
+
+describe('banana', () => {
+  it('has the density that its formula says', () => {
+    const bend = 0.7;
+    const thickness = 0.3;
+    const points = [[0, 0], [1.5, -0.2], [-2, 3]];
+    const x = tensor(points);
+    const found = banana({ bend, thickness }).logDensity(x).dataSync();
+    points.forEach(([x1, x2], i) => {
+      const mean = bend * (x1! ** 2 - 1);
+      const normal = (v: number, m: number, s: number) =>
+        Math.exp(-((v - m) ** 2) / (2 * s * s)) / (s * Math.sqrt(2 * Math.PI));
+      expect(found[i]).toBeCloseTo(Math.log(normal(x1!, 0, 1) * normal(x2!, mean, thickness)), 12);
+    });
+  });
+
+  it('has a density that integrates to 1', () => {
+    const step = 0.05;
+    const grid: number[][] = [];
+    for (let a = -6; a <= 6; a += step) for (let b = -4; b <= 38; b += step) grid.push([a, b]);
+    const log = banana().logDensity(tensor(grid)).dataSync();
+    expect(log.reduce((sum, l) => sum + Math.exp(l), 0) * step * step).toBeCloseTo(1, 5);
+  });
+
+  it('has samples whose mean is 0 and whose entropy is that of the density', () => {
+    const density = banana();
+    const n = 20000;
+    const x = density.sample(n, new RandomStream(5));
+    expect(x.shape).toEqual([n, 2]);
+    const data = x.dataSync();
+    const mean = [0, 0];
+    data.forEach((v, i) => (mean[i % 2]! += v / n));
+    expect(mean[0]).toBeCloseTo(0, 1);
+    expect(mean[1]).toBeCloseTo(0, 1);
+    const entropy = -density.logDensity(x).dataSync().reduce((a, b) => a + b, 0) / n;
+    expect(entropy).toBeCloseTo(1 + Math.log(2 * Math.PI * 0.5), 1);
+  });
+
+  it('leaves nothing behind', () => {
+    const density = banana();
+    const before = memory();
+    const x = density.sample(10, new RandomStream(1));
+    density.logDensity(x).dispose();
+    x.dispose();
+    expect(memory().liveBytes).toBe(before.liveBytes);
+    expect(memory().tensors).toBe(before.tensors);
+  });
+
+  it('refuses what makes no sense', () => {
+    expect(() => banana({ thickness: 0 })).toThrow(ValueError);
+    expect(() => banana().sample(0, new RandomStream(1))).toThrow(/sample of 0 points/);
+    expect(() => banana().logDensity(tensor([1, 2, 3]))).toThrow(ShapeError);
+  });
+});
+
+describe('swirl', () => {
+  it('lies on its spiral when there is no noise', () => {
+    const turns = 2;
+    const radius = 3;
+    const data = swirl({ turns, radius, noise: 0 }).sample(500, new RandomStream(2)).dataSync();
+    for (let i = 0; i < data.length; i += 2) {
+      const r = Math.hypot(data[i]!, data[i + 1]!);
+      expect(r).toBeLessThanOrEqual(radius);
+      const angle = 2 * Math.PI * turns * (r / radius);
+      expect(data[i]).toBeCloseTo(r * Math.cos(angle), 10);
+      expect(data[i + 1]).toBeCloseTo(r * Math.sin(angle), 10);
+    }
+  });
+
+  it('follows from the seed, and refuses what makes no sense', () => {
+    const draw = (seed: number) => swirl().sample(50, new RandomStream(seed)).dataSync();
+    expect(draw(1)).toEqual(draw(1));
+    expect(draw(1)).not.toEqual(draw(2));
+    expect(() => swirl({ noise: -1 })).toThrow(ValueError);
+    expect(() => swirl().sample(1.5, new RandomStream(1))).toThrow(/sample of 1.5 points/);
+  });
+});

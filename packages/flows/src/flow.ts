@@ -1,0 +1,75 @@
+/** Normalizing flows: a bijection and a base distribution. Mathematics: docs/math/flow.md */
+import { RandomStream, type Shape, type Tensor, ValueError, add, affine, full, mean, neg, tidy } from '@invnet/tensor';
+import type { Bijection, Parameter } from '@invnet/layers';
+import { type BaseDistribution, standardNormal } from './standard-normal.ts';
+
+/** What to sample. */
+export interface SampleOptions {
+  /** Shape of the samples, batch first. */
+  readonly shape: Shape;
+  /** Seed of the latent variables; or a stream that moves on. */
+  readonly seed: number | RandomStream;
+  /** Scales the base's deviation; below 1, samples lie closer to the mode. Default: 1. */
+  readonly temperature?: number;
+}
+
+/**
+ * The distribution of x = f⁻¹(z) with z from the base: log p(x) = log p(f(x)) + log|det ∂f/∂x|.
+ *
+ * @example
+ * const flow = new Flow({ network: new Glow({ channels: 1, scales: 2 }) });
+ * const x = flow.sample({ shape: [16, 1, 28, 28], seed: 7, temperature: 0.8 });
+ */
+export class Flow {
+  readonly network: Bijection;
+  readonly base: BaseDistribution;
+
+  constructor(options: { network: Bijection; base?: BaseDistribution }) {
+    this.network = options.network;
+    this.base = options.base ?? standardNormal();
+  }
+
+  get parameters(): readonly Parameter[] {
+    return this.network.parameters;
+  }
+
+  /** log p(x) per sample in nats, shape [N]. */
+  logProb(x: Tensor): Tensor {
+    return tidy(() => {
+      const { y, logdet } = this.network.forward(x);
+      return add(this.base.logProb(y), logdet);
+    });
+  }
+
+  /** Samples of the given shape. @throws ValueError unless temperature ≥ 0. */
+  sample({ shape, seed, temperature = 1 }: SampleOptions): Tensor {
+    if (!(temperature >= 0)) {
+      throw new ValueError(`Flow.sample: temperature ${temperature}; expected a number ≥ 0.`);
+    }
+    const random = typeof seed === 'number' ? new RandomStream(seed) : seed;
+    return tidy(() => this.network.inverse(this.base.sample(shape, random, temperature)).x);
+  }
+}
+
+/**
+ * −mean log p(x) in nats, shape []; its gradients are added to the parameters by invertible
+ * backpropagation, which keeps no state of the forward pass but its output.
+ *
+ * @example
+ * zeroGrad(flow.parameters);
+ * const loss = negativeLogLikelihood(flow, x);
+ */
+export function negativeLogLikelihood(flow: Flow, x: Tensor): Tensor {
+  const samples = x.shape[0]!;
+  const { y, loss, dy } = tidy(() => {
+    const { y, logdet } = flow.network.forward(x);
+    const loss = neg(mean(add(flow.base.logProb(y), logdet)));
+    return { y, loss, dy: affine(flow.base.gradient(y), -1 / samples) };
+  });
+  tidy(() => {
+    flow.network.backward(y, dy, { dlogdet: full([samples], -1 / samples, x.dtype) });
+    y.dispose();
+    dy.dispose();
+  });
+  return loss;
+}

@@ -1,0 +1,187 @@
+/**
+ * The register-tiled product that all matrix products and convolutions end in: up to ROWS rows by
+ * 8 columns of C held in registers, A read by broadcast and B by vector from packed panels.
+ *
+ * Packed A: panels of `panelRows` rows (the last may be lower), each as [depth][rows].
+ * Packed B: panels of 8 columns, each as [depth][8], `pitch` bytes apart.
+ *
+ * Left out: where the numbers come from (pack.ts) and how the loops are blocked (product.ts).
+ */
+import { madd, ROWS } from './simd';
+import { Product } from './plan';
+
+/** Bits of a tile's write: add to what is there, add a bias per row, clip below at zero. */
+export const ADD: i32 = 1;
+export const BIAS: i32 = 2;
+export const RELU: i32 = 4;
+
+// @ts-ignore: decorator
+@inline
+function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize): void {
+  if (mode & ADD) {
+    left = f32x4.add(left, v128.load(c));
+    right = f32x4.add(right, v128.load(c, 16));
+  }
+  if (mode & BIAS) {
+    const b = v128.load32_splat(bias);
+    left = f32x4.add(left, b);
+    right = f32x4.add(right, b);
+  }
+  if (mode & RELU) {
+    // pmax(x, 0) is x unless x < 0, so it keeps NaN, and is one instruction where max is seven.
+    const zero = f32x4.splat(0);
+    left = f32x4.pmax(left, zero);
+    right = f32x4.pmax(right, zero);
+  }
+  v128.store(c, left);
+  v128.store(c, right, 16);
+}
+
+/** One tile. `rows` is a constant at each call, so the branches on it vanish. */
+// @ts-ignore: decorator
+@inline
+function tile(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  let c00 = f32x4.splat(0);
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
+  let c40 = c00;
+  let c41 = c00;
+  let c50 = c00;
+  let c51 = c00;
+  const end = b + ((<usize>depth) << 5);
+  do {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const a0 = v128.load32_splat(a);
+    c00 = madd(a0, b0, c00);
+    c01 = madd(a0, b1, c01);
+    if (rows > 1) {
+      const a1 = v128.load32_splat(a, 4);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+    }
+    if (rows > 2) {
+      const a2 = v128.load32_splat(a, 8);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+    }
+    if (rows > 3) {
+      const a3 = v128.load32_splat(a, 12);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+    }
+    if (rows > 4) {
+      const a4 = v128.load32_splat(a, 16);
+      c40 = madd(a4, b0, c40);
+      c41 = madd(a4, b1, c41);
+    }
+    if (rows > 5) {
+      const a5 = v128.load32_splat(a, 20);
+      c50 = madd(a5, b0, c50);
+      c51 = madd(a5, b1, c51);
+    }
+    a += (<usize>rows) << 2;
+    b += 32;
+  } while (b < end);
+  finish(c, c00, c01, mode, bias);
+  if (rows > 1) finish(c + row, c10, c11, mode, bias + 4);
+  if (rows > 2) finish(c + 2 * row, c20, c21, mode, bias + 8);
+  if (rows > 3) finish(c + 3 * row, c30, c31, mode, bias + 12);
+  if (rows > 4) finish(c + 4 * row, c40, c41, mode, bias + 16);
+  if (rows > 5) finish(c + 5 * row, c50, c51, mode, bias + 20);
+}
+
+// Functions of their own, so that each gets its own register allocation.
+function tile1(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  tile(1, a, b, depth, c, row, mode, bias);
+}
+function tile2(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  tile(2, a, b, depth, c, row, mode, bias);
+}
+function tile3(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  tile(3, a, b, depth, c, row, mode, bias);
+}
+function tile4(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  tile(4, a, b, depth, c, row, mode, bias);
+}
+function tile5(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  tile(5, a, b, depth, c, row, mode, bias);
+}
+function tile6(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  tile(6, a, b, depth, c, row, mode, bias);
+}
+
+function tileOf(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+  if (ROWS == 6 && rows == 6) tile6(a, b, depth, c, row, mode, bias);
+  else if (rows == 5) tile5(a, b, depth, c, row, mode, bias);
+  else if (rows == 4) tile4(a, b, depth, c, row, mode, bias);
+  else if (rows == 3) tile3(a, b, depth, c, row, mode, bias);
+  else if (rows == 2) tile2(a, b, depth, c, row, mode, bias);
+  else tile1(a, b, depth, c, row, mode, bias);
+}
+
+/** Writes a finished raw tile to columns that are not eight neighbours in C. */
+function scatter(p: Product, from: usize, row0: i32, rows: i32, column: i32, columns: i32, mode: i32): void {
+  let sample = column / p.cColumns;
+  let at = column - sample * p.cColumns;
+  for (let j = 0; j < columns; j++) {
+    let to = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
+    for (let r = 0; r < rows; r++) {
+      let value = load<f32>(from + ((<usize>((r << 3) + j)) << 2));
+      if (mode & ADD) value += load<f32>(to);
+      if (mode & BIAS) value += load<f32>(p.bias + ((<usize>(row0 + r)) << 2));
+      if (mode & RELU) value = value < 0 ? 0 : value;
+      store<f32>(to, value);
+      to += (<usize>p.cRow) << 2;
+    }
+    if (++at == p.cColumns) {
+      at = 0;
+      sample++;
+    }
+  }
+}
+
+/**
+ * C[row0 .. +rows, column0 .. +columns] from one packed block of A and one of B. The panel of B
+ * stays in the first-level cache while the panels of A pass by.
+ */
+export function multiply(
+  p: Product,
+  a: usize,
+  b: usize,
+  pitch: usize,
+  row0: i32,
+  rows: i32,
+  column0: i32,
+  columns: i32,
+  depth: i32,
+  mode: i32,
+): void {
+  const rowBytes = (<usize>p.cRow) << 2;
+  for (let j = 0; j < columns; j += 8) {
+    const width = min(8, columns - j);
+    const column = column0 + j;
+    const sample = column / p.cColumns;
+    const at = column - sample * p.cColumns;
+    const direct = width == 8 && p.cColumn == 1 && at + 8 <= p.cColumns;
+    let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at)) << 2);
+    let panel = a;
+    for (let i = 0; i < rows; i += p.panelRows) {
+      const height = min(p.panelRows, rows - i);
+      if (direct) {
+        tileOf(height, panel, b, depth, c, rowBytes, mode, p.bias + ((<usize>(row0 + i)) << 2));
+      } else {
+        tileOf(height, panel, b, depth, p.tile, 32, 0, 0);
+        scatter(p, p.tile, row0 + i, height, column, width, mode);
+      }
+      c += <usize>height * rowBytes;
+      panel += (<usize>(height * depth)) << 2;
+    }
+    b += pitch;
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * The entry of the WebAssembly kernels: what src/wasm/kernels.ts may call. Memory is imported and
+ * managed from outside (src/wasm/allocator.ts); nothing here allocates.
+ */
+export { binary } from './binary';
+export { copyRuns, fill, permute } from './layout';
+export { blockBytes, product, rowsPerTile } from './product';
+export { reduce } from './reduce';
+export { unary } from './unary';
+export { accumulate, adam } from './update';
+
+/** First byte that belongs to the allocator; constants lie below. */
+export function heapBase(): usize {
+  return __heap_base;
+}

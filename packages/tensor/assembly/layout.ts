@@ -1,0 +1,85 @@
+/**
+ * Moves numbers without changing them: permutation of axes, slices and concatenation.
+ *
+ * `how` of a permutation is [rank, sizes of the result…, strides of the operand…] in 32-bit words.
+ */
+import { splat } from './simd';
+
+// @ts-ignore: decorator
+@inline
+function copyRow(from: usize, stride: i32, to: usize, size: i32): void {
+  if (stride == 1) {
+    for (let i = 0; i < size; i += 4) {
+      v128.store(to, v128.load(from));
+      from += 16;
+      to += 16;
+    }
+  } else if (stride == 2) {
+    // The squeezes: every other pixel of a row.
+    let i = 0;
+    for (; i + 4 < size; i += 4) {
+      v128.store(to, v128.shuffle<f32>(v128.load(from), v128.load(from, 16), 0, 2, 4, 6));
+      from += 32;
+      to += 16;
+    }
+    for (; i < size; i++) {
+      store<f32>(to, load<f32>(from));
+      from += 8;
+      to += 4;
+    }
+  } else {
+    const step = (<usize>stride) << 2;
+    const end = to + ((<usize>size) << 2);
+    for (; to < end; to += 4) {
+      store<f32>(to, load<f32>(from));
+      from += step;
+    }
+  }
+}
+
+/** `counter` is room for one word per dimension. */
+export function permute(from: usize, to: usize, how: usize, counter: usize): void {
+  const rank = load<i32>(how);
+  const sizes = how + 4;
+  const strides = sizes + ((<usize>rank) << 2);
+  const last = (<usize>(rank - 1)) << 2;
+  const size = load<i32>(sizes + last);
+  const inner = load<i32>(strides + last);
+  memory.fill(counter, 0, last + 4);
+  while (true) {
+    copyRow(from, inner, to, size);
+    to += (<usize>size) << 2;
+    let axis = rank - 2;
+    for (; axis >= 0; axis--) {
+      const at = (<usize>axis) << 2;
+      const n = load<i32>(sizes + at);
+      const stride = load<i32>(strides + at);
+      const i = load<i32>(counter + at) + 1;
+      from += (<usize>stride) << 2;
+      if (i < n) {
+        store<i32>(counter + at, i);
+        break;
+      }
+      store<i32>(counter + at, 0);
+      from -= (<usize>(n * stride)) << 2;
+    }
+    if (axis < 0) return;
+  }
+}
+
+/** `count` runs of `bytes` bytes, with a pitch on either side: both slices and concatenation. */
+export function copyRuns(from: usize, fromPitch: usize, to: usize, toPitch: usize, bytes: usize, count: i32): void {
+  for (let i = 0; i < count; i++) {
+    memory.copy(to, from, bytes);
+    from += fromPitch;
+    to += toPitch;
+  }
+}
+
+export function fill(to: usize, size: i32, value: f32): void {
+  const v = splat(value);
+  for (let i = 0; i < size; i += 4) {
+    v128.store(to, v);
+    to += 16;
+  }
+}

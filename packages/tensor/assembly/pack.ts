@@ -1,0 +1,249 @@
+/**
+ * Copies blocks of A and B into the panels that gemm.ts reads, with convolution's taps, padding and
+ * strides unrolled on the way (implicit im2col: only one block of the unrolled image ever exists).
+ *
+ * Left out: arithmetic. A line may be written up to three floats past its end, and read as far past
+ * the end of its source; whoever lays out the buffers leaves room.
+ */
+import { Product } from './plan';
+
+/** Bytes between panels of B; an odd number of cache lines, so that panels do not share sets. */
+export function panelPitch(depth: i32): usize {
+  return <usize>((((((depth + 3) & ~3) * 32 + 63) >> 6) | 1) << 6);
+}
+
+// @ts-ignore: decorator
+@inline
+function copyFloats(to: usize, from: usize, count: i32): void {
+  for (let i = 0; i < count; i += 4) {
+    v128.store(to, v128.load(from));
+    to += 16;
+    from += 16;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function zeroFloats(to: usize, count: i32): void {
+  const end = to + ((<usize>count) << 2);
+  for (; to < end; to += 4) store<f32>(to, 0);
+}
+
+/** Where one axis reads: a source index, or −1 for padding and for the gaps of a stride. */
+// @ts-ignore: decorator
+@inline
+function locate(numerator: i32, divisor: i32, size: i32): i32 {
+  if (numerator < 0) return -1;
+  let index = numerator;
+  if (divisor != 1) {
+    index = numerator / divisor;
+    if (index * divisor != numerator) return -1;
+  }
+  return index < size ? index : -1;
+}
+
+/** `count` entries of row `row` of the virtual matrix from column `start` on. */
+export function gather(p: Product, row: i32, start: i32, count: i32, to: usize): void {
+  const taps = p.tapsD * p.tapsH * p.tapsW;
+  const channel = row / taps;
+  let tap = row - channel * taps;
+  const tapD = tap / (p.tapsH * p.tapsW);
+  tap -= tapD * (p.tapsH * p.tapsW);
+  const tapH = tap / p.tapsW;
+  const shift = tap - tapH * p.tapsW - p.paddingW;
+
+  const width = p.columnsW;
+  let w = start % width;
+  let rest = start / width;
+  let h = rest % p.columnsH;
+  rest /= p.columnsH;
+  let d = rest % p.columnsD;
+  let sample = rest / p.columnsD;
+
+  const sourceW = p.sourceW;
+  const multiplier = p.multiplierW;
+  const divisor = p.divisorW;
+  const unit = multiplier == 1 && divisor == 1;
+  const shiftH = tapH - p.paddingH;
+  const shiftD = tapD - p.paddingD;
+  while (count > 0) {
+    const run = min(width - w, count);
+    const atD = locate(d * p.multiplierD + shiftD, p.divisorD, p.sourceD);
+    const atH = locate(h * p.multiplierH + shiftH, p.divisorH, p.sourceH);
+    if (atD < 0 || atH < 0) {
+      zeroFloats(to, run);
+    } else {
+      const index = (((sample * p.channels + channel) * p.sourceD + atD) * p.sourceH + atH) * sourceW;
+      const line = p.source + ((<usize>index) << 2);
+      if (unit) {
+        const first = w + shift;
+        const low = min(run, max(0, -first));
+        const high = max(low, min(run, sourceW - first));
+        zeroFloats(to, low);
+        copyFloats(to + ((<usize>low) << 2), line + ((<usize>(first + low)) << 2), high - low);
+        zeroFloats(to + ((<usize>high) << 2), run - high);
+      } else {
+        let numerator = w * multiplier + shift;
+        for (let i = 0; i < run; i++) {
+          const at = locate(numerator, divisor, sourceW);
+          store<f32>(to + ((<usize>i) << 2), at < 0 ? 0 : load<f32>(line + ((<usize>at) << 2)));
+          numerator += multiplier;
+        }
+      }
+    }
+    to += (<usize>run) << 2;
+    count -= run;
+    w = 0;
+    if (++h == p.columnsH) {
+      h = 0;
+      if (++d == p.columnsD) {
+        d = 0;
+        sample++;
+      }
+    }
+  }
+}
+
+/** Four lines of four floats, `from` bytes apart, become four lines `to` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function transpose4(a: v128, b: v128, c: v128, d: v128, to: usize, pitch: usize): void {
+  const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cd0 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const cd1 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<f32>(ab0, cd0, 0, 1, 4, 5));
+  v128.store(to + pitch, v128.shuffle<f32>(ab0, cd0, 2, 3, 6, 7));
+  v128.store(to + 2 * pitch, v128.shuffle<f32>(ab1, cd1, 0, 1, 4, 5));
+  v128.store(to + 3 * pitch, v128.shuffle<f32>(ab1, cd1, 2, 3, 6, 7));
+}
+
+/** Columns of C are columns of the virtual matrix. */
+function packStraight(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
+  const pitch = panelPitch(depth);
+  const padded = (columns + 7) & ~7;
+  for (let i = 0; i < depth; i++) {
+    gather(p, k + i, column, columns, p.line);
+    zeroFloats(p.line + ((<usize>columns) << 2), padded - columns);
+    let from = p.line;
+    let to = p.packedB + ((<usize>i) << 5);
+    for (let j = 0; j < padded; j += 8) {
+      v128.store(to, v128.load(from));
+      v128.store(to, v128.load(from, 16), 16);
+      from += 32;
+      to += pitch;
+    }
+  }
+}
+
+/** Columns of C are rows of the virtual matrix: eight at a time are gathered and transposed. */
+function packTransposed(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
+  const pitch = panelPitch(depth);
+  const line = (<usize>(((depth + 3) & ~3) + 4)) << 2;
+  for (let j = 0; j < columns; j += 8) {
+    for (let r = 0; r < 8; r++) {
+      const to = p.line + <usize>r * line;
+      if (j + r < columns) gather(p, column + j + r, k, depth, to);
+      else zeroFloats(to, depth);
+    }
+    let to = p.packedB + <usize>(j >> 3) * pitch;
+    let from = p.line;
+    for (let i = 0; i < depth; i += 4) {
+      transpose4(
+        v128.load(from),
+        v128.load(from + line),
+        v128.load(from + 2 * line),
+        v128.load(from + 3 * line),
+        to,
+        32,
+      );
+      transpose4(
+        v128.load(from + 4 * line),
+        v128.load(from + 5 * line),
+        v128.load(from + 6 * line),
+        v128.load(from + 7 * line),
+        to + 16,
+        32,
+      );
+      from += 16;
+      to += 128;
+    }
+  }
+}
+
+export function packB(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
+  if (p.transposed) packTransposed(p, column, columns, k, depth);
+  else packStraight(p, column, columns, k, depth);
+}
+
+/** `count` entries of k of `rows` rows of A into [k][rows]; a row's entries are neighbours. */
+function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usize): void {
+  const pitch = (<usize>rows) << 2;
+  let r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    let source = from + <usize>r * rowBytes;
+    let target = to + ((<usize>r) << 2);
+    let i = 0;
+    for (; i + 4 <= count; i += 4) {
+      transpose4(
+        v128.load(source),
+        v128.load(source + rowBytes),
+        v128.load(source + 2 * rowBytes),
+        v128.load(source + 3 * rowBytes),
+        target,
+        pitch,
+      );
+      source += 16;
+      target += 4 * pitch;
+    }
+    for (; i < count; i++) {
+      for (let s: usize = 0; s < 4; s++) store<f32>(target + (s << 2), load<f32>(source + s * rowBytes));
+      source += 4;
+      target += pitch;
+    }
+  }
+  for (; r < rows; r++) {
+    let source = from + <usize>r * rowBytes;
+    let target = to + ((<usize>r) << 2);
+    for (let i = 0; i < count; i++) {
+      store<f32>(target, load<f32>(source));
+      source += 4;
+      target += pitch;
+    }
+  }
+}
+
+function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count: i32, to: usize): void {
+  for (let i = 0; i < count; i++) {
+    let source = from;
+    for (let r = 0; r < rows; r++) {
+      store<f32>(to, load<f32>(source));
+      source += rowBytes;
+      to += 4;
+    }
+    from += step;
+  }
+}
+
+/** Rows row0 .. +rows of A, entries k .. +depth, into panels. */
+export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32): void {
+  const rowBytes = (<usize>p.aRow) << 2;
+  let to = p.packedA;
+  for (let i = 0; i < rows; i += p.panelRows) {
+    const height = min(p.panelRows, rows - i);
+    let channel = k / p.aTaps;
+    let tap = k - channel * p.aTaps;
+    let left = depth;
+    while (left > 0) {
+      const run = min(p.aTaps - tap, left);
+      const from =
+        p.a + ((<usize>((row0 + i) * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
+      if (p.aTap == 1) packLines(from, rowBytes, height, run, to);
+      else packStrided(from, rowBytes, height, (<usize>p.aTap) << 2, run, to);
+      to += (<usize>(run * height)) << 2;
+      left -= run;
+      tap = 0;
+      channel++;
+    }
+  }
+}

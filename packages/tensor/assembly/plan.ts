@@ -1,0 +1,66 @@
+/**
+ * The description of one product C = A·B as the TypeScript side writes it into linear memory:
+ * 32-bit words in the order of these fields (src/wasm/product.ts writes them). All strides count
+ * elements. It serves matrix products, convolutions and both of their gradients:
+ *
+ * - A(m, k), k = (channel, tap), lies at a + m·aRow + channel·aChannel + tap·aTap.
+ * - B is seen as an image of `channels` channels read through taps: its virtual matrix has the rows
+ *   (channel, tap) and the columns (sample, position). The source of position q under tap t is
+ *   (q·multiplier + t − padding) / divisor along each axis, zero where outside or not divisible.
+ *   With `transposed` set, the columns of this virtual matrix are summed over and its rows are
+ *   the columns of C.
+ * - C(m, j), j = (sample, position), lies at c + sample·cSample + m·cRow + position·cColumn.
+ *
+ * Left out: behaviour; and dimensions above three, since 1D and 2D have leading sizes of 1.
+ */
+@unmanaged
+export class Product {
+  a: usize;
+  aRow: i32;
+  aChannel: i32;
+  aTap: i32;
+  aTaps: i32;
+
+  transposed: i32;
+  source: usize;
+  channels: i32;
+  columnsD: i32;
+  columnsH: i32;
+  columnsW: i32;
+  sourceD: i32;
+  sourceH: i32;
+  sourceW: i32;
+  tapsD: i32;
+  tapsH: i32;
+  tapsW: i32;
+  multiplierD: i32;
+  multiplierH: i32;
+  multiplierW: i32;
+  divisorD: i32;
+  divisorH: i32;
+  divisorW: i32;
+  paddingD: i32;
+  paddingH: i32;
+  paddingW: i32;
+
+  c: usize;
+  cSample: i32;
+  cRow: i32;
+  cColumn: i32;
+  cColumns: i32;
+
+  rows: i32;
+  columns: i32;
+  depth: i32;
+  bias: usize;
+  relu: i32;
+
+  packedA: usize;
+  packedB: usize;
+  line: usize;
+  tile: usize;
+  panelRows: i32;
+  blockRows: i32;
+  blockColumns: i32;
+  blockDepth: i32;
+}

@@ -1,0 +1,157 @@
+/**
+ * Sums, sums of squares and maxima over some dimensions. Sums run in float64 throughout, in an
+ * order that depends on the shape alone, so they are reproducible and good to float32's last place.
+ *
+ * `how` is [outer kept rank, sizes…, strides…, outer reduced rank, sizes…, strides…, inner size] in
+ * 32-bit words: the dimensions but the innermost, sorted by what becomes of them. The innermost is
+ * reduced (`rows`) or kept (`columns`).
+ */
+
+export const SUM: i32 = 0;
+export const SQUARES: i32 = 1;
+export const MAX: i32 = 2;
+
+// @ts-ignore: decorator
+@inline
+const LOWEST: f64 = -Infinity;
+
+/** Steps an odometer; returns the change of offset in bytes, or sets the flag at the end. */
+function advance(space: usize, counter: usize, offset: usize): usize {
+  const rank = load<i32>(space);
+  const sizes = space + 4;
+  const strides = sizes + ((<usize>rank) << 2);
+  for (let axis = rank - 1; axis >= 0; axis--) {
+    const at = (<usize>axis) << 2;
+    const n = load<i32>(sizes + at);
+    const stride = load<i32>(strides + at);
+    const i = load<i32>(counter + at) + 1;
+    offset += (<usize>stride) << 2;
+    if (i < n) {
+      store<i32>(counter + at, i);
+      return offset;
+    }
+    store<i32>(counter + at, 0);
+    offset -= (<usize>(n * stride)) << 2;
+  }
+  return DONE;
+}
+
+// @ts-ignore: decorator
+@inline
+const DONE: usize = 0xffffffff;
+
+// @ts-ignore: decorator
+@inline
+function combine(op: i32, acc: v128, x: v128): v128 {
+  if (op == MAX) return f64x2.max(acc, x);
+  return f64x2.add(acc, op == SQUARES ? f64x2.mul(x, x) : x);
+}
+
+// @ts-ignore: decorator
+@inline
+function high(x: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3));
+}
+
+/** One contiguous row. */
+// @ts-ignore: decorator
+@inline
+function line(op: i32, from: usize, size: i32): f64 {
+  const start = op == MAX ? LOWEST : 0;
+  let a = f64x2.splat(start);
+  let b = a;
+  let c = a;
+  let d = a;
+  let i = 0;
+  for (; i + 8 <= size; i += 8) {
+    const x = v128.load(from);
+    const y = v128.load(from, 16);
+    a = combine(op, a, f64x2.promote_low_f32x4(x));
+    b = combine(op, b, high(x));
+    c = combine(op, c, f64x2.promote_low_f32x4(y));
+    d = combine(op, d, high(y));
+    from += 32;
+  }
+  for (; i < size; i++) {
+    const x = <f64>load<f32>(from);
+    a = combine(op, a, f64x2.replace_lane(f64x2.splat(start), 0, x));
+    from += 4;
+  }
+  if (op == MAX) {
+    a = f64x2.max(f64x2.max(a, b), f64x2.max(c, d));
+    return max(f64x2.extract_lane(a, 0), f64x2.extract_lane(a, 1));
+  }
+  a = f64x2.add(f64x2.add(a, b), f64x2.add(c, d));
+  return f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function rows(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size: i32, counter: usize): void {
+  let base: usize = 0;
+  do {
+    let acc = op == MAX ? LOWEST : 0;
+    let offset: usize = 0;
+    do {
+      const part = line(op, from + base + offset, size);
+      if (op == MAX) acc = max(acc, part);
+      else acc += part;
+      offset = advance(reduced, counter + 64, offset);
+    } while (offset != DONE);
+    store<f32>(to, <f32>acc);
+    to += 4;
+    base = advance(kept, counter, base);
+  } while (base != DONE);
+}
+
+/** Eight neighbouring columns at once over all that is reduced. */
+// @ts-ignore: decorator
+@inline
+function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size: i32, counter: usize): void {
+  const start = f64x2.splat(op == MAX ? LOWEST : 0);
+  let base: usize = 0;
+  do {
+    for (let i = 0; i < size; i += 8) {
+      const column = from + base + ((<usize>i) << 2);
+      const second: usize = i + 4 < size ? 16 : 0;
+      let a = start;
+      let b = start;
+      let c = start;
+      let d = start;
+      let offset: usize = 0;
+      do {
+        const x = v128.load(column + offset);
+        const y = v128.load(column + offset + second);
+        a = combine(op, a, f64x2.promote_low_f32x4(x));
+        b = combine(op, b, high(x));
+        c = combine(op, c, f64x2.promote_low_f32x4(y));
+        d = combine(op, d, high(y));
+        offset = advance(reduced, counter + 64, offset);
+      } while (offset != DONE);
+      const left = v128.shuffle<f32>(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
+      const right = v128.shuffle<f32>(f32x4.demote_f64x2_zero(c), f32x4.demote_f64x2_zero(d), 0, 1, 4, 5);
+      const target = to + ((<usize>i) << 2);
+      v128.store(target, left);
+      if (second) v128.store(target, right, 16);
+    }
+    to += (<usize>size) << 2;
+    base = advance(kept, counter, base);
+  } while (base != DONE);
+}
+
+/** `counter` is room for 32 words. */
+export function reduce(op: i32, innerReduced: i32, from: usize, to: usize, how: usize, counter: usize): void {
+  memory.fill(counter, 0, 128);
+  const kept = how;
+  const reduced = kept + 4 + ((<usize>load<i32>(kept)) << 3);
+  const size = load<i32>(reduced + 4 + ((<usize>load<i32>(reduced)) << 3));
+  if (innerReduced) {
+    if (op == SUM) rows(SUM, from, to, kept, reduced, size, counter);
+    else if (op == SQUARES) rows(SQUARES, from, to, kept, reduced, size, counter);
+    else rows(MAX, from, to, kept, reduced, size, counter);
+  } else {
+    if (op == SUM) columns(SUM, from, to, kept, reduced, size, counter);
+    else if (op == SQUARES) columns(SQUARES, from, to, kept, reduced, size, counter);
+    else columns(MAX, from, to, kept, reduced, size, counter);
+  }
+}

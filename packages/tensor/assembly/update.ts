@@ -1,0 +1,48 @@
+/** Updates in place: accumulation and the Adam step. */
+import { madd, splat } from './simd';
+
+export function accumulate(target: usize, x: usize, size: i32, alpha: f32): void {
+  const a = splat(alpha);
+  for (let i = 0; i < size; i += 4) {
+    v128.store(target, madd(a, v128.load(x), v128.load(target)));
+    target += 16;
+    x += 16;
+  }
+}
+
+/** `rate` and `root` hold the bias corrections: learningRate/(1 − β₁ᵗ) and 1/(1 − β₂ᵗ). */
+export function adam(
+  target: usize,
+  m: usize,
+  v: usize,
+  grad: usize,
+  size: i32,
+  rate: f32,
+  beta1: f64,
+  beta2: f64,
+  epsilon: f32,
+  root: f32,
+  scale: f32,
+): void {
+  const keep1 = splat(<f32>beta1);
+  const keep2 = splat(<f32>beta2);
+  const take1 = splat(<f32>(1 - beta1));
+  const take2 = splat(<f32>(1 - beta2));
+  const rates = splat(rate);
+  const roots = splat(root);
+  const eps = splat(epsilon);
+  const scales = splat(scale);
+  for (let i = 0; i < size; i += 4) {
+    const g = f32x4.mul(scales, v128.load(grad));
+    const m1 = madd(keep1, v128.load(m), f32x4.mul(take1, g));
+    const v1 = madd(keep2, v128.load(v), f32x4.mul(take2, f32x4.mul(g, g)));
+    const step = f32x4.div(f32x4.mul(rates, m1), f32x4.add(f32x4.sqrt(f32x4.mul(v1, roots)), eps));
+    v128.store(m, m1);
+    v128.store(v, v1);
+    v128.store(target, f32x4.sub(v128.load(target), step));
+    target += 16;
+    m += 16;
+    v += 16;
+    grad += 16;
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The interface between tensors and the engine that computes them.
+ *
+ * A backend works on storages: contiguous blocks of numbers without a shape. Shapes, broadcasting,
+ * checks and ownership are settled by the operations above it, which hand down small descriptions
+ * (`Broadcast`, `Reduction`, `ConvGeometry`, …) in a canonical, collapsed form. So a backend is
+ * loops and nothing else, and every backend passes the same conformance suite.
+ *
+ * Left out on purpose: automatic differentiation, lazy graphs, integer types.
+ */
+import type { MemoryAccount } from './memory.ts';
+
+/** Element types. `float64` exists on the reference backend only, as the oracle of all tests. */
+export type DType = 'float32' | 'float64';
+
+/** Numbers as JavaScript holds them. */
+export type NumericArray = Float32Array | Float64Array;
+
+/** Sizes of a tensor, outermost first (row-major, batch first). */
+export type Shape = readonly number[];
+
+/** A block of `size` numbers that belongs to a backend; what is inside is the backend's own. */
+export interface Storage {
+  readonly size: number;
+  readonly dtype: DType;
+}
+
+/**
+ * Element-wise functions of one argument. `alpha` and `beta` are read by those that name them:
+ * `affine` is αx + β, `leakyRelu` is x for x > 0 and αx otherwise, `power` is x^α.
+ * `sign(0) = 0`; `softplus(x) = log(1 + eˣ)`, computed without overflow.
+ */
+export type UnaryOp =
+  | 'abs'
+  | 'affine'
+  | 'exp'
+  | 'leakyRelu'
+  | 'log'
+  | 'neg'
+  | 'power'
+  | 'reciprocal'
+  | 'relu'
+  | 'sigmoid'
+  | 'sign'
+  | 'softplus'
+  | 'sqrt'
+  | 'square'
+  | 'tanh';
+
+/**
+ * Element-wise functions of two arguments (a, b). `reluGrad` is b where a > 0, else 0, and takes
+ * either the input or the output of ReLU as a; `sigmoidGrad` is b·a(1 − a) and `tanhGrad` is
+ * b·(1 − a²), a being the function's output; `atan2`-like functions are left out.
+ */
+export type BinaryOp =
+  | 'add'
+  | 'div'
+  | 'max'
+  | 'min'
+  | 'mul'
+  | 'reluGrad'
+  | 'sigmoidGrad'
+  | 'sub'
+  | 'tanhGrad';
+
+/**
+ * How two operands meet: the loop sizes of the result, outermost first, and each operand's stride
+ * in elements along every dimension, 0 where it is broadcast. Dimensions of size 1 are dropped and
+ * adjacent ones merged where both strides allow, so two equal shapes arrive as one dimension with
+ * strides [1], and a bias per channel as three: [N, C, P] with strides [0, 1, 0].
+ * The result is contiguous. A single number arrives with `sizes` [1].
+ */
+export interface Broadcast {
+  readonly sizes: readonly number[];
+  readonly aStrides: readonly number[];
+  readonly bStrides: readonly number[];
+}
+
+/** Reductions over some dimensions of one operand. */
+export type ReduceOp = 'max' | 'sum' | 'sumSquares';
+
+/** Sizes of the operand with adjacent dimensions of one kind merged; `reduced[i]`: is it summed? */
+export interface Reduction {
+  readonly sizes: readonly number[];
+  readonly reduced: readonly boolean[];
+}
+
+/**
+ * C = op(A)·op(B), for `batch` matrices. op(A) is m×k, op(B) is k×n; a transposed operand is
+ * stored as k×m (n×k). An operand that is not batched is shared by the whole batch.
+ */
+export interface MatmulGeometry {
+  readonly batch: number;
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  readonly batchedA: boolean;
+  readonly batchedB: boolean;
+}
+
+/** Depth, height and width; 1D and 2D convolutions have leading sizes of 1. */
+export type Triple = readonly [number, number, number];
+
+/**
+ * A cross-correlation, y[n, o, p] = Σ x[n, i, stride·p + k − padding] w[o, i, k], with
+ * x [batch, inputChannels, ...input], w [outputChannels, inputChannels, ...kernel] and
+ * y [batch, outputChannels, ...output], output = ⌊(input + 2·padding − kernel)/stride⌋ + 1.
+ */
+export interface ConvGeometry {
+  readonly batch: number;
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  readonly input: Triple;
+  readonly output: Triple;
+  readonly kernel: Triple;
+  readonly stride: Triple;
+  readonly padding: Triple;
+}
+
+/** What is fused behind a convolution. */
+export type ConvActivation = 'none' | 'relu';
+
+/** Step sizes of one Adam update; `step` counts from 1. */
+export interface AdamSettings {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly step: number;
+  /** Multiplies the gradient before use (clipping by global norm). */
+  readonly gradientScale: number;
+}
+
+/** What a backend says of itself: what actually runs, never what was asked for. */
+export interface BackendInfo {
+  readonly name: string;
+  /** For instance `simd128`, the adapter's name, or the number of threads. */
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}
+
+/**
+ * The primitives. Every operation that returns a storage makes a new one, which the caller frees;
+ * operands are never changed, but for those named `target`, which are updated in place.
+ * Operands and result have one dtype. Sizes have been checked by the caller.
+ */
+export interface Backend {
+  readonly name: string;
+  readonly dtypes: readonly DType[];
+  readonly memory: MemoryAccount;
+  info(): BackendInfo;
+
+  /** Copies numbers in. @throws OutOfMemoryError */
+  upload(data: ArrayLike<number>, dtype: DType): Storage;
+  /** Copies numbers out, after everything that they depend on has run. */
+  read(x: Storage): Promise<NumericArray>;
+  /** As `read`, at once. A device that cannot throws a BackendError that says to use `data()`. */
+  readSync(x: Storage): NumericArray;
+  free(x: Storage): void;
+
+  fill(size: number, value: number, dtype: DType): Storage;
+  unary(op: UnaryOp, x: Storage, alpha: number, beta: number): Storage;
+  binary(op: BinaryOp, a: Storage, b: Storage, how: Broadcast): Storage;
+  reduce(op: ReduceOp, x: Storage, how: Reduction): Storage;
+
+  /** Result axis i runs over the operand's axis `axes[i]`; `sizes` are the operand's. */
+  permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage;
+  /** x as [outer, axis, inner]: takes `length` entries of the axis from `start` on. */
+  slice(x: Storage, outer: number, axis: number, inner: number, start: number, length: number): Storage;
+  /** Parts as [outer, lengths[i], inner], joined along the middle axis. */
+  concat(parts: readonly Storage[], outer: number, lengths: readonly number[], inner: number): Storage;
+
+  matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage;
+  /** Convolution, with a bias per output channel and an activation fused behind it. */
+  conv(x: Storage, w: Storage, bias: Storage | undefined, activation: ConvActivation, g: ConvGeometry): Storage;
+  /** Gradient with respect to x: the adjoint of `conv` in x applied to dy. */
+  convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage;
+  /** Gradient with respect to w. */
+  convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage;
+
+  /** target ← target + alpha·x */
+  accumulate(target: Storage, x: Storage, alpha: number): void;
+  /** target ← x */
+  assign(target: Storage, x: Storage): void;
+  /**
+   * Adam (Kingma and Ba, 2015) on one parameter and its moments m and v, all in place:
+   * g ← gradientScale·grad; m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
+   * target ← target − learningRate · (m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε)
+   */
+  adam(target: Storage, m: Storage, v: Storage, grad: Storage, settings: AdamSettings): void;
+}

@@ -1,0 +1,41 @@
+/** Typed errors. Each message names the operation, what came, and what was expected. */
+
+/** Base of all errors that InvNet throws on purpose. */
+export class InvNetError extends Error {
+  override name = 'InvNetError';
+}
+
+/** A shape, rank or size does not fit. */
+export class ShapeError extends InvNetError {
+  override name = 'ShapeError';
+}
+
+/** Element types differ or are not supported by the backend. */
+export class DTypeError extends InvNetError {
+  override name = 'DTypeError';
+}
+
+/** A backend is unknown, missing, or asked for what it cannot do; or two backends were mixed. */
+export class BackendError extends InvNetError {
+  override name = 'BackendError';
+}
+
+/** The backend cannot give the memory that was asked for. */
+export class OutOfMemoryError extends InvNetError {
+  override name = 'OutOfMemoryError';
+}
+
+/** A tensor was used after it was disposed. */
+export class DisposedError extends InvNetError {
+  override name = 'DisposedError';
+}
+
+/** An argument that is not a shape has a value that cannot be used. */
+export class ValueError extends InvNetError {
+  override name = 'ValueError';
+}
+
+/** `[2, 3]` as it stands in messages. */
+export function formatShape(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}

@@ -1,0 +1,176 @@
+/** Element-wise operations with broadcasting, and the in-place updates of vector-space code. */
+import type { AdamSettings, BinaryOp, Broadcast, Shape, UnaryOp } from '../backend.ts';
+import { ShapeError, formatShape } from '../errors.ts';
+import { Tensor } from '../tensor.ts';
+import { commonBackend, wrap } from './operands.ts';
+
+const unary =
+  (op: UnaryOp) =>
+  (x: Tensor): Tensor =>
+    applyUnary(op, x, 0, 0);
+
+const binary =
+  (op: BinaryOp) =>
+  (a: Tensor, b: Tensor): Tensor =>
+    applyBinary(op, a, b);
+
+/** |x| */
+export const abs = unary('abs');
+/** eˣ */
+export const exp = unary('exp');
+/** Natural logarithm; NaN below zero, −∞ at zero. */
+export const log = unary('log');
+/** −x */
+export const neg = unary('neg');
+/** 1/x */
+export const reciprocal = unary('reciprocal');
+/** max(x, 0) */
+export const relu = unary('relu');
+/** 1/(1 + e⁻ˣ) */
+export const sigmoid = unary('sigmoid');
+/** −1, 0 or 1 */
+export const sign = unary('sign');
+/** log(1 + eˣ), without overflow */
+export const softplus = unary('softplus');
+/** √x */
+export const sqrt = unary('sqrt');
+/** x² */
+export const square = unary('square');
+/** Hyperbolic tangent. */
+export const tanh = unary('tanh');
+
+/** αx + β for two numbers. */
+export function affine(x: Tensor, alpha: number, beta = 0): Tensor {
+  return applyUnary('affine', x, alpha, beta);
+}
+
+/** x for x > 0, slope·x otherwise. */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  return applyUnary('leakyRelu', x, slope, 0);
+}
+
+/** x to the power of a number. */
+export function power(x: Tensor, exponent: number): Tensor {
+  return applyUnary('power', x, exponent, 0);
+}
+
+/** A copy with a storage of its own. */
+export function clone(x: Tensor): Tensor {
+  return applyUnary('affine', x, 1, 0);
+}
+
+/** a + b. Shapes broadcast as in NumPy: aligned at the right, sizes of 1 repeat. */
+export const add = binary('add');
+/** a − b, broadcasting. */
+export const sub = binary('sub');
+/** a·b element by element, broadcasting. */
+export const mul = binary('mul');
+/** a/b element by element, broadcasting. */
+export const div = binary('div');
+/** The larger of a and b, broadcasting. */
+export const maximum = binary('max');
+/** The smaller of a and b, broadcasting. */
+export const minimum = binary('min');
+/** dy where x > 0, else 0: the derivative of ReLU at its input, or output, x. */
+export const reluGrad = binary('reluGrad');
+/** dy·y(1 − y): the derivative of the sigmoid in terms of its output y; arguments (y, dy). */
+export const sigmoidGrad = binary('sigmoidGrad');
+/** dy·(1 − y²): the derivative of tanh in terms of its output y; arguments (y, dy). */
+export const tanhGrad = binary('tanhGrad');
+
+/** target ← target + alpha·x, in place. @throws ShapeError unless the shapes are equal. */
+export function accumulate(target: Tensor, x: Tensor, alpha = 1): void {
+  requireSameShape('accumulate', target, x);
+  commonBackend('accumulate', target, x).accumulate(target.storage, x.storage, alpha);
+}
+
+/** target ← x, in place. @throws ShapeError unless the shapes are equal. */
+export function assign(target: Tensor, x: Tensor): void {
+  requireSameShape('assign', target, x);
+  commonBackend('assign', target, x).assign(target.storage, x.storage);
+}
+
+/** One Adam update of `target` and its moments, in place; see `Backend.adam`. */
+export function adamUpdate(
+  state: { target: Tensor; m: Tensor; v: Tensor },
+  grad: Tensor,
+  settings: AdamSettings,
+): void {
+  const { target, m, v } = state;
+  requireSameShape('adamUpdate', target, grad);
+  commonBackend('adamUpdate', target, m, v, grad).adam(
+    target.storage,
+    m.storage,
+    v.storage,
+    grad.storage,
+    settings,
+  );
+}
+
+/** @throws ShapeError unless a and b have one shape. */
+export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
+  if (a.rank !== b.rank || a.shape.some((s, i) => s !== b.shape[i])) {
+    throw new ShapeError(
+      `${op}: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} differ; expected equal ones.`,
+    );
+  }
+}
+
+function applyUnary(op: UnaryOp, x: Tensor, alpha: number, beta: number): Tensor {
+  return wrap(x.shape, x.backend, x.backend.unary(op, x.storage, alpha, beta));
+}
+
+function applyBinary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {
+  const backend = commonBackend(op, a, b);
+  const shape = broadcastShape(op, a.shape, b.shape);
+  const how = collapse(shape, a.shape, b.shape);
+  return wrap(shape, backend, backend.binary(op, a.storage, b.storage, how));
+}
+
+function broadcastShape(op: string, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  const shape: number[] = [];
+  for (let i = 0; i < rank; i++) {
+    const sa = a[a.length - rank + i] ?? 1;
+    const sb = b[b.length - rank + i] ?? 1;
+    if (sa !== sb && sa !== 1 && sb !== 1) {
+      throw new ShapeError(
+        `${op}: shapes ${formatShape(a)} and ${formatShape(b)} do not broadcast; aligned at the ` +
+          'right, sizes must be equal or 1.',
+      );
+    }
+    shape.push(Math.max(sa, sb));
+  }
+  return shape;
+}
+
+function collapse(shape: Shape, a: Shape, b: Shape): Broadcast {
+  const sizes: number[] = [];
+  const aStrides: number[] = [];
+  const bStrides: number[] = [];
+  let aStride = 1;
+  let bStride = 1;
+  // Innermost first: a dimension joins the one inside it when both operands walk on evenly.
+  for (let i = 1; i <= shape.length; i++) {
+    const size = shape[shape.length - i]!;
+    if (size === 1) continue;
+    const sa = (a[a.length - i] ?? 1) === 1 ? 0 : aStride;
+    const sb = (b[b.length - i] ?? 1) === 1 ? 0 : bStride;
+    const last = sizes.length - 1;
+    if (
+      last >= 0 &&
+      sa === aStrides[last]! * sizes[last]! &&
+      sb === bStrides[last]! * sizes[last]!
+    ) {
+      sizes[last]! *= size;
+    } else {
+      sizes.push(size);
+      aStrides.push(sa);
+      bStrides.push(sb);
+    }
+    if (sa !== 0) aStride *= size;
+    if (sb !== 0) bStride *= size;
+  }
+  if (sizes.length === 0) return { sizes: [1], aStrides: [0], bStrides: [0] };
+  return { sizes: sizes.reverse(), aStrides: aStrides.reverse(), bStrides: bStrides.reverse() };
+}

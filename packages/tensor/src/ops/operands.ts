@@ -1,0 +1,26 @@
+/** What every operation checks of its operands before a backend sees them. */
+import type { Backend, Storage } from '../backend.ts';
+import { BackendError, DTypeError } from '../errors.ts';
+import { Tensor } from '../tensor.ts';
+import type { Shape } from '../backend.ts';
+
+/** @throws BackendError, DTypeError unless all operands share one backend and one dtype. */
+export function commonBackend(op: string, first: Tensor, ...others: Tensor[]): Backend {
+  for (const t of others) {
+    if (t.backend !== first.backend) {
+      throw new BackendError(
+        `${op}: operands live on two backends, ${first.backend.name} and ${t.backend.name}; ` +
+          'make both after one setBackend.',
+      );
+    }
+    if (t.dtype !== first.dtype) {
+      throw new DTypeError(`${op}: operands have two dtypes, ${first.dtype} and ${t.dtype}.`);
+    }
+  }
+  return first.backend;
+}
+
+/** A tensor over the storage that an operation made. */
+export function wrap(shape: Shape, backend: Backend, storage: Storage): Tensor {
+  return new Tensor(shape, backend, storage);
+}

@@ -1,0 +1,372 @@
+/**
+ * The `wasm` backend: SIMD kernels (assembly/) over one linear memory, in float32, on one thread.
+ *
+ * Here storages are allocated and counted, descriptions are written where the kernels read them,
+ * and kernels are called; the loops are all on the other side.
+ *
+ * Left out: threads. The memory is imported and products take ranges, so that workers can be added.
+ */
+import type {
+  AdamSettings,
+  Backend,
+  BackendInfo,
+  BinaryOp,
+  Broadcast,
+  ConvActivation,
+  ConvGeometry,
+  DType,
+  MatmulGeometry,
+  ReduceOp,
+  Reduction,
+  Storage,
+  UnaryOp,
+} from '../backend.ts';
+import { BackendError, DTypeError } from '../errors.ts';
+import { MemoryAccount } from '../memory.ts';
+import { Allocator, type Block } from './allocator.ts';
+import { binaryCodes, reduceCodes, unaryCodes } from './codes.ts';
+import { type Kernels, loadKernels } from './kernels.ts';
+import {
+  blocking,
+  convProduct,
+  filterGradProduct,
+  inputGradProduct,
+  lineFloats,
+  matmulProducts,
+  type Product,
+} from './product.ts';
+
+/** Choices that are otherwise made from what the engine can do. */
+export interface WasmOptions {
+  /** Use (or do without) relaxed SIMD's fused multiply-add. */
+  readonly relaxedSimd?: boolean;
+  /** Largest linear memory in bytes; 4 GiB unless told. */
+  readonly maxBytes?: number;
+}
+
+/** Bytes below the heap where descriptions are written: one call's at a time. */
+const DESK_BYTES = 1024;
+
+class WasmStorage implements Storage {
+  readonly dtype = 'float32';
+  readonly owner: WasmBackend;
+  readonly size: number;
+  block: Block | undefined;
+
+  constructor(owner: WasmBackend, size: number, block: Block) {
+    this.owner = owner;
+    this.size = size;
+    this.block = block;
+  }
+}
+
+export class WasmBackend implements Backend {
+  readonly name = 'wasm';
+  readonly dtypes: readonly DType[] = ['float32'];
+  readonly memory = new MemoryAccount();
+  readonly #kernels: Kernels;
+  readonly #linear: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  readonly #relaxedSimd: boolean;
+  readonly #desk: number;
+  readonly #rowsPerTile: number;
+
+  constructor(options: WasmOptions = {}) {
+    const loaded = loadKernels(options.relaxedSimd);
+    this.#kernels = loaded.kernels;
+    this.#linear = loaded.memory;
+    this.#relaxedSimd = loaded.relaxedSimd;
+    this.#desk = Math.ceil(loaded.kernels.heapBase() / 64) * 64;
+    this.#allocator = new Allocator(loaded.memory, this.#desk + DESK_BYTES, options.maxBytes);
+    this.#rowsPerTile = loaded.kernels.rowsPerTile();
+  }
+
+  info(): BackendInfo {
+    return {
+      name: this.name,
+      details: {
+        simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
+        threads: 1,
+        memoryBytes: this.#linear.buffer.byteLength,
+        memoryLimitBytes: this.#allocator.limit,
+      },
+    };
+  }
+
+  upload(data: ArrayLike<number>, dtype: DType): Storage {
+    const storage = this.#make(data.length, dtype);
+    this.#view(storage).set(data);
+    return storage;
+  }
+
+  async read(x: Storage): Promise<Float32Array> {
+    return this.readSync(x);
+  }
+
+  readSync(x: Storage): Float32Array {
+    return this.#view(x).slice();
+  }
+
+  free(x: Storage): void {
+    const storage = this.#own(x);
+    this.#allocator.free(storage.block);
+    this.memory.freed(4 * storage.size);
+    (storage as WasmStorage).block = undefined;
+  }
+
+  fill(size: number, value: number, dtype: DType): Storage {
+    const y = this.#make(size, dtype);
+    this.#kernels.fill(this.#at(y), size, value);
+    return y;
+  }
+
+  unary(op: UnaryOp, x: Storage, alpha: number, beta: number): Storage {
+    const from = this.#at(x);
+    const y = this.#make(x.size);
+    this.#kernels.unary(unaryCodes[op], from, this.#at(y), x.size, alpha, beta);
+    return y;
+  }
+
+  binary(op: BinaryOp, a: Storage, b: Storage, how: Broadcast): Storage {
+    const left = this.#at(a);
+    const right = this.#at(b);
+    const y = this.#make(how.sizes.reduce((product, size) => product * size, 1));
+    const words = [how.sizes.length, ...how.sizes, ...how.aStrides, ...how.bStrides];
+    const counter = this.#write(words);
+    this.#kernels.binary(binaryCodes[op], left, right, this.#at(y), this.#desk, counter);
+    return y;
+  }
+
+  reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
+    const from = this.#at(x);
+    const { sizes, reduced } = how;
+    const last = sizes.length - 1;
+    const kept: [number[], number[]] = [[], []];
+    const gone: [number[], number[]] = [[], []];
+    let results = 1;
+    let stride = 1;
+    for (let axis = last; axis >= 0; axis--) {
+      const size = sizes[axis] as number;
+      if (reduced[axis] !== true) results *= size;
+      if (axis < last) {
+        const [list, strides] = reduced[axis] === true ? gone : kept;
+        list.unshift(size);
+        strides.unshift(stride);
+      }
+      stride *= size;
+    }
+    const words = [
+      kept[0].length,
+      ...kept[0],
+      ...kept[1],
+      gone[0].length,
+      ...gone[0],
+      ...gone[1],
+      last < 0 ? 1 : (sizes[last] as number),
+    ];
+    const y = this.#make(results);
+    const counter = this.#write(words);
+    const innerReduced = last >= 0 && reduced[last] === true ? 1 : 0;
+    this.#kernels.reduce(reduceCodes[op], innerReduced, from, this.#at(y), this.#desk, counter);
+    return y;
+  }
+
+  permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage {
+    const from = this.#at(x);
+    const y = this.#make(x.size);
+    const strides = new Array<number>(sizes.length);
+    let stride = 1;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      strides[axis] = stride;
+      stride *= sizes[axis] as number;
+    }
+    // Neighbours that stay neighbours become one axis, so that runs are as long as they can be.
+    const outSizes: number[] = [];
+    const outStrides: number[] = [];
+    for (const axis of axes) {
+      const size = sizes[axis] as number;
+      const step = strides[axis] as number;
+      const end = outSizes.length - 1;
+      if (size === 1) continue;
+      if (end >= 0 && outStrides[end] === step * size) {
+        outSizes[end] = (outSizes[end] as number) * size;
+        outStrides[end] = step;
+      } else {
+        outSizes.push(size);
+        outStrides.push(step);
+      }
+    }
+    if (outSizes.length === 0) {
+      outSizes.push(1);
+      outStrides.push(1);
+    }
+    const counter = this.#write([outSizes.length, ...outSizes, ...outStrides]);
+    this.#kernels.permute(from, this.#at(y), this.#desk, counter);
+    return y;
+  }
+
+  slice(
+    x: Storage,
+    outer: number,
+    axis: number,
+    inner: number,
+    start: number,
+    length: number,
+  ): Storage {
+    const from = this.#at(x) + 4 * start * inner;
+    const y = this.#make(outer * length * inner);
+    const bytes = 4 * length * inner;
+    this.#kernels.copyRuns(from, 4 * axis * inner, this.#at(y), bytes, bytes, outer);
+    return y;
+  }
+
+  concat(
+    parts: readonly Storage[],
+    outer: number,
+    lengths: readonly number[],
+    inner: number,
+  ): Storage {
+    const sources = parts.map((part) => this.#at(part));
+    const pitch = 4 * inner * lengths.reduce((sum, length) => sum + length, 0);
+    const y = this.#make((outer * pitch) / 4);
+    let to = this.#at(y);
+    for (const [i, from] of sources.entries()) {
+      const bytes = 4 * inner * (lengths[i] as number);
+      this.#kernels.copyRuns(from, bytes, to, pitch, bytes, outer);
+      to += bytes;
+    }
+    return y;
+  }
+
+  matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
+    const left = this.#at(a);
+    const right = this.#at(b);
+    return this.#products(g.batch * g.m * g.n, (to) => matmulProducts(left, right, to, g));
+  }
+
+  conv(
+    x: Storage,
+    w: Storage,
+    bias: Storage | undefined,
+    activation: ConvActivation,
+    g: ConvGeometry,
+  ): Storage {
+    const from = this.#at(x);
+    const weights = this.#at(w);
+    const offsets = bias === undefined ? 0 : this.#at(bias);
+    const size = g.batch * g.outputChannels * g.output[0] * g.output[1] * g.output[2];
+    return this.#products(size, (to) => [
+      convProduct(from, weights, offsets, activation === 'relu', to, g),
+    ]);
+  }
+
+  convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage {
+    const from = this.#at(dy);
+    const weights = this.#at(w);
+    const size = g.batch * g.inputChannels * g.input[0] * g.input[1] * g.input[2];
+    return this.#products(size, (to) => [inputGradProduct(from, weights, to, g)]);
+  }
+
+  convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
+    const from = this.#at(x);
+    const grad = this.#at(dy);
+    const size = g.outputChannels * g.inputChannels * g.kernel[0] * g.kernel[1] * g.kernel[2];
+    return this.#products(size, (to) => [filterGradProduct(from, grad, to, g)]);
+  }
+
+  accumulate(target: Storage, x: Storage, alpha: number): void {
+    this.#kernels.accumulate(this.#at(target), this.#at(x), target.size, alpha);
+  }
+
+  assign(target: Storage, x: Storage): void {
+    const bytes = 4 * target.size;
+    this.#kernels.copyRuns(this.#at(x), bytes, this.#at(target), bytes, bytes, 1);
+  }
+
+  adam(target: Storage, m: Storage, v: Storage, grad: Storage, s: AdamSettings): void {
+    this.#kernels.adam(
+      this.#at(target),
+      this.#at(m),
+      this.#at(v),
+      this.#at(grad),
+      target.size,
+      s.learningRate / (1 - s.beta1 ** s.step),
+      s.beta1,
+      s.beta2,
+      s.epsilon,
+      1 / (1 - s.beta2 ** s.step),
+      s.gradientScale,
+    );
+  }
+
+  #make(size: number, dtype: DType = 'float32'): WasmStorage {
+    if (dtype !== 'float32') {
+      throw new DTypeError(
+        `wasm: got dtype ${dtype}, expected float32, the only one that this backend has.`,
+      );
+    }
+    const block = this.#allocator.allocate(4 * size);
+    this.memory.allocated(4 * size);
+    return new WasmStorage(this, size, block);
+  }
+
+  /** The storage as this backend's own, in use. */
+  #own(x: Storage): WasmStorage & { block: Block } {
+    if (!(x instanceof WasmStorage) || x.owner !== this) {
+      throw new BackendError('wasm: got a storage that another backend made.');
+    }
+    if (x.block === undefined) throw new BackendError('wasm: got a storage that was freed.');
+    return x as WasmStorage & { block: Block };
+  }
+
+  #at(x: Storage): number {
+    return this.#own(x).block.address;
+  }
+
+  /** Made anew each time: growth of the memory detaches older views. */
+  #view(x: Storage): Float32Array {
+    return new Float32Array(this.#linear.buffer, this.#at(x), x.size);
+  }
+
+  /** Writes words to the desk; returns the first address behind them. */
+  #write(words: readonly number[]): number {
+    new Int32Array(this.#linear.buffer, this.#desk, words.length).set(words);
+    return this.#desk + 4 * words.length;
+  }
+
+  /** A new storage filled by products, in scratch that is counted while it is there. */
+  #products(size: number, describe: (to: number) => Product[]): Storage {
+    const y = this.#make(size);
+    try {
+      for (const p of describe(this.#at(y))) this.#run(p);
+    } catch (error) {
+      this.free(y);
+      throw error;
+    }
+    return y;
+  }
+
+  #run(p: Product): void {
+    const b = blocking(p, this.#rowsPerTile);
+    const aBytes = 4 * b.blockRows * b.blockDepth;
+    const bBytes = this.#kernels.blockBytes(b.blockColumns, b.blockDepth);
+    const lineBytes = 4 * lineFloats(p, b);
+    const tileBytes = 4 * 8 * this.#rowsPerTile;
+    const bytes = aBytes + bBytes + lineBytes + tileBytes;
+    const block = this.#allocator.allocate(bytes);
+    this.memory.allocated(bytes);
+    const packedA = block.address + bBytes;
+    this.#write([
+      ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps],
+      ...[p.transposed ? 1 : 0, p.source, p.channels, ...p.columnsGrid, ...p.sourceGrid, ...p.taps],
+      ...[...p.multiplier, ...p.divisor, ...p.padding],
+      ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
+      ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0],
+      ...[block.address + bBytes, block.address, packedA + aBytes, packedA + aBytes + lineBytes],
+      ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
+    ]);
+    this.#kernels.product(this.#desk, 0, p.columns);
+    this.memory.freed(bytes);
+    this.#allocator.free(block);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Loads the compiled kernels: decodes them from this package's own text, picks the build that the
+ * engine can run, and instantiates it over a memory of its own.
+ *
+ * Left out: anything asynchronous. The modules are small enough (about 30 kB) for a page to compile
+ * at once, which keeps backends, and so tensors, free of promises.
+ */
+import { BackendError } from '../errors.ts';
+import { baseline, relaxed } from './kernels.generated.ts';
+
+/** What assembly/index.ts exports. Pointers and sizes are 32-bit integers. */
+export interface Kernels {
+  heapBase(): number;
+  rowsPerTile(): number;
+  blockBytes(columns: number, depth: number): number;
+  product(plan: number, begin: number, end: number): void;
+  unary(op: number, from: number, to: number, size: number, alpha: number, beta: number): void;
+  binary(op: number, a: number, b: number, to: number, how: number, counter: number): void;
+  reduce(
+    op: number,
+    innerReduced: number,
+    from: number,
+    to: number,
+    how: number,
+    counter: number,
+  ): void;
+  permute(from: number, to: number, how: number, counter: number): void;
+  copyRuns(
+    from: number,
+    fromPitch: number,
+    to: number,
+    toPitch: number,
+    bytes: number,
+    count: number,
+  ): void;
+  fill(to: number, size: number, value: number): void;
+  accumulate(target: number, x: number, size: number, alpha: number): void;
+  adam(
+    target: number,
+    m: number,
+    v: number,
+    grad: number,
+    size: number,
+    rate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    root: number,
+    scale: number,
+  ): void;
+}
+
+export interface LoadedKernels {
+  readonly kernels: Kernels;
+  readonly memory: WebAssembly.Memory;
+  readonly relaxedSimd: boolean;
+}
+
+function decode(base64: string): Uint8Array<ArrayBuffer> {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+let supported: boolean | undefined;
+
+/** Can this engine run the build with relaxed SIMD? */
+export function supportsRelaxedSimd(): boolean {
+  supported ??= WebAssembly.validate(decode(relaxed));
+  return supported;
+}
+
+const modules = new Map<boolean, WebAssembly.Module>();
+
+/**
+ * @param relaxedSimd which build; the engine decides where it is left open
+ * @throws BackendError if the engine cannot run it
+ */
+export function loadKernels(relaxedSimd = supportsRelaxedSimd()): LoadedKernels {
+  let module = modules.get(relaxedSimd);
+  if (module === undefined) {
+    const bytes = decode(relaxedSimd ? relaxed : baseline);
+    if (!WebAssembly.validate(bytes)) {
+      throw new BackendError(
+        `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
+      );
+    }
+    module = new WebAssembly.Module(bytes);
+    modules.set(relaxedSimd, module);
+  }
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536 });
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
+  return { kernels: instance.exports as unknown as Kernels, memory, relaxedSimd };
+}

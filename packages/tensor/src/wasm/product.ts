@@ -1,0 +1,272 @@
+/**
+ * Matrix products, convolutions and their gradients, each described as one product C = A·B for the
+ * kernel in assembly/product.ts. The fields are those of assembly/plan.ts, which explains them.
+ *
+ * Left out: pointers to scratch, which the backend lays out, and running anything.
+ */
+import type { ConvGeometry, MatmulGeometry, Triple } from '../backend.ts';
+
+/** A product without its blocking. Pointers are bytes, all strides are elements. */
+export interface Product {
+  a: number;
+  aRow: number;
+  aChannel: number;
+  aTap: number;
+  aTaps: number;
+  /** Are the rows of the virtual matrix the columns of C? */
+  transposed: boolean;
+  source: number;
+  channels: number;
+  columnsGrid: Triple;
+  sourceGrid: Triple;
+  taps: Triple;
+  multiplier: Triple;
+  divisor: Triple;
+  padding: Triple;
+  c: number;
+  cSample: number;
+  cRow: number;
+  cColumn: number;
+  cColumns: number;
+  rows: number;
+  columns: number;
+  depth: number;
+  bias: number;
+  relu: boolean;
+}
+
+/** How a product is cut so that its parts fit the caches. */
+export interface Blocking {
+  readonly panelRows: number;
+  readonly blockRows: number;
+  readonly blockColumns: number;
+  readonly blockDepth: number;
+}
+
+const ONES: Triple = [1, 1, 1];
+const ZEROS: Triple = [0, 0, 0];
+/** Largest blocks. A panel of B is 8·320 floats, 10 KiB of the first-level cache. */
+const MAX_DEPTH = 320;
+const MAX_ROWS = 192;
+const MAX_COLUMNS = 128;
+
+const volume = (t: Triple): number => t[0] * t[1] * t[2];
+const each = (t: Triple, f: (x: number, axis: 0 | 1 | 2) => number): Triple => [
+  f(t[0], 0),
+  f(t[1], 1),
+  f(t[2], 2),
+];
+/** `size` in the fewest parts of at most `limit`, as even as multiples of `unit` allow. */
+function evenly(size: number, limit: number, unit: number): number {
+  const part = Math.ceil(size / Math.ceil(size / limit));
+  return Math.ceil(part / unit) * unit;
+}
+
+export function blocking(p: Product, rowsPerTile: number): Blocking {
+  const panelRows = Math.ceil(p.rows / Math.ceil(p.rows / rowsPerTile));
+  return {
+    panelRows,
+    blockRows: evenly(p.rows, MAX_ROWS, panelRows),
+    blockColumns: Math.min(MAX_COLUMNS, Math.ceil(p.columns / 8) * 8),
+    blockDepth: evenly(p.depth, MAX_DEPTH, 4),
+  };
+}
+
+/** Floats of scratch for gathered lines: one block's columns, or eight lines of its depth. */
+export function lineFloats(p: Product, b: Blocking): number {
+  return p.transposed ? 8 * (b.blockDepth + 8) + 16 : b.blockColumns + 16;
+}
+
+/** A convolution that only mixes channels runs over all positions as over one line. */
+function flattened(g: ConvGeometry): ConvGeometry {
+  const same = [0, 1, 2].every((i) => g.kernel[i] === 1 && g.stride[i] === 1 && g.padding[i] === 0);
+  if (!same) return g;
+  const line: Triple = [1, 1, volume(g.input)];
+  return { ...g, input: line, output: line };
+}
+
+export function convProduct(
+  x: number,
+  w: number,
+  bias: number,
+  relu: boolean,
+  y: number,
+  geometry: ConvGeometry,
+): Product {
+  const g = flattened(geometry);
+  const positions = volume(g.output);
+  const depth = g.inputChannels * volume(g.kernel);
+  return {
+    a: w,
+    aRow: depth,
+    aChannel: 0,
+    aTap: 1,
+    aTaps: depth,
+    transposed: false,
+    source: x,
+    channels: g.inputChannels,
+    columnsGrid: g.output,
+    sourceGrid: g.input,
+    taps: g.kernel,
+    multiplier: g.stride,
+    divisor: ONES,
+    padding: g.padding,
+    c: y,
+    cSample: g.outputChannels * positions,
+    cRow: positions,
+    cColumn: 1,
+    cColumns: positions,
+    rows: g.outputChannels,
+    columns: g.batch * positions,
+    depth,
+    bias,
+    relu,
+  };
+}
+
+/**
+ * dx[i, p] = Σ dy[o, (p + padding − k)/stride] w[o, i, k]: with the taps counted backwards, a
+ * convolution of dy with padding kernel − 1 − padding, whose stride divides instead of multiplying.
+ */
+export function inputGradProduct(
+  dy: number,
+  w: number,
+  dx: number,
+  geometry: ConvGeometry,
+): Product {
+  const g = flattened(geometry);
+  const positions = volume(g.input);
+  const taps = volume(g.kernel);
+  const perOutput = g.inputChannels * taps;
+  return {
+    a: w + 4 * (taps - 1),
+    aRow: taps,
+    // With one tap, the output channels take the place of taps: one long run, not many of one.
+    aChannel: taps === 1 ? 0 : perOutput,
+    aTap: taps === 1 ? perOutput : -1,
+    aTaps: taps === 1 ? g.outputChannels : taps,
+    transposed: false,
+    source: dy,
+    channels: g.outputChannels,
+    columnsGrid: g.input,
+    sourceGrid: g.output,
+    taps: g.kernel,
+    multiplier: ONES,
+    divisor: g.stride,
+    padding: each(g.kernel, (k, axis) => k - 1 - g.padding[axis]),
+    c: dx,
+    cSample: g.inputChannels * positions,
+    cRow: positions,
+    cColumn: 1,
+    cColumns: positions,
+    rows: g.inputChannels,
+    columns: g.batch * positions,
+    depth: g.outputChannels * taps,
+    bias: 0,
+    relu: false,
+  };
+}
+
+/**
+ * dw[o, i, k] = Σ dy[o, p] x[i, stride·p + k − padding]. Whichever of x and dy is unrolled over the
+ * taps is copied once per tap, so the one with fewer channels is.
+ */
+export function filterGradProduct(
+  x: number,
+  dy: number,
+  dw: number,
+  geometry: ConvGeometry,
+): Product {
+  const g = flattened(geometry);
+  const taps = volume(g.kernel);
+  const unrollInput = g.inputChannels * volume(g.output) <= g.outputChannels * volume(g.input);
+  const positions = volume(unrollInput ? g.output : g.input);
+  const rows = unrollInput ? g.outputChannels : g.inputChannels;
+  const columns = (unrollInput ? g.inputChannels : g.outputChannels) * taps;
+  const shared = {
+    aRow: positions,
+    aChannel: rows * positions,
+    aTap: 1,
+    aTaps: positions,
+    transposed: true,
+    taps: g.kernel,
+    rows,
+    columns,
+    depth: g.batch * positions,
+    bias: 0,
+    relu: false,
+  };
+  if (unrollInput) {
+    return {
+      ...shared,
+      a: dy,
+      source: x,
+      channels: g.inputChannels,
+      columnsGrid: g.output,
+      sourceGrid: g.input,
+      multiplier: g.stride,
+      divisor: ONES,
+      padding: g.padding,
+      c: dw,
+      cSample: 0,
+      cRow: columns,
+      cColumn: 1,
+      cColumns: columns,
+    };
+  }
+  return {
+    ...shared,
+    a: x,
+    source: dy,
+    channels: g.outputChannels,
+    columnsGrid: g.input,
+    sourceGrid: g.output,
+    multiplier: ONES,
+    divisor: g.stride,
+    padding: each(g.kernel, (k, axis) => k - 1 - g.padding[axis]),
+    // Columns are (output channel, tap counted backwards), rows are input channels.
+    c: dw + 4 * (taps - 1),
+    cSample: g.inputChannels * taps,
+    cRow: taps,
+    cColumn: -1,
+    cColumns: taps,
+  };
+}
+
+/** One product, or one per matrix of the batch where neither operand can be run through as one. */
+export function matmulProducts(a: number, b: number, c: number, g: MatmulGeometry): Product[] {
+  let { batch, m } = g;
+  // A stack of A's over one B is one tall A; a row of B's beside one A is one wide B.
+  const tall = g.batchedA && !g.batchedB && !g.transposeA;
+  const wide = !g.batchedA && g.batchedB && !g.transposeB;
+  const samples = wide ? batch : 1;
+  if (tall) m *= batch;
+  if (tall || wide) batch = 1;
+  const line: Triple = [1, 1, g.transposeB ? g.k : g.n];
+  return Array.from({ length: batch }, (_, i) => ({
+    a: a + (g.batchedA ? 4 * i * m * g.k : 0),
+    aRow: g.transposeA ? 1 : g.k,
+    aChannel: 0,
+    aTap: g.transposeA ? m : 1,
+    aTaps: g.k,
+    transposed: g.transposeB,
+    source: b + (g.batchedB ? 4 * i * g.k * g.n : 0),
+    channels: g.transposeB ? g.n : g.k,
+    columnsGrid: line,
+    sourceGrid: line,
+    taps: ONES,
+    multiplier: ONES,
+    divisor: ONES,
+    padding: ZEROS,
+    c: c + 4 * i * m * g.n,
+    cSample: m * g.n,
+    cRow: g.n,
+    cColumn: 1,
+    cColumns: g.n,
+    rows: m,
+    columns: samples * g.n,
+    depth: g.k,
+    bias: 0,
+    relu: false,
+  }));
+}

@@ -1,0 +1,29 @@
+/**
+ * Runs a TypeScript program of the workspace with the arguments given, on the Node.js that the
+ * workspace installs, after compiling the WebAssembly kernels if they changed.
+ * `pnpm start --minutes 1` and `pnpm start -- --minutes 1` are the same.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import process from 'node:process';
+
+const [program, ...args] = process.argv.slice(2);
+if (args[0] === '--') args.shift();
+
+const compiled = spawnSync(
+  process.execPath,
+  ['node_modules/turbo/bin/turbo', 'run', 'wasm', '--output-logs=errors-only'],
+  { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' },
+);
+if (compiled.status !== 0) {
+  process.stderr.write(compiled.stdout + compiled.stderr);
+  process.exit(1);
+}
+
+const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' });
+// The terminal sends Ctrl-C to the whole group; the program decides when it is done.
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    if (signal === 'SIGTERM') child.kill(signal);
+  });
+}
+child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
