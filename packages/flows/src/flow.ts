@@ -67,7 +67,7 @@ export function negativeLogLikelihood(flow: Flow, x: Tensor): Tensor {
     return { y, loss, dy: affine(flow.base.gradient(y), -1 / samples) };
   });
   tidy(() => {
-    flow.network.backward(y, dy, { dlogdet: full([samples], -1 / samples, x.dtype) });
+    flow.network.backward(y, dy, { dlogdet: full([samples], -1 / samples, x) });
     y.dispose();
     dy.dispose();
   });

@@ -127,7 +127,7 @@ export class ActNorm implements Bijection {
 
   #logdet(x: Tensor): Tensor {
     const perSample = affine(sum(log(abs(this.scale.data))), positions(x));
-    return add(zeros([x.shape[0]!], x.dtype), perSample);
+    return add(zeros([x.shape[0]!], x), perSample);
   }
 
   #directions(tangent: Tangent): { ds: Tensor | undefined; db: Tensor | undefined } {
@@ -138,7 +138,7 @@ export class ActNorm implements Bijection {
   }
 
   #logdetTangent(x: Tensor, ds: Tensor | undefined, sign: 1 | -1): Tensor {
-    const none = zeros([x.shape[0]!], x.dtype);
+    const none = zeros([x.shape[0]!], x);
     if (!ds) return none;
     return add(none, affine(sum(div(ds, this.scale.data)), sign * positions(x)));
   }
@@ -155,7 +155,7 @@ export class ActNorm implements Bijection {
       const average = affine(channelSums(data), 1 / count);
       const centered = sub(data, alongChannels(average, data));
       const variance = affine(channelSums(square(centered)), 1 / count);
-      const deviation = sqrt(maximum(variance, full([1], leastVariance, data.dtype)));
+      const deviation = sqrt(maximum(variance, full([1], leastVariance, data)));
       if (direction === 'forward') {
         const scale = reciprocal(deviation);
         this.scale.assign(scale);

@@ -51,7 +51,7 @@ export function channelSums(x: Tensor): Tensor {
 
 /** Log-determinant of a volume-preserving map: zeros, shape [N]. */
 export function zeroLogdet(x: Tensor): Tensor {
-  return zeros([x.shape[0]!], x.dtype);
+  return zeros([x.shape[0]!], x);
 }
 
 /** The sum of those terms that are there, or zeros like `like`. */

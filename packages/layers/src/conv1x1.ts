@@ -202,5 +202,5 @@ function identity(v: Tensor): Tensor {
   const n = v.size;
   const values = new Float64Array(n * n);
   for (let i = 0; i < n; i++) values[i * (n + 1)] = 1;
-  return tensor(values, [n, n], v.dtype);
+  return tensor(values, [n, n], v);
 }

@@ -134,7 +134,7 @@ function mixBands(y: Tensor): Tensor {
       hadamard[i * bands + j] = sign / Math.sqrt(bands);
     }
   }
-  const matrix = tensor(hadamard, [bands, bands], y.dtype);
+  const matrix = tensor(hadamard, [bands, bands], y);
   return matmul(matrix, y.reshape([y.shape[0]!, bands, -1])).reshape(y.shape);
 }
 

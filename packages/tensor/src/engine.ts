@@ -8,7 +8,7 @@ import type { Backend, BackendInfo, DType } from './backend.ts';
 import { BackendError, DTypeError } from './errors.ts';
 import type { MemoryInfo } from './memory.ts';
 import { ReferenceBackend } from './reference/backend.ts';
-import { Tensor } from './tensor.ts';
+import { type Placement, Tensor } from './tensor.ts';
 import { WasmBackend, type WasmOptions } from './wasm/backend.ts';
 
 /** Options of `setBackend`, each read by the backends that know it. */
@@ -25,7 +25,7 @@ const factories = new Map<string, BackendFactory>([
   ['wasm', (options) => new WasmBackend(options)],
 ]);
 
-let current: { backend: Backend; dtype: DType } | undefined;
+let current: Placement | undefined;
 const scopes: Set<Tensor>[] = [];
 
 /** Adds a backend under a name, for instance from `@invnet/tensor/gpu`. */
@@ -56,12 +56,13 @@ export async function setBackend(
 
 /** The backend of new tensors; `wasm` when none was chosen. */
 export function getBackend(): Backend {
-  return active().backend;
+  return currentPlacement().backend;
 }
 
-/** The element type of new tensors. */
-export function defaultDType(): DType {
-  return active().dtype;
+/** Where new tensors go, and of which type they are. */
+export function currentPlacement(): Placement {
+  current ??= { backend: new WasmBackend({}), dtype: 'float32' };
+  return current;
 }
 
 /** What actually runs: the backend's name and its details. */
@@ -134,11 +135,6 @@ export function collectTensors(value: unknown, into: Set<Tensor>): void {
   } else if (Object.getPrototypeOf(value) === Object.prototype) {
     for (const v of Object.values(value)) collectTensors(v, into);
   }
-}
-
-function active(): { backend: Backend; dtype: DType } {
-  current ??= { backend: new WasmBackend({}), dtype: 'float32' };
-  return current;
 }
 
 async function makeBackend(name: string, options: BackendOptions): Promise<Backend> {

@@ -4,7 +4,7 @@ export type {
   MatmulGeometry, NumericArray, ReduceOp, Reduction, Shape, Storage, Triple, UnaryOp,
 } from './backend.ts';
 export {
-  backendInfo, defaultDType, getBackend, keep, memory, registerBackend, resetPeakMemory, setBackend,
+  backendInfo, currentPlacement, getBackend, keep, memory, registerBackend, resetPeakMemory, setBackend,
   tidy,
 } from './engine.ts';
 export type { BackendFactory, BackendOptions } from './engine.ts';
@@ -28,6 +28,6 @@ export { RandomStream } from './random.ts';
 export type { RandomState } from './random.ts';
 export { ReferenceBackend } from './reference/backend.ts';
 export { Tensor, full, ones, sizeOf, tensor, zeros, zerosLike } from './tensor.ts';
-export type { NestedNumbers } from './tensor.ts';
+export type { NestedNumbers, Placement } from './tensor.ts';
 export { WasmBackend } from './wasm/backend.ts';
 export type { WasmOptions } from './wasm/backend.ts';

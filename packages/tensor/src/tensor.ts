@@ -3,7 +3,7 @@
  * a block is freed when the last tensor on it is disposed.
  */
 import type { Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
-import { defaultDType, getBackend, trackTensor, untrackTensor } from './engine.ts';
+import { currentPlacement, trackTensor, untrackTensor } from './engine.ts';
 import { DisposedError, ShapeError, formatShape } from './errors.ts';
 
 interface SharedStorage {
@@ -104,6 +104,12 @@ export class Tensor implements Disposable {
   }
 }
 
+/** Where a new tensor goes and of which type: another tensor's place, or the current backend. */
+export interface Placement {
+  readonly backend: Backend;
+  readonly dtype: DType;
+}
+
 /** Nested arrays of numbers, or a flat array with a shape. */
 export type NestedNumbers = readonly (number | NestedNumbers)[];
 
@@ -116,10 +122,9 @@ export type NestedNumbers = readonly (number | NestedNumbers)[];
 export function tensor(
   values: number | NestedNumbers | NumericArray,
   shape?: Shape,
-  dtype: DType = defaultDType(),
+  place: Placement = currentPlacement(),
 ): Tensor {
-  const backend = getBackend();
-  if (typeof values === 'number') return full(shape ?? [], values, dtype);
+  if (typeof values === 'number') return full(shape ?? [], values, place);
   let flat: ArrayLike<number>;
   let found: Shape;
   if (ArrayBuffer.isView(values)) {
@@ -136,28 +141,31 @@ export function tensor(
         `${sizeOf(result)}.`,
     );
   }
-  return new Tensor(result, backend, backend.upload(flat, dtype));
+  return new Tensor(result, place.backend, place.backend.upload(flat, place.dtype));
 }
 
 /** A tensor of one value. */
-export function full(shape: Shape, value: number, dtype: DType = defaultDType()): Tensor {
-  const backend = getBackend();
+export function full(
+  shape: Shape,
+  value: number,
+  { backend, dtype }: Placement = currentPlacement(),
+): Tensor {
   return new Tensor(shape, backend, backend.fill(sizeOf(checkShape('full', shape)), value, dtype));
 }
 
-/** A tensor of zeros. */
-export function zeros(shape: Shape, dtype: DType = defaultDType()): Tensor {
-  return full(shape, 0, dtype);
+/** A tensor of zeros; `zeros(shape, x)` puts it where x is. */
+export function zeros(shape: Shape, place: Placement = currentPlacement()): Tensor {
+  return full(shape, 0, place);
 }
 
 /** A tensor of ones. */
-export function ones(shape: Shape, dtype: DType = defaultDType()): Tensor {
-  return full(shape, 1, dtype);
+export function ones(shape: Shape, place: Placement = currentPlacement()): Tensor {
+  return full(shape, 1, place);
 }
 
 /** Zeros of x's shape and dtype, on x's backend. */
 export function zerosLike(x: Tensor): Tensor {
-  return new Tensor(x.shape, x.backend, x.backend.fill(x.size, 0, x.dtype));
+  return zeros(x.shape, x);
 }
 
 /** How many numbers a shape holds; 1 for the empty shape. */

@@ -1,0 +1,73 @@
+import { RandomStream, ValueError, memory, setBackend, zeros } from '@invnet/tensor';
+import { ActNorm, Conv1x1, HaarSqueeze } from '@invnet/layers';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Glow, Sequential, compose, reverse } from '../src/index.ts';
+
+beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+describe('Glow', () => {
+  it('names its parameters by stable paths', () => {
+    const names = new Glow({ channels: 1, hidden: 4, scales: 2, steps: 4 }).parameters.map((p) => p.name);
+    expect(names).toContain('scales.0.steps.3.coupling.conditioner.w1');
+    expect(names).toContain('scales.1.steps.0.actnorm.scale');
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toHaveLength(2 * 4 * (2 + 3 + 6));
+  });
+
+  it.each([
+    [1, [2, 2, 8]],
+    [2, [2, 1, 4, 12]],
+    [3, [1, 1, 4, 4, 8]],
+  ])('maps data in %iD to latent variables of its shape', (ndims, shape) => {
+    for (const splitScales of [true, false]) {
+      const net = new Glow({ channels: shape[1]!, hidden: 3, scales: 2, steps: 1, ndims, splitScales });
+      const { y, logdet } = net.forward(new RandomStream(1).normal(shape));
+      expect(y.shape).toEqual(shape);
+      expect(logdet.shape).toEqual([shape[0]]);
+    }
+  });
+
+  it('is drawn by its seed', () => {
+    const weights = (seed: number) =>
+      new Glow({ channels: 1, hidden: 2, scales: 1, steps: 1, random: new RandomStream(seed) })
+        .parameters.map((p) => [...p.data.dataSync()]);
+    expect(weights(1)).toEqual(weights(1));
+    expect(weights(1)).not.toEqual(weights(2));
+  });
+
+  it('says what it expected', () => {
+    const net = new Glow({ channels: 1, hidden: 2, scales: 2, steps: 1 });
+    expect(() => net.forward(zeros([1, 1, 6, 8]))).toThrow(/\[1, 1, 6, 8\].*divisible by 4/);
+    expect(() => net.inverse(zeros([1, 2, 8, 8]))).toThrow(/\[N, 1, H, W\]/);
+    expect(() => net.forward(zeros([1, 1, 8]))).toThrow(/\[N, 1, H, W\]/);
+    expect(() => new Glow({ channels: 1, steps: 0 })).toThrow(ValueError);
+    expect(() => new Glow({ channels: 1, ndims: 4 })).toThrow(/ndims is 4/);
+  });
+});
+
+describe('composition', () => {
+  it('applies from left to right, frees what lies between, and names by place or key', () => {
+    const norm = new ActNorm({ channels: 4 });
+    const mix = new Conv1x1({ channels: 4 });
+    const net = compose(new HaarSqueeze(), norm, mix);
+    expect(net.parameters.map((p) => p.name)).toEqual(['1.scale', '1.shift', '2.v1', '2.v2', '2.v3']);
+    const x = new RandomStream(1).normal([3, 1, 4, 4]);
+    const before = memory().tensors;
+    const { y, logdet } = net.forward(x);
+    expect(memory().tensors - before).toBe(2);
+    const squeezed = new HaarSqueeze().forward(x).y;
+    expect(mix.forward(norm.forward(squeezed).y).y.dataSync()).toEqual(y.dataSync());
+    expect(norm.forward(squeezed).logdet.dataSync()).toEqual(logdet.dataSync());
+    expect(new Sequential({ a: new ActNorm({ channels: 1 }) }).parameters[0]!.name).toBe('a.scale');
+    expect(() => new Sequential([])).toThrow(ValueError);
+  });
+
+  it('reverses, and twice gives back the same', () => {
+    const net = new Glow({ channels: 1, hidden: 2, scales: 1, steps: 1 });
+    const x = new RandomStream(1).normal([2, 1, 2, 2]);
+    const { y } = net.forward(x);
+    expect(reverse(net).forward(y).y.dataSync()).toEqual(net.inverse(y).x.dataSync());
+    expect(reverse(reverse(net))).toBe(net);
+    expect(reverse(net).parameters).toBe(net.parameters);
+  });
+});

@@ -1,0 +1,120 @@
+/** Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). */
+import type { Parameter } from '@invnet/layers';
+import { type Tensor, ValueError, adamUpdate, keep, zerosLike } from '@invnet/tensor';
+import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
+import type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
+import type { HostTensor } from './safetensors.ts';
+
+/** The constants of Adam. */
+export interface AdamOptions {
+  /** Decay of the mean of gradients, in [0, 1). Default: 0.9. */
+  readonly beta1?: number;
+  /** Decay of the mean of squared gradients, in [0, 1). Default: 0.999. */
+  readonly beta2?: number;
+  /** Keeps the divisor away from 0. Default: 1e-8. */
+  readonly epsilon?: number;
+}
+
+interface Moments {
+  readonly m: Tensor;
+  readonly v: Tensor;
+  /** Updates of this parameter so far: it may have been frozen while others moved. */
+  step: number;
+}
+
+/**
+ * Adam: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², and in update t
+ * p ← p − rate · (m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε). The moments m and v of a parameter are made
+ * in its first update and take twice its memory.
+ *
+ * @example
+ * const optimizer = new Adam({ beta2: 0.99 });
+ * optimizer.step(network.parameters, { learningRate: 1e-3 });
+ */
+export class Adam implements Optimizer {
+  readonly name = 'adam';
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly #moments = new Map<Parameter, Moments>();
+
+  /** @throws ValueError for constants out of range. */
+  constructor({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions = {}) {
+    if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && epsilon > 0)) {
+      throw new ValueError(
+        `Adam: beta1 ${beta1}, beta2 ${beta2}, epsilon ${epsilon}; expected the betas in [0, 1) ` +
+          'and epsilon above 0.',
+      );
+    }
+    this.beta1 = beta1;
+    this.beta2 = beta2;
+    this.epsilon = epsilon;
+  }
+
+  step(parameters: readonly Parameter[], { learningRate, gradientScale = 1 }: StepOptions): void {
+    const { beta1, beta2, epsilon } = this;
+    for (const p of parameters) {
+      if (p.frozen || !p.grad) continue;
+      const moments = this.#momentsOf(p);
+      moments.step += 1;
+      const { m, v, step } = moments;
+      const settings = { learningRate, beta1, beta2, epsilon, step, gradientScale };
+      adamUpdate({ target: p.data, m, v }, p.grad, settings);
+    }
+  }
+
+  /** For each parameter that was updated: `m/<name>`, `v/<name>` and the count `step/<name>`. */
+  async state(parameters: readonly Parameter[]): Promise<OptimizerState> {
+    const state = new Map<string, HostTensor>();
+    for (const p of parameters) {
+      const moments = this.#moments.get(p);
+      if (!moments) continue;
+      state.set(`m/${p.name}`, { shape: p.shape, data: await moments.m.data() });
+      state.set(`v/${p.name}`, { shape: p.shape, data: await moments.v.data() });
+      state.set(`step/${p.name}`, { shape: [], data: Float64Array.of(moments.step) });
+    }
+    return state;
+  }
+
+  load(state: OptimizerState, parameters: readonly Parameter[]): void {
+    // A parameter without any entry was never updated; one with some entries must have all.
+    const updated = parameters.filter((p) => entries.some((e) => state.has(`${e}/${p.name}`)));
+    const expected = updated.flatMap((p) =>
+      entries.map((e) => ({ name: `${e}/${p.name}`, shape: e === 'step' ? [] : p.shape })),
+    );
+    const problems = fitProblems(expected, state);
+    if (problems.length > 0) {
+      throw new CheckpointError(`Adam: the state does not fit: ${problems.join('; ')}.`);
+    }
+    for (const p of parameters) this.#forget(p);
+    for (const p of updated) {
+      this.#moments.set(p, {
+        m: keep(uploadLike(p.data, state.get(`m/${p.name}`)!)),
+        v: keep(uploadLike(p.data, state.get(`v/${p.name}`)!)),
+        step: state.get(`step/${p.name}`)!.data[0]!,
+      });
+    }
+  }
+
+  dispose(): void {
+    for (const p of [...this.#moments.keys()]) this.#forget(p);
+  }
+
+  #momentsOf(p: Parameter): Moments {
+    let moments = this.#moments.get(p);
+    if (!moments) {
+      moments = { m: keep(zerosLike(p.data)), v: keep(zerosLike(p.data)), step: 0 };
+      this.#moments.set(p, moments);
+    }
+    return moments;
+  }
+
+  #forget(p: Parameter): void {
+    const moments = this.#moments.get(p);
+    moments?.m.dispose();
+    moments?.v.dispose();
+    this.#moments.delete(p);
+  }
+}
+
+const entries = ['m', 'v', 'step'] as const;

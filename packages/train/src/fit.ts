@@ -1,0 +1,50 @@
+/** Whether saved arrays fit what they are to be loaded into; shared by checkpoints and optimizers. */
+import { InvNetError, type Shape, Tensor, formatShape } from '@invnet/tensor';
+import type { HostTensor } from './safetensors.ts';
+
+/** A checkpoint cannot be saved, or does not fit the network or the optimizer. */
+export class CheckpointError extends InvNetError {
+  override name = 'CheckpointError';
+}
+
+/**
+ * What keeps `found` from filling `expected`, in words: missing, unexpected and mis-shaped entries.
+ * Empty when it fits exactly.
+ */
+export function fitProblems(
+  expected: readonly { readonly name: string; readonly shape: Shape }[],
+  found: ReadonlyMap<string, HostTensor>,
+): string[] {
+  const missing: string[] = [];
+  const misshaped: string[] = [];
+  for (const { name, shape } of expected) {
+    const entry = found.get(name);
+    const expectedShape = formatShape(shape);
+    if (!entry) missing.push(`${name} ${expectedShape}`);
+    else if (formatShape(entry.shape) !== expectedShape) {
+      misshaped.push(`${name} has ${formatShape(entry.shape)}, expected ${expectedShape}`);
+    }
+  }
+  const names = new Set(expected.map((e) => e.name));
+  const extra: string[] = [];
+  for (const [name, { shape }] of found) {
+    if (!names.has(name)) extra.push(`${name} ${formatShape(shape)}`);
+  }
+  const kinds: [string, string[]][] = [
+    ['it lacks', missing],
+    ['it has the unexpected', extra],
+    ['wrong shapes:', misshaped],
+  ];
+  return kinds.filter(([, list]) => list.length > 0).map(([kind, list]) => `${kind} ${some(list)}`);
+}
+
+/** A tensor from numbers on the host, with the backend and dtype of another. */
+export function uploadLike(like: Tensor, { shape, data }: HostTensor): Tensor {
+  return new Tensor(shape, like.backend, like.backend.upload(data, like.dtype));
+}
+
+/** The first few of a list: a checkpoint of another architecture differs in hundreds of names. */
+function some(list: readonly string[], most = 4): string {
+  const shown = list.slice(0, most).join(', ');
+  return list.length > most ? `${shown} and ${list.length - most} more` : shown;
+}

@@ -1,0 +1,173 @@
+/**
+ * The training loop, as an async iterator of metrics: whoever iterates decides what happens between
+ * steps (a progress bar, an evaluation, a checkpoint), and stops by leaving the loop.
+ *
+ * Left out: the model and the data. The loop knows a list of parameters and a function that takes a
+ * batch, accumulates gradients and returns the loss.
+ */
+import { type Parameter, zeroGrad } from '@invnet/layers';
+import { InvNetError, type Tensor, ValueError, memory } from '@invnet/tensor';
+import { clipFactor, gradientNorm } from './clipping.ts';
+import type { Optimizer } from './optimizer.ts';
+import type { Schedule } from './schedule.ts';
+
+/** What to train, on what, and how. */
+export interface TrainOptions<B> {
+  readonly parameters: readonly Parameter[];
+  readonly optimizer: Optimizer;
+  /** Returns the loss of a batch, one number, and adds its gradient to the parameters'. */
+  readonly loss: (batch: B) => Tensor;
+  /** Training ends when they do. None is asked for before the step that uses it. */
+  readonly batches: Iterable<B> | AsyncIterable<B>;
+  /** Learning rates; see `constant` and `warmupCosine`. */
+  readonly schedule: Schedule;
+  /** Gradients are scaled down to this global norm at most. Default: no limit. */
+  readonly clipNorm?: number | undefined;
+  /** Ends training after the step that is under way. */
+  readonly signal?: AbortSignal | undefined;
+  /** Steps done before, when a run is resumed. Default: 0. */
+  readonly startStep?: number;
+  /** Called with each batch after its step, also when the step fails. */
+  readonly disposeBatch?: ((batch: B) => void) | undefined;
+}
+
+/** What is known after a step. */
+export interface TrainingMetrics {
+  /** Steps done so far: 1 after the first. */
+  readonly step: number;
+  /** Loss of the step's batch, before the update. */
+  readonly loss: number;
+  /** Global norm of the gradients, before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Bytes that are live on the current backend after the step. */
+  readonly liveBytes: number;
+  /** Largest live bytes since the last `resetPeakMemory()`. */
+  readonly peakBytes: number;
+}
+
+/** Where numbers stopped being finite. */
+export interface NonFiniteLocation {
+  /** Name of the parameter. */
+  readonly parameter: string;
+  readonly where: 'value' | 'gradient';
+}
+
+/** The loss or a gradient became NaN or infinite. The parameters were not updated by this step. */
+export class NonFiniteLossError extends InvNetError {
+  override name = 'NonFiniteLossError';
+  /** The step that failed, counted as in `TrainingMetrics`. */
+  readonly step: number;
+  readonly loss: number;
+  /** The first non-finite parameter, or gradient if all parameters are finite; if any is. */
+  readonly location: NonFiniteLocation | undefined;
+
+  constructor(step: number, loss: number, location: NonFiniteLocation | undefined) {
+    const what = Number.isFinite(loss) ? `the gradients are not finite (loss ${loss})` : `the loss is ${loss}`;
+    const first = location
+      ? `the first that is not finite is the ${location.where} of parameter '${location.parameter}'`
+      : 'all parameters and their gradients are finite by themselves; look at the data and the loss';
+    super(
+      `train: in step ${step} ${what}; ${first}. This step changed no parameter. Expected finite ` +
+        'numbers: check the data, or try a lower learning rate or a clipNorm.',
+    );
+    this.step = step;
+    this.loss = loss;
+    this.location = location;
+  }
+}
+
+/**
+ * Trains: for each batch computes the loss with its gradients, clips, updates, frees the gradients,
+ * yields metrics and lets other tasks of the event loop run. Between steps live bytes are the same,
+ * after the optimizer made its state in the first.
+ *
+ * Iteration ends with the batches, with `signal`, or by `break`; parameters and optimizer are then
+ * as the last metrics found them.
+ *
+ * @throws NonFiniteLossError @throws ValueError when the loss is not one number.
+ * @example
+ * const optimizer = new Adam();
+ * const loss = (x: Tensor) => negativeLogLikelihood(flow, x);
+ * for await (const { step, loss: nats } of train({ parameters, optimizer, loss, batches, schedule })) {
+ *   console.log(step, nats);
+ * }
+ */
+export async function* train<B>(
+  options: TrainOptions<B>,
+): AsyncGenerator<TrainingMetrics, void, undefined> {
+  const { batches, signal, startStep = 0, disposeBatch } = options;
+  if (!Number.isSafeInteger(startStep) || startStep < 0) {
+    throw new ValueError(`train: startStep ${startStep}; expected a whole number of at least 0.`);
+  }
+  if (options.clipNorm !== undefined) clipFactor(0, options.clipNorm);
+  let step = startStep;
+  if (signal?.aborted) return;
+  for await (const batch of batches) {
+    let metrics: TrainingMetrics;
+    try {
+      // The signal may have come while the batch was being made.
+      if (signal?.aborted) return;
+      metrics = await trainStep(options, batch, step + 1);
+    } finally {
+      zeroGrad(options.parameters);
+      disposeBatch?.(batch);
+    }
+    step += 1;
+    const { liveBytes, peakBytes } = memory();
+    yield { ...metrics, liveBytes, peakBytes };
+    await nextTask();
+    if (signal?.aborted) return;
+  }
+}
+
+async function trainStep<B>(
+  options: TrainOptions<B>,
+  batch: B,
+  step: number,
+): Promise<TrainingMetrics> {
+  const { parameters, optimizer, schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
+  zeroGrad(parameters);
+  const loss = await readLoss(options.loss(batch));
+  const norm = await gradientNorm(parameters);
+  if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+    throw new NonFiniteLossError(step, loss, await firstNonFinite(parameters));
+  }
+  const learningRate = schedule(step - 1);
+  optimizer.step(parameters, { learningRate, gradientScale: clipFactor(norm, clipNorm) });
+  return { step, loss, gradientNorm: norm, learningRate, liveBytes: 0, peakBytes: 0 };
+}
+
+async function readLoss(loss: Tensor): Promise<number> {
+  using scalar = loss;
+  if (scalar.size !== 1) {
+    throw new ValueError(`train: the loss is ${scalar.toString()}; expected one number.`);
+  }
+  return (await scalar.data())[0]!;
+}
+
+/** Values before gradients: one bad value spoils every gradient, so it is the cause. */
+async function firstNonFinite(
+  parameters: readonly Parameter[],
+): Promise<NonFiniteLocation | undefined> {
+  const bad = async (t: Tensor | undefined) => !(await t?.data())?.every(Number.isFinite);
+  for (const p of parameters) {
+    if (await bad(p.data)) return { parameter: p.name, where: 'value' };
+  }
+  for (const p of parameters) {
+    if (p.grad && (await bad(p.grad))) return { parameter: p.name, where: 'gradient' };
+  }
+  return undefined;
+}
+
+/** Waits for a new task of the event loop, without the delay that browsers give to timers. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

@@ -1,0 +1,16 @@
+/**
+ * Node's own modules, taken at run time: no bundler sees an import of them, so a page can bundle
+ * this package although a part of it needs Node.
+ */
+import { InvNetError } from '@invnet/tensor';
+
+/** One of Node's modules. @throws InvNetError where there is no Node. */
+export function nodeModule<Name extends 'node:fs/promises' | 'node:path'>(
+  name: Name,
+  neededBy: string,
+) {
+  if (typeof process === 'undefined' || !process.getBuiltinModule) {
+    throw new InvNetError(`${neededBy}: needs ${name}, which only Node 22.3 or later has.`);
+  }
+  return process.getBuiltinModule(name);
+}

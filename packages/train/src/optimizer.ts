@@ -1,0 +1,33 @@
+/** What the training loop and the checkpoints ask of an optimizer. */
+import type { Parameter } from '@invnet/layers';
+import type { HostTensor } from './safetensors.ts';
+
+/** What goes with one update. */
+export interface StepOptions {
+  readonly learningRate: number;
+  /** Multiplies every gradient before use; see `clipFactor`. Default: 1. */
+  readonly gradientScale?: number;
+}
+
+/** All that an optimizer remembers, as named arrays on the host. */
+export type OptimizerState = ReadonlyMap<string, HostTensor>;
+
+/**
+ * A rule that moves parameters by their gradients. Parameters that are frozen or have no gradient
+ * stay where they are, and so does what the optimizer remembers of them.
+ */
+export interface Optimizer {
+  /** What its state is filed under, such as `adam`. */
+  readonly name: string;
+  /** Updates all parameters in place. Their gradients stay as they are. */
+  step(parameters: readonly Parameter[], options: StepOptions): void;
+  /** What it remembers of these parameters, copied to the host. */
+  state(parameters: readonly Parameter[]): Promise<OptimizerState>;
+  /**
+   * Replaces what it remembers of these parameters.
+   * @throws CheckpointError when the state does not fit them, before anything is changed.
+   */
+  load(state: OptimizerState, parameters: readonly Parameter[]): void;
+  /** Frees its tensors. */
+  dispose(): void;
+}
