@@ -90,7 +90,8 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     });
   const positive = (name: string, value: string | undefined, otherwise: number) =>
     numberFlag(name, value, otherwise, 'a number above 0', (n) => n > 0);
-  const epochs = values.epochs === undefined ? {} : { epochs: positive('epochs', values.epochs, 1) };
+  const epochs =
+    values.epochs === undefined ? {} : { epochs: positive('epochs', values.epochs, 1) };
   return {
     config: {
       hidden: whole('hidden', values.hidden, defaults.hidden, 1),

@@ -5,13 +5,13 @@
  * Times are wall-clock times of whole calls, memory for the result included, after a warm-up.
  */
 import {
-  RandomStream,
-  type Tensor,
   backendInfo,
   conv,
   convFilterGrad,
   convInputGrad,
   matmul,
+  RandomStream,
+  type Tensor,
 } from '@invnet/tensor';
 import { formatTable } from './table.ts';
 

@@ -3,20 +3,20 @@
  * current backend; the sampling itself runs on the host, so a seed gives the same samples anywhere.
  */
 import {
-  type RandomStream,
-  ShapeError,
-  type Tensor,
-  ValueError,
+  add,
   affine,
   formatShape,
   mul,
+  type RandomStream,
+  ShapeError,
   slice,
   square,
   sub,
   sumPerSample,
-  add,
+  type Tensor,
   tensor,
   tidy,
+  ValueError,
 } from '@invnet/tensor';
 
 /** Something to draw points of the plane from. */

@@ -5,7 +5,7 @@
  *
  * Left out: reading from disk and decompression, which are the caller's.
  */
-import { InvNetError, formatShape } from '@invnet/tensor';
+import { formatShape, InvNetError } from '@invnet/tensor';
 
 /** Bytes are not a whole IDX file. */
 export class IdxFormatError extends InvNetError {
@@ -36,10 +36,22 @@ interface ElementType {
 const elementTypes: Readonly<Record<number, ElementType>> = {
   8: { bytes: 1, read: (v, at, n) => bytesOf(v, at, n) },
   9: { bytes: 1, read: (v, at, n) => new Int8Array(bytesOf(v, at, n).buffer) },
-  11: { bytes: 2, read: (v, at, n) => Int16Array.from({ length: n }, (_, i) => v.getInt16(at + 2 * i)) },
-  12: { bytes: 4, read: (v, at, n) => Int32Array.from({ length: n }, (_, i) => v.getInt32(at + 4 * i)) },
-  13: { bytes: 4, read: (v, at, n) => Float32Array.from({ length: n }, (_, i) => v.getFloat32(at + 4 * i)) },
-  14: { bytes: 8, read: (v, at, n) => Float64Array.from({ length: n }, (_, i) => v.getFloat64(at + 8 * i)) },
+  11: {
+    bytes: 2,
+    read: (v, at, n) => Int16Array.from({ length: n }, (_, i) => v.getInt16(at + 2 * i)),
+  },
+  12: {
+    bytes: 4,
+    read: (v, at, n) => Int32Array.from({ length: n }, (_, i) => v.getInt32(at + 4 * i)),
+  },
+  13: {
+    bytes: 4,
+    read: (v, at, n) => Float32Array.from({ length: n }, (_, i) => v.getFloat32(at + 4 * i)),
+  },
+  14: {
+    bytes: 8,
+    read: (v, at, n) => Float64Array.from({ length: n }, (_, i) => v.getFloat64(at + 8 * i)),
+  },
 };
 
 /**

@@ -5,7 +5,7 @@
  *
  * Runs in Node only. Left out: downloading, and decompression.
  */
-import { InvNetError, ValueError, formatShape } from '@invnet/tensor';
+import { formatShape, InvNetError, ValueError } from '@invnet/tensor';
 import { IdxFormatError, parseIdx } from './idx.ts';
 import { nodeModule } from './node.ts';
 
@@ -84,7 +84,8 @@ async function readIdx(
     });
   });
   const { shape, data } = parseIdx(bytes, path);
-  const fits = shape.length === 1 + itemShape.length && itemShape.every((s, i) => s === shape[i + 1]);
+  const fits =
+    shape.length === 1 + itemShape.length && itemShape.every((s, i) => s === shape[i + 1]);
   if (!fits || !(data instanceof Uint8Array)) {
     throw new IdxFormatError(
       `loadMnist: ${path} holds ${data.constructor.name} of shape ${formatShape(shape)}; expected ` +

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
 import { ValueError } from '@invnet/tensor';
+import { describe, expect, it } from 'vitest';
 import { type BatchOptions, indexBatches, takeRows } from '../src/index.ts';
 
 const all = (options: BatchOptions) =>
@@ -12,7 +12,9 @@ describe('indexBatches', () => {
   it('shows each sample once in an epoch, in another order in the next', () => {
     const batches = all({ ...options, dropLast: false });
     expect(batches.map((b) => b.indices.length)).toEqual([4, 4, 2, 4, 4, 2, 4, 4, 2]);
-    const epochs = [0, 1, 2].map((e) => batches.filter((b) => b.epoch === e).flatMap((b) => b.indices));
+    const epochs = [0, 1, 2].map((e) =>
+      batches.filter((b) => b.epoch === e).flatMap((b) => b.indices),
+    );
     for (const epoch of epochs) expect(sorted(epoch)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(epochs[0]).not.toEqual(epochs[1]);
     expect(epochs[1]).not.toEqual(epochs[2]);
@@ -28,12 +30,15 @@ describe('indexBatches', () => {
     expect(all({ ...options, shuffle: false, epochs: 1 })[0]?.indices).toEqual([0, 1, 2, 3]);
   });
 
-  it.each([true, false])('goes on from any place as if never stopped (dropLast: %s)', (dropLast) => {
-    const whole = all({ ...options, dropLast });
-    whole.forEach((batch, i) => {
-      expect(all({ ...options, dropLast, start: batch.next })).toEqual(whole.slice(i + 1));
-    });
-  });
+  it.each([true, false])(
+    'goes on from any place as if never stopped (dropLast: %s)',
+    (dropLast) => {
+      const whole = all({ ...options, dropLast });
+      whole.forEach((batch, i) => {
+        expect(all({ ...options, dropLast, start: batch.next })).toEqual(whole.slice(i + 1));
+      });
+    },
+  );
 
   it('never ends by itself without epochs', () => {
     const endless = indexBatches({ count: 2, batchSize: 2, seed: 0 });

@@ -31,10 +31,18 @@ describe('parseIdx', () => {
 
   it.each([
     ['an empty file', new Uint8Array(0), /truncated: it has 0 bytes/],
-    ['a header cut short', idx(8, [2, 3], []).subarray(0, 9), /truncated: it has 9 bytes, its header of rank 2 needs 12/],
+    [
+      'a header cut short',
+      idx(8, [2, 3], []).subarray(0, 9),
+      /truncated: it has 9 bytes, its header of rank 2 needs 12/,
+    ],
     ['data cut short', idx(8, [2, 3], [1, 2]), /truncated.*\[2, 3\].*18 bytes.*has 14/],
     ['trailing bytes', idx(8, [2], [1, 2, 3]), /trailing bytes.*10 bytes.*has 11/],
-    ['a PNG', Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10), /not an IDX file: it starts with 89 50 4e 47/],
+    [
+      'a PNG',
+      Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10),
+      /not an IDX file: it starts with 89 50 4e 47/,
+    ],
     ['an unknown element type', idx(10, [1], [1]), /not an IDX file/],
     ['rank 0', idx(8, [], [1]), /not an IDX file/],
     ['gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0), /compressed with gzip/],

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ValueError } from '@invnet/tensor';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IdxFormatError, loadMnist } from '../src/index.ts';
 
 let directory: string;
@@ -47,7 +47,9 @@ describe('loadMnist', () => {
     await expect(load()).rejects.toThrow(IdxFormatError);
     await expect(load()).rejects.toThrow(/t10k-images-idx3-ubyte is not an IDX file/);
     await writeFile(images, header(0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 1, 9));
-    await expect(load()).rejects.toThrow(/shape \[1, 1\]; expected Uint8Array of shape \[count, 28, 28\]/);
+    await expect(load()).rejects.toThrow(
+      /shape \[1, 1\]; expected Uint8Array of shape \[count, 28, 28\]/,
+    );
     const one = new Uint8Array(16 + 784);
     one.set([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]);
     await writeFile(images, one);

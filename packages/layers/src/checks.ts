@@ -44,6 +44,11 @@ export function alongChannels(vector: Tensor, x: Tensor): Tensor {
   return vector.reshape([1, -1, ...x.shape.slice(2).map(() => 1)]);
 }
 
+/** A number per sample as [N, 1, …], to broadcast over x. Shares memory. */
+export function perSample(values: Tensor, x: Tensor): Tensor {
+  return values.reshape([-1, ...x.shape.slice(1).map(() => 1)]);
+}
+
 /** Σ over all but the channels, shape [C]. */
 export function channelSums(x: Tensor): Tensor {
   return sumPerChannel(x).reshape([-1]);

@@ -21,7 +21,7 @@ import {
 } from '@invnet/tensor';
 import { type Activation, sigmoid } from './activations.ts';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { requireChannels, requireWhole, sumOfTerms } from './checks.ts';
+import { perSample, requireChannels, requireWhole, sumOfTerms } from './checks.ts';
 import type { Conditioner } from './conditioner.ts';
 import { type Parameter, prefixNames } from './parameter.ts';
 import { ResidualBlock } from './residual-block.ts';
@@ -240,9 +240,4 @@ export class GlowCoupling implements Bijection {
     drt.dispose();
     return concat([add(d1, through), d2], 1);
   }
-}
-
-/** A number per sample as [N, 1, …], to broadcast over x. */
-function perSample(values: Tensor, x: Tensor): Tensor {
-  return values.reshape([-1, ...x.shape.slice(1).map(() => 1)]);
 }

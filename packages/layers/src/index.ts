@@ -8,6 +8,7 @@ export { Conv1x1 } from './conv1x1.ts';
 export type { Conv1x1Options } from './conv1x1.ts';
 export { GlowCoupling } from './glow-coupling.ts';
 export type { GlowCouplingOptions } from './glow-coupling.ts';
+export { Logit } from './logit.ts';
 export {
   Parameter, addVectors, dotVectors, flatten, gradients, normOfVector, prefixNames, scaleVector,
   unflatten, zeroGrad,

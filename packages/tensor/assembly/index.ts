@@ -6,6 +6,7 @@ export { binary } from './binary';
 export { copyRuns, fill, permute } from './layout';
 export { blockBytes, product, rowsPerTile } from './product';
 export { reduce } from './reduce';
+export { shiftedProduct } from './shift';
 export { unary } from './unary';
 export { accumulate, adam } from './update';
 

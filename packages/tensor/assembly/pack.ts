@@ -225,12 +225,34 @@ function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count
   }
 }
 
+/** Rows that are pairs of a row and a tap. */
+function packPairs(p: Product, row: i32, rows: i32, k: i32, count: i32, to: usize): void {
+  const step = (<usize>p.aTap) << 2;
+  const pitch = (<usize>rows) << 2;
+  for (let r = 0; r < rows; r++) {
+    const pair = (row + r) / p.aRowTaps;
+    const tap = row + r - pair * p.aRowTaps;
+    let source = p.a + ((<usize>(pair * p.aRow + tap * p.aRowTap + k * p.aTap)) << 2);
+    let target = to + ((<usize>r) << 2);
+    for (let i = 0; i < count; i++) {
+      store<f32>(target, load<f32>(source));
+      source += step;
+      target += pitch;
+    }
+  }
+}
+
 /** Rows row0 .. +rows of A, entries k .. +depth, into panels. */
 export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32): void {
   const rowBytes = (<usize>p.aRow) << 2;
   let to = p.packedA;
   for (let i = 0; i < rows; i += p.panelRows) {
     const height = min(p.panelRows, rows - i);
+    if (p.aRowTaps) {
+      packPairs(p, row0 + i, height, k, depth, to);
+      to += (<usize>(depth * height)) << 2;
+      continue;
+    }
     let channel = k / p.aTaps;
     let tap = k - channel * p.aTaps;
     let left = depth;

@@ -3,7 +3,8 @@
  * 32-bit words in the order of these fields (src/wasm/product.ts writes them). All strides count
  * elements. It serves matrix products, convolutions and both of their gradients:
  *
- * - A(m, k), k = (channel, tap), lies at a + m·aRow + channel·aChannel + tap·aTap.
+ * - A(m, k), k = (channel, tap), lies at a + m·aRow + channel·aChannel + tap·aTap. Where aRowTaps is
+ *   not 0, a row is a pair too, m = (row, tap), at a + row·aRow + tap·aRowTap + channel·aTap.
  * - B is seen as an image of `channels` channels read through taps: its virtual matrix has the rows
  *   (channel, tap) and the columns (sample, position). The source of position q under tap t is
  *   (q·multiplier + t − padding) / divisor along each axis, zero where outside or not divisible.
@@ -20,6 +21,8 @@ export class Product {
   aChannel: i32;
   aTap: i32;
   aTaps: i32;
+  aRowTaps: i32;
+  aRowTap: i32;
 
   transposed: i32;
   source: usize;
@@ -63,4 +66,32 @@ export class Product {
   blockRows: i32;
   blockColumns: i32;
   blockDepth: i32;
+}
+
+/**
+ * A convolution of few outputs by shifted sums (shift.ts explains it): the parts of y, its grid and
+ * that of its source, and how much of it is made at once.
+ */
+@unmanaged
+export class Shift {
+  y: usize;
+  bias: usize;
+  relu: i32;
+  batch: i32;
+  rows: i32;
+  outputD: i32;
+  outputH: i32;
+  outputW: i32;
+  sourceD: i32;
+  sourceH: i32;
+  sourceW: i32;
+  tapsD: i32;
+  tapsH: i32;
+  tapsW: i32;
+  paddingD: i32;
+  paddingH: i32;
+  paddingW: i32;
+  partial: usize;
+  chunkSamples: i32;
+  chunkDepth: i32;
 }

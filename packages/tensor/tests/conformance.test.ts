@@ -50,6 +50,7 @@ type Computation = (backend: Backend, upload: Upload, dtype: DType) => Storage;
 
 function once(backend: Backend, dtype: DType, compute: Computation): ArrayLike<number> {
   const made: Storage[] = [];
+  const before = backend.memory.info().liveBytes;
   const upload: Upload = (data) => {
     const storage = backend.upload(data, dtype);
     made.push(storage);
@@ -60,7 +61,7 @@ function once(backend: Backend, dtype: DType, compute: Computation): ArrayLike<n
   expect(values.length).toBe(result.size);
   if (!made.includes(result)) made.push(result);
   for (const storage of made) backend.free(storage);
-  expect(backend.memory.info().liveBytes).toBe(0);
+  expect(backend.memory.info().liveBytes).toBe(before);
   return values;
 }
 
@@ -344,13 +345,15 @@ describe.each(backends)('$label', ({ make }) => {
       const how = { sizes: [left.length], aStrides: [1], bStrides: [1] };
       if (op === 'sigmoidGrad' || op === 'tanhGrad') {
         // Products of three overflow in an order of their own: only outputs of the function count.
-        const outputs = left.map((x) => (Number.isFinite(x) ? Math.sin(x) ** 2 : x === x ? 1 : x));
+        const outputs = left.map((x) =>
+          Number.isFinite(x) ? Math.sin(x) ** 2 : Number.isNaN(x) ? x : 1,
+        );
         const factors = right.map((x) => (Math.abs(x) < 1e-30 ? 0 : x));
         agrees(
           backend,
           (b, upload) => b.binary(op, upload(outputs), upload(factors), how),
           1e-6,
-          (b, upload) => b.binary('mul', upload(outputs), upload(factors), how),
+          (b, upload) => b.unary('abs', upload(factors), 0, 0),
         );
       } else {
         agrees(backend, (b, upload) => b.binary(op, upload(left), upload(right), how), EPSILON);
@@ -750,11 +753,9 @@ describe.each(backends)('$label', ({ make }) => {
     });
 
     it('refuses the storages of another backend', () => {
-      const other = (backend instanceof ReferenceBackend ? new WasmBackend() : oracle).fill(
-        4,
-        1,
-        'float32',
-      );
+      const others =
+        backend instanceof ReferenceBackend ? new WasmBackend() : new ReferenceBackend();
+      const other = others.fill(4, 1, 'float32');
       expect(() => backend.unary('neg', other, 0, 0)).toThrow(BackendError);
     });
   });

@@ -1,6 +1,6 @@
 /** Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). */
 import type { Parameter } from '@invnet/layers';
-import { type Tensor, ValueError, adamUpdate, keep, zerosLike } from '@invnet/tensor';
+import { adamUpdate, keep, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
 import type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
 import type { HostTensor } from './safetensors.ts';

@@ -38,7 +38,9 @@ export async function saveCheckpoint(path: string, source: CheckpointSource): Pr
     await fs.rename(temporary, path);
   } catch (cause) {
     await fs.rm(temporary, { force: true });
-    throw new CheckpointError(`saveCheckpoint: cannot write ${path}: ${messageOf(cause)}`, { cause });
+    throw new CheckpointError(`saveCheckpoint: cannot write ${path}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   await syncFolder(path);
 }
@@ -56,7 +58,9 @@ export async function loadCheckpoint(
 ): Promise<Readonly<Record<string, string>>> {
   const fs = nodeModule('node:fs/promises', 'loadCheckpoint');
   const bytes = await fs.readFile(path).catch((cause: unknown) => {
-    throw new CheckpointError(`loadCheckpoint: cannot read ${path}: ${messageOf(cause)}`, { cause });
+    throw new CheckpointError(`loadCheckpoint: cannot read ${path}: ${messageOf(cause)}`, {
+      cause,
+    });
   });
   return restoreCheckpoint(bytes, target, path);
 }

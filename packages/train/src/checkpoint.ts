@@ -28,6 +28,8 @@ export interface CheckpointTarget {
 }
 
 const optimizerPrefix = 'optimizer/';
+/** Metadata that says whose state is in the file: that of a fresh optimizer has no entries. */
+const optimizerKey = 'invnet.optimizer';
 
 /**
  * A checkpoint as the bytes of a safetensors file.
@@ -53,7 +55,8 @@ export async function checkpointBytes(source: CheckpointSource): Promise<Uint8Ar
       add(`${optimizerPrefix}${optimizer.name}/${name}`, value);
     }
   }
-  return writeSafetensors({ tensors, metadata });
+  const optimizerEntry = optimizer && { [optimizerKey]: optimizer.name };
+  return writeSafetensors({ tensors, metadata: { ...metadata, ...optimizerEntry } });
 }
 
 /**
@@ -73,6 +76,7 @@ export function restoreCheckpoint(
 ): Readonly<Record<string, string>> {
   const { parameters, optimizer } = target;
   const { tensors, metadata } = readSafetensors(bytes, name);
+  const { [optimizerKey]: savedOptimizer, ...rest } = metadata;
   const saved = new Map([...tensors].filter(([key]) => !key.startsWith(optimizerPrefix)));
   const problems = fitProblems(parameters, saved);
   if (problems.length > 0) {
@@ -80,30 +84,29 @@ export function restoreCheckpoint(
       `restoreCheckpoint: ${name} is of another architecture: ${problems.join('; ')}.`,
     );
   }
-  // Checks before it changes, and assigning the parameters below cannot fail.
-  if (optimizer) optimizer.load(optimizerState(optimizer, tensors, name), parameters);
+  if (optimizer && savedOptimizer !== optimizer.name) {
+    throw new CheckpointError(
+      `restoreCheckpoint: ${name} has the state of ${savedOptimizer ?? 'no optimizer'}; expected ` +
+        `that of ${optimizer.name}. Without an optimizer, its parameters alone can be loaded.`,
+    );
+  }
+  // It checks before it changes anything, and assigning the parameters cannot fail after that.
+  optimizer?.load(stateOf(optimizer, tensors), parameters);
   for (const p of parameters) {
     using values = uploadLike(p.data, saved.get(p.name)!);
     p.assign(values);
   }
-  return metadata;
+  return rest;
 }
 
-function optimizerState(
-  optimizer: Optimizer,
+function stateOf(
+  { name }: Optimizer,
   tensors: ReadonlyMap<string, HostTensor>,
-  name: string,
 ): Map<string, HostTensor> {
-  const prefix = `${optimizerPrefix}${optimizer.name}/`;
-  const state = new Map<string, HostTensor>();
-  for (const [key, value] of tensors) {
-    if (key.startsWith(prefix)) state.set(key.slice(prefix.length), value);
-    else if (key.startsWith(optimizerPrefix)) {
-      throw new CheckpointError(
-        `restoreCheckpoint: ${name} has '${key}', the state of another optimizer; expected ` +
-          `entries under ${prefix}.`,
-      );
-    }
-  }
-  return state;
+  const prefix = `${optimizerPrefix}${name}/`;
+  return new Map(
+    [...tensors]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [key.slice(prefix.length), value]),
+  );
 }

@@ -1,6 +1,6 @@
 /** Clipping of gradients by their global norm (Pascanu, Mikolov and Bengio, 2013). */
 import type { Parameter } from '@invnet/layers';
-import { ValueError, concat, sumSquares, tidy } from '@invnet/tensor';
+import { concat, sumSquares, tidy, ValueError } from '@invnet/tensor';
 
 /**
  * The Euclidean norm of all gradients taken as one vector. Parameters without a gradient count as
@@ -13,9 +13,16 @@ import { ValueError, concat, sumSquares, tidy } from '@invnet/tensor';
 export async function gradientNorm(parameters: readonly Parameter[]): Promise<number> {
   const gradients = parameters.flatMap((p) => p.grad ?? []);
   if (gradients.length === 0) return 0;
-  using squares = tidy(() => concat(gradients.map((g) => sumSquares(g).reshape([1])), 0));
-  // Summed here, in double precision, and in one order whatever the backend.
-  return Math.sqrt((await squares.data()).reduce((total: number, s: number) => total + s, 0));
+  using squares = tidy(() =>
+    concat(
+      gradients.map((g) => sumSquares(g).reshape([1])),
+      0,
+    ),
+  );
+  // Added up here, in double precision, and in one order whatever the backend.
+  let total = 0;
+  for (const s of await squares.data()) total += s;
+  return Math.sqrt(total);
 }
 
 /**

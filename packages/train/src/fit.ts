@@ -1,5 +1,5 @@
 /** Whether saved arrays fit what they are to be loaded into; shared by checkpoints and optimizers. */
-import { InvNetError, type Shape, Tensor, formatShape } from '@invnet/tensor';
+import { formatShape, InvNetError, type Shape, Tensor } from '@invnet/tensor';
 import type { HostTensor } from './safetensors.ts';
 
 /** A checkpoint cannot be saved, or does not fit the network or the optimizer. */

@@ -1,14 +1,15 @@
 /** Training of InvNet's networks: optimizers, schedules, the loop and its checkpoints. */
-export { Adam } from './adam.ts';
+
 export type { AdamOptions } from './adam.ts';
-export { CheckpointError, checkpointBytes, restoreCheckpoint } from './checkpoint.ts';
+export { Adam } from './adam.ts';
 export type { CheckpointSource, CheckpointTarget } from './checkpoint.ts';
+export { CheckpointError, checkpointBytes, restoreCheckpoint } from './checkpoint.ts';
 export { loadCheckpoint, saveCheckpoint } from './checkpoint-file.ts';
 export { clipFactor, gradientNorm } from './clipping.ts';
-export { NonFiniteLossError, train } from './loop.ts';
 export type { NonFiniteLocation, TrainingMetrics, TrainOptions } from './loop.ts';
+export { NonFiniteLossError, train } from './loop.ts';
 export type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
-export { SafetensorsFormatError, readSafetensors, writeSafetensors } from './safetensors.ts';
 export type { HostTensor, Safetensors } from './safetensors.ts';
-export { constant, warmupCosine } from './schedule.ts';
+export { readSafetensors, SafetensorsFormatError, writeSafetensors } from './safetensors.ts';
 export type { Schedule } from './schedule.ts';
+export { constant, warmupCosine } from './schedule.ts';

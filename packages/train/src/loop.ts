@@ -6,7 +6,7 @@
  * batch, accumulates gradients and returns the loss.
  */
 import { type Parameter, zeroGrad } from '@invnet/layers';
-import { InvNetError, type Tensor, ValueError, memory } from '@invnet/tensor';
+import { InvNetError, memory, type Tensor, ValueError } from '@invnet/tensor';
 import { clipFactor, gradientNorm } from './clipping.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { Schedule } from './schedule.ts';
@@ -63,7 +63,9 @@ export class NonFiniteLossError extends InvNetError {
   readonly location: NonFiniteLocation | undefined;
 
   constructor(step: number, loss: number, location: NonFiniteLocation | undefined) {
-    const what = Number.isFinite(loss) ? `the gradients are not finite (loss ${loss})` : `the loss is ${loss}`;
+    const what = Number.isFinite(loss)
+      ? `the gradients are not finite (loss ${loss})`
+      : `the loss is ${loss}`;
     const first = location
       ? `the first that is not finite is the ${location.where} of parameter '${location.parameter}'`
       : 'all parameters and their gradients are finite by themselves; look at the data and the loss';
@@ -104,28 +106,26 @@ export async function* train<B>(
   let step = startStep;
   if (signal?.aborted) return;
   for await (const batch of batches) {
-    let metrics: TrainingMetrics;
+    let result: StepResult;
     try {
       // The signal may have come while the batch was being made.
       if (signal?.aborted) return;
-      metrics = await trainStep(options, batch, step + 1);
+      result = await trainStep(options, batch, step + 1);
     } finally {
       zeroGrad(options.parameters);
       disposeBatch?.(batch);
     }
     step += 1;
     const { liveBytes, peakBytes } = memory();
-    yield { ...metrics, liveBytes, peakBytes };
+    yield { ...result, liveBytes, peakBytes };
     await nextTask();
     if (signal?.aborted) return;
   }
 }
 
-async function trainStep<B>(
-  options: TrainOptions<B>,
-  batch: B,
-  step: number,
-): Promise<TrainingMetrics> {
+type StepResult = Omit<TrainingMetrics, 'liveBytes' | 'peakBytes'>;
+
+async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): Promise<StepResult> {
   const { parameters, optimizer, schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
   zeroGrad(parameters);
   const loss = await readLoss(options.loss(batch));
@@ -134,8 +134,13 @@ async function trainStep<B>(
     throw new NonFiniteLossError(step, loss, await firstNonFinite(parameters));
   }
   const learningRate = schedule(step - 1);
+  if (!Number.isFinite(learningRate)) {
+    throw new ValueError(
+      `train: the schedule gave ${learningRate} for step ${step}; expected a finite learning rate.`,
+    );
+  }
   optimizer.step(parameters, { learningRate, gradientScale: clipFactor(norm, clipNorm) });
-  return { step, loss, gradientNorm: norm, learningRate, liveBytes: 0, peakBytes: 0 };
+  return { step, loss, gradientNorm: norm, learningRate };
 }
 
 async function readLoss(loss: Tensor): Promise<number> {

@@ -6,7 +6,14 @@
  * Written here because the one package of that name on npm is a first version, not kept up. Left
  * out: element types other than F32 and F64, and reading parts of a file.
  */
-import { InvNetError, type NumericArray, type Shape, ValueError, formatShape, sizeOf } from '@invnet/tensor';
+import {
+  formatShape,
+  InvNetError,
+  type NumericArray,
+  type Shape,
+  sizeOf,
+  ValueError,
+} from '@invnet/tensor';
 
 /** Bytes are not a whole safetensors file that this library can read. */
 export class SafetensorsFormatError extends InvNetError {
@@ -109,8 +116,10 @@ export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetenso
   requireNoGaps(entries, bytes.length - start, fail);
   const tensors = new Map<string, HostTensor>();
   for (const [key, { dtype, shape, data_offsets }] of entries) {
-    // A copy, since the numbers of a foreign file need not be aligned.
-    const { buffer } = bytes.slice(start + data_offsets[0], start + data_offsets[1]);
+    // A copy, since the numbers of a foreign file need not be aligned. Not by `slice`: that of
+    // Node's Buffer, which readFile returns, shares the memory.
+    const [from, to] = data_offsets;
+    const { buffer } = new Uint8Array(bytes.subarray(start + from, start + to));
     const data = dtype === 'F32' ? new Float32Array(buffer) : new Float64Array(buffer);
     tensors.set(key, { shape, data });
   }
@@ -156,7 +165,10 @@ function parseHeader(
 
 function requireNoGaps(entries: [string, HeaderEntry][], available: number, fail: Fail): void {
   let end = 0;
-  const byPlace = [...entries].sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
+  const byPlace = [...entries].sort(
+    ([, a], [, b]) =>
+      a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1],
+  );
   for (const [name, { data_offsets }] of byPlace) {
     if (data_offsets[0] !== end) {
       fail(`has '${name}' at offset ${data_offsets[0]}; expected ${end}, without gap or overlap.`);

@@ -33,7 +33,8 @@ import {
   inputGradProduct,
   lineFloats,
   matmulProducts,
-  type Product,
+  type Plan,
+  planned,
 } from './product.ts';
 
 /** Choices that are otherwise made from what the engine can do. */
@@ -241,7 +242,9 @@ export class WasmBackend implements Backend {
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
     const left = this.#at(a);
     const right = this.#at(b);
-    return this.#products(g.batch * g.m * g.n, (to) => matmulProducts(left, right, to, g));
+    return this.#products(g.batch * g.m * g.n, (to) =>
+      matmulProducts(left, right, to, g).map((product) => ({ product })),
+    );
   }
 
   conv(
@@ -256,7 +259,7 @@ export class WasmBackend implements Backend {
     const offsets = bias === undefined ? 0 : this.#at(bias);
     const size = g.batch * g.outputChannels * g.output[0] * g.output[1] * g.output[2];
     return this.#products(size, (to) => [
-      convProduct(from, weights, offsets, activation === 'relu', to, g),
+      planned(convProduct(from, weights, offsets, activation === 'relu', to, g)),
     ]);
   }
 
@@ -264,14 +267,14 @@ export class WasmBackend implements Backend {
     const from = this.#at(dy);
     const weights = this.#at(w);
     const size = g.batch * g.inputChannels * g.input[0] * g.input[1] * g.input[2];
-    return this.#products(size, (to) => [inputGradProduct(from, weights, to, g)]);
+    return this.#products(size, (to) => [planned(inputGradProduct(from, weights, to, g))]);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
     const from = this.#at(x);
     const grad = this.#at(dy);
     const size = g.outputChannels * g.inputChannels * g.kernel[0] * g.kernel[1] * g.kernel[2];
-    return this.#products(size, (to) => [filterGradProduct(from, grad, to, g)]);
+    return this.#products(size, (to) => [{ product: filterGradProduct(from, grad, to, g) }]);
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
@@ -329,16 +332,16 @@ export class WasmBackend implements Backend {
   }
 
   /** Writes words to the desk; returns the first address behind them. */
-  #write(words: readonly number[]): number {
-    new Int32Array(this.#linear.buffer, this.#desk, words.length).set(words);
-    return this.#desk + 4 * words.length;
+  #write(words: readonly number[], at = this.#desk): number {
+    new Int32Array(this.#linear.buffer, at, words.length).set(words);
+    return at + 4 * words.length;
   }
 
   /** A new storage filled by products, in scratch that is counted while it is there. */
-  #products(size: number, describe: (to: number) => Product[]): Storage {
+  #products(size: number, describe: (to: number) => Plan[]): Storage {
     const y = this.#make(size);
     try {
-      for (const p of describe(this.#at(y))) this.#run(p);
+      for (const plan of describe(this.#at(y))) this.#run(plan);
     } catch (error) {
       this.free(y);
       throw error;
@@ -346,26 +349,39 @@ export class WasmBackend implements Backend {
     return y;
   }
 
-  #run(p: Product): void {
+  #run({ product: p, shift }: Plan): void {
     const b = blocking(p, this.#rowsPerTile);
     const aBytes = 4 * b.blockRows * b.blockDepth;
     const bBytes = this.#kernels.blockBytes(b.blockColumns, b.blockDepth);
     const lineBytes = 4 * lineFloats(p, b);
     const tileBytes = 4 * 8 * this.#rowsPerTile;
-    const bytes = aBytes + bBytes + lineBytes + tileBytes;
+    const partialBytes = shift?.partialBytes ?? 0;
+    const bytes = aBytes + bBytes + lineBytes + tileBytes + partialBytes;
     const block = this.#allocator.allocate(bytes);
     this.memory.allocated(bytes);
     const packedA = block.address + bBytes;
-    this.#write([
-      ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps],
+    const line = packedA + aBytes;
+    const tile = line + lineBytes;
+    const end = this.#write([
+      ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
       ...[p.transposed ? 1 : 0, p.source, p.channels, ...p.columnsGrid, ...p.sourceGrid, ...p.taps],
       ...[...p.multiplier, ...p.divisor, ...p.padding],
       ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
       ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0],
-      ...[block.address + bBytes, block.address, packedA + aBytes, packedA + aBytes + lineBytes],
+      ...[packedA, block.address, line, tile],
       ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
     ]);
-    this.#kernels.product(this.#desk, 0, p.columns);
+    if (shift === undefined) {
+      this.#kernels.product(this.#desk, 0, p.columns);
+    } else {
+      const words = [
+        ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
+        ...[...shift.output, ...shift.source, ...shift.taps, ...shift.padding],
+        ...[tile + tileBytes, shift.chunkSamples, shift.chunkDepth],
+      ];
+      this.#write(words, end);
+      this.#kernels.shiftedProduct(this.#desk, end);
+    }
     this.memory.freed(bytes);
     this.#allocator.free(block);
   }

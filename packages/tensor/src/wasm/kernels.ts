@@ -14,6 +14,7 @@ export interface Kernels {
   rowsPerTile(): number;
   blockBytes(columns: number, depth: number): number;
   product(plan: number, begin: number, end: number): void;
+  shiftedProduct(plan: number, shift: number): void;
   unary(op: number, from: number, to: number, size: number, alpha: number, beta: number): void;
   binary(op: number, a: number, b: number, to: number, how: number, counter: number): void;
   reduce(

@@ -13,6 +13,9 @@ export interface Product {
   aChannel: number;
   aTap: number;
   aTaps: number;
+  /** Not 0 where a row of A is a pair of a row and a tap. */
+  aRowTaps: number;
+  aRowTap: number;
   /** Are the rows of the virtual matrix the columns of C? */
   transposed: boolean;
   source: number;
@@ -45,6 +48,8 @@ export interface Blocking {
 
 const ONES: Triple = [1, 1, 1];
 const ZEROS: Triple = [0, 0, 0];
+/** Scratch for the partial sums of a shifted product. */
+const SHIFT_BYTES = 320 * 1024;
 /** Largest blocks. A panel of B is 8·320 floats, 10 KiB of the first-level cache. */
 const MAX_DEPTH = 320;
 const MAX_ROWS = 192;
@@ -85,6 +90,13 @@ function flattened(g: ConvGeometry): ConvGeometry {
   return { ...g, input: line, output: line };
 }
 
+/** Runs of k are as long as they can be where channels follow each other as taps do. */
+function joined(p: Product): Product {
+  if (p.aTaps === 1) return { ...p, aTap: p.aChannel, aChannel: 0, aTaps: p.depth };
+  if (p.aChannel === p.aTap * p.aTaps) return { ...p, aChannel: 0, aTaps: p.depth };
+  return p;
+}
+
 export function convProduct(
   x: number,
   w: number,
@@ -99,9 +111,11 @@ export function convProduct(
   return {
     a: w,
     aRow: depth,
-    aChannel: 0,
+    aChannel: volume(g.kernel),
     aTap: 1,
-    aTaps: depth,
+    aTaps: volume(g.kernel),
+    aRowTaps: 0,
+    aRowTap: 0,
     transposed: false,
     source: x,
     channels: g.inputChannels,
@@ -141,10 +155,11 @@ export function inputGradProduct(
   return {
     a: w + 4 * (taps - 1),
     aRow: taps,
-    // With one tap, the output channels take the place of taps: one long run, not many of one.
-    aChannel: taps === 1 ? 0 : perOutput,
-    aTap: taps === 1 ? perOutput : -1,
-    aTaps: taps === 1 ? g.outputChannels : taps,
+    aChannel: perOutput,
+    aTap: -1,
+    aTaps: taps,
+    aRowTaps: 0,
+    aRowTap: 0,
     transposed: false,
     source: dy,
     channels: g.outputChannels,
@@ -188,6 +203,8 @@ export function filterGradProduct(
     aChannel: rows * positions,
     aTap: 1,
     aTaps: positions,
+    aRowTaps: 0,
+    aRowTap: 0,
     transposed: true,
     taps: g.kernel,
     rows,
@@ -249,6 +266,8 @@ export function matmulProducts(a: number, b: number, c: number, g: MatmulGeometr
     aChannel: 0,
     aTap: g.transposeA ? m : 1,
     aTaps: g.k,
+    aRowTaps: 0,
+    aRowTap: 0,
     transposed: g.transposeB,
     source: b + (g.batchedB ? 4 * i * g.k * g.n : 0),
     channels: g.transposeB ? g.n : g.k,
@@ -269,4 +288,94 @@ export function matmulProducts(a: number, b: number, c: number, g: MatmulGeometr
     bias: 0,
     relu: false,
   }));
+}
+
+/** What assembly/shift.ts needs beside the product of its first half. */
+export interface Shift {
+  /** Words as `Shift` in assembly/plan.ts has them, `partial` aside. */
+  readonly y: number;
+  readonly bias: number;
+  readonly relu: boolean;
+  readonly batch: number;
+  readonly rows: number;
+  readonly output: Triple;
+  readonly source: Triple;
+  readonly taps: Triple;
+  readonly padding: Triple;
+  readonly chunkSamples: number;
+  readonly chunkDepth: number;
+  readonly partialBytes: number;
+}
+
+/** One way to run a convolution: as it is, or by shifted sums. */
+export interface Plan {
+  readonly product: Product;
+  readonly shift?: Shift;
+}
+
+/** Chooses how a convolution, or its input gradient, runs. */
+export function planned(p: Product): Plan {
+  return shifted(p) ?? { product: joined(p) };
+}
+
+/** The plan by shifted sums, where it is possible and worth it. */
+function shifted(p: Product): Plan | undefined {
+  const taps = volume(p.taps);
+  const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
+  if (!unit || taps === 1 || p.channels < 4 * p.rows) return undefined;
+  // Strips are cut along the depth, so an image's height takes its place.
+  const flat =
+    p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && p.taps[0] === 1 && p.padding[0] === 0;
+  const turn = (t: Triple): Triple => (flat ? [t[1], t[0], t[2]] : t);
+  const [output, source, tapsGrid, padding] = [p.columnsGrid, p.sourceGrid, p.taps, p.padding].map(
+    turn,
+  ) as [Triple, Triple, Triple, Triple];
+  const batch = p.columns / volume(output);
+  const rows = p.rows * taps;
+  const slices = Math.floor(SHIFT_BYTES / (4 * rows * source[1] * source[2]));
+  const overlap = tapsGrid[0] - 1;
+  const whole = slices >= source[0];
+  const chunkDepth = whole ? output[0] : slices - overlap;
+  if (chunkDepth < Math.max(1, overlap)) return undefined;
+  const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
+  const positions = volume(source);
+  const line: Triple = [1, 1, positions];
+  return {
+    product: {
+      ...p,
+      aRowTaps: taps,
+      aRowTap: p.aTap,
+      aTap: p.aChannel,
+      columnsGrid: line,
+      sourceGrid: line,
+      taps: ONES,
+      padding: ZEROS,
+      cSample: 0,
+      cColumns: batch * positions,
+      rows,
+      columns: batch * positions,
+      depth: p.channels,
+      bias: 0,
+      relu: false,
+    },
+    shift: {
+      y: p.c,
+      bias: p.bias,
+      relu: p.relu,
+      batch,
+      rows: p.rows,
+      output,
+      source,
+      taps: tapsGrid,
+      padding,
+      chunkSamples,
+      chunkDepth,
+      partialBytes:
+        4 *
+        rows *
+        (whole ? chunkSamples * source[0] : Math.min(slices, source[0])) *
+        source[1] *
+        source[2],
+    },
+  };
 }

@@ -1,0 +1,77 @@
+/** What the trained model is worth on images that it has not seen. */
+import { type Mnist, takeRows } from '@invnet/datasets';
+import { bitsPerDim, dequantize, type Flow } from '@invnet/flows';
+import { type NumericArray, type RandomStream, type Tensor, tidy } from '@invnet/tensor';
+import { dims, randomStream, side } from './model.ts';
+
+const batchSize = 100;
+
+/** Images and what inverting their latents gives back. */
+export interface InverseCheck {
+  readonly images: NumericArray;
+  readonly reconstructions: NumericArray;
+  /** max|x̂ − x| / max|x| */
+  readonly error: number;
+}
+
+/**
+ * Mean bits per dimension over the first `count` images, uniformly dequantized with noise that
+ * follows from the seed alone.
+ *
+ * @throws the signal's reason when it comes.
+ */
+export async function testBitsPerDim(
+  flow: Flow,
+  data: Mnist,
+  options: { count: number; seed: number; signal: AbortSignal },
+): Promise<number> {
+  const noise = randomStream(options.seed, 'testNoise');
+  let nats = 0;
+  for (let first = 0; first < options.count; first += batchSize) {
+    using x = testBatch(data, first, Math.min(batchSize, options.count - first), noise);
+    using logProb = flow.logProb(x);
+    for (const value of await logProb.data()) nats -= value;
+    // Reading is instant on a CPU: without a pause no signal would ever arrive.
+    await new Promise(setImmediate);
+    options.signal.throwIfAborted();
+  }
+  return bitsPerDim(nats / options.count, dims);
+}
+
+/** Maps the first `count` test images to latents and back. */
+export async function checkInverse(
+  flow: Flow,
+  data: Mnist,
+  options: { count: number; seed: number },
+): Promise<InverseCheck> {
+  using x = testBatch(data, 0, options.count, randomStream(options.seed, 'testNoise'));
+  using back = tidy(() => flow.network.inverse(flow.network.forward(x).y).x);
+  const images = await x.data();
+  const reconstructions = await back.data();
+  let difference = 0;
+  let largest = 0;
+  for (let i = 0; i < images.length; i++) {
+    // Math.max keeps a NaN, so a broken inverse cannot pass for an exact one.
+    difference = Math.max(difference, Math.abs(reconstructions[i]! - images[i]!));
+    largest = Math.max(largest, Math.abs(images[i]!));
+  }
+  return { images, reconstructions, error: difference / largest };
+}
+
+/** Samples of the model as numbers, row-major; the same for the same seed. */
+export async function drawSamples(
+  flow: Flow,
+  options: { count: number; temperature: number; seed: number },
+): Promise<NumericArray> {
+  using x = flow.sample({
+    shape: [options.count, 1, side, side],
+    seed: randomStream(options.seed, 'samples'),
+    temperature: options.temperature,
+  });
+  return x.data();
+}
+
+function testBatch(data: Mnist, first: number, count: number, noise: RandomStream): Tensor {
+  const indices = Uint32Array.from({ length: count }, (_, i) => first + i);
+  return dequantize(takeRows(data.images, indices, dims), [count, 1, side, side], noise);
+}

@@ -1,0 +1,137 @@
+/** The command: trains Glow on MNIST, measures it and writes the results. See options.ts. */
+import { mkdir } from 'node:fs/promises';
+import { loadMnist } from '@invnet/datasets';
+import { backendInfo, InvNetError, resetPeakMemory, setBackend } from '@invnet/tensor';
+import { NonFiniteLossError } from '@invnet/train';
+import { help, OptionError, type Options, parseOptions } from './options.ts';
+import { clock, megabytes, Progress } from './progress.ts';
+import { type Metrics, writeResults } from './results.ts';
+import { checkpointPath, newRun, type Run, resumeRun, saveRun } from './run-state.ts';
+import { trainWithinBudget } from './training.ts';
+
+/** Milliseconds between checkpoints. */
+const saveInterval = 20_000;
+
+/** A signal asked the program to stop. */
+class Interrupted extends Error {
+  readonly exitCode: number;
+  constructor(exitCode: number) {
+    super('interrupted');
+    this.exitCode = exitCode;
+  }
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options) await main(options);
+  else console.log(help);
+} catch (error) {
+  process.exitCode = error instanceof Interrupted ? error.exitCode : 1;
+  if (!(error instanceof Interrupted)) console.error(describe(error));
+}
+
+async function main(options: Options): Promise<void> {
+  await setBackend(options.backend);
+  const run = options.resume ? await resumeRun(options) : newRun(options);
+  await mkdir(options.out, { recursive: true });
+  announce(run, options);
+  const signal = stopSignal();
+  await trainAndSave(run, options, signal);
+  console.error('Evaluating on the test images …');
+  try {
+    summarize(await writeResults(options.out, run, signal), options.out);
+  } catch (error) {
+    if (signal.aborted) sayHowToResume(run, options);
+    throw error;
+  }
+}
+
+/** Trains, saving now and then and at the end. */
+async function trainAndSave(run: Run, options: Options, signal: AbortSignal): Promise<void> {
+  const data = await loadMnist({ split: 'train' });
+  const { state } = run;
+  let savedStep = options.resume ? state.step : undefined;
+  let savedAt = performance.now();
+  const save = async () => {
+    if (savedStep !== state.step) await saveRun(options.out, run);
+    savedStep = state.step;
+    savedAt = performance.now();
+  };
+  resetPeakMemory();
+  const progress = new Progress();
+  try {
+    for await (const report of trainWithinBudget(run, data, signal)) {
+      progress.update(report);
+      if (performance.now() - savedAt > saveInterval) await save();
+    }
+  } catch (error) {
+    progress.stop();
+    if (error instanceof NonFiniteLossError) {
+      console.error(
+        savedStep === undefined
+          ? 'Training stopped before the first checkpoint.'
+          : `Training stopped; ${checkpointPath(options.out)} keeps step ${savedStep}.`,
+      );
+    }
+    throw error;
+  }
+  progress.stop();
+  // Before its first step a network has not met data yet: there is nothing to save.
+  if (state.step > 0) await save();
+  if (signal.aborted) {
+    sayHowToResume(run, options);
+    throw signal.reason;
+  }
+}
+
+/** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort(new Interrupted(130)));
+  process.once('SIGTERM', () => controller.abort(new Interrupted(143)));
+  return controller.signal;
+}
+
+function announce({ config, budget, flow, state }: Run, { backend, out, resume }: Options): void {
+  const parameters = flow.parameters.reduce((sum, p) => sum + p.size, 0);
+  const limit = budget.epochs ? `${budget.epochs} epochs` : `${budget.minutes} minutes`;
+  const details = Object.entries(backendInfo().details).map(([key, value]) => `${key} ${value}`);
+  console.error(
+    `Glow on MNIST: ${config.scales} scales × ${config.steps} steps, ${config.hidden} hidden ` +
+      `channels, ${parameters} parameters; batches of ${config.batch}, ${limit}, seed ` +
+      `${config.seed}.\nBackend ${[backend, ...details].join(', ')}. Results go to ${out}.`,
+  );
+  if (resume) {
+    console.error(`Resuming after step ${state.step} (${clock(state.seconds)} of training).`);
+  }
+}
+
+function sayHowToResume({ state }: Run, { out }: Options): void {
+  console.error(
+    state.step === 0
+      ? 'Stopped before the first step; nothing was written.'
+      : `Stopped after step ${state.step}; the checkpoint is ${checkpointPath(out)}.\n` +
+          `To go on: npx -y pnpm@12 start --resume --out ${out}`,
+  );
+}
+
+function summarize(m: Metrics, out: string): void {
+  console.log(
+    [
+      `Test images         ${m.testBitsPerDim.toFixed(4)} bits/dim over ${m.testImages}`,
+      `First batch         ${m.firstBitsPerDim.toFixed(4)} bits/dim`,
+      `Inverse error       ${m.inverseError.toExponential(2)} relative`,
+      `Peak memory         ${megabytes(m.peakBytes)}, of which parameters ${megabytes(m.parameterBytes)}`,
+      `Speed               ${Math.round(m.imagesPerSecond)} images/s on ${m.backend}`,
+      `Results             ${out}`,
+    ].join('\n'),
+  );
+}
+
+/** One line for what a user can act on; a stack for what is a mistake of ours. */
+function describe(error: unknown): string {
+  if (error instanceof InvNetError || error instanceof OptionError)
+    return `Error: ${error.message}`;
+  if (error instanceof Error && 'code' in error) return `Error: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

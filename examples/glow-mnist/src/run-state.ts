@@ -1,0 +1,133 @@
+/**
+ * A run: its model and where it stands, and the checkpoint that holds both. All that a step depends
+ * on is in here, so a run that was stopped goes on as if it had not been.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BatchPlace } from '@invnet/datasets';
+import type { Flow } from '@invnet/flows';
+import type { RandomState } from '@invnet/tensor';
+import {
+  Adam,
+  CheckpointError,
+  readSafetensors,
+  restoreCheckpoint,
+  saveCheckpoint,
+} from '@invnet/train';
+import { buildFlow, randomStream } from './model.ts';
+import { type Budget, OptionError, type Options, type RunConfig } from './options.ts';
+
+/** Where a run stands. */
+export interface RunState {
+  /** Steps done. */
+  step: number;
+  /** Seconds of training so far. */
+  seconds: number;
+  /** Where the next batch begins. */
+  place: BatchPlace;
+  /** The dequantization noise of the next batch. */
+  noise: RandomState;
+  /** Most tensor memory that was live at once. */
+  peakBytes: number;
+  /** Bits per dimension of each step's batch. */
+  readonly bitsPerDim: number[];
+}
+
+/** A model in training. */
+export interface Run {
+  readonly config: RunConfig;
+  readonly budget: Budget;
+  readonly flow: Flow;
+  readonly optimizer: Adam;
+  readonly state: RunState;
+}
+
+/** The key of the checkpoint's metadata that holds the run as JSON. */
+const metadataKey = 'glow-mnist';
+
+/** Path of the checkpoint. */
+export function checkpointPath(out: string): string {
+  return join(out, 'model.safetensors');
+}
+
+/** A run from the start. */
+export function newRun({ config, budget }: Options): Run {
+  return {
+    config,
+    budget,
+    flow: buildFlow(config),
+    optimizer: new Adam(),
+    state: {
+      step: 0,
+      seconds: 0,
+      peakBytes: 0,
+      place: { epoch: 0, position: 0 },
+      noise: randomStream(config.seed, 'noise').state,
+      bitsPerDim: [],
+    },
+  };
+}
+
+/** Saves the run, atomically. @throws CheckpointError */
+export async function saveRun(out: string, run: Run): Promise<void> {
+  const { config, budget, state, flow, optimizer } = run;
+  const metadata = { [metadataKey]: JSON.stringify({ config, budget, state }) };
+  await saveCheckpoint(checkpointPath(out), { parameters: flow.parameters, optimizer, metadata });
+}
+
+/**
+ * Loads the run that `options.out` holds. Flags that were not given follow the checkpoint.
+ *
+ * @throws OptionError when a given flag contradicts the checkpoint.
+ * @throws CheckpointError @throws SafetensorsFormatError when there is no checkpoint of this
+ * program, or a damaged one.
+ */
+export async function resumeRun(options: Options): Promise<Run> {
+  const path = checkpointPath(options.out);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new CheckpointError(
+      `--resume: cannot read ${path}; expected the checkpoint of an earlier run. Leave --resume ` +
+        'out to start anew, or name the folder of the run with --out.',
+      { cause },
+    );
+  });
+  const saved = savedRun(readSafetensors(bytes, path).metadata[metadataKey], path);
+  for (const key of ['hidden', 'scales', 'steps', 'batch', 'seed'] as const) {
+    if (options.given.has(key) && options.config[key] !== saved.config[key]) {
+      throw new OptionError(
+        `--${key} is ${options.config[key]}, but the checkpoint ${path} is of a run with ` +
+          `--${key} ${saved.config[key]}. Leave the flag out to resume that run, or leave out ` +
+          '--resume to start a new one (with another --out to keep both).',
+      );
+    }
+  }
+  const flow = buildFlow(saved.config);
+  const optimizer = new Adam();
+  restoreCheckpoint(bytes, { parameters: flow.parameters, optimizer }, path);
+  return { ...saved, budget: resumedBudget(options, saved.budget), flow, optimizer };
+}
+
+function resumedBudget({ given, budget }: Options, saved: Budget): Budget {
+  const learningRate = (given.has('learning-rate') ? budget : saved).learningRate;
+  const limits = given.has('minutes') || given.has('epochs') ? budget : saved;
+  return { ...limits, learningRate };
+}
+
+function savedRun(
+  text: string | undefined,
+  path: string,
+): { config: RunConfig; budget: Budget; state: RunState } {
+  if (text === undefined) {
+    throw new CheckpointError(
+      `--resume: ${path} is a safetensors file without the metadata '${metadataKey}'; expected a ` +
+        'checkpoint that this program wrote.',
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError(`--resume: the metadata '${metadataKey}' of ${path} is damaged.`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,178 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Parameter } from '@invnet/layers';
+import { memory, setBackend, tensor } from '@invnet/tensor';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  Adam,
+  CheckpointError,
+  checkpointBytes,
+  constant,
+  loadCheckpoint,
+  readSafetensors,
+  restoreCheckpoint,
+  SafetensorsFormatError,
+  saveCheckpoint,
+  train,
+} from '../src/index.ts';
+import { quadratic, targets, values } from './quadratic.ts';
+
+let directory: string;
+let path: string;
+beforeEach(async () => {
+  await setBackend('reference', { dtype: 'float64' });
+  directory = await mkdtemp(join(tmpdir(), 'invnet-checkpoint-'));
+  path = join(directory, 'model.safetensors');
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+async function trained(steps = 3) {
+  const model = quadratic();
+  const optimizer = new Adam();
+  const run = train({ ...model, optimizer, batches: targets(), schedule: constant(0.1) });
+  for (let i = 0; i < steps; i++) await run.next();
+  return { ...model, optimizer };
+}
+
+describe('checkpoints', () => {
+  it('bring back parameters, optimizer and metadata', async () => {
+    const source = await trained();
+    const metadata = { step: '3', random: '{"seed":1,"block":2}' };
+    await saveCheckpoint(path, { ...source, metadata });
+    const target = { ...quadratic(), optimizer: new Adam() };
+    const before = memory().liveBytes;
+    expect(await loadCheckpoint(path, target)).toEqual(metadata);
+    expect(memory().liveBytes).toBe(before + 2 * 7 * 8);
+    expect(values(target)).toEqual(values(source));
+    expect(await target.optimizer.state(target.parameters)).toEqual(
+      await source.optimizer.state(source.parameters),
+    );
+    expect(await readdir(directory)).toEqual(['model.safetensors']);
+  });
+
+  it('are the model too: parameters under their names, loadable without the optimizer', async () => {
+    const source = await trained();
+    const bytes = await checkpointBytes(source);
+    const { tensors } = readSafetensors(bytes);
+    expect([...tensors.keys()]).toEqual(
+      expect.arrayContaining(['layer.w', 'layer.b', 'optimizer/adam/m/layer.w']),
+    );
+    const target = quadratic();
+    restoreCheckpoint(bytes, target);
+    expect(values(target)).toEqual(values(source));
+  });
+
+  it('keep float32 bit for bit', async () => {
+    await setBackend('reference');
+    const p = new Parameter('p', tensor([1 / 3, 1e-40, -0]));
+    const bytes = await checkpointBytes({ parameters: [p] });
+    const q = new Parameter('p', tensor([0, 0, 0]));
+    restoreCheckpoint(bytes, { parameters: [q] });
+    expect(q.data.dataSync()).toEqual(p.data.dataSync());
+  });
+
+  it('of another architecture are refused by name, and nothing changes', async () => {
+    const source = await trained();
+    const bytes = await checkpointBytes(source);
+    const target = { ...quadratic(), optimizer: new Adam() };
+    const [w] = target.parameters;
+    const extra = new Parameter('layer.extra', tensor([1, 2]));
+    const b = new Parameter('layer.b', tensor([1]));
+    const load =
+      (...parameters: Parameter[]) =>
+      () =>
+        restoreCheckpoint(bytes, { parameters, optimizer: target.optimizer }, 'm.safetensors');
+    const before = values(target);
+    expect(load(w)).toThrow(CheckpointError);
+    expect(load(w)).toThrow(
+      /m\.safetensors is of another architecture: .*unexpected layer\.b \[2, 2\]/,
+    );
+    expect(load(...target.parameters, extra)).toThrow(/it lacks layer\.extra \[2\]/);
+    expect(load(w, b)).toThrow(/layer\.b has \[2, 2\], expected \[1\]/);
+    expect(values(target)).toEqual(before);
+    expect(await target.optimizer.state(target.parameters)).toEqual(new Map());
+  });
+
+  it('without the state that is asked for are refused', async () => {
+    const source = await trained();
+    const bytes = await checkpointBytes({ parameters: source.parameters });
+    const target = { ...quadratic(), optimizer: new Adam() };
+    const before = values(target);
+    expect(() => restoreCheckpoint(bytes, target)).toThrow(
+      /has the state of no optimizer; expected that of adam/,
+    );
+    expect(values(target)).toEqual(before);
+  });
+
+  it('that are truncated, foreign or absent give one clear error', async () => {
+    const target = quadratic();
+    await expect(loadCheckpoint(path, target)).rejects.toThrow(CheckpointError);
+    await expect(loadCheckpoint(path, target)).rejects.toThrow(
+      /cannot read .*model\.safetensors: ENOENT/,
+    );
+    await writeFile(path, 'not a checkpoint at all');
+    await expect(loadCheckpoint(path, target)).rejects.toThrow(SafetensorsFormatError);
+    const bytes = await checkpointBytes(await trained());
+    await writeFile(path, bytes.subarray(0, -1));
+    await expect(loadCheckpoint(path, target)).rejects.toThrow(/model\.safetensors is truncated/);
+  });
+
+  it('need a name for each parameter', async () => {
+    const twins = [new Parameter('p', tensor([1])), new Parameter('p', tensor([2]))];
+    await expect(checkpointBytes({ parameters: twins })).rejects.toThrow(
+      /two parameters are named 'p'/,
+    );
+  });
+
+  it('leave the old file and no rubbish when writing fails', async () => {
+    const source = await trained();
+    const missing = join(directory, 'missing', 'model.safetensors');
+    await expect(saveCheckpoint(missing, source)).rejects.toThrow(/cannot write .*missing/);
+    // A folder in the place of the file: the rename fails after the writing.
+    await expect(saveCheckpoint(directory, source)).rejects.toThrow(CheckpointError);
+    expect(await readdir(directory)).toEqual([]);
+    await saveCheckpoint(path, source);
+    const before = await readFile(path);
+    const twins = [source.parameters[0], source.parameters[0]];
+    await expect(saveCheckpoint(path, { parameters: twins })).rejects.toThrow(CheckpointError);
+    expect(await readFile(path)).toEqual(before);
+  });
+
+  it('may be saved twice at once', async () => {
+    const source = await trained();
+    await Promise.all(
+      ['1', '2'].map((step) => saveCheckpoint(path, { ...source, metadata: { step } })),
+    );
+    expect(['1', '2']).toContain((await loadCheckpoint(path, quadratic())).step);
+    expect(await readdir(directory)).toEqual(['model.safetensors']);
+  });
+
+  it('are whole whenever the process is killed', async () => {
+    const script = fileURLToPath(new URL('./save-forever.ts', import.meta.url));
+    for (let kill = 0; kill < 5; kill++) {
+      const child = spawn(process.execPath, [script, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      // Killed after some saves, in the middle of a later one, at a moment that varies by itself.
+      await new Promise<void>((resolve, reject) => {
+        child.stdout.on('data', () => {
+          if (!child.killed) setTimeout(() => child.kill('SIGKILL'), 7 * kill);
+        });
+        child.on('exit', (code, signal) =>
+          signal === 'SIGKILL' ? resolve() : reject(new Error(`the child ended with ${code}`)),
+        );
+      });
+      const p = new Parameter('p', tensor(new Float64Array(200_000)));
+      const { step } = await loadCheckpoint(path, { parameters: [p] });
+      const data = p.data.dataSync();
+      expect(data.every((v) => v === Number(step))).toBe(true);
+      p.dispose();
+    }
+    // Whatever the kills left beside it goes with the next save.
+    await saveCheckpoint(path, quadratic());
+    expect(await readdir(directory)).toEqual(['model.safetensors']);
+  });
+});

@@ -1,0 +1,55 @@
+import { Parameter } from '@invnet/layers';
+import { memory, setBackend, tensor, ValueError } from '@invnet/tensor';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { clipFactor, constant, gradientNorm, warmupCosine } from '../src/index.ts';
+
+beforeAll(() => setBackend('reference', { dtype: 'float64' }));
+
+describe('schedules', () => {
+  it('stay constant', () => {
+    expect(constant(0.1)(0)).toBe(0.1);
+    expect(constant(0.1)(1e6)).toBe(0.1);
+  });
+
+  it('warm up, then fall along a cosine', () => {
+    const rate = warmupCosine({ rate: 1, warmup: 4, steps: 14, finalRate: 0.2 });
+    expect([0, 1, 2, 3].map(rate)).toEqual([0.25, 0.5, 0.75, 1]);
+    expect(rate(4)).toBe(1);
+    expect(rate(9)).toBeCloseTo(0.6, 12);
+    expect(rate(14)).toBeCloseTo(0.2, 12);
+    expect(rate(1000)).toBeCloseTo(0.2, 12);
+    expect(warmupCosine({ rate: 1, steps: 10 })(0)).toBe(1);
+  });
+
+  it('refuse what makes no sense', () => {
+    expect(() => constant(-1)).toThrow(ValueError);
+    expect(() => constant(Number.NaN)).toThrow(/rate NaN/);
+    expect(() => warmupCosine({ rate: 1, steps: 10, warmup: 10 })).toThrow(
+      /warmup 10 and steps 10/,
+    );
+  });
+});
+
+describe('clipping', () => {
+  it('takes all gradients as one vector', async () => {
+    const a = new Parameter('a', tensor([0, 0]));
+    const b = new Parameter('b', tensor([[0], [0]]));
+    const c = new Parameter('c', tensor([0]));
+    expect(await gradientNorm([a, b, c])).toBe(0);
+    using ga = tensor([1, 2]);
+    using gb = tensor([[2], [4]]);
+    a.accumulateGrad(ga);
+    b.accumulateGrad(gb);
+    const before = memory();
+    expect(await gradientNorm([a, b, c])).toBe(5);
+    expect(memory().liveBytes).toBe(before.liveBytes);
+    expect(memory().tensors).toBe(before.tensors);
+  });
+
+  it('scales down, never up', () => {
+    expect(clipFactor(5, 1)).toBe(0.2);
+    expect(clipFactor(0.5, 1)).toBe(1);
+    expect(clipFactor(0, 1)).toBe(1);
+    expect(() => clipFactor(1, 0)).toThrow(ValueError);
+  });
+});
