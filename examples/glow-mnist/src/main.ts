@@ -95,7 +95,9 @@ function stopSignal(): AbortSignal {
 function announce({ config, budget, flow, state }: Run, { backend, out, resume }: Options): void {
   const parameters = flow.parameters.reduce((sum, p) => sum + p.size, 0);
   const limit = budget.epochs ? `${budget.epochs} epochs` : `${budget.minutes} minutes`;
-  const details = Object.entries(backendInfo().details).map(([key, value]) => `${key} ${value}`);
+  const details = Object.entries(backendInfo().details)
+    .filter(([key]) => !key.endsWith('Bytes'))
+    .map(([key, value]) => `${key} ${value}`);
   console.error(
     `Glow on MNIST: ${config.scales} scales × ${config.steps} steps, ${config.hidden} hidden ` +
       `channels, ${parameters} parameters; batches of ${config.batch}, ${limit}, seed ` +

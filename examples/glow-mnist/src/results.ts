@@ -38,7 +38,7 @@ export interface Metrics {
   readonly trainingSeconds: number;
   readonly epochs: number;
   readonly sampleTemperature: number;
-  readonly config: Run['config'] & Run['budget'];
+  readonly config: Run['config'] & Partial<Run['budget']>;
 }
 
 /** Evaluates on the test images and writes pictures, chart, losses and, last, the metrics. */
@@ -71,7 +71,7 @@ export async function writeResults(out: string, run: Run, signal: AbortSignal): 
     trainingSeconds: state.seconds,
     epochs: imagesSeen / 60_000,
     sampleTemperature: temperature,
-    config: { ...config, ...budget },
+    config: { ...config, ...budgetInForce(budget) },
   };
   const grid = { height: side, width: side };
   const shown = shownReconstructions * side * side;
@@ -89,6 +89,11 @@ export async function writeResults(out: string, run: Run, signal: AbortSignal): 
   ];
   for (const [file, content] of files) await writeWhole(join(out, file), content);
   return metrics;
+}
+
+/** Epochs replace minutes. */
+function budgetInForce({ epochs, minutes, learningRate }: Run['budget']): Partial<Run['budget']> {
+  return epochs === undefined ? { minutes, learningRate } : { epochs, learningRate };
 }
 
 /** Writes beside the file and renames over it, so a reader finds the old one or the new one. */

@@ -11,7 +11,7 @@ import type { Run } from './run-state.ts';
 const warmup = 50;
 /** Part of the budget after which the learning rate falls. */
 const decayStart = 0.4;
-/** Gradients are scaled down to this norm: rare batches have ten times the usual one. */
+/** Gradients are scaled down to this global norm at most. */
 const clipNorm = 100;
 
 interface Batch {

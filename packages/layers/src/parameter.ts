@@ -12,6 +12,7 @@ import {
   concat,
   formatShape,
   keep,
+  requireSameShape,
   ShapeError,
   sizeOf,
   slice,
@@ -65,6 +66,20 @@ export class Parameter {
     if (this.frozen) return;
     this.#grad ??= keep(zerosLike(this.data));
     accumulate(this.#grad, g, alpha);
+  }
+
+  /** Hands the gradient over to the caller, and leaves none. */
+  detachGrad(): Tensor | undefined {
+    const grad = this.#grad;
+    this.#grad = undefined;
+    return grad;
+  }
+
+  /** Takes over a gradient in place of its own. @throws ShapeError */
+  attachGrad(grad: Tensor): void {
+    requireSameShape(`gradient of '${this.name}'`, this.data, grad);
+    this.zeroGrad();
+    this.#grad = keep(grad);
   }
 
   /** Clears the gradient and frees its memory. */

@@ -37,6 +37,27 @@ function copyRow(from: usize, stride: i32, to: usize, size: i32): void {
   }
 }
 
+/** Two lines of the operand, one float of each in turn: what undoes a squeeze. */
+function interleave(first: usize, second: usize, to: usize, size: i32): void {
+  let i = 0;
+  for (; i + 4 <= size; i += 4) {
+    const a = v128.load(first);
+    const b = v128.load(second);
+    v128.store(to, v128.shuffle<f32>(a, b, 0, 4, 1, 5));
+    v128.store(to, v128.shuffle<f32>(a, b, 2, 6, 3, 7), 16);
+    first += 16;
+    second += 16;
+    to += 32;
+  }
+  for (; i < size; i++) {
+    store<f32>(to, load<f32>(first));
+    store<f32>(to, load<f32>(second), 4);
+    first += 4;
+    second += 4;
+    to += 8;
+  }
+}
+
 /** `counter` is room for one word per dimension. */
 export function permute(from: usize, to: usize, how: usize, counter: usize): void {
   const rank = load<i32>(how);
@@ -45,11 +66,24 @@ export function permute(from: usize, to: usize, how: usize, counter: usize): voi
   const last = (<usize>(rank - 1)) << 2;
   const size = load<i32>(sizes + last);
   const inner = load<i32>(strides + last);
+  // The last two dimensions run without the odometer, which matters where the last one is short.
+  const rows = rank > 1 ? load<i32>(sizes + last - 4) : 1;
+  const rowStride = rank > 1 ? load<i32>(strides + last - 4) : 0;
+  const pairs = size == 2 && rowStride == 1;
   memory.fill(counter, 0, last + 4);
   while (true) {
-    copyRow(from, inner, to, size);
-    to += (<usize>size) << 2;
-    let axis = rank - 2;
+    if (pairs) {
+      interleave(from, from + ((<usize>inner) << 2), to, rows);
+      to += (<usize>rows) << 3;
+    } else {
+      let row = from;
+      for (let i = 0; i < rows; i++) {
+        copyRow(row, inner, to, size);
+        row += (<usize>rowStride) << 2;
+        to += (<usize>size) << 2;
+      }
+    }
+    let axis = rank - 3;
     for (; axis >= 0; axis--) {
       const at = (<usize>axis) << 2;
       const n = load<i32>(sizes + at);

@@ -15,12 +15,11 @@ export const MAX: i32 = 2;
 @inline
 const LOWEST: f64 = -Infinity;
 
-/** Steps an odometer; returns the change of offset in bytes, or sets the flag at the end. */
-function advance(space: usize, counter: usize, offset: usize): usize {
-  const rank = load<i32>(space);
+/** The next offset in bytes over the outer `axes` dimensions of a space, or DONE. */
+function advance(space: usize, axes: i32, counter: usize, offset: usize): usize {
   const sizes = space + 4;
-  const strides = sizes + ((<usize>rank) << 2);
-  for (let axis = rank - 1; axis >= 0; axis--) {
+  const strides = sizes + ((<usize>load<i32>(space)) << 2);
+  for (let axis = axes - 1; axis >= 0; axis--) {
     const at = (<usize>axis) << 2;
     const n = load<i32>(sizes + at);
     const stride = load<i32>(strides + at);
@@ -88,6 +87,8 @@ function line(op: i32, from: usize, size: i32): f64 {
 // @ts-ignore: decorator
 @inline
 function rows(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size: i32, counter: usize): void {
+  const keptRank = load<i32>(kept);
+  const reducedRank = load<i32>(reduced);
   let base: usize = 0;
   do {
     let acc = op == MAX ? LOWEST : 0;
@@ -96,11 +97,11 @@ function rows(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size
       const part = line(op, from + base + offset, size);
       if (op == MAX) acc = max(acc, part);
       else acc += part;
-      offset = advance(reduced, counter + 64, offset);
+      offset = advance(reduced, reducedRank, counter + 64, offset);
     } while (offset != DONE);
     store<f32>(to, <f32>acc);
     to += 4;
-    base = advance(kept, counter, base);
+    base = advance(kept, keptRank, counter, base);
   } while (base != DONE);
 }
 
@@ -109,6 +110,13 @@ function rows(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size
 @inline
 function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size: i32, counter: usize): void {
   const start = f64x2.splat(op == MAX ? LOWEST : 0);
+  const keptRank = load<i32>(kept);
+  const reducedRank = load<i32>(reduced);
+  // The last of the reduced dimensions is a plain loop: the odometer costs more than a step of it.
+  const last = max(0, reducedRank - 1);
+  const inner = reduced + 4 + ((<usize>last) << 2);
+  const steps = reducedRank > 0 ? load<i32>(inner) : 1;
+  const step = reducedRank > 0 ? (<usize>load<i32>(inner + ((<usize>reducedRank) << 2))) << 2 : 0;
   let base: usize = 0;
   do {
     for (let i = 0; i < size; i += 8) {
@@ -120,13 +128,17 @@ function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, s
       let d = start;
       let offset: usize = 0;
       do {
-        const x = v128.load(column + offset);
-        const y = v128.load(column + offset + second);
-        a = combine(op, a, f64x2.promote_low_f32x4(x));
-        b = combine(op, b, high(x));
-        c = combine(op, c, f64x2.promote_low_f32x4(y));
-        d = combine(op, d, high(y));
-        offset = advance(reduced, counter + 64, offset);
+        let at = column + offset;
+        for (let k = 0; k < steps; k++) {
+          const x = v128.load(at);
+          const y = v128.load(at + second);
+          a = combine(op, a, f64x2.promote_low_f32x4(x));
+          b = combine(op, b, high(x));
+          c = combine(op, c, f64x2.promote_low_f32x4(y));
+          d = combine(op, d, high(y));
+          at += step;
+        }
+        offset = advance(reduced, last, counter + 64, offset);
       } while (offset != DONE);
       const left = v128.shuffle<f32>(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
       const right = v128.shuffle<f32>(f32x4.demote_f64x2_zero(c), f32x4.demote_f64x2_zero(d), 0, 1, 4, 5);
@@ -135,7 +147,7 @@ function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, s
       if (second) v128.store(target, right, 16);
     }
     to += (<usize>size) << 2;
-    base = advance(kept, counter, base);
+    base = advance(kept, keptRank, counter, base);
   } while (base != DONE);
 }
 

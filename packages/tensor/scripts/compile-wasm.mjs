@@ -31,7 +31,6 @@ async function compile(relaxed) {
     '--outFile',
     'kernels.wasm',
     '-O3',
-    '--converge',
     '--noAssert',
     '--runtime',
     'stub',

@@ -84,8 +84,8 @@ export class Allocator {
   }
 
   /** @throws OutOfMemoryError, having changed nothing. */
-  allocate(bytes: number): Block {
-    const size = Math.max(UNIT, Math.ceil(bytes / UNIT) * UNIT);
+  allocate(bytes: number, overrun = 0): Block {
+    const size = Math.max(UNIT, Math.ceil((bytes + overrun) / UNIT) * UNIT);
     let node = this.#find(size);
     if (node === undefined) {
       this.#grow(size, bytes);

@@ -48,6 +48,9 @@ export interface WasmOptions {
 /** Bytes below the heap where descriptions are written: one call's at a time. */
 const DESK_BYTES = 1024;
 
+/** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
+const OVERRUN_BYTES = 12;
+
 class WasmStorage implements Storage {
   readonly dtype = 'float32';
   readonly owner: WasmBackend;
@@ -308,7 +311,7 @@ export class WasmBackend implements Backend {
         `wasm: got dtype ${dtype}, expected float32, the only one that this backend has.`,
       );
     }
-    const block = this.#allocator.allocate(4 * size);
+    const block = this.#allocator.allocate(4 * size, OVERRUN_BYTES);
     this.memory.allocated(4 * size);
     return new WasmStorage(this, size, block);
   }

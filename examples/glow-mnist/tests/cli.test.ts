@@ -1,0 +1,209 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PNG } from 'pngjs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const tiny = ['--hidden', '4', '--steps', '1', '--batch', '8'];
+// Of 60,000 images: 20 steps of 8.
+const epochs = String(160 / 60_000);
+const half = String(80 / 60_000);
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'glow-mnist-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('a run', () => {
+  let out: string;
+  beforeAll(async () => {
+    out = join(folder, 'whole');
+    const { code, stderr } = await run('--epochs', epochs, '--out', out, ...tiny);
+    expect(stderr).toContain('100% | step 20');
+    expect(code).toBe(0);
+  });
+
+  test('writes its results and nothing else', async () => {
+    expect((await readdir(out)).sort()).toEqual([
+      'loss.svg',
+      'losses.csv',
+      'metrics.json',
+      'model.safetensors',
+      'reconstructions.png',
+      'samples.png',
+    ]);
+    for (const name of ['samples.png', 'reconstructions.png']) {
+      const { width, height } = PNG.sync.read(await readFile(join(out, name)));
+      expect(width).toBeGreaterThan(28 * 8);
+      expect(height).toBeGreaterThan(28 * 2);
+    }
+    const svg = await readFile(join(out, 'loss.svg'), 'utf8');
+    expect(svg).toMatch(/^<svg [\s\S]*bits per dimension[\s\S]*<\/svg>\n$/);
+    expect(svg).not.toMatch(/NaN|undefined|null/);
+  });
+
+  test('measures itself', async () => {
+    const metrics = await metricsOf(out);
+    expect(metrics).toMatchObject({ backend: 'wasm', seed: 0, trainingSteps: 20 });
+    expect(metrics.testBitsPerDim).toBeGreaterThan(0);
+    expect(metrics.testBitsPerDim).toBeLessThan(metrics.firstBitsPerDim);
+    expect(metrics.inverseError).toBeLessThan(1e-4);
+    expect(metrics.peakBytes).toBeGreaterThan(metrics.parameterBytes);
+    expect(metrics.parameterBytes).toBeGreaterThan(0);
+    expect(metrics.imagesPerSecond).toBeGreaterThan(0);
+  });
+
+  test('has the same losses again with the same seed, others with another', async () => {
+    const again = join(folder, 'again');
+    const other = join(folder, 'other');
+    await run('--epochs', epochs, '--out', again, ...tiny);
+    await run('--epochs', epochs, '--out', other, '--seed', '1', ...tiny);
+    expect(await lossesOf(again)).toBe(await lossesOf(out));
+    expect(await lossesOf(other)).not.toBe(await lossesOf(out));
+    const twice = await Promise.all([metricsOf(out), metricsOf(again)]);
+    expect(twice[1].testBitsPerDim).toBe(twice[0].testBitsPerDim);
+  });
+});
+
+describe('resuming', () => {
+  test('adds steps to a run that was complete, and keeps its losses', async () => {
+    const out = join(folder, 'resumed');
+    await run('--epochs', half, '--out', out, ...tiny);
+    const before = await lossesOf(out);
+    const { code, stderr } = await run('--resume', '--epochs', epochs, '--out', out);
+    expect(stderr).toContain('Resuming after step 10');
+    expect(code).toBe(0);
+    const after = await lossesOf(out);
+    expect(after.startsWith(before)).toBe(true);
+    expect(after.trimEnd().split('\n')).toHaveLength(1 + 20);
+  });
+
+  test('after Ctrl-C gives what an uninterrupted run gives, bit for bit', async () => {
+    const whole = join(folder, 'uninterrupted');
+    const stopped = join(folder, 'interrupted');
+    const longer = ['--epochs', String(3200 / 60_000), ...tiny];
+    await run(...longer, '--out', whole);
+    const child = start(...longer, '--out', stopped);
+    // The first progress line comes with the first step, long before the last one.
+    await untilStderr(child, 'step 1 |');
+    child.kill('SIGINT');
+    const { code, stderr } = await ended(child);
+    expect(code).toBe(130);
+    expect(stderr).toContain(`start --resume --out ${stopped}`);
+    expect(await readdir(stopped)).toEqual(['model.safetensors']);
+    const resumed = await run('--resume', '--out', stopped);
+    expect(resumed.code).toBe(0);
+    expect(await lossesOf(stopped)).toBe(await lossesOf(whole));
+    const [a, b] = await Promise.all([metricsOf(stopped), metricsOf(whole)]);
+    expect(a.testBitsPerDim).toBe(b.testBitsPerDim);
+  });
+
+  test('refuses other networks, damaged files and missing ones, and leaves them alone', async () => {
+    const out = join(folder, 'refusing');
+    await run('--epochs', half, '--out', out, ...tiny);
+    const path = join(out, 'model.safetensors');
+    const metrics = await readFile(join(out, 'metrics.json'));
+    const expectRefusal = async (message: string, ...args: string[]) => {
+      const before = await readFile(path);
+      await refused(message, '--resume', '--out', out, ...args);
+      expect(await readFile(path)).toEqual(before);
+      expect(await readFile(join(out, 'metrics.json'))).toEqual(metrics);
+    };
+    await expectRefusal('--hidden is 8, but the checkpoint', '--hidden', '8');
+    await expectRefusal('--seed is 5, but the checkpoint', '--seed', '5');
+    await truncate(path, 1000);
+    await expectRefusal('truncated');
+    await writeFile(path, 'not a checkpoint at all');
+    await expectRefusal('model.safetensors');
+    await refused('cannot read', '--resume', '--out', join(folder, 'nowhere'));
+  });
+});
+
+describe('the command line', () => {
+  test('explains its flags', async () => {
+    const { code, stdout } = await run('--help');
+    expect(code).toBe(0);
+    for (const flag of ['epochs', 'minutes', 'hidden', 'scales', 'steps', 'backend', 'seed']) {
+      expect(stdout).toContain(`--${flag} `);
+    }
+  });
+
+  test.each([
+    [['--depth', '3'], "Unknown option '--depth'"],
+    [['faster'], "Unexpected argument 'faster'"],
+    [['--hidden', '4.5'], "--hidden is '4.5'; expected a whole number of at least 1"],
+    [['--epochs', 'many'], "--epochs is 'many'; expected a number above 0"],
+    [['--minutes', '0'], "--minutes is '0'; expected a number above 0"],
+    [['--minutes', '1', '--epochs', '1'], '--minutes and --epochs exclude each other'],
+    [['--backend', 'abacus'], "unknown backend 'abacus'; expected one of"],
+    [['--scales', '3', ...tiny], 'divisible by 8'],
+  ])('refuses %j', async (args, message) => {
+    const out = join(folder, 'untouched');
+    await refused(message, ...args, '--out', out);
+    expect(await readdir(out).catch(() => [])).toEqual([]);
+  });
+});
+
+/** Expects one clear line on stderr and exit code 1. */
+async function refused(message: string, ...args: string[]): Promise<void> {
+  const { code, stdout, stderr } = await run(...args);
+  expect(code).toBe(1);
+  expect(stdout).toBe('');
+  const errors = stderr.split('\n').filter((line) => line.startsWith('Error: '));
+  expect(errors).toHaveLength(1);
+  expect(errors[0]).toContain(message);
+  expect(stderr).not.toContain('    at ');
+}
+
+interface Output {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Running extends ChildProcess {
+  readonly output: { stdout: string; stderr: string };
+}
+
+function start(...args: string[]): Running {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => {
+    output.stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output.stderr += chunk;
+  });
+  return Object.assign(child, { output });
+}
+
+function ended(child: Running): Promise<Output> {
+  return new Promise((resolve) => {
+    child.on('close', (code) => resolve({ code, ...child.output }));
+  });
+}
+
+function run(...args: string[]): Promise<Output> {
+  return ended(start(...args));
+}
+
+function untilStderr(child: Running, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.on('close', () => reject(new Error(`ended without '${text}': ${child.output.stderr}`)));
+    child.stderr!.on('data', () => {
+      if (child.output.stderr.includes(text)) resolve();
+    });
+  });
+}
+
+async function metricsOf(out: string) {
+  return JSON.parse(await readFile(join(out, 'metrics.json'), 'utf8'));
+}
+
+function lossesOf(out: string): Promise<string> {
+  return readFile(join(out, 'losses.csv'), 'utf8');
+}

@@ -1,0 +1,435 @@
+/**
+ * Derivative checks for anything that keeps the contract of an invertible layer: the library's own
+ * and its users'. They are exact to rounding in float64 on the reference backend; in float32 give
+ * tolerances of your own.
+ *
+ * Left out: statistics. Each check is a hard bound on one number.
+ */
+import { type Bijection, type Parameter, zeroGrad } from '@invnet/layers';
+import {
+  InvNetError,
+  RandomStream,
+  type Shape,
+  type Tensor,
+  getBackend,
+  memory,
+  tensor,
+  tidy,
+} from '@invnet/tensor';
+import { logAbsDeterminant } from './determinant.ts';
+import { type DirectedMap, forwardMap, inverseMap } from './directed.ts';
+import { centralDifference, checkDirections } from './finite-differences.ts';
+
+/** Largest errors that pass, relative to the size of what is compared. */
+export interface Tolerances {
+  /** Inverse of forward, forward of inverse, and the input that backward recomputes. */
+  readonly roundTrip: number;
+  /** log-determinant against that of the full Jacobian. */
+  readonly logdet: number;
+  /** Gradients and tangents against central differences. */
+  readonly derivative: number;
+  /** ⟨Jv, w⟩ against ⟨v, Jᵀw⟩. */
+  readonly adjoint: number;
+  /**
+   * Steps of the central differences, of which the best counts: a long one may cross the kink of a
+   * ReLU, a short one loses digits, and a wrong derivative fails with all of them.
+   */
+  readonly steps: readonly number[];
+}
+
+/** What float64 reaches. */
+export const float64Tolerances: Tolerances = {
+  roundTrip: 1e-10,
+  logdet: 1e-8,
+  derivative: 1e-6,
+  adjoint: 1e-11,
+  steps: [1e-6, 1e-7, 1e-5],
+};
+
+/** Where to check a bijection. */
+export interface CheckOptions {
+  /** An input. It is only read. */
+  readonly x: Tensor;
+  readonly context?: Tensor;
+  readonly tolerances?: Partial<Tolerances>;
+  /** Seed of the directions and of the loss. Default: 0. */
+  readonly seed?: number;
+}
+
+/** One line of a report. */
+export interface CheckResult {
+  readonly name: string;
+  readonly error: number;
+  readonly tolerance: number;
+  readonly passed: boolean;
+}
+
+/** A bijection failed its checks; the message is the table of all of them. */
+export class CheckError extends InvNetError {
+  override name = 'CheckError';
+}
+
+/**
+ * Checks all six methods, in both directions: round trips, log-determinants against full Jacobians,
+ * gradients (input, context, every parameter) and tangents against central differences with a loss
+ * that uses output and log-determinant, adjointness, accumulation, frozen parameters, and memory.
+ *
+ * Gradients of the parameters are cleared. A layer that initializes itself by data does so on x.
+ *
+ * @example
+ * await setBackend('reference', { dtype: 'float64' });
+ * const report = await checkBijection(new MyLayer(), { x });
+ * console.table(report);
+ */
+export async function checkBijection(f: Bijection, options: CheckOptions): Promise<CheckResult[]> {
+  const tolerances = { ...float64Tolerances, ...options.tolerances };
+  const { x, context } = options;
+  const { y, logdet } = f.forward(x, context);
+  const results: CheckResult[] = [];
+  const maps = [
+    { map: forwardMap(f), opposite: inverseMap(f), u: x },
+    { map: inverseMap(f), opposite: forwardMap(f), u: y },
+  ];
+  for (const { map, opposite, u } of maps) {
+    const random = new RandomStream(options.seed ?? 0);
+    const probe = new Probe(f, map, u, context, random, tolerances);
+    await probe.run(opposite);
+    results.push(...probe.results);
+  }
+  y.dispose();
+  logdet.dispose();
+  zeroGrad(f.parameters);
+  return results;
+}
+
+/** As `checkBijection`. @throws CheckError with all results when one fails. */
+export async function assertBijection(f: Bijection, options: CheckOptions): Promise<void> {
+  const results = await checkBijection(f, options);
+  if (results.every((r) => r.passed)) return;
+  const lines = results.map(
+    (r) =>
+      `${r.passed ? 'ok    ' : 'FAILED'} ${r.name}: error ${r.error.toExponential(1)}, ` +
+      `tolerance ${r.tolerance.toExponential(0)}`,
+  );
+  throw new CheckError(['The bijection breaks its contract:', ...lines].join('\n'));
+}
+
+type Numbers = ArrayLike<number> & Iterable<number>;
+
+/** A loss ½Σb⊙v² + Σa⊙v + ½Σd⊙ℓ² + Σc⊙ℓ of an output v and a log-determinant ℓ. */
+interface ProbeLoss {
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly c: Float64Array;
+  readonly d: Float64Array;
+}
+
+/** The checks of one direction at one point. */
+class Probe {
+  readonly results: CheckResult[] = [];
+  readonly #f: Bijection;
+  readonly #map: DirectedMap;
+  readonly #u: Tensor;
+  readonly #context: Tensor | undefined;
+  readonly #random: RandomStream;
+  readonly #tolerances: Tolerances;
+
+  constructor(
+    f: Bijection,
+    map: DirectedMap,
+    u: Tensor,
+    context: Tensor | undefined,
+    random: RandomStream,
+    tolerances: Tolerances,
+  ) {
+    this.#f = f;
+    this.#map = map;
+    this.#u = u;
+    this.#context = context;
+    this.#random = random;
+    this.#tolerances = tolerances;
+  }
+
+  async run(opposite: DirectedMap): Promise<void> {
+    await this.#roundTrip(opposite);
+    await this.#logdet();
+    await this.#gradients();
+    await this.#tangents();
+    await this.#frozen();
+    await this.#memory();
+  }
+
+  async #roundTrip(opposite: DirectedMap): Promise<void> {
+    const { v, logdet } = this.#map.apply(this.#u, this.#context);
+    const back = opposite.apply(v, this.#context);
+    const tolerance = this.#tolerances.roundTrip;
+    const u = await this.#u.data();
+    this.#record('round trip', distance(await back.v.data(), u), tolerance);
+    const opposed = Float64Array.from(await back.logdet.data(), (l) => -l);
+    this.#record('log-determinant of the opposite', distance(opposed, await logdet.data()), tolerance);
+    const { u: recomputed, du } = this.#map.back(v, v, { context: this.#context });
+    this.#record('input recomputed by backward', distance(await recomputed.data(), u), tolerance);
+    disposeAll(v, logdet, back.v, back.logdet, recomputed, du);
+  }
+
+  async #logdet(): Promise<void> {
+    const samples = this.#u.shape[0]!;
+    const dims = this.#u.size / samples;
+    const jacobians = Array.from({ length: samples }, () => new Float64Array(dims * dims));
+    let logdet: Numbers = [];
+    for (let j = 0; j < dims; j++) {
+      // Samples do not interact, so one product gives column j of all their Jacobians.
+      const e = new Float64Array(this.#u.size);
+      for (let n = 0; n < samples; n++) e[n * dims + j] = 1;
+      using x = this.#like(e, this.#u);
+      const result = this.#map.jvp(this.#u, { x }, this.#context);
+      const column = await result.dv.data();
+      for (let n = 0; n < samples; n++) {
+        for (let i = 0; i < dims; i++) jacobians[n]![i * dims + j] = column[n * dims + i]!;
+      }
+      logdet = await result.logdet.data();
+      disposeAll(result.v, result.dv, result.logdet, result.dlogdet);
+    }
+    const expected = jacobians.map((a) => logAbsDeterminant(a, dims));
+    this.#record('log-determinant of the full Jacobian', distance(logdet, expected), this.#tolerances.logdet);
+  }
+
+  async #gradients(): Promise<void> {
+    const loss = this.#drawLoss();
+    zeroGrad(this.#f.parameters);
+    const { du, dcontext } = await this.#backward(loss);
+    const gradientsOf = () =>
+      Promise.all(this.#f.parameters.map(async (p) => (p.grad ? p.grad.data() : undefined)));
+    const gradients = await gradientsOf();
+    const target = (name: string) => `gradient of ${name} against central differences`;
+    await this.#compareGradient(target('the input'), this.#u, await du.data(), loss, (u) => ({ u }));
+    if (this.#context && dcontext) {
+      await this.#compareGradient(target('the context'), this.#context, await dcontext.data(), loss, (context) => ({ context }));
+    }
+    for (const [i, p] of this.#f.parameters.entries()) {
+      if (p.frozen) continue;
+      const gradient = gradients[i] ?? new Float64Array(p.size);
+      await this.#compareGradient(target(p.name), p.data, gradient, loss, (moved) => {
+        p.assign(moved);
+        return {};
+      });
+    }
+    disposeAll(du, ...(dcontext ? [dcontext] : []));
+    const again = await this.#backward(loss);
+    disposeAll(again.du, ...(again.dcontext ? [again.dcontext] : []));
+    let worst = 0;
+    for (const [i, g] of (await gradientsOf()).entries()) {
+      if (g) worst = Math.max(worst, distance(g, Float64Array.from(gradients[i]!, (v) => 2 * v)));
+    }
+    this.#record('gradients accumulate over two calls', worst, this.#tolerances.adjoint);
+  }
+
+  async #tangents(): Promise<void> {
+    const { x, context, parameters, all } = this.#drawTangent();
+    const exact = this.#map.jvp(this.#u, { x, context, parameters }, this.#context);
+    const [dv, dlogdet] = [await exact.dv.data(), await exact.dlogdet.data()];
+    const plain = this.#map.apply(this.#u, this.#context);
+    const same = Math.max(
+      distance(await exact.v.data(), await plain.v.data()),
+      distance(await exact.logdet.data(), await plain.logdet.data()),
+    );
+    this.#record('output of jvp', same, this.#tolerances.roundTrip);
+    let errors: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (const h of this.#tolerances.steps) {
+      const [after, before] = [this.#applyMoved(all, h), this.#applyMoved(all, -h)];
+      const error = (k: 0 | 1, exact: Numbers) =>
+        distance(exact, Float64Array.from(after[k], (v, i) => (v - before[k][i]!) / (2 * h)));
+      errors = [Math.min(errors[0], error(0, dv)), Math.min(errors[1], error(1, dlogdet))];
+    }
+    const tolerance = this.#tolerances.derivative;
+    this.#record('tangent against central differences', errors[0], tolerance);
+    this.#record('tangent of the log-determinant', errors[1], tolerance);
+
+    using w = this.#random.normal(exact.dv.shape);
+    using wl = this.#random.normal(exact.dlogdet.shape);
+    zeroGrad(this.#f.parameters);
+    const back = this.#map.back(plain.v, w, { dlogdet: wl, context: this.#context });
+    const left = dot(dv, await w.data()) + dot(dlogdet, await wl.data());
+    let right = dot(await x.data(), await back.du.data());
+    let size = norm(dv) * norm(await w.data()) + norm(dlogdet) * norm(await wl.data());
+    if (context && back.dcontext) right += dot(await context.data(), await back.dcontext.data());
+    for (const [p, direction] of parameters) {
+      if (p.grad) right += dot(await direction.data(), await p.grad.data());
+    }
+    size = Math.max(size, Math.abs(right));
+    this.#record('⟨Jv, w⟩ = ⟨v, Jᵀw⟩', Math.abs(left - right) / size, this.#tolerances.adjoint);
+    disposeAll(exact.v, exact.dv, exact.logdet, exact.dlogdet, plain.v, plain.logdet);
+    disposeAll(back.u, back.du, ...(back.dcontext ? [back.dcontext] : []));
+    disposeAll(x, ...(context ? [context] : []), ...parameters.values());
+  }
+
+  async #frozen(): Promise<void> {
+    const frozen = this.#f.parameters.map((p) => p.frozen);
+    zeroGrad(this.#f.parameters);
+    for (const p of this.#f.parameters) p.frozen = true;
+    const { du, dcontext } = await this.#backward(this.#drawLoss());
+    disposeAll(du, ...(dcontext ? [dcontext] : []));
+    const gathered = this.#f.parameters.filter((p) => p.grad).length;
+    this.#f.parameters.forEach((p, i) => {
+      p.frozen = frozen[i]!;
+    });
+    this.#record('frozen parameters that gathered a gradient', gathered, 0);
+  }
+
+  /** Bytes that a method leaves beyond what it returns; and whether it disposed its arguments. */
+  async #memory(): Promise<void> {
+    const map = this.#map;
+    const context = this.#context;
+    const { x, context: dcontext, parameters } = this.#drawTangent();
+    const { v, logdet } = map.apply(this.#u, context);
+    using dlogdet = this.#random.normal(logdet.shape);
+    disposeAll(...Object.values(map.back(v, v, { dlogdet, context })));
+    const given = [this.#u, v, dlogdet, x, ...(context ? [context] : [])];
+    const calls: [string, () => object][] = [
+      ['apply', () => map.apply(this.#u, context)],
+      ['backward', () => map.back(v, v, { dlogdet, context })],
+      ['jvp', () => map.jvp(this.#u, { x, context: dcontext, parameters }, context)],
+    ];
+    for (const [name, call] of calls) {
+      const before = memory();
+      const returned: Tensor[] = Object.values(call());
+      disposeAll(...new Set(returned));
+      const after = memory();
+      const left = Math.abs(after.liveBytes - before.liveBytes) + Math.abs(after.tensors - before.tensors);
+      const lost = given.filter((t) => t.disposed).length;
+      this.#record(`memory left by ${name}`, left + lost, 0);
+    }
+    disposeAll(v, logdet, x, ...(dcontext ? [dcontext] : []), ...parameters.values());
+  }
+
+  #record(name: string, error: number, tolerance: number): void {
+    const passed = error <= tolerance;
+    this.results.push({ name: `${this.#map.direction}: ${name}`, error, tolerance, passed });
+  }
+
+  #drawLoss(): ProbeLoss {
+    const [size, samples] = [this.#u.size, this.#u.shape[0]!];
+    const draw = (n: number) => this.#random.normalArray(n, 1 / Math.sqrt(n));
+    return { a: draw(size), b: draw(size), c: draw(samples), d: draw(samples) };
+  }
+
+  async #lossOf(loss: ProbeLoss, u: Tensor, context: Tensor | undefined): Promise<number> {
+    const { v, logdet } = this.#map.apply(u, context);
+    const [values, logdets] = [await v.data(), await logdet.data()];
+    disposeAll(v, logdet);
+    let total = 0;
+    values.forEach((x, i) => {
+      total += loss.a[i]! * x + 0.5 * loss.b[i]! * x * x;
+    });
+    logdets.forEach((l, i) => {
+      total += loss.c[i]! * l + 0.5 * loss.d[i]! * l * l;
+    });
+    return total;
+  }
+
+  async #backward(loss: ProbeLoss): Promise<{ du: Tensor; dcontext: Tensor | undefined }> {
+    const { v, logdet } = this.#map.apply(this.#u, this.#context);
+    const gradient = (values: Numbers, linear: Float64Array, quadratic: Float64Array) =>
+      Float64Array.from(values, (x, i) => linear[i]! + quadratic[i]! * x);
+    using dv = this.#like(gradient(await v.data(), loss.a, loss.b), v);
+    using dlogdet = this.#like(gradient(await logdet.data(), loss.c, loss.d), logdet);
+    const { u, du, dcontext } = this.#map.back(v, dv, { dlogdet, context: this.#context });
+    disposeAll(u, v, logdet);
+    return { du, dcontext };
+  }
+
+  /** Compares a gradient with differences of the loss; `place` puts a moved tensor to use. */
+  async #compareGradient(
+    name: string,
+    at: Tensor,
+    gradient: Numbers,
+    loss: ProbeLoss,
+    place: (moved: Tensor) => { u?: Tensor; context?: Tensor },
+  ): Promise<void> {
+    const start = await at.data();
+    const evaluate = async (values: Float64Array) => {
+      using moved = this.#like(values, at);
+      const { u = this.#u, context = this.#context } = place(moved);
+      return this.#lossOf(loss, u, context);
+    };
+    const directions = checkDirections(at.size, this.#random);
+    const found = directions.map((d) => dot(gradient, d));
+    const { steps, derivative: tolerance } = this.#tolerances;
+    let error = Number.POSITIVE_INFINITY;
+    for (const h of steps) {
+      const expected: number[] = [];
+      for (const d of directions) expected.push(await centralDifference(evaluate, start, d, h));
+      error = Math.min(error, distance(found, expected, 1e-2));
+      if (error <= tolerance) break;
+    }
+    using restored = this.#like(start, at);
+    place(restored);
+    this.#record(name, error, tolerance);
+  }
+
+  #drawTangent() {
+    const draw = (like: Tensor) => this.#random.normal(like.shape);
+    const x = draw(this.#u);
+    const context = this.#context && draw(this.#context);
+    const trained = this.#f.parameters.filter((p) => !p.frozen);
+    const parameters = new Map<Parameter, Tensor>(trained.map((p) => [p, draw(p.data)]));
+    return { x, context, parameters, all: { x, context, parameters } };
+  }
+
+  /** Output and log-determinant at the point moved along a tangent. */
+  #applyMoved(
+    tangent: { x: Tensor; context: Tensor | undefined; parameters: Map<Parameter, Tensor> },
+    step: number,
+  ): [Numbers, Numbers] {
+    const moved = (from: Tensor, direction: Tensor) => {
+      const d = direction.dataSync();
+      return this.#like(Float64Array.from(from.dataSync(), (v, i) => v + step * d[i]!), from);
+    };
+    const saved = [...tangent.parameters].map(([p, d]) => {
+      const before = this.#like(p.data.dataSync(), p.data);
+      tidy(() => p.assign(moved(p.data, d)));
+      return { p, before };
+    });
+    using u = moved(this.#u, tangent.x);
+    const context = this.#context && tangent.context && moved(this.#context, tangent.context);
+    const { v, logdet } = this.#map.apply(u, context);
+    for (const { p, before } of saved) {
+      p.assign(before);
+      before.dispose();
+    }
+    const result: [Numbers, Numbers] = [v.dataSync(), logdet.dataSync()];
+    disposeAll(v, logdet, ...(context ? [context] : []));
+    return result;
+  }
+
+  #like(values: ArrayLike<number>, like: { shape: Shape; dtype: Tensor['dtype'] }): Tensor {
+    const place = { backend: getBackend(), dtype: like.dtype };
+    return tensor(Float64Array.from(values), like.shape, place);
+  }
+}
+
+/** max|a − b| relative to the largest |b|, or to `floor` if that is larger. */
+function distance(a: Numbers, b: Numbers, floor = 1e-3): number {
+  let difference = 0;
+  let size = floor;
+  const right = Array.from(b);
+  Array.from(a).forEach((v, i) => {
+    const gap = Math.abs(v - right[i]!);
+    if (Number.isNaN(gap) || gap > difference) difference = gap;
+    size = Math.max(size, Math.abs(right[i]!));
+  });
+  return difference / size;
+}
+
+function dot(a: Numbers, b: Numbers): number {
+  const right = Array.from(b);
+  return Array.from(a).reduce((sum, v, i) => sum + v * right[i]!, 0);
+}
+
+function norm(a: Numbers): number {
+  return Math.sqrt(dot(a, a));
+}
+
+function disposeAll(...tensors: readonly Tensor[]): void {
+  for (const t of tensors) t.dispose();
+}

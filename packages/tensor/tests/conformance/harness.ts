@@ -1,0 +1,142 @@
+/**
+ * What every backend must do, primitive by primitive, against `reference` in float64. A new backend
+ * adds a row to `backends`. Inputs are exact float32 numbers, so all differences are the backend's
+ * own rounding; tolerances stand beside their reasons in the tests.
+ */
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import type { Backend, ConvGeometry, DType, Storage, Triple } from '../../src/backend.ts';
+import { ReferenceBackend } from '../../src/reference/backend.ts';
+import { WasmBackend } from '../../src/wasm/backend.ts';
+import { supportsRelaxedSimd } from '../../src/wasm/kernels.ts';
+
+export interface Row {
+  readonly label: string;
+  readonly make: () => Backend;
+}
+
+export const backends: Row[] = [
+  { label: 'reference float32', make: () => new ReferenceBackend() },
+  { label: 'wasm simd128', make: () => new WasmBackend({ relaxedSimd: false }) },
+];
+if (supportsRelaxedSimd()) {
+  backends.push({ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) });
+}
+
+/** Half a unit in the last place of float32, relative. */
+export const EPSILON = 2 ** -24;
+/** Smallest subnormal of float32. */
+export const TINY = 2 ** -149;
+// A fixed seed: a red run must be red again.
+export const RUNS = { numRuns: 60, seed: 20_261_124 };
+
+export const oracle = new ReferenceBackend();
+
+export type Upload = (data: ArrayLike<number>) => Storage;
+/** Computes one result on one backend; what it uploads and makes besides is freed by the caller. */
+export type Computation = (backend: Backend, upload: Upload, dtype: DType) => Storage;
+
+export function once(backend: Backend, dtype: DType, compute: Computation): ArrayLike<number> {
+  const made: Storage[] = [];
+  const before = backend.memory.info().liveBytes;
+  const upload: Upload = (data) => {
+    const storage = backend.upload(data, dtype);
+    made.push(storage);
+    return storage;
+  };
+  const result = compute(backend, upload, dtype);
+  const values = backend.readSync(result);
+  expect(values.length).toBe(result.size);
+  if (!made.includes(result)) made.push(result);
+  for (const storage of made) backend.free(storage);
+  expect(backend.memory.info().liveBytes).toBe(before);
+  return values;
+}
+
+export const exact = (data: ArrayLike<number>): ArrayLike<number> =>
+  once(oracle, 'float64', (_, upload) => upload(data));
+
+/**
+ * Runs a computation on the oracle and twice on the backend: the two must agree bit by bit, and
+ * with the oracle to `relative` of `scale` (of the result itself, unless told).
+ */
+export function agrees(
+  backend: Backend,
+  compute: Computation,
+  relative: number,
+  scale?: Computation,
+): void {
+  const expected = once(oracle, 'float64', compute);
+  const scales = scale === undefined ? expected : once(oracle, 'float64', scale);
+  const first = once(backend, 'float32', compute) as Float32Array;
+  const second = once(backend, 'float32', compute) as Float32Array;
+  expect(new Int32Array(second.buffer)).toEqual(new Int32Array(first.buffer));
+  expect(first.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    const want = Math.fround(expected[i]!);
+    const got = first[i]!;
+    if (Number.isFinite(want)) {
+      const allowed = relative * Math.abs(scales[i]!) + 2 * TINY;
+      if (!(Math.abs(got - expected[i]!) <= allowed)) {
+        expect.fail(`entry ${i}: got ${got}, expected ${expected[i]} within ${allowed}`);
+      }
+    } else if (!Object.is(got, want)) {
+      expect.fail(`entry ${i}: got ${got}, expected ${want}`);
+    }
+  }
+}
+
+/** Reproducible float32 numbers in [−1, 1). */
+export function numbers(size: number, seed: number): Float32Array {
+  let state = (seed ^ 0x9e3779b9) >>> 0;
+  return Float32Array.from({ length: size }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const mixed = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) >>> 0;
+    return mixed / 2 ** 31 - 1;
+  });
+}
+
+export const absolute = (data: Float32Array): Float32Array => data.map(Math.abs);
+export const volume = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+export const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+export const dims = (min: number, max: number) => fc.integer({ min, max });
+
+export const SPECIAL = [
+  ...[0, -0, 1, -1, 0.5, -0.5, 2, -2, 1.5, 0.625, -0.625, 1e-3, -1e-3, 1 - 2 ** -24, 1 + 2 ** -23],
+  ...[Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN],
+  ...[TINY, -TINY, 1e-40, -1e-40, 2 ** -126, -(2 ** -126), 1e-20, -1e-20],
+  ...[3.4028234663852886e38, -3.4028234663852886e38, 1e30, -1e30, 1e10, -1e10],
+  ...[88.5, 88.72283, 88.73, 89, 100, -87.3, -87.4, -88, -90, -100, -103.9, -104, -110],
+  ...[9, -9, 10, -10, 17, -17, 20, -20],
+].map(Math.fround);
+
+/** Special values, a fine grid over the range that matters, and all magnitudes. */
+export const sweep = Float32Array.from([
+  ...SPECIAL,
+  ...Array.from({ length: 4001 }, (_, i) => (i - 2000) * 0.0525),
+  ...Array.from({ length: 2001 }, (_, i) => 1 + (i - 1000) * 1e-3),
+  ...Array.from({ length: 600 }, (_, i) => (i % 2 === 0 ? 1 : -1) * 2 ** ((i - 300) / 2.4)),
+]);
+
+export function convGeometry(
+  batch: number,
+  inputChannels: number,
+  outputChannels: number,
+  input: Triple,
+  kernel: Triple,
+  padding: Triple,
+  stride: Triple = [1, 1, 1],
+): ConvGeometry {
+  const out = (i: 0 | 1 | 2): number =>
+    Math.floor((input[i] + 2 * padding[i] - kernel[i]) / stride[i]) + 1;
+  return {
+    batch,
+    inputChannels,
+    outputChannels,
+    input,
+    output: [out(0), out(1), out(2)],
+    kernel,
+    stride,
+    padding,
+  };
+}

@@ -1,0 +1,210 @@
+/** Conformance of matrix products and convolutions with their gradients. */
+import fc from 'fast-check';
+import { describe, it } from 'vitest';
+import type { ConvGeometry, MatmulGeometry, Triple } from '../../src/backend.ts';
+import {
+  absolute,
+  agrees,
+  backends,
+  type Computation,
+  convGeometry,
+  dims,
+  numbers,
+  RUNS,
+  seeds,
+  volume,
+} from './harness.ts';
+
+const convolutions: fc.Arbitrary<ConvGeometry> = fc
+  .record({
+    ndims: dims(1, 3),
+    batch: dims(1, 3),
+    inputChannels: dims(1, 9),
+    outputChannels: dims(1, 14),
+    output: fc.tuple(dims(1, 5), dims(1, 9), dims(1, 13)),
+    kernel: fc.tuple(dims(1, 3), dims(1, 5), dims(1, 5)),
+    stride: fc.tuple(dims(1, 2), dims(1, 3), dims(1, 3)),
+    padding: fc.tuple(dims(0, 2), dims(0, 2), dims(0, 2)),
+    extra: fc.tuple(dims(0, 1), dims(0, 2), dims(0, 2)),
+  })
+  .map(({ ndims, batch, inputChannels, outputChannels, ...r }) => {
+    const pick = (t: Triple, idle: number): Triple => [
+      ndims > 2 ? t[0] : idle,
+      ndims > 1 ? t[1] : idle,
+      t[2],
+    ];
+    const [kernel, stride, padding] = [pick(r.kernel, 1), pick(r.stride, 1), pick(r.padding, 0)];
+    const wanted = pick(r.output, 1);
+    // An input that yields about the wanted output, some columns of it unused under a stride.
+    const size = (i: 0 | 1 | 2): number =>
+      Math.max(
+        1,
+        kernel[i] - 2 * padding[i],
+        (wanted[i] - 1) * stride[i] +
+          kernel[i] -
+          2 * padding[i] +
+          Math.min(r.extra[i], stride[i] - 1),
+      );
+    const input: Triple = [size(0), size(1), size(2)];
+    const out = (i: 0 | 1 | 2): number =>
+      Math.floor((input[i] + 2 * padding[i] - kernel[i]) / stride[i]) + 1;
+    const output: Triple = [out(0), out(1), out(2)];
+    return { batch, inputChannels, outputChannels, input, output, kernel, stride, padding };
+  });
+
+/** Sizes that cross every blocking limit of a tiled implementation, and networks' own. */
+const largeConvolutions: [string, ConvGeometry][] = [
+  ['depth blocks', convGeometry(1, 75, 7, [1, 5, 9], [1, 3, 3], [0, 1, 1])],
+  ['row blocks', convGeometry(1, 3, 201, [1, 4, 5], [1, 3, 3], [0, 1, 1])],
+  ['column blocks', convGeometry(2, 4, 12, [1, 17, 19], [1, 3, 3], [0, 1, 1])],
+  ['many samples of 49', convGeometry(9, 8, 12, [1, 7, 7], [1, 3, 3], [0, 1, 1])],
+  ['many samples of 49, pointwise', convGeometry(9, 24, 24, [1, 7, 7], [1, 1, 1], [0, 0, 0])],
+  ['few outputs', convGeometry(3, 48, 4, [1, 14, 14], [1, 3, 3], [0, 1, 1])],
+  ['few inputs', convGeometry(3, 2, 48, [1, 14, 14], [1, 3, 3], [0, 1, 1])],
+  ['few outputs, volume', convGeometry(2, 20, 2, [5, 6, 7], [3, 3, 3], [1, 1, 1])],
+  ['few outputs, wide', convGeometry(1, 16, 1, [1, 40, 130], [1, 5, 5], [0, 2, 2])],
+  ['few outputs, line', convGeometry(3, 33, 3, [1, 1, 301], [1, 1, 5], [0, 0, 2])],
+  ['no padding, few outputs', convGeometry(2, 32, 2, [1, 12, 11], [1, 3, 3], [0, 0, 0])],
+  ['more padding than kernel', convGeometry(2, 16, 2, [1, 9, 8], [1, 2, 2], [0, 2, 2])],
+  ['stride 2', convGeometry(2, 16, 10, [1, 15, 17], [1, 3, 3], [0, 1, 1], [1, 2, 2])],
+];
+
+const products: fc.Arbitrary<MatmulGeometry> = fc.record({
+  batch: dims(1, 4),
+  m: dims(1, 40),
+  k: dims(1, 40),
+  n: dims(1, 40),
+  transposeA: fc.boolean(),
+  transposeB: fc.boolean(),
+  batchedA: fc.boolean(),
+  batchedB: fc.boolean(),
+});
+
+/**
+ * Each entry is a sum of products: any order of summation in float32 stays within (its length)·ε of
+ * the sum of magnitudes, and blocked orders within this much smaller multiple.
+ */
+const SUM_TOLERANCE = 1e-6;
+
+describe.each(backends)('$label', ({ make }) => {
+  const backend = make();
+
+  describe('products', () => {
+    const check = (g: MatmulGeometry, seed: number): void => {
+      const a = numbers((g.batchedA ? g.batch : 1) * g.m * g.k, seed);
+      const b = numbers((g.batchedB ? g.batch : 1) * g.k * g.n, seed + 1);
+      agrees(
+        backend,
+        (be, upload) => be.matmul(upload(a), upload(b), g),
+        SUM_TOLERANCE,
+        (be, upload) => be.matmul(upload(absolute(a)), upload(absolute(b)), g),
+      );
+    };
+
+    it('multiplies matrices of any shape', () => {
+      fc.assert(fc.property(products, seeds, check), { ...RUNS, numRuns: 150 });
+    });
+
+    it('multiplies matrices beyond one block', () => {
+      for (const transposeA of [false, true]) {
+        for (const transposeB of [false, true]) {
+          check(
+            {
+              batch: 1,
+              m: 203,
+              k: 331,
+              n: 139,
+              transposeA,
+              transposeB,
+              batchedA: false,
+              batchedB: false,
+            },
+            11,
+          );
+        }
+      }
+    });
+
+    it('keeps NaN and infinities', () => {
+      const g = {
+        batch: 1,
+        m: 7,
+        k: 9,
+        n: 11,
+        transposeA: false,
+        transposeB: false,
+        batchedA: false,
+        batchedB: false,
+      };
+      const [a, b] = [numbers(63, 1), numbers(99, 2)];
+      a[10] = Number.NaN;
+      a[30] = Number.POSITIVE_INFINITY;
+      b[50] = Number.NEGATIVE_INFINITY;
+      agrees(backend, (be, upload) => be.matmul(upload(a), upload(b), g), 1e-4);
+    });
+
+    const convolution = (g: ConvGeometry, seed: number, withBias: boolean, relu: boolean): void => {
+      const x = numbers(g.batch * g.inputChannels * volume(g.input), seed);
+      const w = numbers(g.outputChannels * g.inputChannels * volume(g.kernel), seed + 1);
+      const dy = numbers(g.batch * g.outputChannels * volume(g.output), seed + 2);
+      const bias = numbers(g.outputChannels, seed + 3);
+      agrees(
+        backend,
+        (b, upload) =>
+          b.conv(
+            upload(x),
+            upload(w),
+            withBias ? upload(bias) : undefined,
+            relu ? 'relu' : 'none',
+            g,
+          ),
+        SUM_TOLERANCE,
+        (b, upload) =>
+          b.conv(upload(absolute(x)), upload(absolute(w)), upload(absolute(bias)), 'none', g),
+      );
+      agrees(
+        backend,
+        (b, upload) => b.convInputGrad(upload(dy), upload(w), g),
+        SUM_TOLERANCE,
+        (b, upload) => b.convInputGrad(upload(absolute(dy)), upload(absolute(w)), g),
+      );
+      agrees(
+        backend,
+        (b, upload) => b.convFilterGrad(upload(x), upload(dy), g),
+        SUM_TOLERANCE,
+        (b, upload) => b.convFilterGrad(upload(absolute(x)), upload(absolute(dy)), g),
+      );
+    };
+
+    it('convolves, with both gradients, in any geometry', () => {
+      fc.assert(fc.property(convolutions, seeds, fc.boolean(), fc.boolean(), convolution), {
+        ...RUNS,
+        numRuns: 200,
+      });
+    });
+
+    it.each(largeConvolutions)('convolves, with both gradients: %s', (_, g) => {
+      convolution(g, 31, true, true);
+    });
+
+    it('convolves NaN and infinities where they are, and nowhere else', () => {
+      const g = convGeometry(2, 3, 5, [1, 6, 7], [1, 3, 3], [0, 1, 1]);
+      const x = numbers(252, 1);
+      const w = numbers(135, 2);
+      x[60] = Number.NaN;
+      // The last position of a sample, where tiles are cut short.
+      x[83] = Number.NaN;
+      x[200] = Number.POSITIVE_INFINITY;
+      const scale: Computation = (b, upload) =>
+        b.conv(upload(absolute(x)), upload(absolute(w)), undefined, 'none', g);
+      for (const activation of ['none', 'relu'] as const) {
+        agrees(
+          backend,
+          (b, upload) => b.conv(upload(x), upload(w), undefined, activation, g),
+          SUM_TOLERANCE,
+          scale,
+        );
+      }
+    });
+  });
+});
