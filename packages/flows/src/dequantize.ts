@@ -2,7 +2,15 @@
  * Likelihoods of quantized data (Theis et al., "A note on the evaluation of generative models",
  * 2016). Mathematics: docs/math/flow.md
  */
-import { type RandomStream, type Shape, ShapeError, type Tensor, formatShape, sizeOf, tensor } from '@invnet/tensor';
+import {
+  formatShape,
+  type RandomStream,
+  type Shape,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '@invnet/tensor';
 
 /**
  * (v + u)/256 for bytes v and uniform noise u in [0, 1): data in [0, 1) with a density.

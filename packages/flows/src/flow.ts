@@ -1,6 +1,18 @@
 /** Normalizing flows: a bijection and a base distribution. Mathematics: docs/math/flow.md */
-import { RandomStream, type Shape, type Tensor, ValueError, add, affine, full, mean, neg, tidy } from '@invnet/tensor';
+
 import type { Bijection, Parameter } from '@invnet/layers';
+import {
+  add,
+  affine,
+  full,
+  mean,
+  neg,
+  RandomStream,
+  type Shape,
+  type Tensor,
+  tidy,
+  ValueError,
+} from '@invnet/tensor';
 import { type BaseDistribution, standardNormal } from './standard-normal.ts';
 
 /** What to sample. */

@@ -1,5 +1,14 @@
 /** The base distribution of flows. */
-import { type RandomStream, type Shape, type Tensor, affine, neg, square, sumPerSample, tidy } from '@invnet/tensor';
+import {
+  affine,
+  neg,
+  type RandomStream,
+  type Shape,
+  square,
+  sumPerSample,
+  type Tensor,
+  tidy,
+} from '@invnet/tensor';
 
 /** A distribution with a density that can be differentiated and sampled. */
 export interface BaseDistribution {

@@ -7,12 +7,12 @@
  */
 import { type Bijection, type Parameter, zeroGrad } from '@invnet/layers';
 import {
+  getBackend,
   InvNetError,
+  memory,
   RandomStream,
   type Shape,
   type Tensor,
-  getBackend,
-  memory,
   tensor,
   tidy,
 } from '@invnet/tensor';
@@ -166,7 +166,11 @@ class Probe {
     const u = await this.#u.data();
     this.#record('round trip', distance(await back.v.data(), u), tolerance);
     const opposed = Float64Array.from(await back.logdet.data(), (l) => -l);
-    this.#record('log-determinant of the opposite', distance(opposed, await logdet.data()), tolerance);
+    this.#record(
+      'log-determinant of the opposite',
+      distance(opposed, await logdet.data()),
+      tolerance,
+    );
     const { u: recomputed, du } = this.#map.back(v, v, { context: this.#context });
     this.#record('input recomputed by backward', distance(await recomputed.data(), u), tolerance);
     disposeAll(v, logdet, back.v, back.logdet, recomputed, du);
@@ -191,7 +195,11 @@ class Probe {
       disposeAll(result.v, result.dv, result.logdet, result.dlogdet);
     }
     const expected = jacobians.map((a) => logAbsDeterminant(a, dims));
-    this.#record('log-determinant of the full Jacobian', distance(logdet, expected), this.#tolerances.logdet);
+    this.#record(
+      'log-determinant of the full Jacobian',
+      distance(logdet, expected),
+      this.#tolerances.logdet,
+    );
   }
 
   async #gradients(): Promise<void> {
@@ -202,9 +210,17 @@ class Probe {
       Promise.all(this.#f.parameters.map(async (p) => (p.grad ? p.grad.data() : undefined)));
     const gradients = await gradientsOf();
     const target = (name: string) => `gradient of ${name} against central differences`;
-    await this.#compareGradient(target('the input'), this.#u, await du.data(), loss, (u) => ({ u }));
+    await this.#compareGradient(target('the input'), this.#u, await du.data(), loss, (u) => ({
+      u,
+    }));
     if (this.#context && dcontext) {
-      await this.#compareGradient(target('the context'), this.#context, await dcontext.data(), loss, (context) => ({ context }));
+      await this.#compareGradient(
+        target('the context'),
+        this.#context,
+        await dcontext.data(),
+        loss,
+        (context) => ({ context }),
+      );
     }
     for (const [i, p] of this.#f.parameters.entries()) {
       if (p.frozen) continue;
@@ -219,7 +235,14 @@ class Probe {
     disposeAll(again.du, ...(again.dcontext ? [again.dcontext] : []));
     let worst = 0;
     for (const [i, g] of (await gradientsOf()).entries()) {
-      if (g) worst = Math.max(worst, distance(g, Float64Array.from(gradients[i]!, (v) => 2 * v)));
+      if (g)
+        worst = Math.max(
+          worst,
+          distance(
+            g,
+            Float64Array.from(gradients[i]!, (v) => 2 * v),
+          ),
+        );
     }
     this.#record('gradients accumulate over two calls', worst, this.#tolerances.adjoint);
   }
@@ -238,7 +261,10 @@ class Probe {
     for (const h of this.#tolerances.steps) {
       const [after, before] = [this.#applyMoved(all, h), this.#applyMoved(all, -h)];
       const error = (k: 0 | 1, exact: Numbers) =>
-        distance(exact, Float64Array.from(after[k], (v, i) => (v - before[k][i]!) / (2 * h)));
+        distance(
+          exact,
+          Float64Array.from(after[k], (v, i) => (v - before[k][i]!) / (2 * h)),
+        );
       errors = [Math.min(errors[0], error(0, dv)), Math.min(errors[1], error(1, dlogdet))];
     }
     const tolerance = this.#tolerances.derivative;
@@ -295,7 +321,8 @@ class Probe {
       const returned: Tensor[] = Object.values(call());
       disposeAll(...new Set(returned));
       const after = memory();
-      const left = Math.abs(after.liveBytes - before.liveBytes) + Math.abs(after.tensors - before.tensors);
+      const left =
+        Math.abs(after.liveBytes - before.liveBytes) + Math.abs(after.tensors - before.tensors);
       const lost = given.filter((t) => t.disposed).length;
       this.#record(`memory left by ${name}`, left + lost, 0);
     }
@@ -383,7 +410,10 @@ class Probe {
   ): [Numbers, Numbers] {
     const moved = (from: Tensor, direction: Tensor) => {
       const d = direction.dataSync();
-      return this.#like(Float64Array.from(from.dataSync(), (v, i) => v + step * d[i]!), from);
+      return this.#like(
+        Float64Array.from(from.dataSync(), (v, i) => v + step * d[i]!),
+        from,
+      );
     };
     const saved = [...tangent.parameters].map(([p, d]) => {
       const before = this.#like(p.data.dataSync(), p.data);

@@ -1,5 +1,6 @@
 /** Derivative checks and vector–Jacobian products of invertible layers. */
-export { CheckError, assertBijection, checkBijection, float64Tolerances } from './checks.ts';
+
 export type { CheckOptions, CheckResult, Tolerances } from './checks.ts';
-export { vjp } from './vjp.ts';
+export { assertBijection, CheckError, checkBijection, float64Tolerances } from './checks.ts';
 export type { Vjp } from './vjp.ts';
+export { vjp } from './vjp.ts';

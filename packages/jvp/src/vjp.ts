@@ -1,6 +1,6 @@
 /** Vector–Jacobian products that return gradients instead of accumulating them. */
 import type { BackwardOptions, Bijection, Parameter } from '@invnet/layers';
-import { type Tensor, keep } from '@invnet/tensor';
+import { keep, type Tensor } from '@invnet/tensor';
 
 /** The result of `vjp`; its tensors belong to the caller. */
 export interface Vjp {

@@ -1,10 +1,10 @@
 /** The derivative suite: every row of the table, forward and reversed, in float64 and on wasm. */
 import type { Bijection } from '@invnet/layers';
 import { reverse } from '@invnet/networks';
-import { type NumericArray, RandomStream, type Tensor, memory, setBackend } from '@invnet/tensor';
+import { memory, type NumericArray, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
 import { describe, expect, it } from 'vitest';
 import { assertBijection } from '../src/index.ts';
-import { type Row, inputOf, rows, scatterParameters } from './rows.ts';
+import { inputOf, type Row, rows, scatterParameters } from './rows.ts';
 
 describe('in float64 on the reference backend', () => {
   it.each(rows)('$name', async (row) => {
@@ -47,7 +47,10 @@ describe('in float32 on wasm, against float64', () => {
 });
 
 /** All results of the four methods that training uses, and the parameters' gradients. */
-async function everything(row: Row, backend: 'reference' | 'wasm'): Promise<Record<string, NumericArray>> {
+async function everything(
+  row: Row,
+  backend: 'reference' | 'wasm',
+): Promise<Record<string, NumericArray>> {
   await setBackend(backend, { dtype: backend === 'wasm' ? 'float32' : 'float64' });
   const f = row.make();
   const x = inputOf(row);
@@ -107,4 +110,3 @@ describe('shapes and seeds drawn at random', () => {
     );
   });
 });
-

@@ -7,10 +7,10 @@ import {
   ResidualBlock,
   zeroGrad,
 } from '@invnet/layers';
-import { RandomStream, type Tensor, affine, ones, setBackend } from '@invnet/tensor';
+import { affine, ones, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CheckError, assertBijection, checkBijection, vjp } from '../src/index.ts';
 import { logAbsDeterminant } from '../src/determinant.ts';
+import { assertBijection, CheckError, checkBijection, vjp } from '../src/index.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 

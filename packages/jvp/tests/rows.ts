@@ -3,15 +3,15 @@ import {
   ActNorm,
   type Bijection,
   Conv1x1,
+  expClamp,
   GlowCoupling,
   HaarSqueeze,
   Logit,
   ShuffleSqueeze,
-  expClamp,
   sigmoid,
 } from '@invnet/layers';
-import { FirstHalf, Glow, Sequential, compose, reverse } from '@invnet/networks';
-import { RandomStream, type Shape, type Tensor, add } from '@invnet/tensor';
+import { compose, FirstHalf, Glow, reverse, Sequential } from '@invnet/networks';
+import { add, RandomStream, type Shape, type Tensor } from '@invnet/tensor';
 
 /** A bijection and the data to check it on. */
 export interface Row {

@@ -1,6 +1,5 @@
 /** Activation normalization (Kingma and Dhariwal, "Glow", 2018). Mathematics: docs/math/actnorm.md */
 import {
-  type Tensor,
   abs,
   add,
   affine,
@@ -16,12 +15,20 @@ import {
   square,
   sub,
   sum,
+  type Tensor,
   tidy,
   zeros,
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { alongChannels, channelSums, positions, requireChannels, requireWhole, sumOfTerms } from './checks.ts';
+import {
+  alongChannels,
+  channelSums,
+  positions,
+  requireChannels,
+  requireWhole,
+  sumOfTerms,
+} from './checks.ts';
 import { Parameter } from './parameter.ts';
 
 /** Variances below this are taken for it, so that a constant channel gets a finite scale. */

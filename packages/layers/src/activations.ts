@@ -3,23 +3,23 @@
  * its derivative in terms of its output, so that nothing else needs to be kept.
  */
 import {
-  type Tensor,
-  ValueError,
   add,
   affine,
   exp,
   leakyRelu as leakyReluOp,
   log,
   mul,
-  relu as reluOp,
   reluGrad,
-  sigmoid as sigmoidOp,
+  relu as reluOp,
   sigmoidGrad,
+  sigmoid as sigmoidOp,
   softplus as softplusOp,
   square,
-  tanh as tanhOp,
+  type Tensor,
   tanhGrad,
+  tanh as tanhOp,
   tidy,
+  ValueError,
 } from '@invnet/tensor';
 
 /** y = f(x), element by element. */
@@ -76,14 +76,14 @@ export function softplus(): Activation {
  * @example new GlowCoupling({ channels: 4, hidden: 32, scaleFunction: sigmoid({ low: 0.5, high: 1 }) })
  */
 export function sigmoid({ low = 0, high = 1 }: { low?: number; high?: number } = {}): Activation {
-  if (!(low < high)) throw new ValueError(`sigmoid: low ${low}, high ${high}; expected low < high.`);
+  if (!(low < high))
+    throw new ValueError(`sigmoid: low ${low}, high ${high}; expected low < high.`);
   const width = high - low;
   return {
     name: 'sigmoid',
     range: [low, high],
     apply: (x) => tidy(() => affine(sigmoidOp(x), width, low)),
-    grad: (y, dy) =>
-      tidy(() => affine(sigmoidGrad(affine(y, 1 / width, -low / width), dy), width)),
+    grad: (y, dy) => tidy(() => affine(sigmoidGrad(affine(y, 1 / width, -low / width), dy), width)),
   };
 }
 
@@ -104,7 +104,6 @@ export function expClamp({ clamp = 2 }: { clamp?: number } = {}): Activation {
     name: 'expClamp',
     range: [Math.exp(-clamp), Math.exp(clamp)],
     apply: (x) => tidy(() => exp(affine(tanhOp(affine(x, 1 / clamp)), clamp))),
-    grad: (y, dy) =>
-      tidy(() => mul(mul(dy, y), affine(square(affine(log(y), 1 / clamp)), -1, 1))),
+    grad: (y, dy) => tidy(() => mul(mul(dy, y), affine(square(affine(log(y), 1 / clamp)), -1, 1))),
   };
 }

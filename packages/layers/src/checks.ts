@@ -1,13 +1,13 @@
 /** Checks of arguments, and small tensor idioms that layers share. */
 import {
-  ShapeError,
-  type Tensor,
-  ValueError,
   add,
   formatShape,
+  ShapeError,
   sumPerChannel,
-  zerosLike,
+  type Tensor,
+  ValueError,
   zeros,
+  zerosLike,
 } from '@invnet/tensor';
 
 /** @throws ShapeError unless x is [N, channels, ...] with one to three spatial axes. */

@@ -3,17 +3,17 @@
  * invert", 2019). Mathematics: docs/math/conv1x1.md
  */
 import {
-  type Tensor,
-  RandomStream,
   add,
   affine,
   matmul,
   mul,
   neg,
+  RandomStream,
   reciprocal,
   sub,
   sum,
   sumSquares,
+  type Tensor,
   tensor,
   tidy,
 } from '@invnet/tensor';
@@ -73,7 +73,11 @@ export class Conv1x1 implements Bijection {
     });
   }
 
-  backwardInverse(x: Tensor, dx: Tensor, _options: BackwardOptions = {}): { y: Tensor; dy: Tensor } {
+  backwardInverse(
+    x: Tensor,
+    dx: Tensor,
+    _options: BackwardOptions = {},
+  ): { y: Tensor; dy: Tensor } {
     return tidy(() => {
       const w = this.#weights();
       const y = apply(w, x);
@@ -178,10 +182,7 @@ function reflectionTangent(v: Tensor, dv: Tensor): Tensor {
   const inverse = reciprocal(sumSquares(v));
   const symmetric = add(outerProduct(dv, v), outerProduct(v, dv));
   const along = mul(sum(mul(v, dv)), mul(inverse, inverse));
-  return add(
-    mul(symmetric, affine(inverse, -2)),
-    mul(outerProduct(v, v), affine(along, 4)),
-  );
+  return add(mul(symmetric, affine(inverse, -2)), mul(outerProduct(v, v), affine(along, 4)));
 }
 
 /** −(2/n)(G + Gᵀ)v + (4/n²)(vᵀGv) v for G = ∂loss/∂H */

@@ -3,10 +3,6 @@
  * Dhariwal, "Glow", 2018). Mathematics: docs/math/glow-coupling.md
  */
 import {
-  type RandomStream,
-  ShapeError,
-  type Tensor,
-  ValueError,
   add,
   concat,
   div,
@@ -14,10 +10,14 @@ import {
   log,
   mul,
   neg,
-  sub,
+  type RandomStream,
+  ShapeError,
   split,
+  sub,
   sumPerSample,
+  type Tensor,
   tidy,
+  ValueError,
 } from '@invnet/tensor';
 import { type Activation, sigmoid } from './activations.ts';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';

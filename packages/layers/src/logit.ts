@@ -3,8 +3,6 @@
  * "Density estimation using Real NVP", 2017). Mathematics: docs/math/logit.md
  */
 import {
-  type Tensor,
-  ValueError,
   add,
   affine,
   log,
@@ -14,7 +12,9 @@ import {
   sigmoid,
   sub,
   sumPerSample,
+  type Tensor,
   tidy,
+  ValueError,
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';

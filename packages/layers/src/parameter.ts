@@ -3,23 +3,23 @@
  * optimization methods need.
  */
 import {
-  type NumericArray,
-  type Shape,
-  type Tensor,
-  ValueError,
   accumulate,
   assign,
   concat,
   formatShape,
   keep,
+  mul,
+  type NumericArray,
   requireSameShape,
+  type Shape,
   ShapeError,
   sizeOf,
   slice,
-  sumSquares,
   sum,
-  mul,
+  sumSquares,
+  type Tensor,
   tidy,
+  ValueError,
   zerosLike,
 } from '@invnet/tensor';
 
@@ -155,7 +155,12 @@ export async function normOfVector(a: ParameterVector): Promise<number> {
 
 /** All numbers in one tensor of rank 1, in order. */
 export function flatten(a: ParameterVector): Tensor {
-  return tidy(() => concat(a.map((t) => t.reshape([-1])), 0));
+  return tidy(() =>
+    concat(
+      a.map((t) => t.reshape([-1])),
+      0,
+    ),
+  );
 }
 
 /** The inverse of `flatten`, with the shapes of `like`. @throws ShapeError when sizes differ. */
@@ -194,6 +199,8 @@ async function total(scalars: Tensor[]): Promise<number> {
 
 function requireSameLength(op: string, a: ParameterVector, b: ParameterVector): void {
   if (a.length !== b.length) {
-    throw new ValueError(`${op}: lists of ${a.length} and ${b.length} tensors; expected one length.`);
+    throw new ValueError(
+      `${op}: lists of ${a.length} and ${b.length} tensors; expected one length.`,
+    );
   }
 }

@@ -1,12 +1,12 @@
 /** The convolutional conditioner of Glow couplings. Mathematics: docs/math/residual-block.md */
 import {
-  RandomStream,
-  type Tensor,
   add,
   conv,
   convFilterGrad,
   convInputGrad,
+  RandomStream,
   reluGrad,
+  type Tensor,
   tidy,
   zeros,
 } from '@invnet/tensor';

@@ -3,7 +3,16 @@
  * are orthogonal, so that inverse and adjoint are one. Mathematics: docs/math/shuffle-squeeze.md
  * and docs/math/haar-squeeze.md
  */
-import { ShapeError, type Tensor, formatShape, matmul, permute, tensor, tidy, zerosLike } from '@invnet/tensor';
+import {
+  formatShape,
+  matmul,
+  permute,
+  ShapeError,
+  type Tensor,
+  tensor,
+  tidy,
+  zerosLike,
+} from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
 import { zeroLogdet } from './checks.ts';
 import type { Parameter } from './parameter.ts';
@@ -34,7 +43,11 @@ export abstract class Squeeze implements Bijection {
     return tidy(() => ({ x: this.unsqueeze(y), dx: this.unsqueeze(dy) }));
   }
 
-  backwardInverse(x: Tensor, dx: Tensor, _options: BackwardOptions = {}): { y: Tensor; dy: Tensor } {
+  backwardInverse(
+    x: Tensor,
+    dx: Tensor,
+    _options: BackwardOptions = {},
+  ): { y: Tensor; dy: Tensor } {
     requireEven(x);
     return tidy(() => ({ y: this.squeeze(x), dy: this.squeeze(dx) }));
   }

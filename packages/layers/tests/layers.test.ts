@@ -1,32 +1,32 @@
 import {
-  RandomStream,
-  ShapeError,
-  ValueError,
   affine,
   memory,
   ones,
+  RandomStream,
+  ShapeError,
   setBackend,
   tensor,
   tidy,
+  ValueError,
   zeros,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   ActNorm,
-  Conv1x1,
-  GlowCoupling,
-  HaarSqueeze,
-  Parameter,
-  ResidualBlock,
-  ShuffleSqueeze,
   addVectors,
+  Conv1x1,
   dotVectors,
   expClamp,
   flatten,
+  GlowCoupling,
   gradients,
+  HaarSqueeze,
   leakyRelu,
   normOfVector,
+  Parameter,
+  ResidualBlock,
   relu,
+  ShuffleSqueeze,
   scaleVector,
   sigmoid,
   unflatten,
@@ -72,7 +72,11 @@ describe('ActNorm', () => {
 });
 
 describe('squeezes', () => {
-  const image = () => tensor(Array.from({ length: 16 }, (_, i) => i), [1, 1, 4, 4]);
+  const image = () =>
+    tensor(
+      Array.from({ length: 16 }, (_, i) => i),
+      [1, 1, 4, 4],
+    );
 
   it.each([
     ['column', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]],
@@ -147,9 +151,9 @@ describe('bad input', () => {
     expect(() => new ActNorm({ channels: 0 })).toThrow(ValueError);
     expect(() => sigmoid({ low: 2, high: 1 })).toThrow(ValueError);
     expect(() => leakyRelu({ slope: -1 })).toThrow(ValueError);
-    expect(() => new ResidualBlock({ inChannels: 1, hidden: 2, outChannels: 1, kernel1: 2 })).toThrow(
-      ValueError,
-    );
+    expect(
+      () => new ResidualBlock({ inChannels: 1, hidden: 2, outChannels: 1, kernel1: 2 }),
+    ).toThrow(ValueError);
     expect(() => new HaarSqueeze().forward(zeros([1, 1, 4, 5]))).toThrow(/\[1, 1, 4, 5\].*even/);
     expect(() => new HaarSqueeze().inverse(zeros([1, 3, 2, 2]))).toThrow(/multiple of 4/);
     expect(() => new ShuffleSqueeze().forward(zeros([2, 2]))).toThrow(ShapeError);

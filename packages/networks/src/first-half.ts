@@ -1,6 +1,7 @@
 /** A bijection on part of the channels, the piece that makes networks multi-scale. */
-import { type Tensor, concat, slice, tidy, zerosLike } from '@invnet/tensor';
+
 import type { BackwardOptions, Bijection, Parameter, Tangent } from '@invnet/layers';
+import { concat, slice, type Tensor, tidy, zerosLike } from '@invnet/tensor';
 
 /**
  * y = (f(x₁), x₂) for x = (x₁, x₂) along channels, x₁ being the first ⌈C/2⌉; f keeps the shape.

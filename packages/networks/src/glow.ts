@@ -2,10 +2,10 @@
  * Glow (Kingma and Dhariwal, "Glow: generative flow with invertible 1×1 convolutions", 2018), in
  * 1D, 2D and 3D. Mathematics: docs/math/glow.md
  */
-import { RandomStream, ShapeError, type Tensor, ValueError, formatShape } from '@invnet/tensor';
+
 import {
-  ActNorm,
   type Activation,
+  ActNorm,
   type BackwardOptions,
   type Bijection,
   Conv1x1,
@@ -14,6 +14,7 @@ import {
   ShuffleSqueeze,
   type Tangent,
 } from '@invnet/layers';
+import { formatShape, RandomStream, ShapeError, type Tensor, ValueError } from '@invnet/tensor';
 import { FirstHalf } from './first-half.ts';
 import { reverse } from './reverse.ts';
 import { Sequential } from './sequential.ts';

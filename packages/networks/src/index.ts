@@ -1,6 +1,6 @@
 /** Networks of invertible layers. */
 export { FirstHalf } from './first-half.ts';
-export { Glow } from './glow.ts';
 export type { GlowOptions } from './glow.ts';
+export { Glow } from './glow.ts';
 export { reverse } from './reverse.ts';
-export { Sequential, compose } from './sequential.ts';
+export { compose, Sequential } from './sequential.ts';

@@ -1,6 +1,7 @@
 /** Reversal: the inverse of a bijection as a bijection. Mathematics: docs/math/composition.md */
-import type { Tensor } from '@invnet/tensor';
+
 import type { BackwardOptions, Bijection, Parameter, Tangent } from '@invnet/layers';
+import type { Tensor } from '@invnet/tensor';
 
 class Reversed implements Bijection {
   readonly inner: Bijection;

@@ -1,12 +1,13 @@
 /** Composition of bijections as plain data. Mathematics: docs/math/composition.md */
-import { type Tensor, ValueError, add } from '@invnet/tensor';
+
 import {
   type BackwardOptions,
   type Bijection,
   type Parameter,
-  type Tangent,
   prefixNames,
+  type Tangent,
 } from '@invnet/layers';
+import { add, type Tensor, ValueError } from '@invnet/tensor';
 
 /** What `jvp` gives. */
 type Linearized<K extends string> = Record<K | 'logdet' | 'dlogdet', Tensor>;

@@ -1,13 +1,15 @@
-import { RandomStream, ValueError, memory, setBackend, zeros } from '@invnet/tensor';
 import { ActNorm, Conv1x1, HaarSqueeze } from '@invnet/layers';
+import { memory, RandomStream, setBackend, ValueError, zeros } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Glow, Sequential, compose, reverse } from '../src/index.ts';
+import { compose, Glow, reverse, Sequential } from '../src/index.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
 describe('Glow', () => {
   it('names its parameters by stable paths', () => {
-    const names = new Glow({ channels: 1, hidden: 4, scales: 2, steps: 4 }).parameters.map((p) => p.name);
+    const names = new Glow({ channels: 1, hidden: 4, scales: 2, steps: 4 }).parameters.map(
+      (p) => p.name,
+    );
     expect(names).toContain('scales.0.steps.3.coupling.conditioner.w1');
     expect(names).toContain('scales.1.steps.0.actnorm.scale');
     expect(new Set(names).size).toBe(names.length);
@@ -20,7 +22,14 @@ describe('Glow', () => {
     [3, [1, 1, 4, 4, 8]],
   ])('maps data in %iD to latent variables of its shape', (ndims, shape) => {
     for (const splitScales of [true, false]) {
-      const net = new Glow({ channels: shape[1]!, hidden: 3, scales: 2, steps: 1, ndims, splitScales });
+      const net = new Glow({
+        channels: shape[1]!,
+        hidden: 3,
+        scales: 2,
+        steps: 1,
+        ndims,
+        splitScales,
+      });
       const { y, logdet } = net.forward(new RandomStream(1).normal(shape));
       expect(y.shape).toEqual(shape);
       expect(logdet.shape).toEqual([shape[0]]);
@@ -29,8 +38,13 @@ describe('Glow', () => {
 
   it('is drawn by its seed', () => {
     const weights = (seed: number) =>
-      new Glow({ channels: 1, hidden: 2, scales: 1, steps: 1, random: new RandomStream(seed) })
-        .parameters.map((p) => [...p.data.dataSync()]);
+      new Glow({
+        channels: 1,
+        hidden: 2,
+        scales: 1,
+        steps: 1,
+        random: new RandomStream(seed),
+      }).parameters.map((p) => [...p.data.dataSync()]);
     expect(weights(1)).toEqual(weights(1));
     expect(weights(1)).not.toEqual(weights(2));
   });
@@ -50,7 +64,13 @@ describe('composition', () => {
     const norm = new ActNorm({ channels: 4 });
     const mix = new Conv1x1({ channels: 4 });
     const net = compose(new HaarSqueeze(), norm, mix);
-    expect(net.parameters.map((p) => p.name)).toEqual(['1.scale', '1.shift', '2.v1', '2.v2', '2.v3']);
+    expect(net.parameters.map((p) => p.name)).toEqual([
+      '1.scale',
+      '1.shift',
+      '2.v1',
+      '2.v2',
+      '2.v3',
+    ]);
     const x = new RandomStream(1).normal([3, 1, 4, 4]);
     const before = memory().tensors;
     const { y, logdet } = net.forward(x);

@@ -167,13 +167,31 @@ export interface Backend {
   /** Result axis i runs over the operand's axis `axes[i]`; `sizes` are the operand's. */
   permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage;
   /** x as [outer, axis, inner]: takes `length` entries of the axis from `start` on. */
-  slice(x: Storage, outer: number, axis: number, inner: number, start: number, length: number): Storage;
+  slice(
+    x: Storage,
+    outer: number,
+    axis: number,
+    inner: number,
+    start: number,
+    length: number,
+  ): Storage;
   /** Parts as [outer, lengths[i], inner], joined along the middle axis. */
-  concat(parts: readonly Storage[], outer: number, lengths: readonly number[], inner: number): Storage;
+  concat(
+    parts: readonly Storage[],
+    outer: number,
+    lengths: readonly number[],
+    inner: number,
+  ): Storage;
 
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage;
   /** Convolution, with a bias per output channel and an activation fused behind it. */
-  conv(x: Storage, w: Storage, bias: Storage | undefined, activation: ConvActivation, g: ConvGeometry): Storage;
+  conv(
+    x: Storage,
+    w: Storage,
+    bias: Storage | undefined,
+    activation: ConvActivation,
+    g: ConvGeometry,
+  ): Storage;
   /** Gradient with respect to x: the adjoint of `conv` in x applied to dy. */
   convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage;
   /** Gradient with respect to w. */

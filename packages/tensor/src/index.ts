@@ -1,33 +1,86 @@
 /** Tensors, backends, memory accounting and random numbers of InvNet. */
 export type {
-  AdamSettings, Backend, BackendInfo, BinaryOp, Broadcast, ConvActivation, ConvGeometry, DType,
-  MatmulGeometry, NumericArray, ReduceOp, Reduction, Shape, Storage, Triple, UnaryOp,
+  AdamSettings,
+  Backend,
+  BackendInfo,
+  BinaryOp,
+  Broadcast,
+  ConvActivation,
+  ConvGeometry,
+  DType,
+  MatmulGeometry,
+  NumericArray,
+  ReduceOp,
+  Reduction,
+  Shape,
+  Storage,
+  Triple,
+  UnaryOp,
 } from './backend.ts';
-export {
-  backendInfo, currentPlacement, getBackend, keep, memory, registerBackend, resetPeakMemory, setBackend,
-  tidy,
-} from './engine.ts';
 export type { BackendFactory, BackendOptions } from './engine.ts';
 export {
-  BackendError, DTypeError, DisposedError, InvNetError, OutOfMemoryError, ShapeError, ValueError,
-  formatShape,
-} from './errors.ts';
-export { MemoryAccount } from './memory.ts';
-export type { MemoryInfo } from './memory.ts';
+  backendInfo,
+  currentPlacement,
+  getBackend,
+  keep,
+  memory,
+  registerBackend,
+  resetPeakMemory,
+  setBackend,
+  tidy,
+} from './engine.ts';
 export {
-  abs, accumulate, adamUpdate, add, affine, assign, clone, div, exp, leakyRelu, log, maximum,
-  minimum, mul, neg, power, reciprocal, relu, reluGrad, requireSameShape, sigmoid, sigmoidGrad, sign,
-  softplus, sqrt, square, sub, tanh, tanhGrad,
+  BackendError,
+  DisposedError,
+  DTypeError,
+  formatShape,
+  InvNetError,
+  OutOfMemoryError,
+  ShapeError,
+  ValueError,
+} from './errors.ts';
+export type { MemoryInfo } from './memory.ts';
+export { MemoryAccount } from './memory.ts';
+export {
+  abs,
+  accumulate,
+  adamUpdate,
+  add,
+  affine,
+  assign,
+  clone,
+  div,
+  exp,
+  leakyRelu,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  power,
+  reciprocal,
+  relu,
+  reluGrad,
+  requireSameShape,
+  sigmoid,
+  sigmoidGrad,
+  sign,
+  softplus,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  tanhGrad,
 } from './ops/elementwise.ts';
 export { concat, permute, slice, split } from './ops/layout.ts';
-export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';
 export type { ConvEpilogue, ConvOptions, MatmulOptions } from './ops/linear.ts';
-export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';
+export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';
 export type { ReduceOptions } from './ops/reduce.ts';
-export { RandomStream } from './random.ts';
+export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';
 export type { RandomState } from './random.ts';
+export { RandomStream } from './random.ts';
 export { ReferenceBackend } from './reference/backend.ts';
-export { Tensor, full, ones, sizeOf, tensor, zeros, zerosLike } from './tensor.ts';
 export type { NestedNumbers, Placement } from './tensor.ts';
-export { WasmBackend } from './wasm/backend.ts';
+export { full, ones, sizeOf, Tensor, tensor, zeros, zerosLike } from './tensor.ts';
 export type { WasmOptions } from './wasm/backend.ts';
+export { WasmBackend } from './wasm/backend.ts';

@@ -5,7 +5,7 @@
  */
 import type { Shape } from './backend.ts';
 import { ValueError } from './errors.ts';
-import { type Tensor, sizeOf, tensor } from './tensor.ts';
+import { sizeOf, type Tensor, tensor } from './tensor.ts';
 
 /** Where a stream stands. */
 export interface RandomState {
@@ -29,7 +29,9 @@ export class RandomStream {
   /** @throws ValueError unless `seed` is a whole number from 0 to 2⁵³ − 1. */
   constructor(seed: number, block = 0) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new ValueError(`RandomStream: seed ${seed}; expected a whole number from 0 to 2^53 − 1.`);
+      throw new ValueError(
+        `RandomStream: seed ${seed}; expected a whole number from 0 to 2^53 − 1.`,
+      );
     }
     this.seed = seed;
     this.#block = block;

@@ -4,7 +4,7 @@
  */
 import type { Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
 import { currentPlacement, trackTensor, untrackTensor } from './engine.ts';
-import { DisposedError, ShapeError, formatShape } from './errors.ts';
+import { DisposedError, formatShape, ShapeError } from './errors.ts';
 
 interface SharedStorage {
   readonly storage: Storage;
@@ -220,7 +220,9 @@ function flatten(values: NestedNumbers, shape: Shape): number[] {
   const flat: number[] = [];
   const visit = (v: number | NestedNumbers, depth: number): void => {
     if (typeof v === 'number' ? depth !== shape.length : v.length !== shape[depth]) {
-      throw new ShapeError(`tensor: nested arrays are ragged; the first rows say ${formatShape(shape)}.`);
+      throw new ShapeError(
+        `tensor: nested arrays are ragged; the first rows say ${formatShape(shape)}.`,
+      );
     }
     if (typeof v === 'number') flat.push(v);
     else for (const inner of v) visit(inner, depth + 1);

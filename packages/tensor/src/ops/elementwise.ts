@@ -1,7 +1,7 @@
 /** Element-wise operations with broadcasting, and the in-place updates of vector-space code. */
 import type { AdamSettings, BinaryOp, Broadcast, Shape, UnaryOp } from '../backend.ts';
-import { ShapeError, formatShape } from '../errors.ts';
-import { Tensor } from '../tensor.ts';
+import { formatShape, ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
 import { commonBackend, wrap } from './operands.ts';
 
 const unary =

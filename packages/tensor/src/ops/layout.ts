@@ -1,6 +1,6 @@
 /** Operations that move numbers without changing them. */
-import { ShapeError, formatShape } from '../errors.ts';
-import { type Tensor, sizeOf } from '../tensor.ts';
+import { formatShape, ShapeError } from '../errors.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
 import { commonBackend, wrap } from './operands.ts';
 
 /** Result axis i is the operand's axis `axes[i]`. @throws ShapeError unless a permutation. */

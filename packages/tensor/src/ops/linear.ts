@@ -1,6 +1,6 @@
 /** Matrix products and convolutions with their two adjoints. */
 import type { ConvActivation, ConvGeometry, Shape, Triple } from '../backend.ts';
-import { ShapeError, formatShape } from '../errors.ts';
+import { formatShape, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { commonBackend, wrap } from './operands.ts';
 
@@ -20,7 +20,9 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const backend = commonBackend('matmul', a, b);
   const describe = `${formatShape(a.shape)}${transposeA ? 'ᵀ' : ''} · ${formatShape(b.shape)}${transposeB ? 'ᵀ' : ''}`;
   if (a.rank < 2 || a.rank > 3 || b.rank < 2 || b.rank > 3) {
-    throw new ShapeError(`matmul: ${describe}; expected matrices or batches of them (rank 2 or 3).`);
+    throw new ShapeError(
+      `matmul: ${describe}; expected matrices or batches of them (rank 2 or 3).`,
+    );
   }
   const [m, k] = lastTwo(a.shape, transposeA);
   const [kb, n] = lastTwo(b.shape, transposeB);
@@ -31,7 +33,14 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     throw new ShapeError(`matmul: ${describe}; expected equal inner sizes and equal batches.`);
   }
   const storage = backend.matmul(a.storage, b.storage, {
-    batch, m, k, n, transposeA, transposeB, batchedA, batchedB,
+    batch,
+    m,
+    k,
+    n,
+    transposeA,
+    transposeB,
+    batchedA,
+    batchedB,
   });
   return wrap(batchedA || batchedB ? [batch, m, n] : [m, n], backend, storage);
 }
@@ -129,8 +138,14 @@ function convGeometry(op: string, x: Shape, w: Shape, options: ConvOptions): Con
     );
   }
   return {
-    batch: x[0]!, inputChannels: x[1]!, outputChannels: w[0]!,
-    input, output, kernel, stride, padding,
+    batch: x[0]!,
+    inputChannels: x[1]!,
+    outputChannels: w[0]!,
+    input,
+    output,
+    kernel,
+    stride,
+    padding,
   };
 }
 

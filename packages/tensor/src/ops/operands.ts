@@ -1,8 +1,7 @@
 /** What every operation checks of its operands before a backend sees them. */
-import type { Backend, Storage } from '../backend.ts';
+import type { Backend, Shape, Storage } from '../backend.ts';
 import { BackendError, DTypeError } from '../errors.ts';
 import { Tensor } from '../tensor.ts';
-import type { Shape } from '../backend.ts';
 
 /** @throws BackendError, DTypeError unless all operands share one backend and one dtype. */
 export function commonBackend(op: string, first: Tensor, ...others: Tensor[]): Backend {

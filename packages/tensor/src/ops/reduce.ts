@@ -1,6 +1,6 @@
 /** Reductions over chosen axes. */
 import type { ReduceOp, Reduction, Shape } from '../backend.ts';
-import { ShapeError, formatShape } from '../errors.ts';
+import { formatShape, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { affine } from './elementwise.ts';
 import { wrap } from './operands.ts';

@@ -236,7 +236,8 @@ export class ReferenceBackend implements Backend {
       const gi = gradientScale * g[i]!;
       m1[i] = beta1 * m1[i]! + (1 - beta1) * gi;
       m2[i] = beta2 * m2[i]! + (1 - beta2) * gi * gi;
-      t[i]! -= (learningRate * (m1[i]! / correction1)) / (Math.sqrt(m2[i]! / correction2) + epsilon);
+      t[i]! -=
+        (learningRate * (m1[i]! / correction1)) / (Math.sqrt(m2[i]! / correction2) + epsilon);
     }
   }
 

@@ -54,7 +54,8 @@ const convolutions: fc.Arbitrary<ConvGeometry> = fc
 
 /** Sizes that cross every blocking limit of a tiled implementation, and networks' own. */
 const largeConvolutions: [string, ConvGeometry][] = [
-  ['depth blocks', convGeometry(1, 75, 7, [1, 5, 9], [1, 3, 3], [0, 1, 1])],
+  ['depth blocks', convGeometry(1, 75, 20, [1, 5, 9], [1, 3, 3], [0, 1, 1])],
+  ['depth blocks, few outputs', convGeometry(1, 330, 3, [1, 5, 6], [1, 3, 3], [0, 1, 1])],
   ['row blocks', convGeometry(1, 3, 201, [1, 4, 5], [1, 3, 3], [0, 1, 1])],
   ['column blocks', convGeometry(2, 4, 12, [1, 17, 19], [1, 3, 3], [0, 1, 1])],
   ['many samples of 49', convGeometry(9, 8, 12, [1, 7, 7], [1, 3, 3], [0, 1, 1])],
