@@ -1,6 +1,6 @@
 /** The model of this example, and the random streams that a run draws from. */
 import { Flow } from '@invnet/flows';
-import { expClamp, Logit } from '@invnet/layers';
+import { Logit, sigmoid } from '@invnet/layers';
 import { Glow, Sequential } from '@invnet/networks';
 import { RandomStream } from '@invnet/tensor';
 import type { RunConfig } from './options.ts';
@@ -14,13 +14,13 @@ export const dims = side * side;
 /**
  * Glow over the logits of images in [0, 1), with a standard normal base. The logit is a layer of
  * the flow, so densities are those of (v + u)/256 as it is. It spreads the many values that lie
- * close together in the background, and couplings that may scale by up to e² follow them sooner.
+ * close together in the background; couplings that may scale down tenfold follow them sooner.
  *
  * @throws ValueError @throws ShapeError when 28 cannot be halved once per scale.
  */
 export function buildFlow({ hidden, scales, steps, seed }: RunConfig): Flow {
   const random = randomStream(seed, 'weights');
-  const scaleFunction = expClamp({ clamp: 2 });
+  const scaleFunction = sigmoid({ low: 0.1, high: 1.9 });
   const glow = new Glow({ channels: 1, hidden, scales, steps, scaleFunction, random });
   return new Flow({ network: new Sequential({ logit: new Logit(), glow }) });
 }

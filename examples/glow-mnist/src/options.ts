@@ -41,13 +41,13 @@ export class OptionError extends Error {
 
 /** Defaults of all flags. */
 export const defaults = {
-  hidden: 48,
+  hidden: 32,
   scales: 2,
   steps: 8,
-  batch: 32,
+  batch: 16,
   seed: 0,
   minutes: 3,
-  learningRate: 2e-3,
+  learningRate: 4e-3,
   backend: 'wasm',
   out: 'out/glow-mnist',
 } as const;
