@@ -13,7 +13,7 @@ const testImages = 10_000;
 const shownSamples = 64;
 const shownReconstructions = 16;
 const inverseBatch = 64;
-const temperature = 0.7;
+const temperature = 0.9;
 const bytesPerNumber = 4;
 
 /** What `metrics.json` holds. */
