@@ -20,10 +20,7 @@ if (compiled.status !== 0) {
 }
 
 const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' });
-// The terminal sends Ctrl-C to the whole group; the program decides when it is done.
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => {
-    if (signal === 'SIGTERM') child.kill(signal);
-  });
-}
+// A terminal sends Ctrl-C to the program as well, which decides when it is done.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));

@@ -20,6 +20,7 @@ export type {
 export type { BackendFactory, BackendOptions } from './engine.ts';
 export {
   backendInfo,
+  collectTensors,
   currentPlacement,
   getBackend,
   keep,

@@ -6,7 +6,15 @@
  * batch, accumulates gradients and returns the loss.
  */
 import { type Parameter, zeroGrad } from '@invnet/layers';
-import { InvNetError, memory, type Tensor, ValueError } from '@invnet/tensor';
+import {
+  collectTensors,
+  formatShape,
+  InvNetError,
+  memory,
+  type Shape,
+  type Tensor,
+  ValueError,
+} from '@invnet/tensor';
 import { clipFactor, gradientNorm } from './clipping.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { Schedule } from './schedule.ts';
@@ -46,12 +54,10 @@ export interface TrainingMetrics {
   readonly peakBytes: number;
 }
 
-/** Where numbers stopped being finite. */
-export interface NonFiniteLocation {
-  /** Name of the parameter. */
-  readonly parameter: string;
-  readonly where: 'value' | 'gradient';
-}
+/** Where numbers stopped being finite: in the data, or at a parameter of this name. */
+export type NonFiniteLocation =
+  | { readonly where: 'batch'; readonly shape: Shape }
+  | { readonly where: 'value' | 'gradient'; readonly parameter: string };
 
 /** The loss or a gradient became NaN or infinite. The parameters were not updated by this step. */
 export class NonFiniteLossError extends InvNetError {
@@ -59,18 +65,15 @@ export class NonFiniteLossError extends InvNetError {
   /** The step that failed, counted as in `TrainingMetrics`. */
   readonly step: number;
   readonly loss: number;
-  /** The first non-finite parameter, or gradient if all parameters are finite; if any is. */
+  /** The first that is not finite: of the batch's tensors, the parameters, the gradients; if any. */
   readonly location: NonFiniteLocation | undefined;
 
   constructor(step: number, loss: number, location: NonFiniteLocation | undefined) {
     const what = Number.isFinite(loss)
       ? `the gradients are not finite (loss ${loss})`
       : `the loss is ${loss}`;
-    const first = location
-      ? `the first that is not finite is the ${location.where} of parameter '${location.parameter}'`
-      : 'all parameters and their gradients are finite by themselves; look at the data and the loss';
     super(
-      `train: in step ${step} ${what}; ${first}. This step changed no parameter. Expected finite ` +
+      `train: in step ${step} ${what}; ${describe(location)}. This step changed no parameter. Expected finite ` +
         'numbers: check the data, or try a lower learning rate or a clipNorm.',
     );
     this.step = step;
@@ -131,7 +134,7 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
   const loss = await readLoss(options.loss(batch));
   const norm = await gradientNorm(parameters);
   if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-    throw new NonFiniteLossError(step, loss, await firstNonFinite(parameters));
+    throw new NonFiniteLossError(step, loss, await firstNonFinite(batch, parameters));
   }
   const learningRate = schedule(step - 1);
   if (!Number.isFinite(learningRate)) {
@@ -151,18 +154,32 @@ async function readLoss(loss: Tensor): Promise<number> {
   return (await scalar.data())[0]!;
 }
 
-/** Values before gradients: one bad value spoils every gradient, so it is the cause. */
+/** Causes first: a bad batch spoils everything, and a bad value every gradient. */
 async function firstNonFinite(
+  batch: unknown,
   parameters: readonly Parameter[],
 ): Promise<NonFiniteLocation | undefined> {
   const bad = async (t: Tensor | undefined) => !(await t?.data())?.every(Number.isFinite);
+  const data = new Set<Tensor>();
+  collectTensors(batch, data);
+  for (const t of data) if (await bad(t)) return { where: 'batch', shape: t.shape };
   for (const p of parameters) {
-    if (await bad(p.data)) return { parameter: p.name, where: 'value' };
+    if (await bad(p.data)) return { where: 'value', parameter: p.name };
   }
   for (const p of parameters) {
-    if (p.grad && (await bad(p.grad))) return { parameter: p.name, where: 'gradient' };
+    if (p.grad && (await bad(p.grad))) return { where: 'gradient', parameter: p.name };
   }
   return undefined;
+}
+
+function describe(location: NonFiniteLocation | undefined): string {
+  if (!location) {
+    return 'batch, parameters and gradients are finite by themselves; look at the loss';
+  }
+  if (location.where === 'batch') {
+    return `the batch's tensor of shape ${formatShape(location.shape)} holds NaN or infinity`;
+  }
+  return `the first that is not finite is the ${location.where} of parameter '${location.parameter}'`;
 }
 
 /** Waits for a new task of the event loop, without the delay that browsers give to timers. */

@@ -1,4 +1,13 @@
-import { full, memory, setBackend, tensor, ValueError, zeros } from '@invnet/tensor';
+import {
+  full,
+  memory,
+  setBackend,
+  sum,
+  type Tensor,
+  tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   Adam,
@@ -184,6 +193,19 @@ describe('train', () => {
     expect(values(model)).toEqual(before);
     expect(memory().liveBytes).toBe(live);
     expect((await run.next()).done).toBe(true);
+  });
+
+  it('names the data when they are not finite', async () => {
+    const model = quadratic();
+    using data = full([2, 3], Number.NaN);
+    const run = train({
+      parameters: model.parameters,
+      loss: ({ x }: { x: Tensor }) => sum(x),
+      optimizer: new Adam(),
+      batches: [{ x: data }],
+      schedule: constant(0.05),
+    });
+    await expect(run.next()).rejects.toThrow(/batch's tensor of shape \[2, 3\] holds NaN/);
   });
 
   it('names a parameter that is not finite before any gradient', async () => {
