@@ -1,10 +1,61 @@
+import process from 'node:process';
+import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import {
+  chromiumFlags,
+  chromiumPath,
+  hasVulkanLoader,
+  swiftShaderIcd,
+} from './scripts/chromium.mjs';
+
+const browser = chromiumPath();
+const icd = swiftShaderIcd();
+if (process.env.CI && !(browser && icd && hasVulkanLoader())) {
+  throw new Error('Tests need Chromium and a Vulkan loader: apt-get install chromium libvulkan1');
+}
+if (!browser) console.warn('Chromium was not found: tests in a browser are left out.');
+// A machine with a GPU of its own tests on that; SwiftShader stands in for one.
+if (icd && !process.env.INVNET_TEST_GPU) process.env.VK_ICD_FILENAMES ??= icd;
+
+const settings = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {
-    include: ['packages/*/tests/**/*.test.ts', 'examples/*/tests/**/*.test.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
     maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...settings,
+          name: 'node',
+          include: ['packages/*/tests/**/*.test.ts', 'examples/*/tests/**/*.test.ts'],
+          // Dawn's threads are not those of a worker thread.
+          pool: 'forks',
+        },
+      },
+      ...(browser
+        ? [
+            {
+              optimizeDeps: { include: ['gpu.js', 'fast-check'] },
+              test: {
+                ...settings,
+                name: 'chromium',
+                include: [
+                  'packages/tensor/tests/conformance/*.test.ts',
+                  'packages/tensor/tests/gpu.test.ts',
+                ],
+                browser: {
+                  enabled: true,
+                  headless: true,
+                  screenshotFailures: false,
+                  provider: playwright({
+                    launchOptions: { executablePath: browser, args: chromiumFlags },
+                  }),
+                  instances: [{ browser: 'chromium' as const }],
+                },
+              },
+            },
+          ]
+        : []),
+    ],
   },
 });

@@ -1,7 +1,10 @@
-/** The derivative suite: every row of the table, forward and reversed, in float64 and on wasm. */
+/** The derivative suite: every row of the table, forward and reversed, in float64, on wasm and on gpu. */
+
+import { Flow, negativeLogLikelihood } from '@invnet/flows';
 import type { Bijection } from '@invnet/layers';
-import { reverse } from '@invnet/networks';
+import { Glow, reverse } from '@invnet/networks';
 import { memory, type NumericArray, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
+import { createGpuBackend } from '@invnet/tensor/gpu';
 import { describe, expect, it } from 'vitest';
 import { assertBijection } from '../src/index.ts';
 import { inputOf, type Row, rows, scatterParameters } from './rows.ts';
@@ -35,10 +38,10 @@ describe('in float64 on the reference backend', () => {
  */
 const float32Tolerance = 2e-4;
 
-describe('in float32 on wasm, against float64', () => {
+describe.each(['wasm', 'gpu'] as const)('in float32 on %s, against float64', (backend) => {
   it.each(rows)('$name', async (row) => {
     const exact = await everything(row, 'reference');
-    const found = await everything(row, 'wasm');
+    const found = await everything(row, backend);
     expect(Object.keys(found)).toEqual(Object.keys(exact));
     for (const [name, values] of Object.entries(exact)) {
       expect(relativeDistance(found[name]!, values), name).toBeLessThan(float32Tolerance);
@@ -46,12 +49,50 @@ describe('in float32 on wasm, against float64', () => {
   });
 });
 
+describe('a training step of Glow on gpu', () => {
+  it('gives the gradients that it gives on wasm', async () => {
+    const [expected, found] = [await glowGradients('wasm'), await glowGradients('gpu')];
+    expect(found.length).toBeGreaterThan(20);
+    for (const [i, { name, values }] of expected.entries()) {
+      expect(relativeDistance(found[i]!.values, values), name).toBeLessThan(1e-3);
+    }
+  });
+});
+
+/** One gpu backend for all rows, so that they share their compiled kernels. */
+const gpu = await createGpuBackend();
+
+function choose(backend: 'reference' | 'wasm' | 'gpu'): Promise<void> {
+  if (backend === 'gpu') return setBackend(gpu);
+  return setBackend(backend, { dtype: backend === 'reference' ? 'float64' : 'float32' });
+}
+
+async function glowGradients(backend: 'wasm' | 'gpu') {
+  await choose(backend);
+  const net = new Glow({
+    channels: 1,
+    hidden: 16,
+    scales: 2,
+    steps: 2,
+    random: new RandomStream(4),
+  });
+  const flow = new Flow({ network: net });
+  using x = new RandomStream(6).normal([4, 1, 16, 16]);
+  initialize(net, x);
+  negativeLogLikelihood(flow, x).dispose();
+  const gradients: { name: string; values: NumericArray }[] = [];
+  for (const p of net.parameters) {
+    if (p.grad) gradients.push({ name: p.name, values: await p.grad.data() });
+  }
+  return gradients;
+}
+
 /** All results of the four methods that training uses, and the parameters' gradients. */
 async function everything(
   row: Row,
-  backend: 'reference' | 'wasm',
+  backend: 'reference' | 'wasm' | 'gpu',
 ): Promise<Record<string, NumericArray>> {
-  await setBackend(backend, { dtype: backend === 'wasm' ? 'float32' : 'float64' });
+  await choose(backend);
   const f = row.make();
   const x = inputOf(row);
   initialize(f, x);

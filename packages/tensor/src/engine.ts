@@ -6,13 +6,14 @@
  */
 import type { Backend, BackendInfo, DType } from './backend.ts';
 import { BackendError, DTypeError } from './errors.ts';
+import type { GpuOptions } from './gpu/options.ts';
 import type { MemoryInfo } from './memory.ts';
 import { ReferenceBackend } from './reference/backend.ts';
 import { type Placement, Tensor } from './tensor.ts';
 import { WasmBackend, type WasmOptions } from './wasm/backend.ts';
 
 /** Options of `setBackend`, each read by the backends that know it. */
-export interface BackendOptions extends WasmOptions {
+export interface BackendOptions extends WasmOptions, GpuOptions {
   /** Element type of new tensors: `float32` (default), or `float64` on the reference backend. */
   readonly dtype?: DType;
 }

@@ -20,6 +20,11 @@ export class BackendError extends InvNetError {
   override name = 'BackendError';
 }
 
+/** The device of a backend is gone, and its tensors with it; `setBackend` finds a new one. */
+export class DeviceLostError extends BackendError {
+  override name = 'DeviceLostError';
+}
+
 /** The backend cannot give the memory that was asked for. */
 export class OutOfMemoryError extends InvNetError {
   override name = 'OutOfMemoryError';

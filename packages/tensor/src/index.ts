@@ -32,6 +32,7 @@ export {
 } from './engine.ts';
 export {
   BackendError,
+  DeviceLostError,
   DisposedError,
   DTypeError,
   formatShape,

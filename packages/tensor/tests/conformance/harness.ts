@@ -6,29 +6,43 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Backend, ConvGeometry, DType, Storage, Triple } from '../../src/backend.ts';
+import { createGpuBackend } from '../../src/gpu/index.ts';
 import { ReferenceBackend } from '../../src/reference/backend.ts';
 import { WasmBackend } from '../../src/wasm/backend.ts';
 import { supportsRelaxedSimd } from '../../src/wasm/kernels.ts';
 
 export interface Row {
   readonly label: string;
-  readonly make: () => Backend;
+  readonly make: () => Backend | Promise<Backend>;
+  /**
+   * A device computes to this relative error, whatever a test asks for, and promises nothing for
+   * NaN, infinities and subnormals. Each new shape costs it a compilation, so it is shown fewer.
+   */
+  readonly deviceTolerance?: number;
 }
 
+const inBrowser = typeof window !== 'undefined';
+
+const deviceTolerance = 1e-4;
+
+/** Every backend that can run here: Node.js has Dawn and no WebGL2, a page has both. */
 export const backends: Row[] = [
   { label: 'reference float32', make: () => new ReferenceBackend() },
   { label: 'wasm simd128', make: () => new WasmBackend({ relaxedSimd: false }) },
+  ...(supportsRelaxedSimd()
+    ? [{ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) }]
+    : []),
+  ...(inBrowser ? (['webgpu', 'webgl2'] as const) : (['webgpu'] as const)).map((mode) => ({
+    label: `gpu ${mode}`,
+    make: () => createGpuBackend({ mode }),
+    deviceTolerance,
+  })),
 ];
-if (supportsRelaxedSimd()) {
-  backends.push({ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) });
-}
 
 /** Half a unit in the last place of float32, relative. */
 export const EPSILON = 2 ** -24;
 /** Smallest subnormal of float32. */
 export const TINY = 2 ** -149;
-// A fixed seed: a red run must be red again.
-export const RUNS = { numRuns: 60, seed: 20_261_124 };
 
 export const oracle = new ReferenceBackend();
 
@@ -36,7 +50,36 @@ export type Upload = (data: ArrayLike<number>) => Storage;
 /** Computes one result on one backend; what it uploads and makes besides is freed by the caller. */
 export type Computation = (backend: Backend, upload: Upload, dtype: DType) => Storage;
 
-export function once(backend: Backend, dtype: DType, compute: Computation): ArrayLike<number> {
+/** A backend of the table, and how it is tested. */
+export async function open({ make, deviceTolerance }: Row) {
+  const backend = await make();
+  const device = deviceTolerance !== undefined;
+  return {
+    backend,
+    /** Runs `compute` on the oracle and twice on the backend, and compares. */
+    agrees: (compute: Computation, relative: number, scale?: Computation) =>
+      agrees(backend, compute, deviceTolerance ?? relative, scale, device ? 1e-7 : 2 * TINY),
+    /** Settings of a property. A fixed seed: a red run must be red again. */
+    runs: (numRuns: number) => ({
+      numRuns: device ? Math.ceil(numRuns / 25) : numRuns,
+      seed: 20_261_124,
+    }),
+    /** How many cases of a list are shown. */
+    size: (all: number) => (device ? Math.min(all, 3) : all),
+    /** Are NaN, infinities and subnormals kept? */
+    special: !device,
+    synchronous: !device,
+    /** The values that the backend promises anything for. */
+    inRange: (values: Float32Array) =>
+      device ? values.filter((v) => Math.abs(v) > 1e-4 && Math.abs(v) < 60) : values,
+  };
+}
+
+export async function once(
+  backend: Backend,
+  dtype: DType,
+  compute: Computation,
+): Promise<ArrayLike<number>> {
   const made: Storage[] = [];
   const before = backend.memory.info().liveBytes;
   const upload: Upload = (data) => {
@@ -45,7 +88,7 @@ export function once(backend: Backend, dtype: DType, compute: Computation): Arra
     return storage;
   };
   const result = compute(backend, upload, dtype);
-  const values = backend.readSync(result);
+  const values = await backend.read(result);
   expect(values.length).toBe(result.size);
   if (!made.includes(result)) made.push(result);
   for (const storage of made) backend.free(storage);
@@ -53,34 +96,35 @@ export function once(backend: Backend, dtype: DType, compute: Computation): Arra
   return values;
 }
 
-export const exact = (data: ArrayLike<number>): ArrayLike<number> =>
+export const exact = (data: ArrayLike<number>): Promise<ArrayLike<number>> =>
   once(oracle, 'float64', (_, upload) => upload(data));
 
 /**
  * Runs a computation on the oracle and twice on the backend: the two must agree bit by bit, and
- * with the oracle to `relative` of `scale` (of the result itself, unless told).
+ * with the oracle to `relative` of `scale` (of the result itself, unless told), and `absolute`.
  */
-export function agrees(
+async function agrees(
   backend: Backend,
   compute: Computation,
   relative: number,
-  scale?: Computation,
-): void {
-  const expected = once(oracle, 'float64', compute);
-  const scales = scale === undefined ? expected : once(oracle, 'float64', scale);
-  const first = once(backend, 'float32', compute) as Float32Array;
-  const second = once(backend, 'float32', compute) as Float32Array;
+  scale: Computation | undefined,
+  absolute: number,
+): Promise<void> {
+  const expected = await once(oracle, 'float64', compute);
+  const scales = scale === undefined ? expected : await once(oracle, 'float64', scale);
+  const first = (await once(backend, 'float32', compute)) as Float32Array;
+  const second = (await once(backend, 'float32', compute)) as Float32Array;
   expect(new Int32Array(second.buffer)).toEqual(new Int32Array(first.buffer));
   expect(first.length).toBe(expected.length);
   for (let i = 0; i < expected.length; i++) {
     const want = Math.fround(expected[i]!);
     const got = first[i]!;
     if (Number.isFinite(want)) {
-      const allowed = relative * Math.abs(scales[i]!) + 2 * TINY;
+      const allowed = relative * Math.abs(scales[i]!) + absolute;
       if (!(Math.abs(got - expected[i]!) <= allowed)) {
         expect.fail(`entry ${i}: got ${got}, expected ${expected[i]} within ${allowed}`);
       }
-    } else if (!Object.is(got, want)) {
+    } else if (relative !== deviceTolerance && !Object.is(got, want)) {
       expect.fail(`entry ${i}: got ${got}, expected ${want}`);
     }
   }

@@ -7,7 +7,6 @@ import { ReferenceBackend } from '../../src/reference/backend.ts';
 import { WasmBackend } from '../../src/wasm/backend.ts';
 import {
   absolute,
-  agrees,
   backends,
   type Computation,
   convGeometry,
@@ -15,17 +14,17 @@ import {
   EPSILON,
   exact,
   numbers,
-  RUNS,
+  open,
   seeds,
   sweep,
   volume,
 } from './harness.ts';
 
-describe.each(backends)('$label', ({ make }) => {
-  const backend = make();
+describe.each(backends)('$label', async (row) => {
+  const { backend, agrees, runs, synchronous } = await open(row);
 
   describe('layout', () => {
-    it('permutes up to eight axes', () => {
+    it('permutes up to eight axes', async () => {
       const shapes = fc
         .integer({ min: 1, max: 8 })
         .chain((rank) =>
@@ -34,58 +33,61 @@ describe.each(backends)('$label', ({ make }) => {
             fc.shuffledSubarray([...Array(rank).keys()], { minLength: rank, maxLength: rank }),
           ),
         );
-      fc.assert(
-        fc.property(shapes, ([sizes, axes]) => {
+      await fc.assert(
+        fc.asyncProperty(shapes, async ([sizes, axes]) => {
           const data = numbers(volume(sizes), 5);
-          agrees(backend, (b, upload) => b.permute(upload(data), sizes, axes), 0);
+          await agrees((b, upload) => b.permute(upload(data), sizes, axes), 0);
         }),
-        { ...RUNS, numRuns: 150 },
+        runs(150),
       );
       const squeeze = numbers(2 * 3 * 10 * 14, 5);
-      agrees(
-        backend,
+      await agrees(
         (b, upload) => b.permute(upload(squeeze), [2, 3, 5, 2, 7, 2], [0, 1, 3, 5, 2, 4]),
         0,
       );
-      agrees(
-        backend,
+      await agrees(
         (b, upload) => b.permute(upload(squeeze), [2, 3, 2, 2, 5, 7], [0, 1, 4, 2, 5, 3]),
         0,
       );
     });
 
-    it('slices and joins', () => {
+    it('slices and joins', async () => {
       const parts = fc.array(dims(1, 6), { minLength: 1, maxLength: 5 });
-      fc.assert(
-        fc.property(dims(1, 5), parts, dims(1, 9), seeds, (outer, lengths, inner, seed) => {
-          const total = lengths.reduce((a, b) => a + b, 0);
-          const whole = numbers(outer * total * inner, seed);
-          const joined: Computation = (b, upload) =>
-            b.concat(
-              lengths.map((length, i) => upload(numbers(outer * length * inner, seed + i))),
-              outer,
-              lengths,
-              inner,
-            );
-          agrees(backend, joined, 0);
-          let start = 0;
-          for (const length of lengths) {
-            const from = start;
-            agrees(
-              backend,
-              (b, upload) => b.slice(upload(whole), outer, total, inner, from, length),
-              0,
-            );
-            start += length;
-          }
-        }),
-        { ...RUNS, numRuns: 30 },
+      await fc.assert(
+        fc.asyncProperty(
+          dims(1, 5),
+          parts,
+          dims(1, 9),
+          seeds,
+          async (outer, lengths, inner, seed) => {
+            const total = lengths.reduce((a, b) => a + b, 0);
+            const whole = numbers(outer * total * inner, seed);
+            const joined: Computation = (b, upload) =>
+              b.concat(
+                lengths.map((length, i) => upload(numbers(outer * length * inner, seed + i))),
+                outer,
+                lengths,
+                inner,
+              );
+            await agrees(joined, 0);
+            let start = 0;
+            for (const length of lengths) {
+              const from = start;
+              await agrees(
+                (b, upload) => b.slice(upload(whole), outer, total, inner, from, length),
+                0,
+              );
+              start += length;
+            }
+          },
+        ),
+        runs(30),
       );
     });
   });
 
   describe('updates', () => {
-    it('accumulates and assigns', () => {
+    it('accumulates and assigns', async () => {
       for (const size of [1, 3, 4, 7, 64, 129]) {
         const [t, x] = [numbers(size, size), numbers(size, size + 1)];
         const accumulated: Computation = (b, upload) => {
@@ -93,7 +95,7 @@ describe.each(backends)('$label', ({ make }) => {
           b.accumulate(target, upload(x), -0.75);
           return target;
         };
-        agrees(backend, accumulated, 2 * EPSILON, (b, upload) =>
+        await agrees(accumulated, 2 * EPSILON, (b, upload) =>
           b.unary('affine', upload(absolute(t)), 1, 1),
         );
         const assigned: Computation = (b, upload) => {
@@ -101,11 +103,11 @@ describe.each(backends)('$label', ({ make }) => {
           b.assign(target, upload(x));
           return target;
         };
-        agrees(backend, assigned, 0);
+        await agrees(assigned, 0);
       }
     });
 
-    it('takes Adam steps', () => {
+    it('takes Adam steps', async () => {
       const settings = {
         learningRate: 2 ** -7,
         beta1: 0.9,
@@ -128,7 +130,7 @@ describe.each(backends)('$label', ({ make }) => {
             return states[watched] as Storage;
           };
           // Five steps of a few roundings each, on numbers of about one.
-          agrees(backend, steps, 2e-6, (b, _, dtype) => b.fill(size, 1, dtype));
+          await agrees(steps, 2e-6, (b, _, dtype) => b.fill(size, 1, dtype));
         }
       }
     });
@@ -137,16 +139,18 @@ describe.each(backends)('$label', ({ make }) => {
   describe('storages', () => {
     it('copies in and out, exactly, at once or later', async () => {
       const x = backend.upload(sweep, 'float32');
-      const copy = backend.readSync(x);
+      const copy = await backend.read(x);
       expect(copy).toEqual(sweep);
       copy.fill(3);
       expect(await backend.read(x)).toEqual(sweep);
+      if (synchronous) expect(backend.readSync(x)).toEqual(sweep);
+      else expect(() => backend.readSync(x)).toThrow(/use `await tensor.data\(\)`/);
       backend.free(x);
-      expect(exact([1, 2])).toEqual(Float64Array.of(1, 2));
+      expect(await exact([1, 2])).toEqual(Float64Array.of(1, 2));
     });
 
-    it('counts the bytes that were asked for', () => {
-      const fresh = make();
+    it('counts the bytes that were asked for', async () => {
+      const fresh = await row.make();
       const a = fresh.upload([1, 2, 3], 'float32');
       const b = fresh.fill(1000, 1, 'float32');
       expect(fresh.memory.info().liveBytes).toBe(4012);
@@ -162,7 +166,7 @@ describe.each(backends)('$label', ({ make }) => {
       expect(fresh.memory.info().liveBytes).toBe(0);
     });
 
-    it('leaves operands as they were', () => {
+    it('leaves operands as they were', async () => {
       const g = convGeometry(1, 3, 4, [1, 5, 5], [1, 3, 3], [0, 1, 1]);
       const [xs, ws, ys] = [numbers(75, 1), numbers(108, 2), numbers(100, 3)];
       const [x, w, dy] = [xs, ws, ys].map((data) => backend.upload(data, 'float32')) as [
@@ -175,11 +179,11 @@ describe.each(backends)('$label', ({ make }) => {
         backend.convInputGrad(dy, w, g),
         backend.convFilterGrad(x, dy, g),
       ];
-      expect([x, w, dy].map((s) => backend.readSync(s))).toEqual([xs, ws, ys]);
+      expect(await Promise.all([x, w, dy].map((s) => backend.read(s)))).toEqual([xs, ws, ys]);
       for (const storage of [x, w, dy, ...results]) backend.free(storage);
     });
 
-    it('refuses the storages of another backend', () => {
+    it('refuses the storages of another backend', async () => {
       const others =
         backend instanceof ReferenceBackend ? new WasmBackend() : new ReferenceBackend();
       const other = others.fill(4, 1, 'float32');
@@ -189,19 +193,19 @@ describe.each(backends)('$label', ({ make }) => {
 });
 
 describe('wasm alone', () => {
-  it('says what runs', () => {
+  it('says what runs', async () => {
     expect(new WasmBackend({ relaxedSimd: false }).info().details).toMatchObject({
       simd: 'simd128',
       threads: 1,
     });
   });
 
-  it('has float32 only', () => {
+  it('has float32 only', async () => {
     expect(() => new WasmBackend().upload([1], 'float64')).toThrow(DTypeError);
     expect(() => new WasmBackend().upload([1], 'float64')).toThrow(/float64.*float32/);
   });
 
-  it('refuses a storage that was freed', () => {
+  it('refuses a storage that was freed', async () => {
     const backend = new WasmBackend();
     const x = backend.fill(4, 1, 'float32');
     backend.free(x);
@@ -209,7 +213,7 @@ describe('wasm alone', () => {
     expect(() => backend.free(x)).toThrow(BackendError);
   });
 
-  it('names what it could not allocate, and goes on unharmed', () => {
+  it('names what it could not allocate, and goes on unharmed', async () => {
     const backend = new WasmBackend({ maxBytes: 4 << 20 });
     const x = backend.fill(1000, 2, 'float32');
     expect(() => backend.fill(2 << 20, 1, 'float32')).toThrow(OutOfMemoryError);
@@ -227,7 +231,7 @@ describe('wasm alone', () => {
     expect(backend.memory.info().liveBytes).toBe(0);
   });
 
-  it('keeps its numbers when the memory grows', () => {
+  it('keeps its numbers when the memory grows', async () => {
     const backend = new WasmBackend();
     const data = numbers(1000, 1);
     const x = backend.upload(data, 'float32');
@@ -237,7 +241,7 @@ describe('wasm alone', () => {
     backend.free(x);
   });
 
-  it('counts scratch while it is in use, within a bound', () => {
+  it('counts scratch while it is in use, within a bound', async () => {
     const backend = new WasmBackend();
     const g = convGeometry(2, 300, 300, [1, 20, 20], [1, 3, 3], [0, 1, 1]);
     const x = backend.fill(g.batch * 300 * 400, 1, 'float32');

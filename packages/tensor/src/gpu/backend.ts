@@ -1,0 +1,308 @@
+/**
+ * The `gpu` backend: every primitive as kernels on a device, in float32.
+ *
+ * Calls return at once and numbers stay on the device until they are read. Here descriptions become
+ * kernel sources, compiled once per op and shape, and storages are allocated and counted; how
+ * kernels run is the device's business.
+ */
+import type {
+  AdamSettings,
+  Backend,
+  BackendInfo,
+  BinaryOp,
+  Broadcast,
+  ConvActivation,
+  ConvGeometry,
+  DType,
+  MatmulGeometry,
+  ReduceOp,
+  Reduction,
+  Storage,
+  UnaryOp,
+} from '../backend.ts';
+import { BackendError, DTypeError, OutOfMemoryError } from '../errors.ts';
+import { MemoryAccount } from '../memory.ts';
+import type { Block, Cell, Device, Kernel } from './device.ts';
+import {
+  accumulateSource,
+  adamStepSource,
+  binarySource,
+  fillSource,
+  firstMomentSource,
+  secondMomentSource,
+  unaryScalars,
+  unarySource,
+} from './kernels/elementwise.ts';
+import { concatSource, permuteSource, sliceSource } from './kernels/layout.ts';
+import {
+  convFilterGradSource,
+  convInputGradSource,
+  convSource,
+  matmulSource,
+} from './kernels/products.ts';
+import { reduceSources } from './kernels/reduce.ts';
+import type { KernelSource } from './source.ts';
+
+/** Results that keep a device busy: below, a filter gradient is split over the batch. */
+const BUSY = 32_768;
+
+class GpuStorage implements Storage, Cell {
+  readonly dtype = 'float32';
+  readonly owner: GpuBackend;
+  readonly size: number;
+  block: Block;
+  error: Error | undefined;
+  freed = false;
+
+  constructor(owner: GpuBackend, size: number, block: Block) {
+    this.owner = owner;
+    this.size = size;
+    this.block = block;
+  }
+}
+
+/** How the backend came to its device. */
+export interface GpuBackendOptions {
+  /** Limit on the bytes of all tensors together. Default: none but the device's. */
+  readonly maxBytes?: number | undefined;
+  /** Why the device is not the one that is tried first. */
+  readonly fallbackReason?: string | undefined;
+}
+
+export class GpuBackend implements Backend {
+  readonly name = 'gpu';
+  readonly dtypes: readonly DType[] = ['float32'];
+  readonly memory = new MemoryAccount();
+  readonly #device: Device;
+  readonly #options: GpuBackendOptions;
+  readonly #kernels = new Map<string, Kernel>();
+
+  constructor(device: Device, options: GpuBackendOptions = {}) {
+    this.#device = device;
+    this.#options = options;
+  }
+
+  info(): BackendInfo {
+    const { mode, description, maxBlockBytes, counts } = this.#device;
+    const { fallbackReason } = this.#options;
+    return {
+      name: this.name,
+      details: {
+        mode,
+        adapter: description,
+        ...(fallbackReason && { fallbackReason }),
+        maxTensorBytes: maxBlockBytes,
+        kernels: this.#kernels.size,
+        ...counts,
+      },
+    };
+  }
+
+  upload(data: ArrayLike<number>, dtype: DType): Storage {
+    const y = this.#make('upload', data.length, dtype);
+    this.#device.write(y.block, data instanceof Float32Array ? data : Float32Array.from(data));
+    return y;
+  }
+
+  async read(x: Storage): Promise<Float32Array> {
+    return this.#device.read(this.#own(x));
+  }
+
+  readSync(_: Storage): Float32Array {
+    throw new BackendError(
+      'dataSync: the gpu backend cannot read at once; use `await tensor.data()`.',
+    );
+  }
+
+  free(x: Storage): void {
+    const storage = this.#own(x);
+    storage.freed = true;
+    this.#device.release(storage.block);
+    this.memory.freed(4 * storage.size);
+  }
+
+  fill(size: number, value: number, dtype: DType): Storage {
+    const y = this.#make('fill', size, dtype);
+    return this.#run(fillSource(size), [], [value], y);
+  }
+
+  unary(op: UnaryOp, x: Storage, alpha: number, beta: number): Storage {
+    return this.#compute(unarySource(op, x.size), [x], unaryScalars(op, alpha, beta));
+  }
+
+  binary(op: BinaryOp, a: Storage, b: Storage, how: Broadcast): Storage {
+    return this.#compute(binarySource(op, how), [a, b]);
+  }
+
+  reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
+    let result = x;
+    for (const source of reduceSources(op, how)) {
+      const next = this.#compute(source, [result]);
+      if (result !== x) this.free(result);
+      result = next;
+    }
+    return result;
+  }
+
+  permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage {
+    return this.#compute(permuteSource(sizes, axes), [x]);
+  }
+
+  slice(
+    x: Storage,
+    outer: number,
+    axis: number,
+    inner: number,
+    start: number,
+    length: number,
+  ): Storage {
+    return this.#compute(sliceSource(outer, axis, inner, start, length), [x]);
+  }
+
+  concat(
+    parts: readonly Storage[],
+    outer: number,
+    lengths: readonly number[],
+    inner: number,
+  ): Storage {
+    let result = parts[0]!;
+    let length = lengths[0]!;
+    if (parts.length === 1) return this.unary('affine', result, 1, 0);
+    for (let i = 1; i < parts.length; i++) {
+      const source = concatSource(outer, length, lengths[i]!, inner);
+      const next = this.#compute(source, [result, parts[i]!]);
+      if (i > 1) this.free(result);
+      result = next;
+      length += lengths[i]!;
+    }
+    return result;
+  }
+
+  matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
+    return this.#compute(matmulSource(g), [a, b]);
+  }
+
+  conv(
+    x: Storage,
+    w: Storage,
+    bias: Storage | undefined,
+    activation: ConvActivation,
+    g: ConvGeometry,
+  ): Storage {
+    const source = convSource(bias !== undefined, activation, g);
+    return this.#compute(source, bias ? [x, w, bias] : [x, w]);
+  }
+
+  convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage {
+    return this.#compute(convInputGradSource(g), [dy, w]);
+  }
+
+  convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
+    const size = g.outputChannels * g.inputChannels * g.kernel.reduce((a, b) => a * b, 1);
+    if (g.batch === 1 || size >= BUSY) {
+      return this.#compute(convFilterGradSource(g, false), [x, dy]);
+    }
+    const each = this.#compute(convFilterGradSource(g, true), [x, dy]);
+    const sum = this.reduce('sum', each, { sizes: [g.batch, size], reduced: [true, false] });
+    this.free(each);
+    return sum;
+  }
+
+  accumulate(target: Storage, x: Storage, alpha: number): void {
+    this.#update(target, accumulateSource(target.size), [target, x], [alpha]);
+  }
+
+  assign(target: Storage, x: Storage): void {
+    this.#update(target, unarySource('affine', target.size), [x], [1, 0]);
+  }
+
+  adam(target: Storage, m: Storage, v: Storage, grad: Storage, settings: AdamSettings): void {
+    const { learningRate, beta1, beta2, epsilon, step, gradientScale } = settings;
+    const { size } = target;
+    this.#update(m, firstMomentSource(size), [m, grad], [beta1, (1 - beta1) * gradientScale]);
+    this.#update(v, secondMomentSource(size), [v, grad], [beta2, 1 - beta2, gradientScale]);
+    this.#update(
+      target,
+      adamStepSource(size),
+      [target, m, v],
+      [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon],
+    );
+  }
+
+  #compute(
+    source: KernelSource,
+    inputs: readonly Storage[],
+    scalars: readonly number[] = [],
+  ): Storage {
+    const cells = inputs.map((x) => this.#own(x));
+    return this.#run(source, cells, scalars, this.#make(source.op, source.size));
+  }
+
+  #run(
+    source: KernelSource,
+    inputs: readonly GpuStorage[],
+    scalars: readonly number[],
+    output: GpuStorage,
+  ): GpuStorage {
+    this.#device.run(this.#kernel(source), inputs, scalars, output, output.block);
+    return output;
+  }
+
+  /** target ← the kernel's result. A kernel cannot write what it reads, so the blocks change places. */
+  #update(
+    target: Storage,
+    source: KernelSource,
+    inputs: readonly Storage[],
+    scalars: readonly number[],
+  ): void {
+    const cell = this.#own(target);
+    const result = this.#compute(source, inputs, scalars) as GpuStorage;
+    [cell.block, result.block] = [result.block, cell.block];
+    cell.error = result.error;
+    this.free(result);
+  }
+
+  #kernel(source: KernelSource): Kernel {
+    let kernel = this.#kernels.get(source.key);
+    if (!kernel) {
+      kernel = this.#device.compile(source);
+      this.#kernels.set(source.key, kernel);
+    }
+    return kernel;
+  }
+
+  #make(op: string, size: number, dtype: DType = 'float32'): GpuStorage {
+    if (dtype !== 'float32') {
+      throw new DTypeError(`${op}: the gpu backend has float32 only, got ${dtype}.`);
+    }
+    const bytes = 4 * size;
+    const { maxBlockBytes, mode } = this.#device;
+    if (bytes > maxBlockBytes) {
+      throw new OutOfMemoryError(
+        `${op}: asked for ${bytes} bytes in one tensor; this device's limit (${mode}) is ` +
+          `${maxBlockBytes}. Use a smaller batch, or split the data.`,
+      );
+    }
+    const { maxBytes } = this.#options;
+    const { liveBytes } = this.memory.info();
+    if (maxBytes !== undefined && liveBytes + bytes > maxBytes) {
+      throw new OutOfMemoryError(
+        `${op}: asked for ${bytes} bytes with ${liveBytes} in use; the limit is ${maxBytes}. ` +
+          'Dispose tensors, use a smaller batch, or raise maxBytes.',
+      );
+    }
+    const block = this.#device.allocate(Math.ceil(size / 4));
+    this.memory.allocated(bytes);
+    return new GpuStorage(this, size, block);
+  }
+
+  #own(x: Storage): GpuStorage {
+    if (!(x instanceof GpuStorage) || x.owner !== this || x.freed) {
+      throw new BackendError(
+        'gpu: got a storage of another backend, or one that was freed. Tensors stay on the backend ' +
+          'that they were made on.',
+      );
+    }
+    return x;
+  }
+}

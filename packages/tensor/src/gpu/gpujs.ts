@@ -1,0 +1,110 @@
+/**
+ * The part of gpu.js that this backend stands on, typed, and how it is found.
+ *
+ * Kernels are built with gpu.js's kernel classes rather than through its `GPU` front, which would
+ * answer a kernel that it cannot compile by running it on the CPU.
+ */
+import { BackendError } from '../errors.ts';
+
+/** Options of a gpu.js kernel that are used here. */
+export interface GpuJsSettings {
+  readonly output: readonly number[];
+  readonly argumentTypes: readonly string[];
+  readonly functions: readonly GpuJsFunction[];
+  readonly pipeline: true;
+  readonly precision: 'single';
+  /** All of a float's and an integer's bits, also on phones. */
+  readonly tactic: 'precision';
+  readonly loopMaxIterations?: number;
+  readonly canvas?: HTMLCanvasElement | OffscreenCanvas;
+  readonly context?: WebGL2RenderingContext;
+}
+
+/** A function that a kernel calls. */
+export interface GpuJsFunction {
+  readonly name: string;
+  readonly source: string;
+  readonly argumentTypes: readonly string[];
+  readonly returnType: string;
+}
+
+/** A handle on a buffer of the device, as kernels take and give them. */
+export interface GpuJsBuffer {
+  readonly buffer: GPUBuffer;
+}
+
+export interface GpuJsContext {
+  readonly adapter: GPUAdapter;
+  readonly device: GPUDevice;
+  readonly isLost: boolean;
+}
+
+/** A kernel on WebGPU: `build` translates at once and compiles on the device in the background. */
+export interface WebGpuKernel {
+  readonly built: boolean;
+  readonly compiledSource: string;
+  /** The buffer that the next run writes to. */
+  outputBuffer: (GPUBuffer & { _refs?: number }) | null;
+  bindGroupDirty: boolean;
+  build(...args: readonly unknown[]): Promise<void>;
+  run(...args: readonly unknown[]): Promise<unknown>;
+}
+
+/** A kernel on WebGL2; all of it happens at once. */
+export interface WebGl2Kernel {
+  /** The texture that the next run writes to. */
+  texture: unknown;
+  _textureSwitched: boolean;
+  build(...args: readonly unknown[]): unknown;
+  run(...args: readonly unknown[]): unknown;
+}
+
+/** gpu.js's handle on a WebGL texture. */
+export interface GpuJsTexture {
+  readonly texture: WebGLTexture;
+}
+
+export interface GpuJs {
+  readonly WebGPUKernel: new (source: string, settings: GpuJsSettings) => WebGpuKernel;
+  readonly WebGL2Kernel: (new (
+    source: string,
+    settings: GpuJsSettings,
+  ) => WebGl2Kernel) & { readonly isSupported: boolean };
+  readonly WebGPUContext: { acquire(): Promise<GpuJsContext> };
+  readonly WebGPUBufferResult: new (settings: {
+    buffer: GPUBuffer;
+    output: readonly number[];
+    componentCount: 1;
+    context: GpuJsContext;
+    kernel: null;
+  }) => GpuJsBuffer;
+  readonly Texture: new (settings: {
+    texture: WebGLTexture;
+    size: ArrayLike<number>;
+    dimensions: readonly number[];
+    output: readonly number[];
+    context: WebGL2RenderingContext;
+    kernel: object;
+    type: string;
+  }) => GpuJsTexture;
+  readonly utils: {
+    getKernelTextureSize(
+      settings: { optimizeFloatMemory: false; precision: 'single' },
+      output: readonly number[],
+    ): Int32Array;
+  };
+}
+
+/** @throws BackendError that says what to install. */
+export async function loadGpuJs(): Promise<GpuJs> {
+  try {
+    // CommonJS in Node.js, where the module is the default export; bundlers give either form.
+    const module: { default?: unknown } = await import('gpu.js');
+    return (module.default ?? module) as unknown as GpuJs;
+  } catch (error) {
+    throw new BackendError(
+      'gpu: the package gpu.js was not found; install it with `npm install gpu.js`.',
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,130 @@
+/** What the gpu backend promises beyond its numbers: residency, limits, and a device that is lost. */
+import { describe, expect, it, vi } from 'vitest';
+import {
+  BackendError,
+  backendInfo,
+  DeviceLostError,
+  DTypeError,
+  getBackend,
+  memory,
+  mul,
+  OutOfMemoryError,
+  ones,
+  setBackend,
+  tensor,
+  tidy,
+} from '../src/index.ts';
+import '../src/gpu/index.ts';
+
+const inBrowser = typeof window !== 'undefined';
+const modes = inBrowser ? (['webgpu', 'webgl2'] as const) : (['webgpu'] as const);
+
+describe.each(modes)('gpu in mode %s', (mode) => {
+  it('says what runs', async () => {
+    await setBackend('gpu', { mode });
+    const { name, details } = backendInfo();
+    expect(name).toBe('gpu');
+    expect(details.mode).toBe(mode);
+    expect(String(details.adapter).length).toBeGreaterThan(3);
+    expect(details.fallbackReason).toBeUndefined();
+  });
+
+  it('keeps a hundred operations on the device, and reads once', async () => {
+    await setBackend('gpu', { mode });
+    const y = tidy(() => {
+      let y = ones([4, 5]);
+      const factor = tensor([1.01]);
+      for (let i = 0; i < 100; i++) y = mul(y, factor);
+      return y;
+    });
+    expect(backendInfo().details).toMatchObject({ runs: 101, reads: 0 });
+    const data = await y.data();
+    expect(backendInfo().details).toMatchObject({ runs: 101, reads: 1 });
+    expect(data[19]).toBeCloseTo(1.01 ** 100, 4);
+    y.dispose();
+    expect(memory()).toMatchObject({ liveBytes: 0, tensors: 0 });
+  });
+
+  it('computes with what an array held when it was given', async () => {
+    await setBackend('gpu', { mode });
+    const numbers = Float32Array.of(1, 2, 3);
+    const x = tensor(numbers);
+    const squares = mul(x, x);
+    const later = tensor(numbers);
+    numbers.fill(9);
+    expect([...(await later.data())]).toEqual([1, 2, 3]);
+    expect([...(await squares.data())]).toEqual([1, 4, 9]);
+  });
+
+  it('reuses freed buffers, and keeps no more of them than were in use', async () => {
+    await setBackend('gpu', { mode });
+    const x = ones([1000]);
+    for (let i = 0; i < 20; i++) mul(x, x).dispose();
+    expect(backendInfo().details.pooledBytes).toBe(4000);
+    for (let size = 1; size < 40; size++) ones([size]).dispose();
+    expect(backendInfo().details.pooledBytes).toBeLessThanOrEqual(8000);
+    await x.data();
+    x.dispose();
+  });
+
+  it('names what it cannot hold, before anything runs', async () => {
+    await setBackend('gpu', { mode, maxBytes: 4000 });
+    const limit = Number(backendInfo().details.maxTensorBytes);
+    expect(() => ones([limit / 4 + 1])).toThrow(OutOfMemoryError);
+    expect(() => ones([limit / 4 + 1])).toThrow(new RegExp(`${limit + 4} bytes.*${limit}`));
+    const x = ones([900]);
+    expect(() => ones([200])).toThrow(/800 bytes with 3600 in use; the limit is 4000/);
+    expect(backendInfo().details.runs).toBe(1);
+    expect(memory()).toMatchObject({ liveBytes: 3600, tensors: 1 });
+    x.dispose();
+  });
+
+  it('has float32 only, and says so when it is read at once', async () => {
+    await expect(setBackend('gpu', { mode, dtype: 'float64' })).rejects.toThrow(DTypeError);
+    await setBackend('gpu', { mode });
+    expect(() => ones([2]).dataSync()).toThrow(/use `await tensor.data\(\)`/);
+    const other = getBackend().fill(4, 1, 'float32');
+    getBackend().free(other);
+    expect(() => getBackend().unary('neg', other, 0, 0)).toThrow(BackendError);
+  });
+
+  it('rejects reads when the device is lost, and starts again', async () => {
+    const lose = await openAndHoldLoss(mode);
+    const x = ones([1000]);
+    const pending = mul(x, x).data();
+    const outcome = expect(pending).rejects.toThrow(DeviceLostError);
+    await lose();
+    await outcome;
+    await expect(x.data()).rejects.toThrow(/setBackend\('gpu'\) again/);
+    const printed = vi.spyOn(console, 'error').mockImplementation(() => {});
+    await setBackend('gpu', { mode });
+    expect([...(await mul(ones([2]), ones([2])).data())]).toEqual([1, 1]);
+    printed.mockRestore();
+  });
+});
+
+if (!inBrowser) {
+  it('says that Node.js has no WebGL2', async () => {
+    await expect(setBackend('gpu', { mode: 'webgl2' })).rejects.toThrow(/no WebGL2 here/);
+  });
+}
+
+/** A fresh gpu backend, and what loses its device. */
+async function openAndHoldLoss(mode: 'webgpu' | 'webgl2'): Promise<() => Promise<void>> {
+  if (mode === 'webgpu') {
+    await setBackend('gpu', { mode });
+    const module = await import('gpu.js');
+    const { WebGPUContext } = ('default' in module ? module.default : module) as unknown as {
+      WebGPUContext: { destroy(): Promise<void> };
+    };
+    return () => WebGPUContext.destroy();
+  }
+  const getContext = vi.spyOn(HTMLCanvasElement.prototype, 'getContext');
+  await setBackend('gpu', { mode });
+  const contexts = getContext.mock.results.map((r) => r.value as WebGL2RenderingContext);
+  getContext.mockRestore();
+  return async () => {
+    contexts[0]!.getExtension('WEBGL_lose_context')!.loseContext();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+}
