@@ -23,6 +23,7 @@ import type {
 import { BackendError, DTypeError, OutOfMemoryError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
+import { type ProductOp, type Written, webGpuKernels } from './kernels/choice.ts';
 import {
   accumulateSource,
   adamStepSource,
@@ -41,6 +42,13 @@ import {
   matmulSource,
 } from './kernels/products.ts';
 import { reduceSources } from './kernels/reduce.ts';
+import {
+  convFilterGradWgsl,
+  convInputGradWgsl,
+  convWgsl,
+  matmulWgsl,
+  type WgslKernel,
+} from './kernels/wgsl.ts';
 import type { KernelSource } from './source.ts';
 
 /** Results that keep a device busy: below, a filter gradient is split over the batch. */
@@ -67,6 +75,8 @@ export interface GpuBackendOptions {
   readonly maxBytes?: number | undefined;
   /** Why the device is not the one that is tried first. */
   readonly fallbackReason?: string | undefined;
+  /** How WebGPU's products are written, each op for itself. Default: `webGpuKernels`. */
+  readonly products?: Written | undefined;
 }
 
 export class GpuBackend implements Backend {
@@ -179,7 +189,7 @@ export class GpuBackend implements Backend {
   }
 
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
-    return this.#compute(matmulSource(g), [a, b]);
+    return this.#product('matmul', matmulSource(g), () => matmulWgsl(g), [a, b]);
   }
 
   conv(
@@ -189,20 +199,32 @@ export class GpuBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    const source = convSource(bias !== undefined, activation, g);
-    return this.#compute(source, bias ? [x, w, bias] : [x, w]);
+    const withBias = bias !== undefined;
+    return this.#product(
+      'conv',
+      convSource(withBias, activation, g),
+      () => convWgsl(withBias, activation, g),
+      withBias ? [x, w, bias] : [x, w],
+    );
   }
 
   convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage {
-    return this.#compute(convInputGradSource(g), [dy, w]);
+    return this.#product('convInputGrad', convInputGradSource(g), () => convInputGradWgsl(g), [
+      dy,
+      w,
+    ]);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
     const size = g.outputChannels * g.inputChannels * g.kernel.reduce((a, b) => a * b, 1);
-    if (g.batch === 1 || size >= BUSY) {
-      return this.#compute(convFilterGradSource(g, false), [x, dy]);
-    }
-    const each = this.#compute(convFilterGradSource(g, true), [x, dy]);
+    const split = g.batch > 1 && size < BUSY;
+    const each = this.#product(
+      'convFilterGrad',
+      convFilterGradSource(g, split),
+      () => convFilterGradWgsl(g, split),
+      [x, dy],
+    );
+    if (!split) return each;
     const sum = this.reduce('sum', each, { sizes: [g.batch, size], reduced: [true, false] });
     this.free(each);
     return sum;
@@ -227,6 +249,18 @@ export class GpuBackend implements Backend {
       [target, m, v],
       [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon],
     );
+  }
+
+  /** A product by its kernel in WGSL, where the device runs that and the table says so. */
+  #product(
+    op: ProductOp,
+    source: KernelSource,
+    wgsl: () => WgslKernel,
+    inputs: readonly Storage[],
+  ): Storage {
+    const written = this.#options.products ?? webGpuKernels[op];
+    const direct = this.#device.mode === 'webgpu' && written === 'wgsl';
+    return this.#compute(direct ? { ...source, wgsl: wgsl() } : source, inputs);
   }
 
   #compute(

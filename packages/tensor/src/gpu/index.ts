@@ -29,11 +29,11 @@ registerBackend('gpu', createGpuBackend);
  * @throws BackendError that says what is missing.
  */
 export async function createGpuBackend(options: GpuOptions = {}): Promise<GpuBackend> {
-  const { mode, maxBytes } = options;
+  const { mode, maxBytes, products } = options;
   const gpujs = await loadGpuJs();
   if (mode === 'webgl2') return new GpuBackend(openWebGl2(gpujs), { maxBytes });
   try {
-    return new GpuBackend(await openWebGpu(gpujs), { maxBytes });
+    return new GpuBackend(await openWebGpu(gpujs), { maxBytes, products });
   } catch (error) {
     const browser = typeof WebGL2RenderingContext !== 'undefined';
     if (mode === 'webgpu' || !browser || !(error instanceof BackendError)) throw error;

@@ -7,6 +7,8 @@
  * locals, while flat indices are computed only inside functions from integers to an integer.
  */
 
+import type { WgslKernel } from './kernels/wgsl.ts';
+
 /** A kernel before it is compiled; `key` is equal for equal kernels. */
 export interface KernelSource {
   readonly op: string;
@@ -19,6 +21,8 @@ export interface KernelSource {
   readonly functions: readonly IndexFunction[];
   /** Statements that end in `return [a, b, c, d];`. */
   readonly body: string;
+  /** The same kernel in WGSL, which WebGPU runs instead. */
+  readonly wgsl?: WgslKernel | undefined;
 }
 
 /** A function from integers to an integer: `value` is an expression in `parameters`. */

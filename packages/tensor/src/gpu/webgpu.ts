@@ -8,7 +8,8 @@
 import { BackendError, DeviceLostError, OutOfMemoryError } from '../errors.ts';
 import { kernelSettings, kernelText } from './compile.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
-import type { GpuJs, GpuJsBuffer, GpuJsContext, WebGpuKernel } from './gpujs.ts';
+import type { GpuJs, GpuJsBuffer, GpuJsContext } from './gpujs.ts';
+import type { WgslKernel } from './kernels/wgsl.ts';
 import { BlockPool } from './pool.ts';
 import type { KernelSource } from './source.ts';
 
@@ -17,9 +18,14 @@ interface BufferBlock extends Block {
 }
 
 interface CompiledKernel extends Kernel {
-  readonly kernel: WebGpuKernel;
   readonly ready: Promise<void>;
   compiled: boolean;
+  /** Submits the kernel; it is compiled by then. */
+  readonly submit: (
+    inputs: readonly GpuJsBuffer[],
+    scalars: readonly number[],
+    output: GPUBuffer,
+  ) => Promise<unknown> | undefined;
 }
 
 interface Task {
@@ -115,11 +121,6 @@ export class WebGpuDevice implements Device {
     return { runs: this.#runs, reads: this.#reads, pooledBytes: this.#pool.freeBytes };
   }
 
-  /** The device itself, for kernels written in WGSL. */
-  get gpuDevice(): GPUDevice {
-    return this.#device;
-  }
-
   allocate(quads: number): Block {
     return this.#pool.take(quads);
   }
@@ -164,20 +165,62 @@ export class WebGpuDevice implements Device {
   }
 
   compile(source: KernelSource): Kernel {
-    const { WebGPUKernel } = this.#gpujs;
-    const kernel = new WebGPUKernel(kernelText(source), kernelSettings(source, 'WebGPUBuffer'));
-    // The types are given, so the values only have to be there.
-    const ready = kernel.build(...source.arrays.map(() => 0), ...source.scalars.map(() => 0));
-    const compiled: CompiledKernel = { op: source.op, kernel, ready, compiled: false };
+    const { submit, ready } = source.wgsl
+      ? this.#writtenByHand(source.wgsl)
+      : this.#byGpuJs(source);
+    const compiled: CompiledKernel = { op: source.op, submit, ready, compiled: false };
     ready.then(
       () => {
         compiled.compiled = true;
-        // The first output of gpu.js's own is never used.
-        kernel.outputBuffer?.destroy();
       },
       () => {},
     );
     return compiled;
+  }
+
+  #byGpuJs(source: KernelSource): Pick<CompiledKernel, 'ready' | 'submit'> {
+    const { WebGPUKernel } = this.#gpujs;
+    const kernel = new WebGPUKernel(kernelText(source), kernelSettings(source, 'WebGPUBuffer'));
+    // The types are given, so the values only have to be there.
+    const built = kernel.build(...source.arrays.map(() => 0), ...source.scalars.map(() => 0));
+    return {
+      // The first output of gpu.js's own is never used.
+      ready: built.then(() => kernel.outputBuffer?.destroy()),
+      submit: (inputs, scalars, output) => {
+        kernel.outputBuffer = output;
+        kernel.bindGroupDirty = true;
+        return kernel.run(...inputs, ...scalars);
+      },
+    };
+  }
+
+  #writtenByHand({ code, workgroups }: WgslKernel): Pick<CompiledKernel, 'ready' | 'submit'> {
+    const device = this.#device;
+    let pipeline: GPUComputePipeline | undefined;
+    const module = device.createShaderModule({ code });
+    const ready = device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
+    return {
+      ready: ready.then((made) => {
+        pipeline = made;
+      }),
+      submit: (inputs, _scalars, output) => {
+        const buffers = [...inputs.map(({ buffer }) => buffer), output];
+        const encoder = device.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        pass.setPipeline(pipeline!);
+        pass.setBindGroup(
+          0,
+          device.createBindGroup({
+            layout: pipeline!.getBindGroupLayout(0),
+            entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
+          }),
+        );
+        pass.dispatchWorkgroups(...workgroups);
+        pass.end();
+        device.queue.submit([encoder.finish()]);
+        return undefined;
+      },
+    };
   }
 
   run(
@@ -191,8 +234,6 @@ export class WebGpuDevice implements Device {
     const compiled = kernel as CompiledKernel;
     const handles = inputs.map(({ block }) => (block as BufferBlock).handle);
     const { buffer } = (block as BufferBlock).handle;
-    const blame = inputs.filter((x) => x.error !== undefined);
-    output.error = blame[0]?.error;
     this.#enqueue(
       () => {
         const failed = inputs.find((x) => x.error !== undefined);
@@ -201,10 +242,9 @@ export class WebGpuDevice implements Device {
           return;
         }
         try {
-          const k = compiled.kernel;
-          k.outputBuffer = buffer;
-          k.bindGroupDirty = true;
-          k.run(...handles, ...scalars).catch((error) => this.#fail(kernel.op, output, error));
+          compiled
+            .submit(handles, scalars, buffer)
+            ?.catch((error) => this.#fail(kernel.op, output, error));
         } catch (error) {
           this.#fail(kernel.op, output, error);
         }

@@ -32,11 +32,14 @@ export const backends: Row[] = [
   ...(supportsRelaxedSimd()
     ? [{ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) }]
     : []),
-  ...(inBrowser ? (['webgpu', 'webgl2'] as const) : (['webgpu'] as const)).map((mode) => ({
-    label: `gpu ${mode}`,
-    make: () => createGpuBackend({ mode }),
-    deviceTolerance,
-  })),
+  { label: 'gpu webgpu', make: () => createGpuBackend({ mode: 'webgpu' }), deviceTolerance },
+  inBrowser
+    ? { label: 'gpu webgl2', make: () => createGpuBackend({ mode: 'webgl2' }), deviceTolerance }
+    : {
+        label: 'gpu webgpu, gpu.js kernels only',
+        make: () => createGpuBackend({ mode: 'webgpu', products: 'gpujs' }),
+        deviceTolerance,
+      },
 ];
 
 /** Half a unit in the last place of float32, relative. */
