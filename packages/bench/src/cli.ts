@@ -1,6 +1,7 @@
 /** The command `bench`: picks a suite, prints its table and, with --json, one JSON line last. */
 import { parseArgs } from 'node:util';
 import { setBackend } from '@invnet/tensor';
+import { describeGpu, measureGpu } from './gpu.ts';
 import { describeMemory, measureMemory } from './memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 
@@ -8,6 +9,11 @@ import { describeOps, measureOps } from './ops.ts';
 type Suite = () => Promise<object>;
 
 const suites: Readonly<Record<string, Suite>> = {
+  gpu: async () => {
+    const report = await measureGpu();
+    console.log(describeGpu(report));
+    return report;
+  },
   memory: async () => {
     const report = await measureMemory();
     console.log(describeMemory(report));
@@ -23,6 +29,7 @@ const suites: Readonly<Record<string, Suite>> = {
 const help = `Usage: bench <suite> [--backend <name>] [--json]
 
 Suites:
+  gpu     the gpu backend beside wasm: convolution, product, Glow step
   memory  peak memory of one Glow training step at growing depth
   ops     GFLOP/s of convolutions and matrix products, on one thread
 
@@ -54,6 +61,8 @@ async function main(args: readonly string[]): Promise<void> {
   await setBackend(values.backend);
   const report = await suite();
   if (values.json) console.log(JSON.stringify(report));
+  // A GPU device would keep the process waiting for its events.
+  if (name === 'gpu') process.exit();
 }
 
 try {

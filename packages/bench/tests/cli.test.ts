@@ -17,9 +17,19 @@ describe('bench', () => {
     expect(lines.at(-2)).toMatch(/^64 /);
   });
 
+  test('measures no GPU where software stands in for one, and says so', () => {
+    const { status, stdout } = bench('gpu', '--json');
+    const report = JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
+    if (report.skipped !== undefined) {
+      expect(stdout).toContain('No GPU was measured');
+      expect(report.results).toEqual([]);
+    }
+    expect(status).toBe(0);
+  });
+
   test.each([
     [[], 'no suite given'],
-    [['speed'], "unknown suite 'speed'; expected one of memory, ops"],
+    [['speed'], "unknown suite 'speed'; expected one of gpu, memory, ops"],
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
     [['ops', '--backend', 'abacus'], "unknown backend 'abacus'"],

@@ -5,7 +5,11 @@
 import {
   add,
   affine,
+  concat,
+  exp,
   formatShape,
+  log,
+  max,
   mul,
   type RandomStream,
   ShapeError,
@@ -124,4 +128,123 @@ function requireCount(name: string, n: number): number {
     throw new ValueError(`${name}: sample of ${n} points; expected a whole number of at least 1.`);
   }
   return n;
+}
+
+/** Shape of the two moons. */
+export interface TwoMoonsOptions {
+  /** Standard deviation of the normal noise around the arcs. Default: 0.1. */
+  readonly noise?: number;
+}
+
+/**
+ * Two half circles of radius 1 that reach into each other, with normal noise: the upper one around
+ * (−0.5, −0.25), the lower one around (0.5, 0.25), each with probability ½. The mean is about 0.
+ *
+ * @throws ValueError unless noise is a finite number of at least 0.
+ * @example const x = twoMoons().sample(1000, new RandomStream(1)); // [1000, 2]
+ */
+export function twoMoons({ noise = 0.1 }: TwoMoonsOptions = {}): Samplable {
+  if (!(noise >= 0 && Number.isFinite(noise))) {
+    throw new ValueError(`twoMoons: noise ${noise}; expected a finite number of at least 0.`);
+  }
+  return {
+    sample(n, random) {
+      const u = random.uniformArray(2 * requireCount('twoMoons', n));
+      const points = random.normalArray(2 * n, noise);
+      for (let i = 0; i < n; i++) {
+        const side = u[2 * i]! < 0.5 ? 1 : -1;
+        const angle = Math.PI * u[2 * i + 1]!;
+        points[2 * i]! += side * (Math.cos(angle) - 0.5);
+        points[2 * i + 1]! += side * (Math.sin(angle) - 0.25);
+      }
+      return tensor(points, [n, 2]);
+    },
+  };
+}
+
+/**
+ * Uniform on the eight dark squares of a 4 × 4 board over [−2, 2]², the lower left one dark: inside
+ * them log p = −log 8, outside −∞.
+ *
+ * @example const x = checkerboard().sample(1000, new RandomStream(1)); // [1000, 2]
+ */
+export function checkerboard(): Samplable {
+  return {
+    sample(n, random) {
+      const u = random.uniformArray(2 * requireCount('checkerboard', n));
+      const points = new Float32Array(2 * n);
+      for (let i = 0; i < n; i++) {
+        const x = 4 * u[2 * i]!;
+        const column = Math.min(3, Math.floor(x));
+        const y = 2 * u[2 * i + 1]!;
+        // Of the two dark rows of this column, the lower or the upper one.
+        const row = Math.min(1, Math.floor(y));
+        points[2 * i] = x - 2;
+        points[2 * i + 1] = 2 * row + (column % 2) + (y - row) - 2;
+      }
+      return tensor(points, [n, 2]);
+    },
+  };
+}
+
+/** Shape of the eight Gaussians. */
+export interface EightGaussiansOptions {
+  /** Distance of their centres from the origin. Default: 2. */
+  readonly radius?: number;
+  /** Standard deviation of each. Default: 0.2. */
+  readonly deviation?: number;
+}
+
+/**
+ * Eight round normal distributions of equal weight on a circle:
+ * p(x) = ⅛ Σₖ N(x; radius·(cos kπ/4, sin kπ/4), deviation²·1).
+ *
+ * @throws ValueError unless both are finite and above 0.
+ * @example const truth = eightGaussians().logDensity(x); // [n] for x [n, 2]
+ */
+export function eightGaussians({
+  radius = 2,
+  deviation = 0.2,
+}: EightGaussiansOptions = {}): Density {
+  if (!(radius > 0 && deviation > 0 && Number.isFinite(radius + deviation))) {
+    throw new ValueError(
+      `eightGaussians: radius ${radius} and deviation ${deviation}; expected finite numbers above 0.`,
+    );
+  }
+  const centres = Array.from({ length: 8 }, (_, k) => [
+    radius * Math.cos((k * Math.PI) / 4),
+    radius * Math.sin((k * Math.PI) / 4),
+  ]);
+  return {
+    sample(n, random) {
+      const u = random.uniformArray(requireCount('eightGaussians', n));
+      const points = random.normalArray(2 * n, deviation);
+      for (let i = 0; i < n; i++) {
+        const [x, y] = centres[Math.min(7, Math.floor(8 * u[i]!))]!;
+        points[2 * i]! += x!;
+        points[2 * i + 1]! += y!;
+      }
+      return tensor(points, [n, 2]);
+    },
+    logDensity(x) {
+      if (x.rank !== 2 || x.shape[1] !== 2) {
+        throw new ShapeError(
+          `eightGaussians: points of shape ${formatShape(x.shape)}; expected [n, 2].`,
+        );
+      }
+      return tidy(() => {
+        const n = x.shape[0]!;
+        const logs = centres.map((centre) => {
+          const distance = sub(x, tensor(centre, [1, 2], x));
+          return affine(sumPerSample(square(distance)), -0.5 / deviation ** 2).reshape([n, 1]);
+        });
+        // log Σ exp, the largest taken out.
+        const all = concat(logs, 1);
+        const largest = max(all, { axes: [1], keepDims: true });
+        const rest = log(sumPerSample(exp(sub(all, largest))));
+        const constant = -Math.log(8 * 2 * Math.PI * deviation ** 2);
+        return affine(add(largest.reshape([n]), rest), 1, constant);
+      });
+    },
+  };
 }

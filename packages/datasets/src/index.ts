@@ -2,8 +2,15 @@
 
 export type { BatchOptions, BatchPlace, IndexBatch } from './batches.ts';
 export { indexBatches, takeRows } from './batches.ts';
-export type { BananaOptions, Density, Samplable, SwirlOptions } from './densities.ts';
-export { banana, swirl } from './densities.ts';
+export type {
+  BananaOptions,
+  Density,
+  EightGaussiansOptions,
+  Samplable,
+  SwirlOptions,
+  TwoMoonsOptions,
+} from './densities.ts';
+export { banana, checkerboard, eightGaussians, swirl, twoMoons } from './densities.ts';
 export type { IdxArray, IdxData } from './idx.ts';
 export { IdxFormatError, parseIdx } from './idx.ts';
 export type { Mnist, MnistOptions } from './mnist.ts';

@@ -1,6 +1,6 @@
 import { memory, RandomStream, ShapeError, setBackend, tensor, ValueError } from '@invnet/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { banana, swirl } from '../src/index.ts';
+import { banana, checkerboard, eightGaussians, swirl, twoMoons } from '../src/index.ts';
 
 beforeAll(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -86,5 +86,59 @@ describe('swirl', () => {
     expect(draw(1)).not.toEqual(draw(2));
     expect(() => swirl({ noise: -1 })).toThrow(ValueError);
     expect(() => swirl().sample(1.5, new RandomStream(1))).toThrow(/sample of 1.5 points/);
+  });
+});
+
+describe('twoMoons', () => {
+  it('lies on its two arcs when there is no noise', () => {
+    const data = twoMoons({ noise: 0 }).sample(500, new RandomStream(3)).dataSync();
+    let upper = 0;
+    for (let i = 0; i < data.length; i += 2) {
+      const [x, y] = [data[i]!, data[i + 1]!];
+      const onUpper = Math.abs(Math.hypot(x + 0.5, y + 0.25) - 1) < 1e-9 && y >= -0.25;
+      const onLower = Math.abs(Math.hypot(x - 0.5, y - 0.25) - 1) < 1e-9 && y <= 0.25;
+      expect(onUpper || onLower).toBe(true);
+      if (onUpper) upper += 1;
+    }
+    expect(upper).toBeGreaterThan(200);
+    expect(upper).toBeLessThan(300);
+    expect(() => twoMoons({ noise: Number.NaN })).toThrow(ValueError);
+  });
+});
+
+describe('checkerboard', () => {
+  it('fills the eight dark squares alike, and no other', () => {
+    const n = 8000;
+    const data = checkerboard().sample(n, new RandomStream(4)).dataSync();
+    const counts = new Map<string, number>();
+    for (let i = 0; i < data.length; i += 2) {
+      const [column, row] = [Math.floor(data[i]! + 2), Math.floor(data[i + 1]! + 2)];
+      expect((column + row) % 2).toBe(0);
+      counts.set(`${column},${row}`, (counts.get(`${column},${row}`) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(8);
+    for (const count of counts.values()) expect(Math.abs(count - n / 8)).toBeLessThan(150);
+  });
+});
+
+describe('eightGaussians', () => {
+  it('has a density that integrates to 1, and samples of its entropy', () => {
+    const density = eightGaussians();
+    const step = 0.05;
+    const grid: number[][] = [];
+    for (let a = -4; a <= 4; a += step) for (let b = -4; b <= 4; b += step) grid.push([a, b]);
+    let mass = 0;
+    for (const l of density.logDensity(tensor(grid)).dataSync()) mass += Math.exp(l) * step ** 2;
+    expect(mass).toBeCloseTo(1, 5);
+    const x = density.sample(20000, new RandomStream(5));
+    let entropy = 0;
+    for (const l of density.logDensity(x).dataSync()) entropy -= l / 20000;
+    // The components hardly overlap: log 8, and that of each.
+    expect(entropy).toBeCloseTo(Math.log(8) + 1 + Math.log(2 * Math.PI * 0.04), 1);
+  });
+
+  it('refuses what makes no sense', () => {
+    expect(() => eightGaussians({ deviation: 0 })).toThrow(ValueError);
+    expect(() => eightGaussians().logDensity(tensor([1, 2, 3]))).toThrow(ShapeError);
   });
 });

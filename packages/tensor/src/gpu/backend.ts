@@ -51,8 +51,12 @@ import {
 } from './kernels/wgsl.ts';
 import type { KernelSource } from './source.ts';
 
-/** Results that keep a device busy: below, a filter gradient is split over the batch. */
+/**
+ * Results that keep a device busy. A filter gradient with fewer is split over the batch, if each
+ * sample has positions enough to be worth a sum of its own.
+ */
 const BUSY = 32_768;
+const WORTH_SPLITTING = 64;
 
 class GpuStorage implements Storage, Cell {
   readonly dtype = 'float32';
@@ -217,7 +221,8 @@ export class GpuBackend implements Backend {
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
     const size = g.outputChannels * g.inputChannels * g.kernel.reduce((a, b) => a * b, 1);
-    const split = g.batch > 1 && size < BUSY;
+    const positions = g.output.reduce((a, b) => a * b, 1);
+    const split = g.batch > 1 && size < BUSY && positions >= WORTH_SPLITTING;
     const each = this.#product(
       'convFilterGrad',
       convFilterGradSource(g, split),
