@@ -7,27 +7,31 @@ import { memory, type NumericArray, RandomStream, setBackend, type Tensor } from
 import { createGpuBackend } from '@invnet/tensor/gpu';
 import { describe, expect, it } from 'vitest';
 import { assertBijection } from '../src/index.ts';
-import { inputOf, type Row, rows, scatterParameters } from './rows.ts';
+import type { Row } from './row.ts';
+import { layerRows } from './rows/layers.ts';
+import { contextOf, inputOf, rows, scatterParameters } from './rows.ts';
 
 describe('in float64 on the reference backend', () => {
   it.each(rows)('$name', async (row) => {
     await setBackend('reference', { dtype: 'float64' });
     const f = row.make();
     using x = inputOf(row);
-    initialize(f, x);
+    const context = contextOf(row);
+    initialize(f, x, context);
     scatterParameters(f);
-    await assertBijection(f, { x });
+    await assertBijection(f, { x, ...(context && { context }) });
   });
 
   it.each(rows)('$name, reversed', async (row) => {
     await setBackend('reference', { dtype: 'float64' });
     const f = row.make();
     using x = inputOf(row);
-    initialize(f, x);
+    const context = contextOf(row);
+    initialize(f, x, context);
     scatterParameters(f);
-    const { y, logdet } = f.forward(x);
+    const { y, logdet } = f.forward(x, context);
     logdet.dispose();
-    await assertBijection(reverse(f), { x: y });
+    await assertBijection(reverse(f), { x: y, ...(context && { context }) });
     y.dispose();
   });
 });
@@ -38,8 +42,17 @@ describe('in float64 on the reference backend', () => {
  */
 const float32Tolerance = 2e-4;
 
-describe.each(['wasm', 'gpu'] as const)('in float32 on %s, against float64', (backend) => {
-  it.each(rows)('$name', async (row) => {
+/**
+ * On gpu in 2D, and in 1D and 3D what stands for the rest: kernels see three axes whatever the rank
+ * is, and each new shape is compiled anew.
+ */
+const onGpu = rows.filter((r) => /2D$|^(Conv1x1|Glow|HaarSqueeze|ConditionalHint), /.test(r.name));
+
+describe.each([
+  { backend: 'wasm' as const, chosen: rows },
+  { backend: 'gpu' as const, chosen: onGpu },
+])('in float32 on $backend, against float64', ({ backend, chosen }) => {
+  it.each(chosen)('$name', async (row) => {
     const exact = await everything(row, 'reference');
     const found = await everything(row, backend);
     expect(Object.keys(found)).toEqual(Object.keys(exact));
@@ -95,18 +108,21 @@ async function everything(
   await choose(backend);
   const f = row.make();
   const x = inputOf(row);
-  initialize(f, x);
+  const context = contextOf(row);
+  initialize(f, x, context);
   scatterParameters(f);
   const before = memory().liveBytes;
   const random = new RandomStream(5);
   const dy = random.normal(row.shape);
+  // Another one, or the gradients of additive maps would cancel those of their inverses.
+  const dx = random.normal(row.shape);
   const dlogdet = random.normal([row.shape[0]!]);
-  const { y, logdet } = f.forward(x);
+  const { y, logdet } = f.forward(x, context);
   const shaped = dy.reshape(y.shape);
-  const inverse = f.inverse(y);
-  const backward = f.backward(y, shaped, { dlogdet });
-  const backwardInverse = f.backwardInverse(x, dy, { dlogdet });
-  const jvp = f.jvp(x, { x: dy });
+  const inverse = f.inverse(y, context);
+  const backward = f.backward(y, shaped, { dlogdet, context });
+  const backwardInverse = f.backwardInverse(x, dx, { dlogdet, context });
+  const jvp = f.jvp(x, { x: dy, context }, context);
   const named: Record<string, Tensor> = { y, logdet };
   for (const [method, result] of Object.entries({ inverse, backward, backwardInverse, jvp })) {
     for (const [key, value] of Object.entries(result)) named[`${method}.${key}`] = value as Tensor;
@@ -114,13 +130,13 @@ async function everything(
   for (const p of f.parameters) if (p.grad) named[`${p.name}.grad`] = p.grad;
   const results: Record<string, NumericArray> = {};
   for (const [name, t] of Object.entries(named)) results[name] = await t.data();
-  for (const t of new Set([...Object.values(named), dy, dlogdet, shaped])) t.dispose();
+  for (const t of new Set([...Object.values(named), dx, dy, dlogdet, shaped])) t.dispose();
   expect(memory().liveBytes).toBe(before);
   return results;
 }
 
-function initialize(f: Bijection, x: Tensor): void {
-  for (const t of Object.values(f.forward(x))) t.dispose();
+function initialize(f: Bijection, x: Tensor, context?: Tensor): void {
+  for (const t of Object.values(f.forward(x, context))) t.dispose();
 }
 
 function relativeDistance(a: NumericArray, b: NumericArray): number {
@@ -137,7 +153,7 @@ describe('shapes and seeds drawn at random', () => {
   it('keep the contract', async () => {
     const { default: fc } = await import('fast-check');
     await setBackend('reference', { dtype: 'float64' });
-    const row = fc.constantFrom(...rows.filter((r) => !/Glow( |,).*D$/.test(r.name)));
+    const row = fc.constantFrom(...layerRows(1), ...layerRows(2), ...layerRows(3));
     await fc.assert(
       fc.asyncProperty(row, fc.integer({ min: 1, max: 3 }), fc.nat(1000), async (r, n, seed) => {
         const f = r.make();

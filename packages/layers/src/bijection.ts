@@ -1,9 +1,10 @@
 /** The contract of an invertible layer or network. Everything else is derived from it. */
 import type { Tensor } from '@invnet/tensor';
 import type { Parameter } from './parameter.ts';
+import type { State } from './state.ts';
 
 /** A direction to differentiate along; what is left out is zero. */
-export interface Tangent<S = Tensor> {
+export interface Tangent<S extends State = Tensor> {
   /** Direction of the map's argument: x of `jvp`, y of `jvpInverse`. */
   readonly x?: S | undefined;
   /** Directions of parameters; those missing do not move. */
@@ -26,7 +27,7 @@ export interface BackwardOptions {
  * Gradients accumulate in `parameters`. No state is kept between calls: `backward` recomputes the
  * input from the output, which is why memory does not grow with depth.
  */
-export interface Bijection<S = Tensor> {
+export interface Bijection<S extends State = Tensor> {
   /** y = f(x), and log|det ∂f/∂x| per sample, shape [N]. */
   forward(x: S, context?: Tensor): { y: S; logdet: Tensor };
   /** x = f⁻¹(y), and log|det ∂f⁻¹/∂y| per sample, shape [N]. */

@@ -10,12 +10,12 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 
-/** @throws ShapeError unless x is [N, channels, ...] with one to three spatial axes. */
+/** @throws ShapeError unless x is [N, channels, ...] with up to three spatial axes. */
 export function requireChannels(op: string, x: Tensor, channels: number): void {
-  if (x.rank < 3 || x.rank > 5) {
+  if (x.rank < 2 || x.rank > 5) {
     throw new ShapeError(
-      `${op}: got ${formatShape(x.shape)}; expected rank 3 to 5: [N, C, W], [N, C, H, W] or ` +
-        '[N, C, D, H, W].',
+      `${op}: got ${formatShape(x.shape)}; expected rank 2 to 5: [N, C], [N, C, W], [N, C, H, W] ` +
+        'or [N, C, D, H, W].',
     );
   }
   if (x.shape[1] !== channels) {

@@ -9,14 +9,15 @@ export interface Saved {
 }
 
 /**
- * A differentiable function y = g(x). `forward` returns what `backward` needs, so a coupling's
- * backward evaluates its conditioner once.
+ * A differentiable function y = g(x), or g(x, context). `forward` returns what `backward` needs, so
+ * a coupling's backward evaluates its conditioner once. A conditioner that has no use for a context
+ * ignores the one that it is given, and returns no `dcontext`.
  */
 export interface Conditioner<S extends Saved = Saved> {
-  forward(x: Tensor): { y: Tensor; saved: S };
+  forward(x: Tensor, context?: Tensor): { y: Tensor; saved: S };
   /** dx = (∂g/∂x)ᵀ dy; adds to each parameter's grad. Does not dispose `saved`. */
-  backward(dy: Tensor, saved: S): Tensor;
+  backward(dy: Tensor, saved: S): { dx: Tensor; dcontext?: Tensor };
   /** g(x) and its derivative along a direction. */
-  jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor };
+  jvp(x: Tensor, tangent: Tangent, context?: Tensor): { y: Tensor; dy: Tensor };
   readonly parameters: readonly Parameter[];
 }

@@ -2,13 +2,35 @@
 export { ActNorm } from './act-norm.ts';
 export type { Activation } from './activations.ts';
 export { expClamp, leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './activations.ts';
+export { AdditiveCoupling } from './additive-coupling.ts';
+export { asConditioner } from './as-conditioner.ts';
+export type { AffineOptions, BasicCouplingOptions } from './basic-coupling.ts';
+export { BasicCoupling } from './basic-coupling.ts';
 export type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
+export { ChannelHalves, halvesOf } from './channel-halves.ts';
+export type { ConditionalHintCouplingOptions } from './conditional-hint-coupling.ts';
+export { ConditionalHintCoupling } from './conditional-hint-coupling.ts';
 export type { Conditioner, Saved } from './conditioner.ts';
 export type { Conv1x1Options } from './conv1x1.ts';
 export { Conv1x1 } from './conv1x1.ts';
-export type { GlowCouplingOptions } from './glow-coupling.ts';
-export { GlowCoupling } from './glow-coupling.ts';
+export type { DefaultConditionerOptions } from './default-conditioner.ts';
+export { defaultConditioner } from './default-conditioner.ts';
+export type { DenseBlockOptions } from './dense-block.ts';
+export { DenseBlock } from './dense-block.ts';
+export type { PairShape } from './flattened.ts';
+export { Flattened, flattenPair, unflattenPair } from './flattened.ts';
+export type { ConditionalGlowCouplingOptions, GlowCouplingOptions } from './glow-coupling.ts';
+export { ConditionalGlowCoupling, GlowCoupling } from './glow-coupling.ts';
+export type { HintCouplingOptions, HintPermutation } from './hint-coupling.ts';
+export { HintCoupling } from './hint-coupling.ts';
+export type { HyperbolicLayerOptions, ResolutionChange } from './hyperbolic-layer.ts';
+export { channelsAfter, HyperbolicLayer } from './hyperbolic-layer.ts';
+export { Identity } from './identity.ts';
+export type { IrimCouplingOptions } from './irim-coupling.ts';
+export { IrimCoupling } from './irim-coupling.ts';
+export { JoinedChannels } from './joined-channels.ts';
 export { Logit } from './logit.ts';
+export { Parallel } from './parallel.ts';
 export type { ParameterVector } from './parameter.ts';
 export {
   addVectors,
@@ -22,7 +44,16 @@ export {
   unflatten,
   zeroGrad,
 } from './parameter.ts';
+export { RecursiveCoupling } from './recursive-coupling.ts';
 export type { ResidualBlockOptions } from './residual-block.ts';
 export { ResidualBlock } from './residual-block.ts';
+export { reverse } from './reverse.ts';
+export { compose, Sequential } from './sequential.ts';
 export type { ShufflePattern } from './squeeze.ts';
 export { HaarSqueeze, ShuffleSqueeze, Squeeze } from './squeeze.ts';
+export type { Pair, State } from './state.ts';
+export { disposeState, isPair, mapState, tensorsOf, zipStates } from './state.ts';
+export { addOwned } from './sums.ts';
+export type { SymmetricBlockOptions } from './symmetric-block.ts';
+export { SymmetricBlock } from './symmetric-block.ts';
+export { WithContext } from './with-context.ts';

@@ -49,7 +49,7 @@ const lastLayerGain = 0.1;
  * @example
  * const block = new ResidualBlock({ inChannels: 2, hidden: 32, outChannels: 4 });
  * const { y, saved } = block.forward(x); // x [N, 2, H, W], y [N, 4, H, W]
- * const dx = block.backward(dy, saved);
+ * const { dx } = block.backward(dy, saved);
  * saved.dispose();
  */
 export class ResidualBlock implements Conditioner<SavedResidualBlock> {
@@ -101,7 +101,7 @@ export class ResidualBlock implements Conditioner<SavedResidualBlock> {
     return { y, saved: { x, h1, h2, dispose } };
   }
 
-  backward(dy: Tensor, saved: SavedResidualBlock): Tensor {
+  backward(dy: Tensor, saved: SavedResidualBlock): { dx: Tensor } {
     const { x, h1, h2 } = saved;
     const dh2 = this.#layerBackward(2, h2, dy);
     const da2 = through(h2, dh2);
@@ -110,7 +110,7 @@ export class ResidualBlock implements Conditioner<SavedResidualBlock> {
     const da1 = through(h1, dh1);
     const dx = this.#layerBackward(0, x, da1);
     da1.dispose();
-    return dx;
+    return { dx };
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor } {

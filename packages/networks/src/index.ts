@@ -1,6 +1,29 @@
 /** Networks of invertible layers. */
+export { compose, reverse, Sequential } from '@invnet/layers';
+export type { ConditionalGlowOptions } from './conditional-glow.ts';
+export { ConditionalGlow } from './conditional-glow.ts';
+export type {
+  ConditionalHintOptions,
+  MultiScaleConditionalHintOptions,
+} from './conditional-hint.ts';
+export { ConditionalHint, MultiScaleConditionalHint } from './conditional-hint.ts';
 export { FirstHalf } from './first-half.ts';
 export type { GlowOptions } from './glow.ts';
 export { Glow } from './glow.ts';
-export { reverse } from './reverse.ts';
-export { compose, Sequential } from './sequential.ts';
+export type { HyperbolicNetworkOptions, HyperbolicStage } from './hyperbolic-network.ts';
+export { HyperbolicNetwork } from './hyperbolic-network.ts';
+export type {
+  ForwardOperator,
+  LinearForwardOperator,
+  MisfitGradientOptions,
+  NonlinearForwardOperator,
+} from './misfit-gradient.ts';
+export { MisfitGradient } from './misfit-gradient.ts';
+export type { MultiScaleOptions, MultiScaleSizes } from './multi-scale.ts';
+export { MultiScale } from './multi-scale.ts';
+export type { MultiScaleHintOptions } from './multi-scale-hint.ts';
+export { MultiScaleHint } from './multi-scale-hint.ts';
+export type { SummarizedNetworkParts } from './summarized-network.ts';
+export { SummarizedNetwork } from './summarized-network.ts';
+export type { UnrolledLoopOptions } from './unrolled-loop.ts';
+export { UnrolledLoop } from './unrolled-loop.ts';

@@ -1,12 +1,14 @@
 /** Reversal: the inverse of a bijection as a bijection. Mathematics: docs/math/composition.md */
 
-import type { BackwardOptions, Bijection, Parameter, Tangent } from '@invnet/layers';
 import type { Tensor } from '@invnet/tensor';
+import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
+import type { Parameter } from './parameter.ts';
+import type { State } from './state.ts';
 
-class Reversed implements Bijection {
-  readonly inner: Bijection;
+class Reversed<S extends State> implements Bijection<S> {
+  readonly inner: Bijection<S>;
 
-  constructor(inner: Bijection) {
+  constructor(inner: Bijection<S>) {
     this.inner = inner;
   }
 
@@ -14,32 +16,32 @@ class Reversed implements Bijection {
     return this.inner.parameters;
   }
 
-  forward(x: Tensor, context?: Tensor): { y: Tensor; logdet: Tensor } {
+  forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
     const { x: y, logdet } = this.inner.inverse(x, context);
     return { y, logdet };
   }
 
-  inverse(y: Tensor, context?: Tensor): { x: Tensor; logdet: Tensor } {
+  inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
     const { y: x, logdet } = this.inner.forward(y, context);
     return { x, logdet };
   }
 
-  backward(y: Tensor, dy: Tensor, options: BackwardOptions = {}) {
+  backward(y: S, dy: S, options: BackwardOptions = {}) {
     const { y: x, dy: dx, ...rest } = this.inner.backwardInverse(y, dy, options);
     return { x, dx, ...rest };
   }
 
-  backwardInverse(x: Tensor, dx: Tensor, options: BackwardOptions = {}) {
+  backwardInverse(x: S, dx: S, options: BackwardOptions = {}) {
     const { x: y, dx: dy, ...rest } = this.inner.backward(x, dx, options);
     return { y, dy, ...rest };
   }
 
-  jvp(x: Tensor, tangent: Tangent, context?: Tensor) {
+  jvp(x: S, tangent: Tangent<S>, context?: Tensor) {
     const { x: y, dx: dy, ...rest } = this.inner.jvpInverse(x, tangent, context);
     return { y, dy, ...rest };
   }
 
-  jvpInverse(y: Tensor, tangent: Tangent, context?: Tensor) {
+  jvpInverse(y: S, tangent: Tangent<S>, context?: Tensor) {
     const { y: x, dy: dx, ...rest } = this.inner.jvp(y, tangent, context);
     return { x, dx, ...rest };
   }
@@ -50,6 +52,6 @@ class Reversed implements Bijection {
  *
  * @example reverse(net).forward(z).y // equals net.inverse(z).x
  */
-export function reverse(f: Bijection): Bijection {
+export function reverse<S extends State>(f: Bijection<S>): Bijection<S> {
   return f instanceof Reversed ? f.inner : new Reversed(f);
 }

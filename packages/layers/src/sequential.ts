@@ -1,16 +1,10 @@
 /** Composition of bijections as plain data. Mathematics: docs/math/composition.md */
 
-import {
-  type BackwardOptions,
-  type Bijection,
-  type Parameter,
-  prefixNames,
-  type Tangent,
-} from '@invnet/layers';
-import { add, type Tensor, ValueError } from '@invnet/tensor';
-
-/** What `jvp` gives. */
-type Linearized<K extends string> = Record<K | 'logdet' | 'dlogdet', Tensor>;
+import { type Tensor, ValueError } from '@invnet/tensor';
+import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
+import { type Parameter, prefixNames } from './parameter.ts';
+import { disposeState, type State } from './state.ts';
+import { addOwned } from './sums.ts';
 
 /**
  * y = f_k(… f₂(f₁(x))), the log-determinants added. Each state is freed as soon as the next is
@@ -22,12 +16,12 @@ type Linearized<K extends string> = Record<K | 'logdet' | 'dlogdet', Tensor>;
  * const net = new Sequential([new ActNorm({ channels: 2 }), new Conv1x1({ channels: 2 })]);
  * const named = new Sequential({ norm: new ActNorm({ channels: 2 }) }); // parameters norm.scale, …
  */
-export class Sequential implements Bijection {
-  readonly layers: readonly Bijection[];
+export class Sequential<S extends State = Tensor> implements Bijection<S> {
+  readonly layers: readonly Bijection<S>[];
   readonly parameters: readonly Parameter[];
 
   /** @throws ValueError for an empty list. */
-  constructor(layers: readonly Bijection[] | Readonly<Record<string, Bijection>>) {
+  constructor(layers: readonly Bijection<S>[] | Readonly<Record<string, Bijection<S>>>) {
     const named = Object.entries(layers);
     if (named.length === 0) throw new ValueError('Sequential: expected at least one layer.');
     const parameters = new Set<Parameter>();
@@ -41,7 +35,7 @@ export class Sequential implements Bijection {
     this.parameters = [...parameters];
   }
 
-  forward(x: Tensor, context?: Tensor): { y: Tensor; logdet: Tensor } {
+  forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
     const { state, logdet } = runThrough(this.layers, x, (layer, s) => {
       const { y, logdet } = layer.forward(s, context);
       return { state: y, logdet };
@@ -49,7 +43,7 @@ export class Sequential implements Bijection {
     return { y: state, logdet };
   }
 
-  inverse(y: Tensor, context?: Tensor): { x: Tensor; logdet: Tensor } {
+  inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
     const { state, logdet } = runThrough(this.#reversed(), y, (layer, s) => {
       const { x, logdet } = layer.inverse(s, context);
       return { state: x, logdet };
@@ -57,7 +51,7 @@ export class Sequential implements Bijection {
     return { x: state, logdet };
   }
 
-  backward(y: Tensor, dy: Tensor, options: BackwardOptions = {}) {
+  backward(y: S, dy: S, options: BackwardOptions = {}) {
     const { state, gradient, dcontext } = walkBack(this.#reversed(), y, dy, (layer, s, g) => {
       const { x, dx, dcontext } = layer.backward(s, g, options);
       return { state: x, gradient: dx, dcontext };
@@ -65,7 +59,7 @@ export class Sequential implements Bijection {
     return { x: state, dx: gradient, ...(dcontext && { dcontext }) };
   }
 
-  backwardInverse(x: Tensor, dx: Tensor, options: BackwardOptions = {}) {
+  backwardInverse(x: S, dx: S, options: BackwardOptions = {}) {
     const { state, gradient, dcontext } = walkBack(this.layers, x, dx, (layer, s, g) => {
       const { y, dy, dcontext } = layer.backwardInverse(s, g, options);
       return { state: y, gradient: dy, dcontext };
@@ -73,7 +67,7 @@ export class Sequential implements Bijection {
     return { y: state, dy: gradient, ...(dcontext && { dcontext }) };
   }
 
-  jvp(x: Tensor, tangent: Tangent, context?: Tensor): Linearized<'y' | 'dy'> {
+  jvp(x: S, tangent: Tangent<S>, context?: Tensor) {
     const { state, direction, logdet, dlogdet } = linearize(
       this.layers,
       x,
@@ -86,7 +80,7 @@ export class Sequential implements Bijection {
     return { y: state, dy: direction, logdet, dlogdet };
   }
 
-  jvpInverse(y: Tensor, tangent: Tangent, context?: Tensor): Linearized<'x' | 'dx'> {
+  jvpInverse(y: S, tangent: Tangent<S>, context?: Tensor) {
     const { state, direction, logdet, dlogdet } = linearize(
       this.#reversed(),
       y,
@@ -99,7 +93,7 @@ export class Sequential implements Bijection {
     return { x: state, dx: direction, logdet, dlogdet };
   }
 
-  #reversed(): readonly Bijection[] {
+  #reversed(): readonly Bijection<S>[] {
     return [...this.layers].reverse();
   }
 }
@@ -109,44 +103,46 @@ export class Sequential implements Bijection {
  *
  * @example compose(squeeze, step, reverse(squeeze))
  */
-export function compose(...layers: readonly Bijection[]): Sequential {
+export function compose<S extends State = Tensor>(
+  ...layers: readonly Bijection<S>[]
+): Sequential<S> {
   return new Sequential(layers);
 }
 
-function runThrough(
-  layers: readonly Bijection[],
-  start: Tensor,
-  step: (layer: Bijection, state: Tensor) => { state: Tensor; logdet: Tensor },
-): { state: Tensor; logdet: Tensor } {
+function runThrough<S extends State>(
+  layers: readonly Bijection<S>[],
+  start: S,
+  step: (layer: Bijection<S>, state: S) => { state: S; logdet: Tensor },
+): { state: S; logdet: Tensor } {
   let state = start;
   let logdet: Tensor | undefined;
   for (const layer of layers) {
     const next = step(layer, state);
-    if (state !== start) state.dispose();
+    if (state !== start) disposeState(state);
     state = next.state;
     logdet = addOwned(logdet, next.logdet);
   }
   return { state, logdet: logdet! };
 }
 
-function walkBack(
-  layers: readonly Bijection[],
-  start: Tensor,
-  startGradient: Tensor,
+function walkBack<S extends State>(
+  layers: readonly Bijection<S>[],
+  start: S,
+  startGradient: S,
   step: (
-    layer: Bijection,
-    state: Tensor,
-    gradient: Tensor,
-  ) => { state: Tensor; gradient: Tensor; dcontext: Tensor | undefined },
-): { state: Tensor; gradient: Tensor; dcontext: Tensor | undefined } {
+    layer: Bijection<S>,
+    state: S,
+    gradient: S,
+  ) => { state: S; gradient: S; dcontext: Tensor | undefined },
+): { state: S; gradient: S; dcontext: Tensor | undefined } {
   let state = start;
   let gradient = startGradient;
   let dcontext: Tensor | undefined;
   for (const layer of layers) {
     const next = step(layer, state, gradient);
     if (state !== start) {
-      state.dispose();
-      gradient.dispose();
+      disposeState(state);
+      disposeState(gradient);
     }
     ({ state, gradient } = next);
     if (next.dcontext) dcontext = addOwned(dcontext, next.dcontext);
@@ -154,16 +150,16 @@ function walkBack(
   return { state, gradient, dcontext };
 }
 
-function linearize(
-  layers: readonly Bijection[],
-  start: Tensor,
-  tangent: Tangent,
+function linearize<S extends State>(
+  layers: readonly Bijection<S>[],
+  start: S,
+  tangent: Tangent<S>,
   step: (
-    layer: Bijection,
-    state: Tensor,
-    tangent: Tangent,
-  ) => { state: Tensor; direction: Tensor; logdet: Tensor; dlogdet: Tensor },
-): { state: Tensor; direction: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    layer: Bijection<S>,
+    state: S,
+    tangent: Tangent<S>,
+  ) => { state: S; direction: S; logdet: Tensor; dlogdet: Tensor },
+): { state: S; direction: S; logdet: Tensor; dlogdet: Tensor } {
   let state = start;
   let direction = tangent.x;
   let logdet: Tensor | undefined;
@@ -171,21 +167,12 @@ function linearize(
   for (const layer of layers) {
     const next = step(layer, state, { ...tangent, x: direction });
     if (state !== start) {
-      state.dispose();
-      direction?.dispose();
+      disposeState(state);
+      if (direction) disposeState(direction);
     }
     ({ state, direction } = next);
     logdet = addOwned(logdet, next.logdet);
     dlogdet = addOwned(dlogdet, next.dlogdet);
   }
   return { state, direction: direction!, logdet: logdet!, dlogdet: dlogdet! };
-}
-
-/** total + term, freeing both. */
-function addOwned(total: Tensor | undefined, term: Tensor): Tensor {
-  if (!total) return term;
-  const result = add(total, term);
-  total.dispose();
-  term.dispose();
-  return result;
 }

@@ -1,0 +1,230 @@
+/**
+ * The affine coupling of two tensors (Dinh et al., "Density estimation using Real NVP", 2017): the
+ * piece that Glow's, HINT's and the conditional couplings are made of.
+ * Mathematics: docs/math/basic-coupling.md
+ */
+import {
+  add,
+  clone,
+  concat,
+  div,
+  formatShape,
+  log,
+  mul,
+  neg,
+  type RandomStream,
+  ShapeError,
+  split,
+  sub,
+  sumPerSample,
+  type Tensor,
+  tidy,
+  ValueError,
+  zerosLike,
+} from '@invnet/tensor';
+import { type Activation, sigmoid } from './activations.ts';
+import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
+import { perSample, requireChannels, requireWhole, sumOfTerms } from './checks.ts';
+import type { Conditioner, Saved } from './conditioner.ts';
+import { defaultConditioner } from './default-conditioner.ts';
+import { type Parameter, prefixNames } from './parameter.ts';
+import type { Pair } from './state.ts';
+
+/** What all affine couplings take. */
+export interface AffineOptions {
+  /** Channels of the context, which the default conditioner sees beside x₁. Default: 0. */
+  readonly contextChannels?: number;
+  /** Width of the default conditioner. Default: 64. */
+  readonly hidden?: number;
+  /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
+  readonly ndims?: number;
+  /** Gives the scale; its lower bound is positive. Default: `sigmoid({ low: 0.5, high: 1.5 })`. */
+  readonly scaleFunction?: Activation;
+  /** Draws the default conditioner's weights. */
+  readonly random?: RandomStream;
+}
+
+/** Options of `BasicCoupling`. */
+export interface BasicCouplingOptions extends AffineOptions {
+  /** Channels of x₁ and of x₂. */
+  readonly channels: readonly [number, number];
+  /** Maps x₁ (and the context) to twice the channels of x₂. Default: see `defaultConditioner`. */
+  readonly conditioner?: Conditioner;
+}
+
+/**
+ * (x₁, x₂) ↦ (x₁, s ⊙ x₂ + t) with (r, t) = g(x₁, context), s = scaleFunction(r); logdet = Σ log s.
+ *
+ * `backward` evaluates the conditioner g once: for the inverse and the gradients together.
+ *
+ * @example
+ * const coupling = new BasicCoupling({ channels: [2, 3], hidden: 32 });
+ * const { y: [y1, y2], logdet } = coupling.forward([x1, x2]); // x1 [N, 2, H, W], x2 [N, 3, H, W]
+ */
+export class BasicCoupling implements Bijection<Pair> {
+  readonly channels: readonly [number, number];
+  readonly conditioner: Conditioner;
+  readonly scaleFunction: Activation;
+  readonly parameters: readonly Parameter[];
+
+  /** @throws ValueError for channels below 1, or a scale function that can reach zero. */
+  constructor(options: BasicCouplingOptions) {
+    const [inChannels, moved] = options.channels;
+    requireWhole('coupling', 'channels of the first half', inChannels, 1);
+    requireWhole('coupling', 'channels of the second half', moved, 1);
+    this.channels = options.channels;
+    this.scaleFunction = options.scaleFunction ?? sigmoid({ low: 0.5, high: 1.5 });
+    if (!(this.scaleFunction.range[0] > 0)) {
+      throw new ValueError(
+        `coupling: scale function ${this.scaleFunction.name} has the range ` +
+          `${formatShape(this.scaleFunction.range)}; expected a positive lower bound, as of ` +
+          'sigmoid({ low: 0.5 }) or expClamp().',
+      );
+    }
+    this.conditioner =
+      options.conditioner ?? defaultConditioner({ ...options, inChannels, outChannels: 2 * moved });
+    this.parameters = this.conditioner.parameters;
+    prefixNames('conditioner', this.parameters);
+  }
+
+  forward(x: Pair, context?: Tensor): { y: Pair; logdet: Tensor } {
+    const [x1, x2] = this.#check(x);
+    return tidy(() => {
+      const { s, t } = this.#scaleAndShift(x1, context);
+      const y2 = add(mul(s, x2), t);
+      return { y: [clone(x1), y2], logdet: sumPerSample(log(s)) };
+    });
+  }
+
+  inverse(y: Pair, context?: Tensor): { x: Pair; logdet: Tensor } {
+    const [y1, y2] = this.#check(y);
+    return tidy(() => {
+      const { s, t } = this.#scaleAndShift(y1, context);
+      const x2 = div(sub(y2, t), s);
+      return { x: [clone(y1), x2], logdet: neg(sumPerSample(log(s))) };
+    });
+  }
+
+  backward(y: Pair, dy: Pair, options: BackwardOptions = {}) {
+    const [x1, y2] = this.#check(y);
+    const [dy1, dy2] = this.#check(dy);
+    return tidy(() => {
+      const { y: rt, saved } = this.conditioner.forward(x1, options.context);
+      const { s, t } = this.#unpack(rt);
+      const x2 = div(sub(y2, t), s);
+      const ds = sumOfTerms(
+        s,
+        mul(dy2, x2),
+        options.dlogdet && div(perSample(options.dlogdet, s), s),
+      );
+      const drt = concat([this.scaleFunction.grad(s, ds), dy2], 1);
+      const dx2 = mul(s, dy2);
+      for (const dead of [rt, s, t, ds]) dead.dispose();
+      const { dx1, ...rest } = this.#backThroughConditioner(drt, saved, dy1);
+      return { x: [clone(x1), x2] as const, dx: [dx1, dx2] as const, ...rest };
+    });
+  }
+
+  backwardInverse(x: Pair, dx: Pair, options: BackwardOptions = {}) {
+    const [y1, x2] = this.#check(x);
+    const [dx1, dx2] = this.#check(dx);
+    return tidy(() => {
+      const { y: rt, saved } = this.conditioner.forward(y1, options.context);
+      const { s, t } = this.#unpack(rt);
+      const y2 = add(mul(s, x2), t);
+      const dy2 = div(dx2, s);
+      const ds = neg(
+        sumOfTerms(s, mul(dy2, x2), options.dlogdet && div(perSample(options.dlogdet, s), s)),
+      );
+      const drt = concat([this.scaleFunction.grad(s, ds), neg(dy2)], 1);
+      for (const dead of [rt, s, t, ds]) dead.dispose();
+      const { dx1: dy1, ...rest } = this.#backThroughConditioner(drt, saved, dx1);
+      return { y: [clone(y1), y2] as const, dy: [dy1, dy2] as const, ...rest };
+    });
+  }
+
+  jvp(x: Pair, tangent: Tangent<Pair>, context?: Tensor) {
+    const [x1, x2] = this.#check(x);
+    const [dx1, dx2] = tangent.x ? this.#check(tangent.x) : [];
+    return tidy(() => {
+      const { s, t, ds, dt } = this.#scaleAndShiftTangents(x1, dx1, tangent, context);
+      const y2 = add(mul(s, x2), t);
+      const dy2 = sumOfTerms(x2, mul(ds, x2), dx2 && mul(s, dx2), dt);
+      return {
+        y: [clone(x1), y2] as const,
+        dy: [dx1 ? clone(dx1) : zerosLike(x1), dy2] as const,
+        logdet: sumPerSample(log(s)),
+        dlogdet: sumPerSample(div(ds, s)),
+      };
+    });
+  }
+
+  jvpInverse(y: Pair, tangent: Tangent<Pair>, context?: Tensor) {
+    const [y1, y2] = this.#check(y);
+    const [dy1, dy2] = tangent.x ? this.#check(tangent.x) : [];
+    return tidy(() => {
+      const { s, t, ds, dt } = this.#scaleAndShiftTangents(y1, dy1, tangent, context);
+      const x2 = div(sub(y2, t), s);
+      const moved = sub(sumOfTerms(y2, dy2), add(dt, mul(ds, x2)));
+      return {
+        x: [clone(y1), x2] as const,
+        dx: [dy1 ? clone(dy1) : zerosLike(y1), div(moved, s)] as const,
+        logdet: neg(sumPerSample(log(s))),
+        dlogdet: neg(sumPerSample(div(ds, s))),
+      };
+    });
+  }
+
+  #check(x: Pair): Pair {
+    requireChannels('coupling, first half', x[0], this.channels[0]);
+    requireChannels('coupling, second half', x[1], this.channels[1]);
+    return x;
+  }
+
+  #scaleAndShift(x1: Tensor, context: Tensor | undefined): { s: Tensor; t: Tensor } {
+    const { y, saved } = this.conditioner.forward(x1, context);
+    saved.dispose();
+    const result = this.#unpack(y);
+    y.dispose();
+    return result;
+  }
+
+  /** (s, t) from the conditioner's output (r, t). */
+  #unpack(rt: Tensor): { s: Tensor; t: Tensor } {
+    const [r, t] = this.#splitOutput(rt);
+    const s = this.scaleFunction.apply(r);
+    r.dispose();
+    return { s, t };
+  }
+
+  #splitOutput(rt: Tensor): Pair {
+    const moved = this.channels[1];
+    if (rt.shape[1] !== 2 * moved) {
+      throw new ShapeError(
+        `coupling: the conditioner returned ${formatShape(rt.shape)}; expected ${2 * moved} ` +
+          `channels, a scale and a shift for each of ${moved}.`,
+      );
+    }
+    const [r, t] = split(rt, 1, [moved, moved]);
+    return [r!, t!];
+  }
+
+  #scaleAndShiftTangents(
+    x1: Tensor,
+    dx1: Tensor | undefined,
+    tangent: Tangent<Pair>,
+    context: Tensor | undefined,
+  ) {
+    const { y, dy } = this.conditioner.jvp(x1, { ...tangent, x: dx1 }, context);
+    const { s, t } = this.#unpack(y);
+    const [dr, dt] = this.#splitOutput(dy);
+    return { s, t, ds: this.scaleFunction.grad(s, dr), dt };
+  }
+
+  #backThroughConditioner(drt: Tensor, saved: Saved, d1: Tensor) {
+    const { dx, ...rest } = this.conditioner.backward(drt, saved);
+    saved.dispose();
+    drt.dispose();
+    return { dx1: add(d1, dx), ...rest };
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The joint coupling of data and condition of conditional HINT (Kruse et al., "HINT: hierarchical
+ * invertible neural transport for density estimation and Bayesian inference", 2021).
+ * Mathematics: docs/math/conditional-hint-coupling.md
+ */
+import { RandomStream } from '@invnet/tensor';
+import { BasicCoupling } from './basic-coupling.ts';
+import type { Bijection } from './bijection.ts';
+import { HintCoupling, type HintCouplingOptions } from './hint-coupling.ts';
+import { prefixNames } from './parameter.ts';
+import { RecursiveCoupling } from './recursive-coupling.ts';
+import { Swapped } from './swapped.ts';
+
+/** Options of `ConditionalHintCoupling`. */
+export interface ConditionalHintCouplingOptions extends Omit<HintCouplingOptions, 'permute'> {
+  /** Channels of the data x, at least 2. */
+  readonly channels: number;
+  /** Channels of the condition y, at least 2. Default: `channels`. */
+  readonly conditionChannels?: number;
+  /** Mixes the channels of x and those of y by 1×1 convolutions first. Default: true. */
+  readonly permute?: boolean;
+}
+
+/**
+ * (x, y) ↦ (c(y, H(W x)), H′(V y)): a HINT recursion on each lane, and an affine coupling c that
+ * moves x in dependence on y. log-determinants add up. x and y have one batch size and resolution.
+ *
+ * The condition's lane stands alone as `lane`: it maps y without x, as sampling x for a given y
+ * needs. Parameters are named `coupling.conditioner.w1`, `lane.permutation.v1`, `data.recursion.…`.
+ *
+ * @example
+ * const hint = new ConditionalHintCoupling({ channels: 4, hidden: 32 });
+ * const { y: [zx, zy] } = hint.forward([x, y]);
+ * const { y: sameZy } = hint.lane.forward(y);
+ */
+export class ConditionalHintCoupling extends Swapped {
+  /** y ↦ H′(V y) */
+  readonly lane: Bijection;
+
+  /** @throws ValueError for channels that the recursions cannot halve. */
+  constructor(options: ConditionalHintCouplingOptions) {
+    const { channels, conditionChannels = channels, permute = true, ...rest } = options;
+    const random = options.random ?? new RandomStream(0);
+    const laneOf = (width: number) =>
+      new HintCoupling({ ...rest, channels: width, random, permute: permute ? 'full' : 'none' });
+    const lane = laneOf(conditionChannels);
+    const data = laneOf(channels);
+    const coupling = new BasicCoupling({
+      ...rest,
+      channels: [conditionChannels, channels],
+      random,
+    });
+    prefixNames('lane', lane.parameters);
+    prefixNames('data', data.parameters);
+    prefixNames('coupling', coupling.parameters);
+    super(new RecursiveCoupling({ first: lane, second: data, coupling }));
+    this.lane = lane;
+  }
+}

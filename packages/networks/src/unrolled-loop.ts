@@ -1,0 +1,101 @@
+/**
+ * The invertible recurrent inference machine (Putzky and Welling, "Invert to learn to invert",
+ * 2019): an iterative solver of an inverse problem, unrolled and trained end to end.
+ * Mathematics: docs/math/unrolled-loop.md
+ */
+
+import {
+  type Activation,
+  AdditiveCoupling,
+  type Conditioner,
+  HintCoupling,
+  halvesOf,
+  IrimCoupling,
+  JoinedChannels,
+  type Pair,
+  Sequential,
+} from '@invnet/layers';
+import { RandomStream } from '@invnet/tensor';
+import { type ForwardOperator, MisfitGradient } from './misfit-gradient.ts';
+import { requireSizes } from './multi-scale.ts';
+
+/** Options of `UnrolledLoop`. */
+export interface UnrolledLoopOptions {
+  /** Channels of the estimate η. Default: 1. */
+  readonly channels?: number;
+  /** Channels of the memory s, at least as many as η's. */
+  readonly memoryChannels: number;
+  /** Number of unrolled iterations. */
+  readonly iterations: number;
+  /** The physics, from image to data. */
+  readonly operator: ForwardOperator;
+  /** Maps η to the image, such as `sigmoid()` for images in (0, 1). Default: the identity. */
+  readonly link?: Activation;
+  /** Additive couplings, or recursive ones between mixings. Default: `additive`. */
+  readonly coupling?: 'additive' | 'hint';
+  /** Width of the default conditioners. Default: 64. */
+  readonly hidden?: number;
+  /** Number of spatial axes, 0 to 3. Default: 2. */
+  readonly ndims?: number;
+  /**
+   * Makes the conditioner of an iteration's additive coupling, which maps half of all channels to
+   * the others. Default: see `IrimCoupling`.
+   */
+  readonly conditioner?: (inChannels: number, outChannels: number) => Conditioner;
+  /** Draws all weights. Default: seed 0. */
+  readonly random?: RandomStream;
+}
+
+/**
+ * (η, s) ↦ (η, s) after K iterations: s ← s + N(J(u)ᵀ(F(u) − d)) with u = ψ(η), then a coupling of
+ * all channels of η and s. The data d are the context; their gradient comes with `backward`.
+ *
+ * An iteration's backward evaluates its conditioner once, F and J once, and Jᵀ twice: once for the
+ * state and once for the gradient.
+ *
+ * Parameters are named `0.gradient.conditioner.norm.scale`, `0.coupling.mix.v1`, ….
+ *
+ * @example
+ * const loop = new UnrolledLoop({ memoryChannels: 4, iterations: 8, operator: { forward, adjoint } });
+ * const { y: [estimate] } = loop.forward([operator.adjoint(d), zeros([N, 4, H, W])], d);
+ */
+export class UnrolledLoop extends Sequential<Pair> {
+  /** @throws ValueError for sizes that are not whole and positive, or too little memory. */
+  constructor(options: UnrolledLoopOptions) {
+    const {
+      channels = 1,
+      memoryChannels,
+      iterations,
+      operator,
+      link,
+      coupling = 'additive',
+    } = options;
+    const { hidden = 64, ndims = 2, random = new RandomStream(0) } = options;
+    requireSizes('UnrolledLoop', { channels, memoryChannels, iterations, hidden, ndims });
+    const total = channels + memoryChannels;
+    const [inChannels, outChannels] = halvesOf(total);
+    const sizes = { channels: total, hidden, ndims, random };
+    const makeCoupling = () => {
+      if (coupling === 'hint') return new HintCoupling({ ...sizes, permute: 'both' });
+      const conditioner = options.conditioner?.(inChannels, outChannels);
+      return new IrimCoupling({ ...sizes, ...(conditioner && { conditioner }) });
+    };
+    const gradient = () =>
+      new MisfitGradient({
+        channels,
+        outChannels: memoryChannels,
+        operator,
+        ...(link && { link }),
+      });
+    super(
+      Array.from(
+        { length: iterations },
+        () =>
+          new Sequential<Pair>({
+            gradient: new AdditiveCoupling(gradient()),
+            coupling: new JoinedChannels(makeCoupling(), [channels, memoryChannels]),
+          }),
+      ),
+    );
+  }
+}
