@@ -23,7 +23,7 @@ import type {
 import { BackendError, DTypeError, OutOfMemoryError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
-import { type ProductOp, type Written, webGpuKernels } from './kernels/choice.ts';
+import { type Written, writtenOnWebGpu } from './kernels/choice.ts';
 import {
   accumulateSource,
   adamStepSource,
@@ -42,13 +42,6 @@ import {
   matmulSource,
 } from './kernels/products.ts';
 import { reduceSources } from './kernels/reduce.ts';
-import {
-  convFilterGradWgsl,
-  convInputGradWgsl,
-  convWgsl,
-  matmulWgsl,
-  type WgslKernel,
-} from './kernels/wgsl.ts';
 import type { KernelSource } from './source.ts';
 
 /**
@@ -79,7 +72,7 @@ export interface GpuBackendOptions {
   readonly maxBytes?: number | undefined;
   /** Why the device is not the one that is tried first. */
   readonly fallbackReason?: string | undefined;
-  /** How WebGPU's products are written, each op for itself. Default: `webGpuKernels`. */
+  /** How WebGPU's products are written, each op for itself. Default: `writtenOnWebGpu`. */
   readonly products?: Written | undefined;
 }
 
@@ -193,7 +186,7 @@ export class GpuBackend implements Backend {
   }
 
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
-    return this.#product('matmul', matmulSource(g), () => matmulWgsl(g), [a, b]);
+    return this.#compute(matmulSource(g), [a, b]);
   }
 
   conv(
@@ -203,32 +196,21 @@ export class GpuBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    const withBias = bias !== undefined;
-    return this.#product(
-      'conv',
-      convSource(withBias, activation, g),
-      () => convWgsl(withBias, activation, g),
-      withBias ? [x, w, bias] : [x, w],
+    return this.#compute(
+      convSource(bias !== undefined, activation, g),
+      bias ? [x, w, bias] : [x, w],
     );
   }
 
   convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage {
-    return this.#product('convInputGrad', convInputGradSource(g), () => convInputGradWgsl(g), [
-      dy,
-      w,
-    ]);
+    return this.#compute(convInputGradSource(g), [dy, w]);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
     const size = g.outputChannels * g.inputChannels * g.kernel.reduce((a, b) => a * b, 1);
     const positions = g.output.reduce((a, b) => a * b, 1);
     const split = g.batch > 1 && size < BUSY && positions >= WORTH_SPLITTING;
-    const each = this.#product(
-      'convFilterGrad',
-      convFilterGradSource(g, split),
-      () => convFilterGradWgsl(g, split),
-      [x, dy],
-    );
+    const each = this.#compute(convFilterGradSource(g, split), [x, dy]);
     if (!split) return each;
     const sum = this.reduce('sum', each, { sizes: [g.batch, size], reduced: [true, false] });
     this.free(each);
@@ -254,18 +236,6 @@ export class GpuBackend implements Backend {
       [target, m, v],
       [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon],
     );
-  }
-
-  /** A product by its kernel in WGSL, where the device runs that and the table says so. */
-  #product(
-    op: ProductOp,
-    source: KernelSource,
-    wgsl: () => WgslKernel,
-    inputs: readonly Storage[],
-  ): Storage {
-    const written = this.#options.products ?? webGpuKernels[op];
-    const direct = this.#device.mode === 'webgpu' && written === 'wgsl';
-    return this.#compute(direct ? { ...source, wgsl: wgsl() } : source, inputs);
   }
 
   #compute(
@@ -304,7 +274,8 @@ export class GpuBackend implements Backend {
   #kernel(source: KernelSource): Kernel {
     let kernel = this.#kernels.get(source.key);
     if (!kernel) {
-      kernel = this.#device.compile(source);
+      const written = this.#options.products ?? writtenOnWebGpu(source.op);
+      kernel = this.#device.compile(source, written);
       this.#kernels.set(source.key, kernel);
     }
     return kernel;

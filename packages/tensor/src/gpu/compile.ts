@@ -2,15 +2,11 @@
 import type { GpuJsFunction, GpuJsSettings } from './gpujs.ts';
 import { division, type IndexFunction, type KernelSource } from './source.ts';
 
-/** The kernel as the text of a JavaScript function. */
-export function kernelText({ arrays, scalars, body }: KernelSource): string {
-  return `function kernel(${[...arrays, ...scalars].join(', ')}) {\n${body}\n}`;
-}
-
-/** Settings of the kernel, its arrays being of a type of gpu.js. */
-export function kernelSettings(source: KernelSource, arrayType: string): GpuJsSettings {
-  const { arrays, scalars, functions, size } = source;
-  return {
+/** The kernel as the text of a JavaScript function, and its settings, arrays being of a type of gpu.js. */
+export function gpuJsKernel(source: KernelSource, arrayType: string) {
+  const { arrays, scalars, size } = source;
+  const { functions, body } = source.write();
+  const settings: GpuJsSettings = {
     output: [Math.ceil(size / 4)],
     argumentTypes: [...arrays.map(() => arrayType), ...scalars.map(() => 'Float')],
     functions: [...division, ...functions].map(indexFunction),
@@ -18,6 +14,7 @@ export function kernelSettings(source: KernelSource, arrayType: string): GpuJsSe
     precision: 'single',
     tactic: 'precision',
   };
+  return { text: `function kernel(${[...arrays, ...scalars].join(', ')}) {\n${body}\n}`, settings };
 }
 
 function indexFunction({ name, parameters, body }: IndexFunction): GpuJsFunction {

@@ -1,4 +1,5 @@
 /** What the two kinds of device have in common: blocks of memory, kernels, and reads. */
+import type { Written } from './kernels/choice.ts';
 import type { KernelSource } from './source.ts';
 
 /** Which interface of the machine computes. */
@@ -39,7 +40,8 @@ export interface Device {
   release(block: Block): void;
   write(block: Block, data: Float32Array): void;
   read(x: Cell): Promise<Float32Array>;
-  compile(source: KernelSource): Kernel;
+  /** `written` says how, where the source and the device know both ways. */
+  compile(source: KernelSource, written: Written): Kernel;
   run(
     kernel: Kernel,
     inputs: readonly Cell[],

@@ -18,11 +18,17 @@ export interface KernelSource {
   readonly scalars: readonly string[];
   /** Numbers in the result. */
   readonly size: number;
+  /** Writes the kernel; asked once, when it is compiled. */
+  readonly write: () => KernelBody;
+  /** Writes the same kernel in WGSL, which WebGPU may run instead. */
+  readonly wgsl?: () => WgslKernel;
+}
+
+/** What a kernel does. */
+export interface KernelBody {
   readonly functions: readonly IndexFunction[];
   /** Statements that end in `return [a, b, c, d];`. */
   readonly body: string;
-  /** The same kernel in WGSL, which WebGPU runs instead. */
-  readonly wgsl?: WgslKernel | undefined;
 }
 
 /** A function from integers to an integer: `value` is an expression in `parameters`. */

@@ -4,7 +4,7 @@
  * read copies to a buffer, waits for the device without blocking, and takes the numbers from there.
  */
 import { BackendError, DeviceLostError, OutOfMemoryError } from '../errors.ts';
-import { kernelSettings, kernelText } from './compile.ts';
+import { gpuJsKernel } from './compile.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
 import type { GpuJs, GpuJsTexture, WebGl2Kernel } from './gpujs.ts';
 import { BlockPool } from './pool.ts';
@@ -147,8 +147,9 @@ export class WebGl2Device implements Device {
 
   compile(source: KernelSource): Kernel {
     const { WebGL2Kernel } = this.#gpujs;
-    const kernel = new WebGL2Kernel(kernelText(source), {
-      ...kernelSettings(source, ARRAY_TYPE),
+    const { text, settings } = gpuJsKernel(source, ARRAY_TYPE);
+    const kernel = new WebGL2Kernel(text, {
+      ...settings,
       canvas: this.#canvas,
       context: this.#gl,
     });

@@ -6,9 +6,10 @@
  * A kernel's output goes to a block of the pool: gpu.js writes to whatever its `outputBuffer` is.
  */
 import { BackendError, DeviceLostError, OutOfMemoryError } from '../errors.ts';
-import { kernelSettings, kernelText } from './compile.ts';
+import { gpuJsKernel } from './compile.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
 import type { GpuJs, GpuJsBuffer, GpuJsContext } from './gpujs.ts';
+import type { Written } from './kernels/choice.ts';
 import type { WgslKernel } from './kernels/wgsl.ts';
 import { BlockPool } from './pool.ts';
 import type { KernelSource } from './source.ts';
@@ -164,10 +165,11 @@ export class WebGpuDevice implements Device {
     });
   }
 
-  compile(source: KernelSource): Kernel {
-    const { submit, ready } = source.wgsl
-      ? this.#writtenByHand(source.wgsl)
-      : this.#byGpuJs(source);
+  compile(source: KernelSource, written: Written): Kernel {
+    const { submit, ready } =
+      written === 'wgsl' && source.wgsl
+        ? this.#writtenByHand(source.wgsl())
+        : this.#byGpuJs(source);
     const compiled: CompiledKernel = { op: source.op, submit, ready, compiled: false };
     ready.then(
       () => {
@@ -180,7 +182,8 @@ export class WebGpuDevice implements Device {
 
   #byGpuJs(source: KernelSource): Pick<CompiledKernel, 'ready' | 'submit'> {
     const { WebGPUKernel } = this.#gpujs;
-    const kernel = new WebGPUKernel(kernelText(source), kernelSettings(source, 'WebGPUBuffer'));
+    const { text, settings } = gpuJsKernel(source, 'WebGPUBuffer');
+    const kernel = new WebGPUKernel(text, settings);
     // The types are given, so the values only have to be there.
     const built = kernel.build(...source.arrays.map(() => 0), ...source.scalars.map(() => 0));
     return {

@@ -7,10 +7,12 @@
 /** The two ways to write a kernel for WebGPU. */
 export type Written = 'gpujs' | 'wgsl';
 
-/** The operations that most of the time goes to. */
-export type ProductOp = 'conv' | 'convFilterGrad' | 'convInputGrad' | 'matmul';
+/** How WebGPU's kernel of an operation is written. */
+export function writtenOnWebGpu(op: string): Written {
+  return webGpuKernels[op] ?? 'gpujs';
+}
 
-export const webGpuKernels: Readonly<Record<ProductOp, Written>> = {
+const webGpuKernels: Readonly<Record<string, Written>> = {
   conv: 'wgsl',
   convFilterGrad: 'wgsl',
   convInputGrad: 'wgsl',

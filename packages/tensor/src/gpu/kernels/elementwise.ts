@@ -63,11 +63,13 @@ export function unarySource(op: UnaryOp, size: number): KernelSource {
     arrays: ['x'],
     scalars: ['alpha', 'beta'],
     size,
-    functions: [],
-    body: eachLane(
-      (lane) => unaryExpressions[op](`v${lane}`),
-      (lane) => `const v${lane} = x[${position(lane)}];`,
-    ),
+    write: () => ({
+      functions: [],
+      body: eachLane(
+        (lane) => unaryExpressions[op](`v${lane}`),
+        (lane) => `const v${lane} = x[${position(lane)}];`,
+      ),
+    }),
   };
 }
 
@@ -87,15 +89,17 @@ export function binarySource(op: BinaryOp, how: Broadcast): KernelSource {
     arrays: ['a', 'b'],
     scalars: [],
     size,
-    functions: [
-      index('aAt', ['i'], strided('i', sizes, aStrides)),
-      index('bAt', ['i'], strided('i', sizes, bStrides)),
-    ],
-    body: eachLane(
-      (lane) => binaryExpressions[op](`a${lane}`, `b${lane}`),
-      (lane) =>
-        `const a${lane} = a[aAt(${position(lane)})]; const b${lane} = b[bAt(${position(lane)})];`,
-    ),
+    write: () => ({
+      functions: [
+        index('aAt', ['i'], strided('i', sizes, aStrides)),
+        index('bAt', ['i'], strided('i', sizes, bStrides)),
+      ],
+      body: eachLane(
+        (lane) => binaryExpressions[op](`a${lane}`, `b${lane}`),
+        (lane) =>
+          `const a${lane} = a[aAt(${position(lane)})]; const b${lane} = b[bAt(${position(lane)})];`,
+      ),
+    }),
   };
 }
 
@@ -106,8 +110,10 @@ export function fillSource(size: number): KernelSource {
     arrays: [],
     scalars: ['value'],
     size,
-    functions: [],
-    body: 'return [value, value, value, value];',
+    write: () => ({
+      functions: [],
+      body: 'return [value, value, value, value];',
+    }),
   };
 }
 
@@ -125,12 +131,14 @@ function updateSource(
     arrays,
     scalars,
     size,
-    functions: [],
-    body: eachLane(
-      (lane) => expression((array) => `${array}${lane}`),
-      (lane) =>
-        arrays.map((array) => `const ${array}${lane} = ${array}[${position(lane)}];`).join(' '),
-    ),
+    write: () => ({
+      functions: [],
+      body: eachLane(
+        (lane) => expression((array) => `${array}${lane}`),
+        (lane) =>
+          arrays.map((array) => `const ${array}${lane} = ${array}[${position(lane)}];`).join(' '),
+      ),
+    }),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   position,
   strided,
 } from '../source.ts';
+import { convFilterGradWgsl, convInputGradWgsl, convWgsl, matmulWgsl } from './wgsl.ts';
 
 export function matmulSource(g: MatmulGeometry): KernelSource {
   const { batch, m, k, n } = g;
@@ -25,24 +26,27 @@ export function matmulSource(g: MatmulGeometry): KernelSource {
     arrays: ['a', 'b'],
     scalars: [],
     size: batch * m * n,
-    functions: [
-      index(
-        'aAt',
-        ['i', 'k'],
-        `${strided('i', sizes, [g.batchedA ? m * k : 0, g.transposeA ? 1 : k, 0])} + k * ${g.transposeA ? m : 1}`,
-      ),
-      index(
-        'bAt',
-        ['i', 'k'],
-        `${strided('i', sizes, [g.batchedB ? k * n : 0, 0, g.transposeB ? k : 1])} + k * ${g.transposeB ? 1 : n}`,
-      ),
-    ],
-    body: `${lanes.map((lane) => `let s${lane} = 0;`).join(' ')}
+    wgsl: () => matmulWgsl(g),
+    write: () => ({
+      functions: [
+        index(
+          'aAt',
+          ['i', 'k'],
+          `${strided('i', sizes, [g.batchedA ? m * k : 0, g.transposeA ? 1 : k, 0])} + k * ${g.transposeA ? m : 1}`,
+        ),
+        index(
+          'bAt',
+          ['i', 'k'],
+          `${strided('i', sizes, [g.batchedB ? k * n : 0, 0, g.transposeB ? k : 1])} + k * ${g.transposeB ? 1 : n}`,
+        ),
+      ],
+      body: `${lanes.map((lane) => `let s${lane} = 0;`).join(' ')}
       for (let k = 0; k < ${k}; k++) {
         ${shared ? `const left = ${a(0)};` : ''}
         ${lanes.map((lane) => `s${lane} += ${factor(lane)} * b[bAt(${position(lane)}, k)];`).join('\n')}
       }
       return [s0, s1, s2, s3];`,
+    }),
   };
 }
 
@@ -61,17 +65,19 @@ export function convSource(
     arrays: withBias ? ['x', 'w', 'bias'] : ['x', 'w'],
     scalars: [],
     size: batch * co * volume(output),
-    functions: [
-      ...coordinates(sizes),
-      arrayAt('xAt', [batch, ci, ...input]),
-      arrayAt('wAt', [co, ci, ...kernel]),
-    ],
-    body: eachLane(
-      (lane) => (activation === 'relu' ? `Math.max(s${lane}, 0)` : `s${lane}`),
-      (lane) =>
-        lane > 0
-          ? ''
-          : `${lanes.map((l) => positionLocals(l, g)).join('\n')}
+    wgsl: () => convWgsl(withBias, activation, g),
+    write: () => ({
+      functions: [
+        ...coordinates(sizes),
+        arrayAt('xAt', [batch, ci, ...input]),
+        arrayAt('wAt', [co, ci, ...kernel]),
+      ],
+      body: eachLane(
+        (lane) => (activation === 'relu' ? `Math.max(s${lane}, 0)` : `s${lane}`),
+        (lane) =>
+          lane > 0
+            ? ''
+            : `${lanes.map((l) => positionLocals(l, g)).join('\n')}
              ${lanes.map((l) => `let s${l} = ${withBias ? `bias[channelOf(${position(l)})]` : '0'};`).join('\n')}
              for (let c = 0; c < ${ci}; c++) { ${kernelLoops(kernel)}
                ${shared ? `const left = ${weight(0)};` : ''}
@@ -84,7 +90,8 @@ export function convSource(
                  )
                  .join('\n')}
              } } } }`,
-    ),
+      ),
+    }),
   };
 }
 
@@ -116,15 +123,17 @@ export function convInputGradSource(g: ConvGeometry): KernelSource {
     arrays: ['dy', 'w'],
     scalars: [],
     size: batch * ci * volume(input),
-    functions: [
-      ...coordinates(sizes),
-      arrayAt('dyAt', [batch, co, ...output]),
-      arrayAt('wAt', [co, ci, ...kernel]),
-    ],
-    body: eachLane(
-      (lane) => `s${lane}`,
-      (lane) =>
-        `const n${lane} = sampleOf(${position(lane)}); const o${lane} = channelOf(${position(lane)});
+    wgsl: () => convInputGradWgsl(g),
+    write: () => ({
+      functions: [
+        ...coordinates(sizes),
+        arrayAt('dyAt', [batch, co, ...output]),
+        arrayAt('wAt', [co, ci, ...kernel]),
+      ],
+      body: eachLane(
+        (lane) => `s${lane}`,
+        (lane) =>
+          `const n${lane} = sampleOf(${position(lane)}); const o${lane} = channelOf(${position(lane)});
          const z${lane} = depthOf(${position(lane)}); const y${lane} = rowOf(${position(lane)});
          const x${lane} = columnOf(${position(lane)}); let s${lane} = 0;
          ${kernelLoops(kernel)}
@@ -137,7 +146,8 @@ export function convInputGradSource(g: ConvGeometry): KernelSource {
              }
            }
          } } }`,
-    ),
+      ),
+    }),
   };
 }
 
@@ -163,17 +173,19 @@ export function convFilterGradSource(g: ConvGeometry, perSample: boolean): Kerne
     arrays: ['x', 'dy'],
     scalars: [],
     size: samples * co * ci * volume(kernel),
-    functions: [
-      ...['sampleOf', 'outOf', 'channelOf', 'depthOf', 'rowOf', 'columnOf'].map((name, axis) =>
-        index(name, ['i'], coordinate('i', sizes, axis)),
-      ),
-      arrayAt('xAt', [batch, ci, ...input]),
-      arrayAt('dyAt', [batch, co, ...output]),
-    ],
-    body: eachLane(
-      (lane) => `s${lane}`,
-      (lane) =>
-        `const n${lane} = sampleOf(${position(lane)}); const o${lane} = outOf(${position(lane)});
+    wgsl: () => convFilterGradWgsl(g, perSample),
+    write: () => ({
+      functions: [
+        ...['sampleOf', 'outOf', 'channelOf', 'depthOf', 'rowOf', 'columnOf'].map((name, axis) =>
+          index(name, ['i'], coordinate('i', sizes, axis)),
+        ),
+        arrayAt('xAt', [batch, ci, ...input]),
+        arrayAt('dyAt', [batch, co, ...output]),
+      ],
+      body: eachLane(
+        (lane) => `s${lane}`,
+        (lane) =>
+          `const n${lane} = sampleOf(${position(lane)}); const o${lane} = outOf(${position(lane)});
          const c${lane} = channelOf(${position(lane)}); const z${lane} = depthOf(${position(lane)}) - ${pd};
          const y${lane} = rowOf(${position(lane)}) - ${ph}; const x${lane} = columnOf(${position(lane)}) - ${pw};
          let s${lane} = 0;
@@ -185,7 +197,8 @@ export function convFilterGradSource(g: ConvGeometry, perSample: boolean): Kerne
              }
            } } }
          }`,
-    ),
+      ),
+    }),
   };
 }
 

@@ -71,16 +71,18 @@ function reduceSource(op: ReduceOp, how: Reduction, axis: number, chunks: number
     arrays: ['x'],
     scalars: [],
     size: product(outSizes),
-    functions: [
-      index('at', ['i', ...names], `${strided('i', outSizes, outStrides)}${offset}`),
-      index('chunk', ['i'], coordinate('i', outSizes, outSizes.length - 1)),
-    ],
-    body: eachLane(
-      (lane) => `s${lane}`,
-      (lane) =>
-        `let s${lane} = ${initial[op]};
+    write: () => ({
+      functions: [
+        index('at', ['i', ...names], `${strided('i', outSizes, outStrides)}${offset}`),
+        index('chunk', ['i'], coordinate('i', outSizes, outSizes.length - 1)),
+      ],
+      body: eachLane(
+        (lane) => `s${lane}`,
+        (lane) =>
+          `let s${lane} = ${initial[op]};
          ${loops.join(' ')} ${guarded(lane)} ${'}'.repeat(loops.length)}`,
-    ),
+      ),
+    }),
   };
 }
 
