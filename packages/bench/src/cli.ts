@@ -29,7 +29,7 @@ const suites: Readonly<Record<string, Suite>> = {
 const help = `Usage: bench <suite> [--backend <name>] [--json]
 
 Suites:
-  gpu     the gpu backend beside wasm: convolution, product, Glow step
+  gpu     the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
   memory  peak memory of one Glow training step at growing depth
   ops     GFLOP/s of convolutions and matrix products, on one thread
 

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { describeGpu, measureGpu } from '../src/gpu.ts';
 
 test('times each operation on each backend', async () => {
-  const report = await measureGpu({ repeats: 1, channels: 4, side: 16, software: true });
+  const sizes = { repeats: 1, channels: 4, side: 16 };
+  const report = await measureGpu({ ...sizes, software: true, peers: false });
   expect(report.skipped).toBeUndefined();
+  expect(report.notes).toEqual([]);
   expect(report.results).toHaveLength(9);
   for (const { milliseconds } of report.results) expect(milliseconds).toBeGreaterThan(0);
   expect(describeGpu(report)).toMatch(/Glow step, hidden 4 +wasm/);
