@@ -3,13 +3,14 @@ import type { Bijection } from '@invnet/layers';
 import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import type { Row } from './row.ts';
 import { couplingRows } from './rows/couplings.ts';
+import { elementaryRows } from './rows/elementary.ts';
 import { glowRows } from './rows/glow.ts';
 import { layerRows } from './rows/layers.ts';
 import { networkRows } from './rows/networks.ts';
 
 /** Every layer and network on vectors, where it takes them, and in 1D, 2D and 3D. */
 export const rows: readonly Row[] = [0, 1, 2, 3].flatMap((ndims) =>
-  [layerRows, couplingRows, glowRows, networkRows]
+  [layerRows, elementaryRows, couplingRows, glowRows, networkRows]
     .flatMap((rowsIn) => rowsIn(ndims))
     .map((row) => ({ ...row, name: `${row.name}, ${ndims}D` })),
 );

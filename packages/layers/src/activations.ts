@@ -9,17 +9,20 @@ import {
   leakyRelu as leakyReluOp,
   log,
   mul,
+  ones,
   reluGrad,
   relu as reluOp,
   sigmoidGrad,
   sigmoid as sigmoidOp,
   softplus as softplusOp,
   square,
+  sub,
   type Tensor,
   tanhGrad,
   tanh as tanhOp,
   tidy,
   ValueError,
+  zerosLike,
 } from '@invnet/tensor';
 
 /** y = f(x), element by element. */
@@ -33,13 +36,23 @@ export interface Activation {
   grad(y: Tensor, dy: Tensor): Tensor;
 }
 
+/** A monotone activation onto its range, which `Elementwise` makes a layer. */
+export interface InvertibleActivation extends Activation {
+  /** f⁻¹(y) */
+  invert(y: Tensor): Tensor;
+  /** log f′(x), of x and y = f(x). */
+  logSlope(x: Tensor, y: Tensor): Tensor;
+  /** The derivative of log f′ at x. */
+  logSlopeDerivative(x: Tensor, y: Tensor): Tensor;
+}
+
 /** max(x, 0) */
 export function relu(): Activation {
   return { name: 'relu', range: [0, Number.POSITIVE_INFINITY], apply: reluOp, grad: reluGrad };
 }
 
 /** x for x > 0, slope·x otherwise. @throws ValueError unless 0 < slope. */
-export function leakyRelu({ slope = 0.01 }: { slope?: number } = {}): Activation {
+export function leakyRelu({ slope = 0.01 }: { slope?: number } = {}): InvertibleActivation {
   if (!(slope > 0)) throw new ValueError(`leakyRelu: slope ${slope}; expected a positive number.`);
   return {
     name: 'leakyRelu',
@@ -51,21 +64,50 @@ export function leakyRelu({ slope = 0.01 }: { slope?: number } = {}): Activation
         const through = affine(reluGrad(y, dy), 1 - slope);
         return add(through, affine(dy, slope));
       }),
+    invert: (y) => leakyReluOp(y, 1 / slope),
+    // log slope where x is not positive: half of (1 − sign x), but 1 at zero.
+    logSlope: (x) =>
+      tidy(() => affine(reluGrad(x, onesLike(x)), -Math.log(slope), Math.log(slope))),
+    logSlopeDerivative: zerosLike,
   };
 }
 
 /** Hyperbolic tangent. */
-export function tanh(): Activation {
-  return { name: 'tanh', range: [-1, 1], apply: tanhOp, grad: tanhGrad };
+export function tanh(): InvertibleActivation {
+  return {
+    name: 'tanh',
+    range: [-1, 1],
+    apply: tanhOp,
+    grad: tanhGrad,
+    invert: atanh,
+    logSlope: logOneMinusTanhSquared,
+    logSlopeDerivative: (_, y) => affine(y, -2),
+  };
 }
 
-/** log(1 + eˣ); f′ = 1 − e⁻ʸ. */
-export function softplus(): Activation {
+/**
+ * low + log(1 + eˣ); f′ = 1 − e^(low − y). With low > 0 a scale function without an upper bound.
+ *
+ * @throws ValueError unless low is finite.
+ */
+export function softplus({ low = 0 }: { low?: number } = {}): InvertibleActivation {
+  if (!Number.isFinite(low))
+    throw new ValueError(`softplus: low ${low}; expected a finite number.`);
+  const grad = (y: Tensor, dy: Tensor) =>
+    tidy(() => mul(dy, affine(exp(affine(y, -1, low)), -1, 1)));
   return {
     name: 'softplus',
-    range: [0, Number.POSITIVE_INFINITY],
-    apply: softplusOp,
-    grad: (y, dy) => tidy(() => mul(dy, affine(exp(affine(y, -1)), -1, 1))),
+    range: [low, Number.POSITIVE_INFINITY],
+    apply: (x) => tidy(() => affine(softplusOp(x), 1, low)),
+    grad,
+    // v + log(1 − e⁻ᵛ) for v = y − low, which loses nothing for large v.
+    invert: (y) =>
+      tidy(() => {
+        const v = affine(y, 1, -low);
+        return add(v, log(affine(exp(affine(v, -1)), -1, 1)));
+      }),
+    logSlope: (x) => tidy(() => affine(softplusOp(affine(x, -1)), -1)),
+    logSlopeDerivative: (x) => tidy(() => sigmoidOp(affine(x, -1))),
   };
 }
 
@@ -75,7 +117,13 @@ export function softplus(): Activation {
  * @throws ValueError unless low < high.
  * @example new GlowCoupling({ channels: 4, hidden: 32, scaleFunction: sigmoid({ low: 0.5, high: 1 }) })
  */
-export function sigmoid({ low = 0, high = 1 }: { low?: number; high?: number } = {}): Activation {
+export function sigmoid({
+  low = 0,
+  high = 1,
+}: {
+  low?: number;
+  high?: number;
+} = {}): InvertibleActivation {
   if (!(low < high))
     throw new ValueError(`sigmoid: low ${low}, high ${high}; expected low < high.`);
   const width = high - low;
@@ -84,11 +132,15 @@ export function sigmoid({ low = 0, high = 1 }: { low?: number; high?: number } =
     range: [low, high],
     apply: (x) => tidy(() => affine(sigmoidOp(x), width, low)),
     grad: (y, dy) => tidy(() => affine(sigmoidGrad(affine(y, 1 / width, -low / width), dy), width)),
+    invert: (y) => tidy(() => sub(log(affine(y, 1, -low)), log(affine(y, -1, high)))),
+    logSlope: (x) =>
+      tidy(() => affine(add(softplusOp(x), softplusOp(affine(x, -1))), -1, Math.log(width))),
+    logSlopeDerivative: (_, y) => affine(y, -2 / width, 1 + (2 * low) / width),
   };
 }
 
 /** 2σ(x) − 1 = tanh(x/2) */
-export function sigmoid2(): Activation {
+export function sigmoid2(): InvertibleActivation {
   return { ...sigmoid({ low: -1, high: 1 }), name: 'sigmoid2' };
 }
 
@@ -98,12 +150,36 @@ export function sigmoid2(): Activation {
  *
  * @throws ValueError unless clamp > 0.
  */
-export function expClamp({ clamp = 2 }: { clamp?: number } = {}): Activation {
+export function expClamp({ clamp = 2 }: { clamp?: number } = {}): InvertibleActivation {
   if (!(clamp > 0)) throw new ValueError(`expClamp: clamp ${clamp}; expected a positive number.`);
   return {
     name: 'expClamp',
     range: [Math.exp(-clamp), Math.exp(clamp)],
     apply: (x) => tidy(() => exp(affine(tanhOp(affine(x, 1 / clamp)), clamp))),
     grad: (y, dy) => tidy(() => mul(mul(dy, y), affine(square(affine(log(y), 1 / clamp)), -1, 1))),
+    invert: (y) => tidy(() => affine(atanh(affine(log(y), 1 / clamp)), clamp)),
+    // log y + log(1 − t²) with t = tanh(x/c)
+    logSlope: (x, y) => tidy(() => add(log(y), logOneMinusTanhSquared(affine(x, 1 / clamp)))),
+    logSlopeDerivative: (x) =>
+      tidy(() => {
+        const t = tanhOp(affine(x, 1 / clamp));
+        return sub(affine(square(t), -1, 1), affine(t, 2 / clamp));
+      }),
   };
+}
+
+/** ½ log((1 + y)/(1 − y)) */
+function atanh(y: Tensor): Tensor {
+  return tidy(() => affine(sub(log(affine(y, 1, 1)), log(affine(y, -1, 1))), 0.5));
+}
+
+/** log(1 − tanh² x) = log 4 − softplus(2x) − softplus(−2x), exact where tanh is 1. */
+function logOneMinusTanhSquared(x: Tensor): Tensor {
+  return tidy(() =>
+    affine(add(softplusOp(affine(x, 2)), softplusOp(affine(x, -2))), -1, Math.log(4)),
+  );
+}
+
+function onesLike(x: Tensor): Tensor {
+  return ones(x.shape, x);
 }

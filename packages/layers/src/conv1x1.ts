@@ -1,39 +1,60 @@
 /**
- * Orthogonal 1×1 convolution by Householder reflections (Putzky and Welling, "Invert to learn to
- * invert", 2019). Mathematics: docs/math/conv1x1.md
+ * 1×1 convolutions: orthogonal by Householder reflections (Putzky and Welling, "Invert to learn to
+ * invert", 2019), or any regular matrix by its PLU factors (Kingma and Dhariwal, "Glow", 2018).
+ * Mathematics: docs/math/conv1x1.md
  */
 import {
   add,
   affine,
   matmul,
-  mul,
   neg,
   RandomStream,
-  reciprocal,
   sub,
   sum,
-  sumSquares,
   type Tensor,
-  tensor,
   tidy,
+  ValueError,
+  zeros,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { requireChannels, requireWhole, sumOfTerms, zeroLogdet } from './checks.ts';
-import { Parameter } from './parameter.ts';
+import { positions, requireChannels, requireWhole, sumOfTerms, zeroLogdet } from './checks.ts';
+import { Householder } from './householder.ts';
+import type { Parameter } from './parameter.ts';
+import { PluFactors } from './plu-factors.ts';
 
 /** Options of `Conv1x1`. */
 export interface Conv1x1Options {
   readonly channels: number;
+  /** `householder` keeps W orthogonal; `plu` lets it be any regular matrix. Default: `householder`. */
+  readonly parametrization?: 'householder' | 'plu';
   /** A fixed random mixing of channels, which is not trained. Default: false. */
   readonly frozen?: boolean;
-  /** Draws the three vectors. Default: seed 0. */
+  /** Draws the matrix, which starts orthogonal. Default: seed 0. */
   readonly random?: RandomStream;
 }
 
+/** A square matrix with parameters. Called within a `tidy`. */
+export interface Mixing {
+  readonly parameters: readonly Parameter[];
+  /** W */
+  matrix(): Tensor;
+  /** W⁻¹ */
+  inverse(): Tensor;
+  /** The derivative of W along a direction; undefined where it does not move. */
+  tangent(tangent: Tangent): Tensor | undefined;
+  /** Adds the parameters' gradients for g = ∂loss/∂W. */
+  accumulate(g: Tensor): void;
+  /** log|det W|, with its tangent and its gradient; left out where it is zero. */
+  readonly volume?: {
+    logdet(): Tensor;
+    tangent(tangent: Tangent): Tensor | undefined;
+    accumulate(gradient: Tensor, factor: number): void;
+  };
+}
+
 /**
- * y = W x at every position, with W = H(v₁)H(v₂)H(v₃) and H(v) = I − 2vvᵀ/vᵀv; logdet = 0.
- *
- * W is orthogonal whatever the vectors are, so the inverse is Wᵀ and exact.
+ * y = W x at every position; logdet = P·log|det W| over P positions, which is 0 for Householder
+ * reflections.
  *
  * @example
  * const mix = new Conv1x1({ channels: 8, random: new RandomStream(1) });
@@ -41,58 +62,65 @@ export interface Conv1x1Options {
  */
 export class Conv1x1 implements Bijection {
   readonly channels: number;
-  readonly vectors: readonly [Parameter, Parameter, Parameter];
   readonly parameters: readonly Parameter[];
+  readonly #mixing: Mixing;
 
-  /** @throws ValueError unless channels ≥ 1. */
+  /** @throws ValueError unless channels ≥ 1, or for an unknown parametrization. */
   constructor(options: Conv1x1Options) {
     const { channels, frozen = false, random = new RandomStream(0) } = options;
+    const { parametrization = 'householder' } = options;
     requireWhole('Conv1x1', 'channels', channels, 1);
+    if (parametrization !== 'householder' && parametrization !== 'plu') {
+      throw new ValueError(
+        `Conv1x1: parametrization is '${parametrization}'; expected householder or plu.`,
+      );
+    }
     this.channels = channels;
-    const vector = (name: string) => new Parameter(name, random.normal([channels]), { frozen });
-    this.vectors = [vector('v1'), vector('v2'), vector('v3')];
-    this.parameters = this.vectors;
+    this.#mixing =
+      parametrization === 'plu'
+        ? new PluFactors(channels, random, frozen)
+        : new Householder(channels, random, frozen);
+    this.parameters = this.#mixing.parameters;
   }
 
   forward(x: Tensor): { y: Tensor; logdet: Tensor } {
     requireChannels('Conv1x1', x, this.channels);
-    return tidy(() => ({ y: apply(this.#weights(), x), logdet: zeroLogdet(x) }));
+    return tidy(() => ({ y: apply(this.#mixing.matrix(), x), logdet: this.#logdet(x) }));
   }
 
   inverse(y: Tensor): { x: Tensor; logdet: Tensor } {
     requireChannels('Conv1x1', y, this.channels);
-    return tidy(() => ({ x: applyTransposed(this.#weights(), y), logdet: zeroLogdet(y) }));
+    return tidy(() => ({ x: apply(this.#mixing.inverse(), y), logdet: neg(this.#logdet(y)) }));
   }
 
-  backward(y: Tensor, dy: Tensor, _options: BackwardOptions = {}): { x: Tensor; dx: Tensor } {
+  backward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions = {}): { x: Tensor; dx: Tensor } {
     return tidy(() => {
-      const w = this.#weights();
-      const x = applyTransposed(w, y);
-      this.#accumulate(() => outer(dy, x));
-      return { x, dx: applyTransposed(w, dy) };
+      const x = apply(this.#mixing.inverse(), y);
+      this.#accumulate(() => outer(dy, x), dlogdet, positions(y));
+      return { x, dx: applyTransposed(this.#mixing.matrix(), dy) };
     });
   }
 
   backwardInverse(
     x: Tensor,
     dx: Tensor,
-    _options: BackwardOptions = {},
+    { dlogdet }: BackwardOptions = {},
   ): { y: Tensor; dy: Tensor } {
     return tidy(() => {
-      const w = this.#weights();
-      const y = apply(w, x);
-      this.#accumulate(() => outer(y, dx));
-      return { y, dy: apply(w, dx) };
+      const dy = applyTransposed(this.#mixing.inverse(), dx);
+      this.#accumulate(() => neg(outer(dy, x)), dlogdet, -positions(x));
+      return { y: apply(this.#mixing.matrix(), x), dy };
     });
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
     requireChannels('Conv1x1', x, this.channels);
     return tidy(() => {
-      const w = this.#weights();
-      const dw = this.#weightsTangent(tangent);
+      const w = this.#mixing.matrix();
+      const dw = this.#mixing.tangent(tangent);
       const dy = sumOfTerms(x, tangent.x && apply(w, tangent.x), dw && apply(dw, x));
-      return { y: apply(w, x), dy, logdet: zeroLogdet(x), dlogdet: zeroLogdet(x) };
+      const dlogdet = this.#logdetTangent(x, tangent);
+      return { y: apply(w, x), dy, logdet: this.#logdet(x), dlogdet };
     });
   }
 
@@ -102,54 +130,35 @@ export class Conv1x1 implements Bijection {
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
     requireChannels('Conv1x1', y, this.channels);
     return tidy(() => {
-      const w = this.#weights();
-      const dw = this.#weightsTangent(tangent);
-      const dx = sumOfTerms(
-        y,
-        tangent.x && applyTransposed(w, tangent.x),
-        dw && applyTransposed(dw, y),
-      );
-      return { x: applyTransposed(w, y), dx, logdet: zeroLogdet(y), dlogdet: zeroLogdet(y) };
+      const inverse = this.#mixing.inverse();
+      const x = apply(inverse, y);
+      const dw = this.#mixing.tangent(tangent);
+      const still = sumOfTerms(y, tangent.x);
+      const dx = apply(inverse, dw ? sub(still, apply(dw, x)) : still);
+      const dlogdet = neg(this.#logdetTangent(y, tangent));
+      return { x, dx, logdet: neg(this.#logdet(y)), dlogdet };
     });
   }
 
-  #weights(): Tensor {
-    const [h1, h2, h3] = this.#reflections();
-    return matmul(matmul(h1, h2), h3);
+  #logdet(x: Tensor): Tensor {
+    return this.#perSample(x, this.#mixing.volume?.logdet());
   }
 
-  #reflections(): [Tensor, Tensor, Tensor] {
-    const [v1, v2, v3] = this.vectors;
-    return [reflection(v1.data), reflection(v2.data), reflection(v3.data)];
+  #logdetTangent(x: Tensor, tangent: Tangent): Tensor {
+    return this.#perSample(x, this.#mixing.volume?.tangent(tangent));
   }
 
-  /** The derivative of W along the vectors' directions, by the product rule. */
-  #weightsTangent(tangent: Tangent): Tensor | undefined {
-    const reflections = this.#reflections();
-    let total: Tensor | undefined;
-    this.vectors.forEach((v, i) => {
-      const dv = tangent.parameters?.get(v);
-      if (!dv) return;
-      const factors = [...reflections];
-      factors[i] = reflectionTangent(v.data, dv);
-      const term = matmul(matmul(factors[0]!, factors[1]!), factors[2]!);
-      total = total ? add(total, term) : term;
-    });
-    return total;
+  /** A number per position and sample, summed over the positions. */
+  #perSample(x: Tensor, perPosition: Tensor | undefined): Tensor {
+    if (!perPosition) return zeroLogdet(x);
+    return add(zeros([x.shape[0]!], x), affine(perPosition, positions(x)));
   }
 
-  /** Adds the vectors' gradients for ∂loss/∂W, which is made only if one of them is trained. */
-  #accumulate(makeWeightGrad: () => Tensor): void {
-    if (this.vectors.every((v) => v.frozen)) return;
-    const g = makeWeightGrad();
-    const [h1, h2, h3] = this.#reflections();
-    const [v1, v2, v3] = this.vectors;
-    // Reflections are symmetric, so transposes of the factors on either side are the factors.
-    const g23 = matmul(h1, g);
-    const g12 = matmul(g, h3);
-    v1.accumulateGrad(reflectionGrad(v1.data, matmul(g12, h2)));
-    v2.accumulateGrad(reflectionGrad(v2.data, matmul(h1, g12)));
-    v3.accumulateGrad(reflectionGrad(v3.data, matmul(h2, g23)));
+  /** Adds the gradients for ∂loss/∂W, which is made only if a parameter is trained. */
+  #accumulate(makeGrad: () => Tensor, dlogdet: Tensor | undefined, factor: number): void {
+    if (this.parameters.every((p) => p.frozen)) return;
+    this.#mixing.accumulate(makeGrad());
+    if (dlogdet) this.#mixing.volume?.accumulate(sum(dlogdet), factor);
   }
 }
 
@@ -169,39 +178,4 @@ function outer(a: Tensor, b: Tensor): Tensor {
 
 function flat(x: Tensor): Tensor {
   return x.reshape([x.shape[0]!, x.shape[1]!, -1]);
-}
-
-/** I − 2vvᵀ/vᵀv */
-function reflection(v: Tensor): Tensor {
-  const twoOverSquare = affine(reciprocal(sumSquares(v)), 2);
-  return sub(identity(v), mul(outerProduct(v, v), twoOverSquare));
-}
-
-/** −(2/n)(dv vᵀ + v dvᵀ) + (4vᵀdv/n²) vvᵀ with n = vᵀv */
-function reflectionTangent(v: Tensor, dv: Tensor): Tensor {
-  const inverse = reciprocal(sumSquares(v));
-  const symmetric = add(outerProduct(dv, v), outerProduct(v, dv));
-  const along = mul(sum(mul(v, dv)), mul(inverse, inverse));
-  return add(mul(symmetric, affine(inverse, -2)), mul(outerProduct(v, v), affine(along, 4)));
-}
-
-/** −(2/n)(G + Gᵀ)v + (4/n²)(vᵀGv) v for G = ∂loss/∂H */
-function reflectionGrad(v: Tensor, g: Tensor): Tensor {
-  const inverse = reciprocal(sumSquares(v));
-  const column = v.reshape([-1, 1]);
-  const gv = matmul(g, column).reshape([-1]);
-  const gtv = matmul(g, column, { transposeA: true }).reshape([-1]);
-  const along = mul(sum(mul(v, gv)), mul(inverse, inverse));
-  return add(neg(mul(add(gv, gtv), affine(inverse, 2))), mul(v, affine(along, 4)));
-}
-
-function outerProduct(a: Tensor, b: Tensor): Tensor {
-  return mul(a.reshape([-1, 1]), b.reshape([1, -1]));
-}
-
-function identity(v: Tensor): Tensor {
-  const n = v.size;
-  const values = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) values[i * (n + 1)] = 1;
-  return tensor(values, [n, n], v);
 }

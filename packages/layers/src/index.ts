@@ -1,8 +1,10 @@
 /** Invertible layers with hand-written derivatives, and the conditioners inside them. */
 export { ActNorm } from './act-norm.ts';
-export type { Activation } from './activations.ts';
+export type { Activation, InvertibleActivation } from './activations.ts';
 export { expClamp, leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './activations.ts';
 export { AdditiveCoupling } from './additive-coupling.ts';
+export type { AffineLayerOptions } from './affine-layer.ts';
+export { AffineLayer } from './affine-layer.ts';
 export { asConditioner } from './as-conditioner.ts';
 export type { AffineOptions, BasicCouplingOptions } from './basic-coupling.ts';
 export { BasicCoupling } from './basic-coupling.ts';
@@ -17,6 +19,7 @@ export type { DefaultConditionerOptions } from './default-conditioner.ts';
 export { defaultConditioner } from './default-conditioner.ts';
 export type { DenseBlockOptions } from './dense-block.ts';
 export { DenseBlock } from './dense-block.ts';
+export { Elementwise } from './elementwise.ts';
 export type { PairShape } from './flattened.ts';
 export { Flattened, flattenPair, unflattenPair } from './flattened.ts';
 export type { ConditionalGlowCouplingOptions, GlowCouplingOptions } from './glow-coupling.ts';
@@ -56,4 +59,7 @@ export { disposeState, isPair, mapState, tensorsOf, zipStates } from './state.ts
 export { addOwned } from './sums.ts';
 export type { SymmetricBlockOptions } from './symmetric-block.ts';
 export { SymmetricBlock } from './symmetric-block.ts';
+export type { WaveletName } from './wavelet-filters.ts';
+export type { WaveletSqueezeOptions } from './wavelet-squeeze.ts';
+export { WaveletSqueeze } from './wavelet-squeeze.ts';
 export { WithContext } from './with-context.ts';
