@@ -8,7 +8,6 @@
 import { type Bijection, type Parameter, zeroGrad } from '@invnet/layers';
 import {
   getBackend,
-  InvNetError,
   memory,
   RandomStream,
   type Shape,
@@ -16,35 +15,20 @@ import {
   tensor,
   tidy,
 } from '@invnet/tensor';
+import {
+  type CheckResult,
+  disposeAll,
+  distance,
+  dot,
+  float64Tolerances,
+  type Numbers,
+  norm,
+  type Tolerances,
+  throwIfFailed,
+} from './check-results.ts';
 import { logAbsDeterminant } from './determinant.ts';
 import { type DirectedMap, forwardMap, inverseMap } from './directed.ts';
 import { centralDifference, checkDirections } from './finite-differences.ts';
-
-/** Largest errors that pass, relative to the size of what is compared. */
-export interface Tolerances {
-  /** Inverse of forward, forward of inverse, and the input that backward recomputes. */
-  readonly roundTrip: number;
-  /** log-determinant against that of the full Jacobian. */
-  readonly logdet: number;
-  /** Gradients and tangents against central differences. */
-  readonly derivative: number;
-  /** ⟨Jv, w⟩ against ⟨v, Jᵀw⟩. */
-  readonly adjoint: number;
-  /**
-   * Steps of the central differences, of which the best counts: a long one may cross the kink of a
-   * ReLU, a short one loses digits, and a wrong derivative fails with all of them.
-   */
-  readonly steps: readonly number[];
-}
-
-/** What float64 reaches. */
-export const float64Tolerances: Tolerances = {
-  roundTrip: 1e-10,
-  logdet: 1e-8,
-  derivative: 1e-6,
-  adjoint: 1e-11,
-  steps: [1e-6, 1e-7, 1e-5],
-};
 
 /** Where to check a bijection. */
 export interface CheckOptions {
@@ -54,19 +38,6 @@ export interface CheckOptions {
   readonly tolerances?: Partial<Tolerances>;
   /** Seed of the directions and of the loss. Default: 0. */
   readonly seed?: number;
-}
-
-/** One line of a report. */
-export interface CheckResult {
-  readonly name: string;
-  readonly error: number;
-  readonly tolerance: number;
-  readonly passed: boolean;
-}
-
-/** A bijection failed its checks; the message is the table of all of them. */
-export class CheckError extends InvNetError {
-  override name = 'CheckError';
 }
 
 /**
@@ -105,17 +76,8 @@ export async function checkBijection(f: Bijection, options: CheckOptions): Promi
 
 /** As `checkBijection`. @throws CheckError with all results when one fails. */
 export async function assertBijection(f: Bijection, options: CheckOptions): Promise<void> {
-  const results = await checkBijection(f, options);
-  if (results.every((r) => r.passed)) return;
-  const lines = results.map(
-    (r) =>
-      `${r.passed ? 'ok    ' : 'FAILED'} ${r.name}: error ${r.error.toExponential(1)}, ` +
-      `tolerance ${r.tolerance.toExponential(0)}`,
-  );
-  throw new CheckError(['The bijection breaks its contract:', ...lines].join('\n'));
+  throwIfFailed('bijection', await checkBijection(f, options));
 }
-
-type Numbers = ArrayLike<number> & Iterable<number>;
 
 /** A loss ½Σb⊙v² + Σa⊙v + ½Σd⊙ℓ² + Σc⊙ℓ of an output v and a log-determinant ℓ. */
 interface ProbeLoss {
@@ -435,30 +397,4 @@ class Probe {
     const place = { backend: getBackend(), dtype: like.dtype };
     return tensor(Float64Array.from(values), like.shape, place);
   }
-}
-
-/** max|a − b| relative to the largest |b|, or to `floor` if that is larger. */
-function distance(a: Numbers, b: Numbers, floor = 1e-3): number {
-  let difference = 0;
-  let size = floor;
-  const right = Array.from(b);
-  Array.from(a).forEach((v, i) => {
-    const gap = Math.abs(v - right[i]!);
-    if (Number.isNaN(gap) || gap > difference) difference = gap;
-    size = Math.max(size, Math.abs(right[i]!));
-  });
-  return difference / size;
-}
-
-function dot(a: Numbers, b: Numbers): number {
-  const right = Array.from(b);
-  return Array.from(a).reduce((sum, v, i) => sum + v * right[i]!, 0);
-}
-
-function norm(a: Numbers): number {
-  return Math.sqrt(dot(a, a));
-}
-
-function disposeAll(...tensors: readonly Tensor[]): void {
-  for (const t of tensors) t.dispose();
 }

@@ -1,6 +1,10 @@
 /** Derivative checks and vector–Jacobian products of invertible layers. */
 
-export type { CheckOptions, CheckResult, Tolerances } from './checks.ts';
-export { assertBijection, CheckError, checkBijection, float64Tolerances } from './checks.ts';
+export type { ConditionerCheckOptions } from './check-conditioner.ts';
+export { assertConditioner, checkConditioner } from './check-conditioner.ts';
+export type { CheckResult, Tolerances } from './check-results.ts';
+export { CheckError, float64Tolerances } from './check-results.ts';
+export type { CheckOptions } from './checks.ts';
+export { assertBijection, checkBijection } from './checks.ts';
 export type { Vjp } from './vjp.ts';
 export { vjp } from './vjp.ts';

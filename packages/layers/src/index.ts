@@ -8,13 +8,19 @@ export { AffineLayer } from './affine-layer.ts';
 export { asConditioner } from './as-conditioner.ts';
 export type { AffineOptions, BasicCouplingOptions } from './basic-coupling.ts';
 export { BasicCoupling } from './basic-coupling.ts';
+export type { BatchNormOptions } from './batch-norm.ts';
+export { BatchNorm } from './batch-norm.ts';
 export type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
 export { ChannelHalves, halvesOf } from './channel-halves.ts';
 export type { ConditionalHintCouplingOptions } from './conditional-hint-coupling.ts';
 export { ConditionalHintCoupling } from './conditional-hint-coupling.ts';
+export type { ConditionalResidualBlockOptions } from './conditional-residual-block.ts';
+export { ConditionalResidualBlock } from './conditional-residual-block.ts';
 export type { Conditioner, Saved } from './conditioner.ts';
 export type { Conv1x1Options } from './conv1x1.ts';
 export { Conv1x1 } from './conv1x1.ts';
+export type { CustomBlockParts } from './custom-block.ts';
+export { CustomBlock } from './custom-block.ts';
 export type { DefaultConditionerOptions } from './default-conditioner.ts';
 export { defaultConditioner } from './default-conditioner.ts';
 export type { DenseBlockOptions } from './dense-block.ts';
@@ -33,6 +39,7 @@ export type { IrimCouplingOptions } from './irim-coupling.ts';
 export { IrimCoupling } from './irim-coupling.ts';
 export { JoinedChannels } from './joined-channels.ts';
 export { Logit } from './logit.ts';
+export type { OutputActivationName } from './output-activation.ts';
 export { Parallel } from './parallel.ts';
 export type { ParameterVector } from './parameter.ts';
 export {
@@ -48,6 +55,8 @@ export {
   zeroGrad,
 } from './parameter.ts';
 export { RecursiveCoupling } from './recursive-coupling.ts';
+export type { ResNetOptions } from './res-net.ts';
+export { ResNet } from './res-net.ts';
 export type { ResidualBlockOptions } from './residual-block.ts';
 export { ResidualBlock } from './residual-block.ts';
 export { reverse } from './reverse.ts';
