@@ -1,11 +1,11 @@
 /** Vector–Jacobian products that return gradients instead of accumulating them. */
-import type { BackwardOptions, Bijection, Parameter } from '@invnet/layers';
+import type { BackwardOptions, Bijection, Parameter, State } from '@invnet/layers';
 import { keep, type Tensor } from '@invnet/tensor';
 
 /** The result of `vjp`; its tensors belong to the caller. */
-export interface Vjp {
-  readonly x: Tensor;
-  readonly dx: Tensor;
+export interface Vjp<S extends State = Tensor> {
+  readonly x: S;
+  readonly dx: S;
   readonly dcontext?: Tensor;
   /** Gradients of the parameters that got one; frozen parameters have none. */
   readonly gradients: ReadonlyMap<Parameter, Tensor>;
@@ -17,7 +17,12 @@ export interface Vjp {
  *
  * @example const { dx, gradients } = vjp(net, y, dy, { dlogdet });
  */
-export function vjp(f: Bijection, y: Tensor, dy: Tensor, options: BackwardOptions = {}): Vjp {
+export function vjp<S extends State>(
+  f: Bijection<S>,
+  y: S,
+  dy: S,
+  options: BackwardOptions = {},
+): Vjp<S> {
   const before = f.parameters.map((p) => p.detachGrad());
   const result = f.backward(y, dy, options);
   const gradients = new Map<Parameter, Tensor>();

@@ -1,0 +1,75 @@
+/** Golub and Kahan's bidiagonalization, which LSQR and LSMR are built on. */
+import type { LinearOperator } from './linear-operator.ts';
+import {
+  addInPlace,
+  copyVector,
+  disposeVector,
+  scaleInPlace,
+  type Vector,
+  vectorNorm,
+} from './vector.ts';
+
+/** A Vₖ = Uₖ₊₁ Bₖ, one column at a time, started by u₁ = b/‖b‖. */
+export class Bidiagonalization<U extends Vector, V extends Vector> {
+  readonly #A: LinearOperator<U, V>;
+  #u: V;
+  #v: U;
+  #alpha: number;
+  #beta: number;
+
+  private constructor(A: LinearOperator<U, V>, u: V, beta: number, v: U, alpha: number) {
+    this.#A = A;
+    this.#u = u;
+    this.#v = v;
+    this.#alpha = alpha;
+    this.#beta = beta;
+  }
+
+  static async start<U extends Vector, V extends Vector>(
+    A: LinearOperator<U, V>,
+    b: V,
+  ): Promise<Bidiagonalization<U, V>> {
+    const u = copyVector(b);
+    const beta = await normalize(u);
+    const v = A.adjoint.apply(u);
+    return new Bidiagonalization(A, u, beta, v, await normalize(v));
+  }
+
+  /** The current right vector; it changes in place with `step`. */
+  get v(): U {
+    return this.#v;
+  }
+
+  get alpha(): number {
+    return this.#alpha;
+  }
+
+  get beta(): number {
+    return this.#beta;
+  }
+
+  async step(): Promise<void> {
+    const u = this.#A.apply(this.#v);
+    addInPlace(u, this.#u, -this.#alpha);
+    this.#beta = await normalize(u);
+    disposeVector(this.#u);
+    this.#u = u;
+    const v = this.#A.adjoint.apply(u);
+    addInPlace(v, this.#v, -this.#beta);
+    this.#alpha = await normalize(v);
+    disposeVector(this.#v);
+    this.#v = v;
+  }
+
+  dispose(): void {
+    disposeVector(this.#u);
+    disposeVector(this.#v);
+  }
+}
+
+/** v ← v/‖v‖; returns the norm. A zero vector stays. */
+async function normalize(v: Vector): Promise<number> {
+  const norm = await vectorNorm(v);
+  if (norm > 0) scaleInPlace(v, 1 / norm);
+  return norm;
+}

@@ -1,0 +1,60 @@
+/** The Gauss–Newton operator of a flow's loss. Mathematics: docs/math/jacobian.md */
+import type { Bijection, State } from '@invnet/layers';
+import { affine, type Tensor } from '@invnet/tensor';
+import { type Direction, type JacobianOptions, jacobian, type With } from './jacobian.ts';
+import {
+  addOperators,
+  composeOperators,
+  identityOperator,
+  type LinearOperator,
+  makeOperator,
+  scaleOperator,
+} from './linear-operator.ts';
+import { mapVector, type Vector } from './vector.ts';
+
+/** Options of `gaussNewton`. */
+export interface GaussNewtonOptions<W extends With> extends Omit<JacobianOptions<W>, 'logdet'> {
+  /** H: the second derivative of the loss in y, symmetric, applied to dy. Default: dy/N. */
+  readonly hessian?: (dy: Vector) => Vector;
+  /** Weight of the log-determinant's curvature; 0 leaves it out. Default: 1/N. */
+  readonly logdetWeight?: number;
+  /** Added times the identity. Default: 0. */
+  readonly damping?: number;
+}
+
+/** A Gauss–Newton operator, to be disposed like the Jacobian that it holds. */
+export interface GaussNewton<U extends Vector> extends LinearOperator<U, U> {
+  dispose(): void;
+}
+
+/**
+ * Jᵀ H J + w Σₙ ∇ℓₙ ∇ℓₙᵀ + λ I: the curvature of a loss l(y) − w Σₙ ℓₙ without second derivatives
+ * of the network. The second term is that of −log|det|, as a convex function of the determinant.
+ * With the default H and w it belongs to the mean negative log-likelihood of a normal base.
+ *
+ * @example
+ * const gn = gaussNewton(net, x, { with: 'parameters', damping: 1e-3 });
+ * const { x: step } = await cg(gn, gradients(net.parameters));
+ */
+export function gaussNewton<S extends State, W extends With>(
+  net: Bijection<S>,
+  x: S,
+  options: GaussNewtonOptions<W>,
+): GaussNewton<Direction<S, W>> {
+  const J = jacobian(net, x, { ...options, logdet: true });
+  const samples = (Array.isArray(x) ? x[0] : (x as Tensor)).shape[0];
+  const { logdetWeight = 1 / samples, damping = 0 } = options;
+  const hessian = options.hessian ?? ((dy) => mapVector(dy, (t) => affine(t, 1 / samples)));
+  const curvature = makeOperator<readonly [S, Tensor], readonly [S, Tensor]>({
+    domain: J.range,
+    range: J.range,
+    apply: ([dy, dlogdet]) => [hessian(dy) as S, affine(dlogdet, logdetWeight)],
+    applyAdjoint: ([dy, dlogdet]) => [hessian(dy) as S, affine(dlogdet, logdetWeight)],
+  });
+  const product = composeOperators(J.adjoint, composeOperators(curvature, J));
+  const damped =
+    damping === 0
+      ? product
+      : addOperators(product, scaleOperator(identityOperator<Direction<S, W>>(J.domain), damping));
+  return Object.assign(damped, { dispose: () => J.dispose() });
+}

@@ -1,0 +1,123 @@
+/** Jacobians of layers and networks as linear operators. Mathematics: docs/math/jacobian.md */
+import {
+  type Bijection,
+  disposeState,
+  type Parameter,
+  type State,
+  tensorsOf,
+} from '@invnet/layers';
+import { keep, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
+import { type LinearOperator, makeOperator } from './linear-operator.ts';
+import { disposeVector, type Vector } from './vector.ts';
+import { vjp } from './vjp.ts';
+
+/** What the output is differentiated with respect to. */
+export type With = 'input' | 'parameters' | 'both';
+
+/** Options of `jacobian`. */
+export interface JacobianOptions<W extends With = With, L extends boolean = boolean> {
+  readonly with: W;
+  /** The context at which to differentiate; it is held. */
+  readonly context?: Tensor;
+  /** Makes results [dy, dlogdet] instead of dy. Default: false. */
+  readonly logdet?: L;
+  /** The parameters that move, in this order. Default: all that are not frozen. */
+  readonly parameters?: readonly Parameter[];
+}
+
+/** Directions: of the input, of the parameters in order, or both. */
+export type Direction<S extends State, W extends With> = W extends 'input'
+  ? S
+  : W extends 'parameters'
+    ? readonly Tensor[]
+    : readonly [S, readonly Tensor[]];
+
+/** Results: dy, or dy with that of the log-determinant. */
+export type Response<S extends State, L extends boolean> = L extends true
+  ? readonly [S, Tensor]
+  : S;
+
+/** A Jacobian, with the parameters that it moves. It owns the output y until it is disposed. */
+export interface Jacobian<S extends State, W extends With, L extends boolean>
+  extends LinearOperator<Direction<S, W>, Response<S, L>> {
+  readonly parameters: readonly Parameter[];
+  dispose(): void;
+}
+
+/**
+ * J = ∂y/∂x, ∂y/∂θ or both at x, with the log-determinant as a further output if asked for. `apply`
+ * costs a `jvp`, `adjoint.apply` a `backward`; gradients gathered in the parameters are left alone.
+ * x is kept by reference: dispose it after the operator.
+ *
+ * @throws ValueError for a frozen parameter among those asked for.
+ * @example
+ * const J = jacobian(net, x, { with: 'parameters' });
+ * const dy = J.apply(J.parameters.map((p) => random.normal(p.shape)));
+ * const gradients = J.adjoint.apply(dy);
+ */
+export function jacobian<S extends State, W extends With, L extends boolean = false>(
+  net: Bijection<S>,
+  x: S,
+  options: JacobianOptions<W, L>,
+): Jacobian<S, W, L>;
+export function jacobian<S extends State>(
+  net: Bijection<S>,
+  x: S,
+  options: JacobianOptions,
+): LinearOperator & { readonly parameters: readonly Parameter[]; dispose(): void } {
+  const { with: moving, context, logdet: withLogdet = false } = options;
+  const parameters =
+    moving === 'input' ? [] : (options.parameters ?? net.parameters.filter((p) => !p.frozen));
+  for (const p of parameters) {
+    if (!p.frozen) continue;
+    throw new ValueError(
+      `jacobian: parameter '${p.name}' is frozen and has no gradient; expected one that is ` +
+        'trained, or set frozen to false.',
+    );
+  }
+  const { y, logdet } = net.forward(x, context);
+  const [samples] = logdet.shape;
+  logdet.dispose();
+  for (const t of tensorsOf(y)) keep(t);
+
+  const compose = (state: Vector, list: readonly Tensor[]): Vector =>
+    ({ input: state, parameters: list, both: [state, list] })[moving];
+  const operator = makeOperator<Vector, Vector>({
+    domain: compose(
+      x,
+      parameters.map((p) => p.data),
+    ),
+    range: withLogdet ? [y, { shape: [samples!] }] : y,
+    apply(direction) {
+      const [dx, list] = partsOf<S>(moving, direction);
+      const directions = new Map(parameters.map((p, i) => [p, list[i]!]));
+      const result = net.jvp(x, { x: dx, parameters: directions }, context);
+      disposeState(result.y);
+      result.logdet.dispose();
+      if (withLogdet) return [result.dy, result.dlogdet];
+      result.dlogdet.dispose();
+      return result.dy;
+    },
+    applyAdjoint(response) {
+      const [dy, dlogdet] = (withLogdet ? response : [response]) as [S, Tensor | undefined];
+      const back = vjp(net, y, dy, { dlogdet, context });
+      disposeState(back.x);
+      back.dcontext?.dispose();
+      const list = parameters.map((p) => back.gradients.get(p) ?? zerosLike(p.data));
+      for (const [p, g] of back.gradients) if (!parameters.includes(p)) g.dispose();
+      if (moving === 'parameters') disposeState(back.dx);
+      return compose(back.dx, list);
+    },
+  });
+  return Object.assign(operator, { parameters, dispose: () => disposeVector(y) });
+}
+
+/** The direction of the input and those of the parameters. */
+function partsOf<S extends State>(
+  moving: With,
+  direction: Vector,
+): [S | undefined, readonly Tensor[]] {
+  if (moving === 'input') return [direction as S, []];
+  if (moving === 'parameters') return [undefined, direction as readonly Tensor[]];
+  return direction as unknown as [S, readonly Tensor[]];
+}

@@ -1,0 +1,164 @@
+/** Linear maps by their action and that of their adjoint. Nothing here forms a matrix. */
+import { InvNetError } from '@invnet/tensor';
+import {
+  addInPlace,
+  copyVector,
+  describeShape,
+  disposeVector,
+  requireVector,
+  sameShape,
+  scaleInPlace,
+  shapeOf,
+  type Vector,
+  type VectorLike,
+} from './vector.ts';
+
+/** A linear map from vectors U to vectors V. Results belong to the caller. */
+export interface LinearOperator<U extends Vector = Vector, V extends Vector = Vector> {
+  /** Shape of the arguments. */
+  readonly domain: VectorLike;
+  /** Shape of the results. */
+  readonly range: VectorLike;
+  /** A u. @throws ShapeError for a vector of another shape. */
+  apply(u: U): V;
+  /** Aᵀ; its adjoint is this operator. */
+  readonly adjoint: LinearOperator<V, U>;
+}
+
+/** What an operator is made of. */
+export interface OperatorParts<U extends Vector, V extends Vector> {
+  readonly domain: VectorLike;
+  readonly range: VectorLike;
+  apply(u: U): V;
+  applyAdjoint(v: V): U;
+}
+
+/** Operators do not fit each other. */
+export class OperatorError extends InvNetError {
+  override name = 'OperatorError';
+}
+
+/**
+ * The operator of two functions, each the adjoint of the other; `dotTest` checks that they are.
+ *
+ * @example
+ * const blur = makeOperator({
+ *   domain: { shape: [1, 1, 32, 32] },
+ *   range: { shape: [1, 1, 32, 32] },
+ *   apply: (u) => conv(u, w, { padding: 1 }),
+ *   applyAdjoint: (v) => convInputGrad(v, w, [1, 1, 32, 32], { padding: 1 }),
+ * });
+ */
+export function makeOperator<U extends Vector, V extends Vector>(
+  parts: OperatorParts<U, V>,
+): LinearOperator<U, V> {
+  const domain = shapeOf(parts.domain);
+  const range = shapeOf(parts.range);
+  const forward: LinearOperator<U, V> = {
+    domain,
+    range,
+    apply(u) {
+      requireVector('operator', u, domain);
+      return parts.apply(u);
+    },
+    get adjoint() {
+      return backward;
+    },
+  };
+  const backward: LinearOperator<V, U> = {
+    domain: range,
+    range: domain,
+    apply(v) {
+      requireVector('adjoint operator', v, range);
+      return parts.applyAdjoint(v);
+    },
+    get adjoint() {
+      return forward;
+    },
+  };
+  return forward;
+}
+
+/** I on vectors of a shape. */
+export function identityOperator<U extends Vector>(shape: VectorLike): LinearOperator<U, U> {
+  return makeOperator<U, U>({
+    domain: shape,
+    range: shape,
+    apply: copyVector,
+    applyAdjoint: copyVector,
+  });
+}
+
+/** A B: first B, then A. @throws OperatorError unless B's range is A's domain. */
+export function composeOperators<U extends Vector, V extends Vector, W extends Vector>(
+  a: LinearOperator<V, W>,
+  b: LinearOperator<U, V>,
+): LinearOperator<U, W> {
+  requireFit('composeOperators', 'range of the inner one', b.range, a.domain);
+  const through = <X extends Vector, Y extends Vector, Z extends Vector>(
+    second: LinearOperator<Y, Z>,
+    first: LinearOperator<X, Y>,
+    x: X,
+  ): Z => {
+    const inner = first.apply(x);
+    const result = second.apply(inner);
+    disposeVector(inner);
+    return result;
+  };
+  return makeOperator({
+    domain: b.domain,
+    range: a.range,
+    apply: (u: U) => through(a, b, u),
+    applyAdjoint: (w: W) => through(b.adjoint, a.adjoint, w),
+  });
+}
+
+/** A + B. @throws OperatorError unless domains and ranges are the same. */
+export function addOperators<U extends Vector, V extends Vector>(
+  a: LinearOperator<U, V>,
+  b: LinearOperator<U, V>,
+): LinearOperator<U, V> {
+  requireFit('addOperators', 'domain', b.domain, a.domain);
+  requireFit('addOperators', 'range', b.range, a.range);
+  const sum = <X extends Vector, Y extends Vector>(
+    first: LinearOperator<X, Y>,
+    second: LinearOperator<X, Y>,
+    x: X,
+  ): Y => {
+    const total = first.apply(x);
+    const term = second.apply(x);
+    addInPlace(total, term);
+    disposeVector(term);
+    return total;
+  };
+  return makeOperator({
+    domain: a.domain,
+    range: a.range,
+    apply: (u: U) => sum(a, b, u),
+    applyAdjoint: (v: V) => sum(a.adjoint, b.adjoint, v),
+  });
+}
+
+/** αA. */
+export function scaleOperator<U extends Vector, V extends Vector>(
+  a: LinearOperator<U, V>,
+  alpha: number,
+): LinearOperator<U, V> {
+  const scaled = <X extends Vector>(x: X): X => {
+    scaleInPlace(x, alpha);
+    return x;
+  };
+  return makeOperator({
+    domain: a.domain,
+    range: a.range,
+    apply: (u: U) => scaled(a.apply(u)),
+    applyAdjoint: (v: V) => scaled(a.adjoint.apply(v)),
+  });
+}
+
+function requireFit(op: string, what: string, got: VectorLike, expected: VectorLike): void {
+  if (sameShape(got, expected)) return;
+  throw new OperatorError(
+    `${op}: ${what} ${describeShape(got)}; expected ${describeShape(expected)}.`,
+  );
+}

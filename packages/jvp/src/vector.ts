@@ -1,0 +1,128 @@
+/**
+ * Vectors that operators act on: a tensor, or a list of vectors, such as a pair, a list of
+ * parameters, or a state with a list of parameters.
+ */
+import {
+  accumulate,
+  affine,
+  assign,
+  clone,
+  formatShape,
+  mul,
+  type RandomStream,
+  type Shape,
+  ShapeError,
+  sum,
+  type Tensor,
+  tidy,
+  zeros,
+} from '@invnet/tensor';
+
+/** A tensor, or a list of vectors. */
+export type Vector = Tensor | readonly Vector[];
+
+/** The shape of a vector, leaf by leaf; every vector has that of itself. */
+export type VectorLike = { readonly shape: Shape } | readonly VectorLike[];
+
+/** The tensors of a vector, in order. */
+export function leavesOf(v: Vector): Tensor[] {
+  return isList(v) ? v.flatMap(leavesOf) : [v];
+}
+
+/** Frees the tensors of a vector. */
+export function disposeVector(v: Vector): void {
+  for (const t of leavesOf(v)) t.dispose();
+}
+
+/** A new vector of f's results. */
+export function mapVector<U extends Vector>(v: U, f: (t: Tensor) => Tensor): U;
+export function mapVector(v: Vector, f: (t: Tensor) => Tensor): Vector {
+  return isList(v) ? v.map((part) => mapVector(part, f)) : f(v);
+}
+
+/** A copy, which the caller owns. */
+export function copyVector<U extends Vector>(v: U): U {
+  return mapVector(v, clone);
+}
+
+/** target ← target + alpha·v, in place. */
+export function addInPlace<U extends Vector>(target: U, v: U, alpha = 1): void {
+  const parts = leavesOf(v);
+  leavesOf(target).forEach((t, i) => {
+    accumulate(t, parts[i]!, alpha);
+  });
+}
+
+/** target ← alpha·target, in place. */
+export function scaleInPlace(target: Vector, alpha: number): void {
+  for (const t of leavesOf(target)) {
+    using scaled = affine(t, alpha);
+    assign(t, scaled);
+  }
+}
+
+/** ⟨a, b⟩ over all numbers; read back once. */
+export async function innerProduct<U extends Vector>(a: U, b: U): Promise<number> {
+  const others = leavesOf(b);
+  const total = tidy(() => {
+    const result = zeros([1], others[0]);
+    leavesOf(a).forEach((t, i) => {
+      accumulate(result, sum(mul(t, others[i]!)).reshape([1]));
+    });
+    return result;
+  });
+  const [value] = await total.data();
+  total.dispose();
+  return value!;
+}
+
+/** √⟨v, v⟩ */
+export async function vectorNorm(v: Vector): Promise<number> {
+  return Math.sqrt(await innerProduct(v, v));
+}
+
+/** Zeros of a shape, on the current backend. */
+export function zerosOf(shape: VectorLike): Vector {
+  return isShapes(shape) ? shape.map(zerosOf) : zeros(shape.shape);
+}
+
+/** Standard normal numbers of a shape, on the current backend. */
+export function randomOf(shape: VectorLike, random: RandomStream): Vector {
+  return isShapes(shape) ? shape.map((part) => randomOf(part, random)) : random.normal(shape.shape);
+}
+
+/** The shape alone, which outlives the vector. */
+export function shapeOf(v: VectorLike): VectorLike {
+  return isShapes(v) ? v.map(shapeOf) : { shape: v.shape };
+}
+
+/** Do two vectors have one structure and the same shapes? */
+export function sameShape(a: VectorLike, b: VectorLike): boolean {
+  if (isShapes(a)) {
+    return isShapes(b) && a.length === b.length && a.every((part, i) => sameShape(part, b[i]!));
+  }
+  return (
+    !isShapes(b) && a.shape.length === b.shape.length && a.shape.every((s, i) => s === b.shape[i])
+  );
+}
+
+/** @throws ShapeError unless the vector has the shape. */
+export function requireVector(what: string, v: VectorLike, expected: VectorLike): void {
+  if (sameShape(v, expected)) return;
+  throw new ShapeError(
+    `${what}: got a vector of ${describeShape(v)}; expected ${describeShape(expected)}.`,
+  );
+}
+
+/** A shape as text, such as ([2, 3], ([4], [4, 4])). */
+export function describeShape(v: VectorLike): string {
+  return isShapes(v) ? `(${v.map(describeShape).join(', ')})` : formatShape(v.shape);
+}
+
+function isList(v: Vector): v is readonly Vector[] {
+  return Array.isArray(v);
+}
+
+function isShapes(v: VectorLike): v is readonly VectorLike[] {
+  return Array.isArray(v);
+}

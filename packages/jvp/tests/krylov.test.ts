@@ -1,0 +1,135 @@
+/** The solvers against normal equations that are solved by elimination. */
+import { matmul, memory, RandomStream, setBackend, type Tensor, tensor } from '@invnet/tensor';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  cg,
+  composeOperators,
+  type LinearOperator,
+  lsmr,
+  lsqr,
+  makeOperator,
+} from '../src/index.ts';
+
+beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+function dense(rows: number, cols: number) {
+  const a = new RandomStream(rows * 10 + cols).normal([rows, cols]);
+  const op: LinearOperator<Tensor, Tensor> = makeOperator({
+    domain: { shape: [cols, 1] },
+    range: { shape: [rows, 1] },
+    apply: (u) => matmul(a, u),
+    applyAdjoint: (v) => matmul(a, v, { transposeA: true }),
+  });
+  return { op, values: [...a.dataSync()] };
+}
+
+/** The x with (AᵀA + λ²I)x = Aᵀb. */
+function leastSquares(a: number[], rows: number, cols: number, b: number[], damping: number) {
+  const m = Array.from({ length: cols }, (_, i) => [
+    ...Array.from({ length: cols }, (_, j) => {
+      let sum = i === j ? damping ** 2 : 0;
+      for (let k = 0; k < rows; k++) sum += a[k * cols + i]! * a[k * cols + j]!;
+      return sum;
+    }),
+    b.reduce((s, v, k) => s + v * a[k * cols + i]!, 0),
+  ]);
+  for (let k = 0; k < cols; k++) {
+    for (let i = 0; i < cols; i++) {
+      if (i === k) continue;
+      const factor = m[i]![k]! / m[k]![k]!;
+      for (let j = k; j <= cols; j++) m[i]![j]! -= factor * m[k]![j]!;
+    }
+  }
+  return m.map((row, i) => row[cols]! / row[i]!);
+}
+
+describe.each([
+  ['lsqr', lsqr],
+  ['lsmr', lsmr],
+] as const)('%s', (_, solve) => {
+  it.each([
+    [4, 4, 0],
+    [7, 3, 0],
+    [7, 3, 0.8],
+    [3, 5, 0.5],
+  ])('solves %i × %i with damping %f', async (rows, cols, damping) => {
+    const { op, values } = dense(rows, cols);
+    const b = new RandomStream(9).normal([rows, 1]);
+    const before = memory().liveBytes;
+    const residuals: number[] = [];
+    const found = await solve(op, b, {
+      damping,
+      tolerance: 1e-12,
+      onIteration: ({ residual }) => void residuals.push(residual),
+    });
+    const expected = leastSquares(values, rows, cols, [...b.dataSync()], damping);
+    found.x.dataSync().forEach((v: number, i: number) => {
+      expect(v).toBeCloseTo(expected[i]!, 8);
+    });
+    expect(residuals).toHaveLength(found.iteration);
+    expect(found.iteration).toBeLessThanOrEqual(Math.min(rows, cols) + 2);
+    // The residual that is reported is that of x.
+    const Ax = op.apply(found.x).dataSync();
+    const square = [...b.dataSync()].reduce((s, v, i) => s + (v - Ax[i]!) ** 2, 0);
+    const penalty = [...found.x.dataSync()].reduce((s, v) => s + (damping * v) ** 2, 0);
+    const size = Math.sqrt([...b.dataSync()].reduce((s, v) => s + v * v, 0));
+    expect(found.residual).toBeCloseTo(Math.sqrt(square + penalty) / size, 8);
+    found.x.dispose();
+    expect(memory().liveBytes - before).toBeLessThanOrEqual(8 * rows);
+  });
+
+  it('stops when told, and at its limit', async () => {
+    const { op } = dense(7, 3);
+    const b = new RandomStream(9).normal([7, 1]);
+    const stopped = await solve(op, b, { onIteration: () => false });
+    expect(stopped).toMatchObject({ iteration: 1, reason: 'stopped' });
+    const limited = await solve(op, b, { maxIterations: 2, tolerance: 0 });
+    expect(limited).toMatchObject({ iteration: 2, reason: 'maxIterations' });
+  });
+
+  it('has nothing to do for zero', async () => {
+    const { op } = dense(3, 2);
+    const { x, iteration } = await solve(op, tensor([0, 0, 0], [3, 1]));
+    expect([...x.dataSync()]).toEqual([0, 0]);
+    expect(iteration).toBe(0);
+  });
+});
+
+describe('cg', () => {
+  it('ends after as many iterations as there are unknowns', async () => {
+    const { op, values } = dense(6, 4);
+    const normal = composeOperators(op.adjoint, op);
+    const b = new RandomStream(9).normal([6, 1]);
+    const before = memory().liveBytes;
+    const right = op.adjoint.apply(b);
+    const { x, iteration, reason } = await cg(normal, right, { tolerance: 1e-10 });
+    expect(reason).toBe('residual');
+    expect(iteration).toBeLessThanOrEqual(5);
+    const expected = leastSquares(values, 6, 4, [...b.dataSync()], 0);
+    x.dataSync().forEach((v: number, i: number) => {
+      expect(v).toBeCloseTo(expected[i]!, 8);
+    });
+    x.dispose();
+    right.dispose();
+    expect(memory().liveBytes).toBe(before);
+  });
+
+  it('says that a matrix is not positive definite', async () => {
+    const negative: LinearOperator<Tensor, Tensor> = makeOperator({
+      domain: { shape: [2] },
+      range: { shape: [2] },
+      apply: (u) =>
+        tensor(
+          Float64Array.from(u.dataSync(), (v) => -v),
+          [2],
+        ),
+      applyAdjoint: (u) =>
+        tensor(
+          Float64Array.from(u.dataSync(), (v) => -v),
+          [2],
+        ),
+    });
+    const { reason } = await cg(negative, tensor([1, 2], [2]));
+    expect(reason).toBe('negativeCurvature');
+  });
+});
