@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { setBackend } from '@invnet/tensor';
 import { describeGpu, measureGpu } from './gpu.ts';
 import { describeMemory, measureMemory } from './memory.ts';
+import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 
 /** A suite prints its table and returns the report behind it. */
@@ -15,9 +16,11 @@ const suites: Readonly<Record<string, Suite>> = {
     return report;
   },
   memory: async () => {
+    const networks = measureNetworks();
+    console.log(`${describeNetworks(networks)}\n`);
     const report = await measureMemory();
     console.log(describeMemory(report));
-    return report;
+    return { ...report, networks };
   },
   ops: async () => {
     const report = measureOps();
@@ -30,7 +33,7 @@ const help = `Usage: bench <suite> [--backend <name>] [--json]
 
 Suites:
   gpu     the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
-  memory  peak memory of one Glow training step at growing depth
+  memory  peak memory of every network at two depths, and of a Glow training step at five
   ops     GFLOP/s of convolutions and matrix products, on one thread
 
   --backend <name>  wasm or reference (default wasm)

@@ -7,6 +7,9 @@ test('times each operation on each backend', async () => {
   expect(report.skipped).toBeUndefined();
   expect(report.notes).toEqual([]);
   expect(report.results).toHaveLength(9);
-  for (const { milliseconds } of report.results) expect(milliseconds).toBeGreaterThan(0);
-  expect(describeGpu(report)).toMatch(/Glow step, hidden 4 +wasm/);
+  for (const { milliseconds, difference } of report.results) {
+    expect(milliseconds).toBeGreaterThan(0);
+    expect(difference).toBeLessThan(1e-3);
+  }
+  expect(describeGpu(report)).toMatch(/Glow step, hidden 4 +invnet, wasm/);
 });

@@ -1,7 +1,7 @@
-/** tfjs's WebGPU backend in Node.js, on the same `navigator.gpu` as ours. */
-import { glowLoss, glowShapes, type Ops } from './glow.ts';
+/** tfjs's WebGPU backend in Node.js, on the same `navigator.gpu` as ours, in its own layout. */
+import { glowLoss, type Ops } from './glow.ts';
 import { loadPeers } from './install.ts';
-import { glowSizes, numbers, operationNames, type Peer } from './peer.ts';
+import { type Numbers, type Operation, operationNames, type Peer } from './peer.ts';
 
 /** What is used of a tfjs tensor. */
 interface TfTensor {
@@ -10,16 +10,24 @@ interface TfTensor {
   dispose(): void;
 }
 
+/** What is used of a tensor that can be trained. */
+interface TfVariable extends TfTensor {
+  readonly name: string;
+}
+
 /** What is used of tfjs. */
 interface Tfjs {
   setBackend(name: string): Promise<boolean>;
   tensor(values: Float32Array, shape: readonly number[]): TfTensor;
-  variable(t: TfTensor): TfTensor;
+  variable(t: TfTensor): TfVariable;
+  eye(size: number): TfTensor;
   conv2d(x: TfTensor, w: TfTensor, strides: number, pad: 'same'): TfTensor;
-  matMul(a: TfTensor, b: TfTensor): TfTensor;
+  matMul(a: TfTensor, b: TfTensor, transposeA?: boolean, transposeB?: boolean): TfTensor;
   add(a: TfTensor, b: TfTensor | number): TfTensor;
   sub(a: TfTensor, b: TfTensor): TfTensor;
   mul(a: TfTensor, b: TfTensor | number): TfTensor;
+  div(a: TfTensor, b: TfTensor): TfTensor;
+  abs(a: TfTensor): TfTensor;
   square(a: TfTensor): TfTensor;
   log(a: TfTensor): TfTensor;
   relu(a: TfTensor): TfTensor;
@@ -33,69 +41,126 @@ interface Tfjs {
   variableGrads(f: () => TfTensor): { value: TfTensor; grads: Record<string, TfTensor> };
 }
 
-const versions = {
-  // The union package, which brings the gradients.
-  '@tensorflow/tfjs': '4.22.0',
-  '@tensorflow/tfjs-backend-webgpu': '4.22.0',
-};
+const version = '4.22.0';
+const core = '@tensorflow/tfjs';
+const backend = '@tensorflow/tfjs-backend-webgpu';
 
 export const tfjs: Peer = {
-  library: 'tfjs, webgpu',
-  async load({ channels, side }) {
-    const load = await loadPeers(versions);
-    // tfjs takes a global window for the sign of a browser, where it looks for WebGPU.
-    const scope = globalThis as { window?: unknown };
-    scope.window ??= globalThis;
-    const tf = load('@tensorflow/tfjs') as Tfjs;
-    load('@tensorflow/tfjs-backend-webgpu');
+  library: `tfjs ${version}`,
+  backend: 'webgpu',
+  async load({ sizes, x, w, a, b, glow, images: pictures, parameters }) {
+    // The whole of tfjs: its core alone brings no gradients.
+    const load = await loadPeers({ [core]: version, [backend]: version });
+    const tf = load(core) as Tfjs;
+    load(backend);
     if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs found no WebGPU backend.');
-    const names = operationNames({ channels, side });
-    const make = (shape: readonly number[], scale?: number) =>
-      tf.tensor(numbers(shape, scale), shape);
-    const x = make([8, 32, 32, channels]);
-    const w = make([3, 3, channels, channels]);
-    const [a, b] = [make([side, side]), make([side, side])];
-    const sizes = glowSizes(channels);
-    const images = make([sizes.batch, sizes.side, sizes.side, sizes.channels], 1);
-    const parameters = glowShapes(sizes).map((shape) => tf.variable(make(lastChannels(shape))));
+    const names = operationNames(sizes);
+    const tx = images(tf, x);
+    const tw = weights(tf, w);
+    const [ta, tb] = [weights(tf, a), weights(tf, b)];
+    const data = images(tf, pictures);
+    const variables = parameters.map((p) => tf.variable(weights(tf, p)));
     const ops = operations(tf);
-    const finish = async (f: () => TfTensor) => {
-      const total = tf.tidy(() => tf.sum(f()));
-      await total.data();
-      total.dispose();
-    };
     return [
-      [names.conv, () => finish(() => tf.conv2d(x, w, 1, 'same'))],
-      [names.product, () => finish(() => tf.matMul(a, b))],
-      [names.glow, () => step(tf, () => glowLoss(ops, parameters, images, sizes))],
+      operation(tf, names.conv, () => tf.conv2d(tx, tw, 1, 'same'), [0, 3, 1, 2]),
+      operation(tf, names.product, () => tf.matMul(ta, tb)),
+      step(tf, names.glow, variables, () => glowLoss(ops, variables, data, glow)),
     ];
   },
 };
 
-async function step(tf: Tfjs, loss: () => TfTensor): Promise<void> {
-  const { value, grads } = tf.variableGrads(loss);
-  await value.data();
-  for (const gradient of Object.values(grads)) {
-    await gradient.data();
-    gradient.dispose();
-  }
-  value.dispose();
+/** [N, C, H, W] as [N, H, W, C]. */
+function images(tf: Tfjs, { shape, values }: Numbers): TfTensor {
+  return tf.tidy(() => tf.transpose(tf.tensor(values, shape), [0, 2, 3, 1]));
 }
 
-/** tfjs's own layout has the channels last. */
+/** [out, in, K, K] as [K, K, in, out]; vectors and matrices as they are. */
+function weights(tf: Tfjs, { shape, values }: Numbers): TfTensor {
+  if (shape.length < 4) return tf.tensor(values, shape);
+  return tf.tidy(() => tf.transpose(tf.tensor(values, shape), [2, 3, 1, 0]));
+}
+
+/** An operation; `axes` bring its result to channels first. */
+function operation(
+  tf: Tfjs,
+  name: string,
+  compute: () => TfTensor,
+  axes?: readonly number[],
+): Operation {
+  return {
+    name,
+    run: async () => {
+      await read(tf.tidy(() => tf.sum(compute())));
+    },
+    result: async () => {
+      const result = tf.tidy(() => (axes ? tf.transpose(compute(), axes) : compute()));
+      return [await read(result)];
+    },
+  };
+}
+
+function step(
+  tf: Tfjs,
+  name: string,
+  variables: readonly TfVariable[],
+  loss: () => TfTensor,
+): Operation {
+  const differentiate = () => {
+    const { value, grads } = tf.variableGrads(loss);
+    return { value, gradients: variables.map((v) => grads[v.name]!) };
+  };
+  return {
+    name,
+    run: async () => {
+      const { value, gradients } = differentiate();
+      // The first layer's gradient is made last, and the queue keeps its order.
+      await gradients[0]!.data();
+      for (const t of [value, ...gradients]) t.dispose();
+    },
+    result: async () => {
+      const { value, gradients } = differentiate();
+      const parts = [await read(value)];
+      for (const g of gradients) {
+        parts.push(await read(g.shape.length < 4 ? g : tf.transpose(g, [3, 2, 0, 1])));
+      }
+      return parts;
+    },
+  };
+}
+
+/** The numbers of a tensor, which is freed. */
+async function read(t: TfTensor): Promise<ArrayLike<number>> {
+  const data = await t.data();
+  t.dispose();
+  return data;
+}
+
 function operations(tf: Tfjs): Ops<TfTensor> {
   return {
-    add: (a, b) => tf.add(a, b),
-    sub: (a, b) => tf.sub(a, b),
-    mul: (a, b) => tf.mul(a, b),
-    scale: (a, factor, offset = 0) => tf.add(tf.mul(a, factor), offset),
-    square: (a) => tf.square(a),
-    log: (a) => tf.log(a),
-    relu: (a) => tf.relu(a),
-    sigmoid: (a) => tf.sigmoid(a),
+    add: tf.add,
+    sub: tf.sub,
+    mul: tf.mul,
+    div: tf.div,
+    affine: (a, factor, offset = 0) => {
+      const scaled = factor === 1 ? a : tf.mul(a, factor);
+      return offset === 0 ? scaled : tf.add(scaled, offset);
+    },
+    abs: tf.abs,
+    square: tf.square,
+    log: tf.log,
+    relu: tf.relu,
+    sigmoid: tf.sigmoid,
+    // Not as they are: tfjs takes further arguments.
     sum: (a) => tf.sum(a),
-    addChannels: (x, b) => tf.add(x, b),
-    mulChannels: (x, b) => tf.mul(x, b),
+    eye: (size) => tf.eye(size),
+    outer: (v) => tf.mul(tf.reshape(v, [-1, 1]), tf.reshape(v, [1, -1])),
+    matmul: (a, b) => tf.matMul(a, b),
+    mix: (w, x) => {
+      const rows = tf.reshape(x, [-1, x.shape[3]!]);
+      return tf.reshape(tf.matMul(rows, w, false, true), x.shape);
+    },
+    addChannels: tf.add,
+    mulChannels: tf.mul,
     conv: (x, w) => tf.conv2d(x, w, 1, 'same'),
     squeeze: (x) => {
       const [n, h, w, c] = x.shape as [number, number, number, number];
@@ -109,9 +174,4 @@ function operations(tf: Tfjs): Ops<TfTensor> {
     concat: (a, b) => tf.concat([a, b], 3),
     again: (a) => a,
   };
-}
-
-function lastChannels(shape: readonly number[]): readonly number[] {
-  const [out, into, ...kernel] = shape;
-  return shape.length === 1 ? shape : [...kernel, into!, out!];
 }
