@@ -23,6 +23,8 @@ export interface SampleOptions {
   readonly seed: number | RandomStream;
   /** Scales the base's deviation; below 1, samples lie closer to the mode. Default: 1. */
   readonly temperature?: number;
+  /** What the network takes as its context, for each of the samples. */
+  readonly context?: Tensor;
 }
 
 /**
@@ -45,41 +47,45 @@ export class Flow {
     return this.network.parameters;
   }
 
-  /** log p(x) per sample in nats, shape [N]. */
-  logProb(x: Tensor): Tensor {
+  /** log p(x), or log p(x | context), per sample in nats, shape [N]. */
+  logProb(x: Tensor, context?: Tensor): Tensor {
     return tidy(() => {
-      const { y, logdet } = this.network.forward(x);
+      const { y, logdet } = this.network.forward(x, context);
       return add(this.base.logProb(y), logdet);
     });
   }
 
   /** Samples of the given shape. @throws ValueError unless temperature ≥ 0. */
-  sample({ shape, seed, temperature = 1 }: SampleOptions): Tensor {
+  sample({ shape, seed, temperature = 1, context }: SampleOptions): Tensor {
     if (!(temperature >= 0)) {
       throw new ValueError(`Flow.sample: temperature ${temperature}; expected a number ≥ 0.`);
     }
     const random = typeof seed === 'number' ? new RandomStream(seed) : seed;
-    return tidy(() => this.network.inverse(this.base.sample(shape, random, temperature)).x);
+    return tidy(() => {
+      const z = this.base.sample(shape, random, temperature);
+      return this.network.inverse(z, context).x;
+    });
   }
 }
 
 /**
- * −mean log p(x) in nats, shape []; its gradients are added to the parameters by invertible
+ * −mean log p(x), or log p(x | context), in nats, shape []; its gradients are added to the parameters by invertible
  * backpropagation, which keeps no state of the forward pass but its output.
  *
  * @example
  * zeroGrad(flow.parameters);
  * const loss = negativeLogLikelihood(flow, x);
  */
-export function negativeLogLikelihood(flow: Flow, x: Tensor): Tensor {
+export function negativeLogLikelihood(flow: Flow, x: Tensor, context?: Tensor): Tensor {
   const samples = x.shape[0]!;
   const { y, loss, dy } = tidy(() => {
-    const { y, logdet } = flow.network.forward(x);
+    const { y, logdet } = flow.network.forward(x, context);
     const loss = neg(mean(add(flow.base.logProb(y), logdet)));
     return { y, loss, dy: affine(flow.base.gradient(y), -1 / samples) };
   });
   tidy(() => {
-    flow.network.backward(y, dy, { dlogdet: full([samples], -1 / samples, x) });
+    const dlogdet = full([samples], -1 / samples, x);
+    flow.network.backward(y, dy, { dlogdet, context });
     y.dispose();
     dy.dispose();
   });

@@ -1,0 +1,200 @@
+/** How often conditioners and operators are evaluated, and what bad input is told. */
+import {
+  ActNorm,
+  BasicCoupling,
+  ChannelHalves,
+  ConditionalGlowCoupling,
+  type Conditioner,
+  DenseBlock,
+  HintCoupling,
+  HyperbolicLayer,
+  RecursiveCoupling,
+  reverse,
+} from '@invnet/layers';
+import {
+  affine,
+  ones,
+  RandomStream,
+  ShapeError,
+  setBackend,
+  type Tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  ConditionalGlow,
+  ConditionalHint,
+  HyperbolicNetwork,
+  MultiScaleHint,
+  SummarizedNetwork,
+  UnrolledLoop,
+} from '../src/index.ts';
+
+beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+/** A conditioner that counts its evaluations. */
+function counted(inner: Conditioner) {
+  let evaluations = 0;
+  const conditioner: Conditioner = {
+    parameters: inner.parameters,
+    forward(x, context) {
+      evaluations += 1;
+      return inner.forward(x, context);
+    },
+    backward: (dy, saved) => inner.backward(dy, saved),
+    jvp: (x, tangent, context) => inner.jvp(x, tangent, context),
+  };
+  return { conditioner, count: () => evaluations };
+}
+
+const dense = (inChannels: number, outChannels: number) =>
+  counted(new DenseBlock({ inChannels, hidden: 3, outChannels }));
+
+describe('evaluations in one backward', () => {
+  it('are one per conditioner of a HINT recursion, in both directions', () => {
+    const parts = [dense(1, 2), dense(1, 2), dense(2, 4)];
+    const coupling = (i: number, channels: [number, number]) =>
+      new BasicCoupling({ channels, conditioner: parts[i]!.conditioner });
+    const half = (i: number) => {
+      const inner = coupling(i, [1, 1]);
+      return new RecursiveCoupling({
+        first: new ActNorm({ channels: 1 }),
+        second: new ActNorm({ channels: 1 }),
+        coupling: inner,
+      });
+    };
+    // Two levels by hand, as HintCoupling builds them.
+    const tree = new RecursiveCoupling({
+      first: asTensorMap(half(0)),
+      second: asTensorMap(half(1)),
+      coupling: coupling(2, [2, 2]),
+    });
+    const state = [new RandomStream(1).normal([2, 2]), new RandomStream(2).normal([2, 2])] as const;
+    const counts = () => parts.map(({ count }) => count());
+    tree.backward(state, state);
+    expect(counts()).toEqual([1, 1, 1]);
+    tree.backwardInverse(state, state);
+    expect(counts()).toEqual([2, 2, 2]);
+    reverse(tree).backward(state, state);
+    expect(counts()).toEqual([3, 3, 3]);
+  });
+
+  it('are one for the summary of a summarized network', () => {
+    const { conditioner, count } = dense(3, 2);
+    const net = new SummarizedNetwork({
+      network: new ConditionalGlowCoupling({ channels: 2, contextChannels: 2, ndims: 0 }),
+      summary: conditioner,
+    });
+    const [y, context] = [ones([2, 2]), ones([2, 3])];
+    expect(net.backward(y, y, { context }).dcontext?.shape).toEqual([2, 3]);
+    expect(count()).toBe(1);
+  });
+
+  it('are F once, J once and the adjoint twice per iteration of a loop', () => {
+    const calls = { forward: 0, adjoint: 0 };
+    const blocks: (() => number)[] = [];
+    const loop = new UnrolledLoop({
+      memoryChannels: 2,
+      iterations: 3,
+      ndims: 0,
+      operator: {
+        forward: (u) => {
+          calls.forward += 1;
+          return affine(u, 2);
+        },
+        adjoint: (r) => {
+          calls.adjoint += 1;
+          return affine(r, 2);
+        },
+      },
+      conditioner: (inChannels, outChannels) => {
+        const { conditioner, count } = dense(inChannels, outChannels);
+        blocks.push(count);
+        return conditioner;
+      },
+    });
+    const random = new RandomStream(1);
+    const [state, data] = [
+      [random.normal([2, 1]), random.normal([2, 2])] as const,
+      random.normal([2, 1]),
+    ];
+    loop.forward(state, data);
+    expect(calls).toEqual({ forward: 3, adjoint: 3 });
+    Object.assign(calls, { forward: 0, adjoint: 0 });
+    const { dcontext } = loop.backward(state, state, { context: data });
+    // For linear operators J is forward.
+    expect(calls).toEqual({ forward: 6, adjoint: 6 });
+    expect(blocks.map((count) => count())).toEqual([2, 2, 2]);
+    expect(dcontext?.shape).toEqual([2, 1]);
+  });
+});
+
+describe('bad input is told what was expected', () => {
+  const twice = { forward: (u: Tensor) => affine(u, 2), adjoint: (r: Tensor) => affine(r, 2) };
+
+  it('by recursions', () => {
+    expect(() => new HintCoupling({ channels: 1 })).toThrow(/at least 2/);
+    expect(() => new HintCoupling({ channels: 6, depth: 3 })).toThrow(/at most 2/);
+    expect(() => new HintCoupling({ channels: 6, depth: 2, shared: true })).toThrow(
+      /6 channels cannot be halved 2 times.*multiple of 4/,
+    );
+    // @ts-expect-error: not a permutation.
+    expect(() => new HintCoupling({ channels: 4, permute: 'some' })).toThrow(/none, lower, both/);
+    expect(() => new MultiScaleHint({ channels: 1, steps: 0 })).toThrow(ValueError);
+    expect(() => new ConditionalHint({ channels: 2, steps: 0 })).toThrow(/steps is 0/);
+  });
+
+  it('by hyperbolic networks', () => {
+    expect(() => new HyperbolicLayer({ channels: 6, resolution: 'double' })).toThrow(
+      /multiple of 4/,
+    );
+    expect(() => new HyperbolicNetwork({ channels: 4, architecture: [] })).toThrow(/at least one/);
+    // @ts-expect-error: not a change of resolution.
+    expect(() => new HyperbolicLayer({ channels: 4, resolution: 'up' })).toThrow(/keep, halve/);
+  });
+
+  it('by contexts', () => {
+    const net = new ConditionalGlow({
+      channels: 1,
+      contextChannels: 2,
+      scales: 1,
+      steps: 1,
+      hidden: 2,
+    });
+    const x = zeros([2, 1, 4, 4]);
+    expect(() => net.forward(x)).toThrow(/expected a context, got none/);
+    expect(() => net.forward(x, ones([2, 3, 4, 4]))).toThrow(ShapeError);
+    expect(() => net.forward(x, ones([1, 2, 4, 4]))).toThrow(/same batch size and resolution/);
+    expect(() => net.forward(x, ones([2, 2, 8, 8]))).toThrow(/same batch size and resolution/);
+  });
+
+  it('by unrolled loops', () => {
+    const options = { memoryChannels: 2, iterations: 1, ndims: 0, hidden: 2 };
+    const state = [ones([2, 1]), ones([2, 2])] as const;
+    const loop = new UnrolledLoop({ ...options, operator: twice });
+    expect(() => loop.forward(state)).toThrow(/expected the data as context/);
+    expect(() => loop.forward(state, ones([2, 3]))).toThrow(
+      /forward returned \[2, 1\]; expected \[2, 3\]/,
+    );
+    const crooked = { forward: twice.forward, adjoint: () => ones([2, 5]) };
+    const broken = new UnrolledLoop({ ...options, operator: crooked });
+    expect(() => broken.forward(state, ones([2, 1]))).toThrow(/adjoint returned \[2, 5\]/);
+    expect(() => new UnrolledLoop({ ...options, channels: 3, operator: twice })).toThrow(
+      /2 channels cannot hold/,
+    );
+    const curved = {
+      forward: twice.forward,
+      jvp: (_: Tensor, du: Tensor) => affine(du, 2),
+      vjp: (_: Tensor, r: Tensor) => affine(r, 2),
+    };
+    const nonlinear = new UnrolledLoop({ ...options, operator: curved });
+    const { y } = nonlinear.forward(state, ones([2, 1]));
+    expect(() => nonlinear.backward(y, y, { context: ones([2, 1]) })).toThrow(/needs hvp/);
+  });
+});
+
+/** A bijection of pairs of single numbers as one of [N, 2]. */
+function asTensorMap(inner: RecursiveCoupling): ChannelHalves {
+  return new ChannelHalves(inner, [1, 1]);
+}
