@@ -26,6 +26,7 @@ import {
   channelSums,
   positions,
   requireChannels,
+  requireTangent,
   requireWhole,
   sumOfTerms,
 } from './checks.ts';
@@ -93,6 +94,7 @@ export class ActNorm implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('ActNorm', x, tangent, this.parameters);
     const { y, logdet } = this.forward(x);
     return tidy(() => {
       const { ds, db } = this.#directions(tangent);
@@ -110,6 +112,7 @@ export class ActNorm implements Bijection {
     y: Tensor,
     tangent: Tangent,
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('ActNorm', y, tangent, this.parameters);
     const { x, logdet } = this.inverse(y);
     return tidy(() => {
       const { ds, db } = this.#directions(tangent);

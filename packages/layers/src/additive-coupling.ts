@@ -14,7 +14,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { sumOfTerms, zeroLogdet } from './checks.ts';
+import { requireTangent, sumOfTerms, zeroLogdet } from './checks.ts';
 import type { Conditioner } from './conditioner.ts';
 import { type Parameter, prefixNames } from './parameter.ts';
 import type { Pair } from './state.ts';
@@ -76,6 +76,7 @@ export class AdditiveCoupling implements Bijection<Pair> {
   }
 
   jvp([x1, x2]: Pair, tangent: Tangent<Pair>, context?: Tensor) {
+    requireTangent('AdditiveCoupling', [x1, x2], tangent, this.parameters, context);
     const [dx1, dx2] = tangent.x ?? [];
     return tidy(() => {
       const { y: shift, dy } = this.conditioner.jvp(x1, { ...tangent, x: dx1 }, context);
@@ -89,6 +90,7 @@ export class AdditiveCoupling implements Bijection<Pair> {
   }
 
   jvpInverse([y1, y2]: Pair, tangent: Tangent<Pair>, context?: Tensor) {
+    requireTangent('AdditiveCoupling', [y1, y2], tangent, this.parameters, context);
     const [dy1, dy2] = tangent.x ?? [];
     return tidy(() => {
       const { y: shift, dy } = this.conditioner.jvp(y1, { ...tangent, x: dy1 }, context);

@@ -20,7 +20,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { requireWhole, sumOfTerms } from './checks.ts';
+import { requireTangent, requireWhole, sumOfTerms } from './checks.ts';
 import { Parameter } from './parameter.ts';
 
 /** Options of `AffineLayer`. */
@@ -88,6 +88,7 @@ export class AffineLayer implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('AffineLayer', x, tangent, this.parameters);
     this.#check(x);
     return tidy(() => {
       const ds = tangent.parameters?.get(this.scale);
@@ -106,6 +107,7 @@ export class AffineLayer implements Bijection {
     y: Tensor,
     tangent: Tangent,
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('AffineLayer', y, tangent, this.parameters);
     this.#check(y);
     return tidy(() => {
       const x = this.#invert(y);

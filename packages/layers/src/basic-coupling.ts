@@ -24,7 +24,7 @@ import {
 } from '@invnet/tensor';
 import { type Activation, sigmoid } from './activations.ts';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { perSample, requireChannels, requireWhole, sumOfTerms } from './checks.ts';
+import { perSample, requireChannels, requireTangent, requireWhole, sumOfTerms } from './checks.ts';
 import type { Conditioner, Saved } from './conditioner.ts';
 import { defaultConditioner } from './default-conditioner.ts';
 import { type Parameter, prefixNames } from './parameter.ts';
@@ -144,6 +144,7 @@ export class BasicCoupling implements Bijection<Pair> {
   }
 
   jvp(x: Pair, tangent: Tangent<Pair>, context?: Tensor) {
+    requireTangent('coupling', x, tangent, this.parameters, context);
     const [x1, x2] = this.#check(x);
     const [dx1, dx2] = tangent.x ? this.#check(tangent.x) : [];
     return tidy(() => {
@@ -160,6 +161,7 @@ export class BasicCoupling implements Bijection<Pair> {
   }
 
   jvpInverse(y: Pair, tangent: Tangent<Pair>, context?: Tensor) {
+    requireTangent('coupling', y, tangent, this.parameters, context);
     const [y1, y2] = this.#check(y);
     const [dy1, dy2] = tangent.x ? this.#check(tangent.x) : [];
     return tidy(() => {

@@ -9,6 +9,9 @@ import {
   zeros,
   zerosLike,
 } from '@invnet/tensor';
+import type { Tangent } from './bijection.ts';
+import type { Parameter } from './parameter.ts';
+import { type State, tensorsOf } from './state.ts';
 
 /** @throws ShapeError unless x is [N, channels, ...] with up to three spatial axes. */
 export function requireChannels(op: string, x: Tensor, channels: number): void {
@@ -23,6 +26,34 @@ export function requireChannels(op: string, x: Tensor, channels: number): void {
       `${op}: got ${formatShape(x.shape)} with ${x.shape[1]} channels; expected ${channels}.`,
     );
   }
+}
+
+/** @throws ShapeError unless directions have the shapes of what they move. */
+export function requireTangent<S extends State>(
+  op: string,
+  state: S,
+  tangent: Tangent<S>,
+  parameters: readonly Parameter[],
+  context?: Tensor,
+): void {
+  const fit = (what: string, direction: Tensor | undefined, moved: Tensor) => {
+    if (!direction) return;
+    if (moved.rank === direction.rank && moved.shape.every((s, i) => s === direction.shape[i])) {
+      return;
+    }
+    throw new ShapeError(
+      `${op}: tangent of ${what} is ${formatShape(direction.shape)}; expected ` +
+        `${formatShape(moved.shape)}.`,
+    );
+  };
+  const moved = tensorsOf(state);
+  if (tangent.x) {
+    tensorsOf(tangent.x).forEach((t, i) => {
+      fit('the argument', t, moved[i]!);
+    });
+  }
+  for (const p of parameters) fit(`'${p.name}'`, tangent.parameters?.get(p), p.data);
+  if (context) fit('the context', tangent.context, context);
 }
 
 /** @throws ValueError unless the value is a whole number of at least `least`. */

@@ -17,7 +17,14 @@ import {
   zeros,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { positions, requireChannels, requireWhole, sumOfTerms, zeroLogdet } from './checks.ts';
+import {
+  positions,
+  requireChannels,
+  requireTangent,
+  requireWhole,
+  sumOfTerms,
+  zeroLogdet,
+} from './checks.ts';
 import { Householder } from './householder.ts';
 import type { Parameter } from './parameter.ts';
 import { PluFactors } from './plu-factors.ts';
@@ -114,6 +121,7 @@ export class Conv1x1 implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('Conv1x1', x, tangent, this.parameters);
     requireChannels('Conv1x1', x, this.channels);
     return tidy(() => {
       const w = this.#mixing.matrix();
@@ -128,6 +136,7 @@ export class Conv1x1 implements Bijection {
     y: Tensor,
     tangent: Tangent,
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('Conv1x1', y, tangent, this.parameters);
     requireChannels('Conv1x1', y, this.channels);
     return tidy(() => {
       const inverse = this.#mixing.inverse();

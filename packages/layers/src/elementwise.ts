@@ -12,7 +12,7 @@ import {
 } from '@invnet/tensor';
 import type { InvertibleActivation } from './activations.ts';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { perSample, sumOfTerms } from './checks.ts';
+import { perSample, requireTangent, sumOfTerms } from './checks.ts';
 import type { Parameter } from './parameter.ts';
 
 /**
@@ -65,6 +65,7 @@ export class Elementwise implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('Elementwise', x, tangent, this.parameters);
     return tidy(() => {
       const y = this.f.apply(x);
       const dx = tangent.x ?? zerosLike(x);
@@ -81,6 +82,7 @@ export class Elementwise implements Bijection {
     y: Tensor,
     tangent: Tangent,
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('Elementwise', y, tangent, this.parameters);
     return tidy(() => {
       const x = this.f.invert(y);
       const dx = this.#overSlope(x, y, tangent.x ?? zerosLike(y));

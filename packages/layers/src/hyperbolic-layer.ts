@@ -14,7 +14,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { requireWhole, sumOfTerms, zeroLogdet } from './checks.ts';
+import { requireTangent, requireWhole, sumOfTerms, zeroLogdet } from './checks.ts';
 import type { Conditioner } from './conditioner.ts';
 import { Parallel } from './parallel.ts';
 import { type Parameter, prefixNames } from './parameter.ts';
@@ -128,6 +128,7 @@ class Leapfrog implements Bijection<Pair> {
   }
 
   jvp([x0, x1]: Pair, tangent: Tangent<Pair>) {
+    requireTangent('HyperbolicLayer', [x0, x1], tangent, this.parameters);
     const [dx0, dx1] = tangent.x ?? [];
     return tidy(() => {
       const { other, dother } = this.#tangent(x0, x1, dx0, dx1, tangent);
@@ -143,6 +144,7 @@ class Leapfrog implements Bijection<Pair> {
   }
 
   jvpInverse([x1, x2]: Pair, tangent: Tangent<Pair>) {
+    requireTangent('HyperbolicLayer', [x1, x2], tangent, this.parameters);
     const [dx1, dx2] = tangent.x ?? [];
     return tidy(() => {
       const { other, dother } = this.#tangent(x2, x1, dx2, dx1, tangent);

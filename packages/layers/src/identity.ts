@@ -1,7 +1,7 @@
 /** The map that changes nothing, where a structure has room for one. */
 import { clone, type Tensor, zerosLike } from '@invnet/tensor';
 import type { Bijection, Tangent } from './bijection.ts';
-import { zeroLogdet } from './checks.ts';
+import { requireTangent, zeroLogdet } from './checks.ts';
 import type { Parameter } from './parameter.ts';
 
 /** y = x; logdet = 0. Results are copies, which belong to the caller. */
@@ -25,11 +25,13 @@ export class Identity implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent) {
+    requireTangent('Identity', x, tangent, this.parameters);
     const dy = tangent.x ? clone(tangent.x) : zerosLike(x);
     return { y: clone(x), dy, logdet: zeroLogdet(x), dlogdet: zeroLogdet(x) };
   }
 
   jvpInverse(y: Tensor, tangent: Tangent) {
+    requireTangent('Identity', y, tangent, this.parameters);
     const { y: x, dy: dx, ...rest } = this.jvp(y, tangent);
     return { x, dx, ...rest };
   }

@@ -18,7 +18,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { perSample } from './checks.ts';
+import { perSample, requireTangent } from './checks.ts';
 import type { Parameter } from './parameter.ts';
 
 /**
@@ -74,6 +74,7 @@ export class Logit implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('Logit', x, tangent, this.parameters);
     return tidy(() => {
       const { y, logdet } = this.#apply(x);
       const dy = tangent.x ? mul(this.#slope(y), tangent.x) : zerosLike(x);
@@ -85,6 +86,7 @@ export class Logit implements Bijection {
     y: Tensor,
     tangent: Tangent,
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('Logit', y, tangent, this.parameters);
     return tidy(() => {
       const dy = tangent.x ?? zerosLike(y);
       return {

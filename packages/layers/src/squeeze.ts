@@ -14,7 +14,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-import { zeroLogdet } from './checks.ts';
+import { requireTangent, zeroLogdet } from './checks.ts';
 import type { Parameter } from './parameter.ts';
 
 /** An orthogonal linear map without parameters; logdet = 0. Subclasses give the map and its transpose. */
@@ -53,6 +53,7 @@ export abstract class Squeeze implements Bijection {
   }
 
   jvp(x: Tensor, tangent: Tangent): { y: Tensor; dy: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('squeeze', x, tangent, this.parameters);
     requireEven(x);
     return tidy(() => {
       const y = this.squeeze(x);
@@ -65,6 +66,7 @@ export abstract class Squeeze implements Bijection {
     y: Tensor,
     tangent: Tangent,
   ): { x: Tensor; dx: Tensor; logdet: Tensor; dlogdet: Tensor } {
+    requireTangent('squeeze', y, tangent, this.parameters);
     requireSqueezed(y);
     return tidy(() => {
       const x = this.unsqueeze(y);

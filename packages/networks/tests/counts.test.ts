@@ -169,6 +169,26 @@ describe('bad input is told what was expected', () => {
     expect(() => net.forward(x, ones([2, 2, 8, 8]))).toThrow(/same batch size and resolution/);
   });
 
+  it('by tangents', () => {
+    const norm = new ActNorm({ channels: 2 });
+    const x = ones([3, 2]);
+    expect(() => norm.jvp(x, { x: ones([3, 1]) })).toThrow(
+      /ActNorm: tangent of the argument is \[3, 1\]; expected \[3, 2\]/,
+    );
+    const parameters = new Map([[norm.scale, ones([1])]]);
+    expect(() => norm.jvpInverse(x, { parameters })).toThrow(/tangent of 'scale' is \[1\]/);
+    const net = new ConditionalGlow({
+      channels: 2,
+      contextChannels: 1,
+      ndims: 0,
+      scales: 1,
+      steps: 1,
+    });
+    const c = ones([3, 1]);
+    expect(() => net.jvp(x, { context: ones([3, 2]) }, c)).toThrow(ShapeError);
+    expect(() => net.jvp(x, { x: ones([1, 2]) }, c)).toThrow(ShapeError);
+  });
+
   it('by unrolled loops', () => {
     const options = { memoryChannels: 2, iterations: 1, ndims: 0, hidden: 2 };
     const state = [ones([2, 1]), ones([2, 2])] as const;
