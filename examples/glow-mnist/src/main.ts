@@ -1,5 +1,7 @@
 /** The command: trains Glow on MNIST, measures it and writes the results. See options.ts. */
+
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { loadMnist } from '@invnet/datasets';
 import { backendInfo, InvNetError, resetPeakMemory, setBackend } from '@invnet/tensor';
 import { NonFiniteLossError } from '@invnet/train';
@@ -31,7 +33,8 @@ try {
 }
 
 async function main(options: Options): Promise<void> {
-  await setBackend(options.backend);
+  // Results do not depend on the number of threads.
+  await setBackend(options.backend, { threads: availableParallelism() });
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });
   announce(run, options);

@@ -29,14 +29,15 @@ const suites: Readonly<Record<string, Suite>> = {
   },
 };
 
-const help = `Usage: bench <suite> [--backend <name>] [--json]
+const help = `Usage: bench <suite> [--backend <name>] [--threads <count>] [--json]
 
 Suites:
   gpu     the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
   memory  peak memory of every network at two depths, and of a Glow training step at five
-  ops     GFLOP/s of convolutions and matrix products, on one thread
+  ops     GFLOP/s of convolutions and matrix products
 
   --backend <name>  wasm or reference (default wasm)
+  --threads <count> threads of the wasm backend (default 1)
   --json            prints one line of JSON last
   --help            this text`;
 
@@ -46,6 +47,7 @@ async function main(args: readonly string[]): Promise<void> {
     args: args[0] === '--' ? args.slice(1) : [...args],
     options: {
       backend: { type: 'string', default: 'wasm' },
+      threads: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -61,7 +63,7 @@ async function main(args: readonly string[]): Promise<void> {
   const suite = Object.hasOwn(suites, name) ? suites[name] : undefined;
   if (!suite) throw new Error(`unknown suite '${name}'; expected one of ${known}.`);
   if (rest.length > 0) throw new Error(`unexpected '${rest[0]}'; expected one suite, of ${known}.`);
-  await setBackend(values.backend);
+  await setBackend(values.backend, { threads: Number(values.threads) });
   const report = await suite();
   if (values.json) console.log(JSON.stringify(report));
   // A GPU device would keep the process waiting for its events.

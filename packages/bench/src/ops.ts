@@ -1,6 +1,6 @@
 /**
- * Speed of the operations that training spends its time in, on one thread: the 3×3 convolution of
- * [8, 64, 32, 32] to 64 channels with its two gradients, and a product of 512 × 512 matrices.
+ * Speed of the operations that training spends its time in: the 3×3 convolution of [8, 64, 32, 32]
+ * to 64 channels with its two gradients, and a product of 512 × 512 matrices.
  *
  * Times are wall-clock times of whole calls, memory for the result included, after a warm-up.
  */
@@ -71,7 +71,7 @@ export function describeOps(report: OpsReport): string {
   ]);
   const { name, details } = report.backend;
   return [
-    `Backend ${name} ${JSON.stringify(details)}, one thread; convolutions of ` +
+    `Backend ${name} ${JSON.stringify(details)}; convolutions of ` +
       `[${inputShape.join(', ')}] to 64 channels.`,
     '',
     formatTable(['operation', 'GFLOP/s (median)', 'slowest … fastest', 'repeats'], rows),

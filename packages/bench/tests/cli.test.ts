@@ -33,6 +33,7 @@ describe('bench', () => {
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
     [['ops', '--backend', 'abacus'], "unknown backend 'abacus'"],
+    [['ops', '--threads', 'many'], 'threads is NaN; expected a whole number of at least 1'],
   ])('refuses %j', (args, message) => {
     const { status, stdout, stderr } = bench(...args);
     expect(stderr).toContain(message);

@@ -53,15 +53,26 @@ function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias
   if (s.relu) for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to) < 0 ? 0 : load<f32>(to));
 }
 
-export function shiftedProduct(p: Product, s: Shift): void {
+/**
+ * The samples from `first` to `last`, and of each the output's depths from `near` to `far`: a thread
+ * with a plan and scratch of its own can take a part.
+ */
+export function shiftedProduct(
+  p: Product,
+  s: Shift,
+  first: i32,
+  last: i32,
+  near: i32,
+  far: i32,
+): void {
   const slice = s.sourceH * s.sourceW;
   const volume = s.sourceD * slice;
   const outputLine = (<usize>s.outputW) << 2;
   const taps = s.tapsD * s.tapsH * s.tapsW;
-  for (let n = 0; n < s.batch; n += s.chunkSamples) {
-    const samples = min(s.chunkSamples, s.batch - n);
-    for (let d = 0; d < s.outputD; d += s.chunkDepth) {
-      const depth = min(s.chunkDepth, s.outputD - d);
+  for (let n = first; n < last; n += s.chunkSamples) {
+    const samples = min(s.chunkSamples, last - n);
+    for (let d = near; d < far; d += s.chunkDepth) {
+      const depth = min(s.chunkDepth, far - d);
       const low = min(s.sourceD, max(0, d - s.paddingD));
       const high = max(low, min(s.sourceD, d + depth - 1 + s.tapsD - s.paddingD));
       const begin = n * volume + low * slice;

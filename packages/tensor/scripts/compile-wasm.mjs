@@ -1,6 +1,7 @@
 /**
  * Compiles assembly/ twice, with and without relaxed SIMD, and embeds both modules as base64 in
- * src/wasm/kernels.generated.ts, so that no file has to be located at run time. Does nothing when
+ * src/wasm/kernels.generated.ts, so that no file has to be located at run time. The modules for
+ * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when
  * the generated file is newer than all sources.
  */
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
@@ -22,7 +23,7 @@ async function isFresh() {
   return times.every((time) => time < made.mtimeMs);
 }
 
-async function compile(relaxed) {
+async function compile(relaxed, shared) {
   // Imported here, since the compiler takes a second to load and is seldom needed.
   const { main } = await import('assemblyscript/asc');
   let binary;
@@ -40,6 +41,7 @@ async function compile(relaxed) {
     '--enable',
     'simd',
     ...(relaxed ? ['--enable', 'relaxed-simd'] : []),
+    ...(shared ? ['--enable', 'threads', '--sharedMemory'] : []),
     '--use',
     `RELAXED=${relaxed ? 1 : 0}`,
     '--use',
@@ -57,22 +59,32 @@ async function compile(relaxed) {
       `AssemblyScript failed: ${error?.message ?? 'no output'}\n${stderr.toString()}`,
     );
   }
-  return Buffer.from(binary).toString('base64');
+  return Buffer.from(binary);
+}
+
+/** The module as base64, and where the byte is that says whether its memory is shared. */
+async function build(relaxed) {
+  const [own, shared] = [await compile(relaxed, false), await compile(relaxed, true)];
+  const different = [...own.keys()].filter((i) => own[i] !== shared[i]);
+  if (own.length !== shared.length || different.length !== 1 || shared[different[0]] !== 3) {
+    throw new Error('expected builds that differ in the flags of the memory import alone.');
+  }
+  return { base64: own.toString('base64'), sharedFlagAt: different[0] };
 }
 
 if (!(await isFresh())) {
-  const [baseline, relaxed] = [await compile(false), await compile(true)];
+  const builds = Object.entries({ baseline: await build(false), relaxed: await build(true) });
+  const lines = builds.map(
+    ([name, { base64, sharedFlagAt }]) =>
+      `export const ${name} = {\n  sharedFlagAt: ${sharedFlagAt},\n  base64: '${base64}',\n};`,
+  );
   const text = `/** Written by scripts/compile-wasm.mjs from assembly/; not for editing. */
-export const baseline =
-  '${baseline}';
-export const relaxed =
-  '${relaxed}';
+${lines.join('\n')}
 `;
   await mkdir(dirname(target), { recursive: true });
   // Renamed into place: a test run beside a build never reads half a file.
   await writeFile(`${target}.${process.pid}`, text);
   await rename(`${target}.${process.pid}`, target);
-  console.log(
-    `wasm kernels: baseline ${baseline.length} and relaxed ${relaxed.length} base64 characters`,
-  );
+  const sizes = builds.map(([name, { base64 }]) => `${name} ${base64.length}`);
+  console.log(`wasm kernels, base64 characters: ${sizes.join(', ')}`);
 }

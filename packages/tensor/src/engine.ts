@@ -23,7 +23,7 @@ export type BackendFactory = (options: BackendOptions) => Backend | Promise<Back
 
 const factories = new Map<string, BackendFactory>([
   ['reference', () => new ReferenceBackend()],
-  ['wasm', (options) => new WasmBackend(options)],
+  ['wasm', (options) => WasmBackend.create(options)],
 ]);
 
 let current: Placement | undefined;

@@ -1,10 +1,9 @@
 /**
- * The `wasm` backend: SIMD kernels (assembly/) over one linear memory, in float32, on one thread.
+ * The `wasm` backend: SIMD kernels (assembly/) over one linear memory, in float32. Products and
+ * convolutions run on as many threads as were asked for, everything else on one.
  *
  * Here storages are allocated and counted, descriptions are written where the kernels read them,
  * and kernels are called; the loops are all on the other side.
- *
- * Left out: threads. The memory is imported and products take ranges, so that workers can be added.
  */
 import type {
   AdamSettings,
@@ -35,7 +34,9 @@ import {
   matmulProducts,
   type Plan,
   planned,
+  type Shift,
 } from './product.ts';
+import { canUseThreads, type Part, type PartKernel, ThreadPool } from './threads.ts';
 
 /** Choices that are otherwise made from what the engine can do. */
 export interface WasmOptions {
@@ -43,13 +44,31 @@ export interface WasmOptions {
   readonly relaxedSimd?: boolean;
   /** Largest linear memory in bytes; 4 GiB unless told. */
   readonly maxBytes?: number;
+  /**
+   * Threads that products are parted among, this one included; results do not depend on it.
+   * Default: 1. More need shared memory: Node.js, or a worker of a page that is cross-origin
+   * isolated.
+   */
+  readonly threads?: number;
 }
 
 /** Bytes below the heap where descriptions are written: one call's at a time. */
 const DESK_BYTES = 1024;
 
+/** Multiply-adds below which a product is not worth waking threads for. */
+const WORTH_PARTING = 200_000;
+/** Elements below which an element-wise operation is not. */
+const WORTH_PARTING_ELEMENTS = 32_768;
+/** Floats to a line of the cache, which threads should not share. */
+const CACHE_LINE = 16;
+/** Columns of C that a register tile covers, which parts are cut at. */
+const TILE_COLUMNS = 8;
+
 /** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
 const OVERRUN_BYTES = 12;
+
+/** Ends the threads of a backend that nothing refers to any more. */
+const abandoned = new FinalizationRegistry<ThreadPool>((pool) => pool.terminate());
 
 class WasmStorage implements Storage {
   readonly dtype = 'float32';
@@ -74,14 +93,37 @@ export class WasmBackend implements Backend {
   readonly #relaxedSimd: boolean;
   readonly #desk: number;
   readonly #rowsPerTile: number;
+  #pool: ThreadPool | undefined;
 
-  constructor(options: WasmOptions = {}) {
-    const loaded = loadKernels(options.relaxedSimd);
+  /** A backend whose threads have started. @throws BackendError where it cannot have that many. */
+  static async create(options: WasmOptions = {}): Promise<WasmBackend> {
+    const { threads = 1 } = options;
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new BackendError(`wasm: threads is ${threads}; expected a whole number of at least 1.`);
+    }
+    if (threads > 1 && !canUseThreads()) {
+      throw new BackendError(
+        `wasm: ${threads} threads need shared memory and a thread that may wait: Node.js, or a ` +
+          'worker of a page that is cross-origin isolated.',
+      );
+    }
+    const loaded = loadKernels(options.relaxedSimd, threads > 1);
+    const backend = new WasmBackend(options, loaded);
+    if (threads > 1) {
+      backend.#pool = await ThreadPool.start(loaded.module, loaded.memory, threads);
+      abandoned.register(backend, backend.#pool);
+    }
+    return backend;
+  }
+
+  /** A backend on one thread; `create` makes one on several. */
+  constructor(options: WasmOptions = {}, loaded = loadKernels(options.relaxedSimd)) {
     this.#kernels = loaded.kernels;
     this.#linear = loaded.memory;
     this.#relaxedSimd = loaded.relaxedSimd;
     this.#desk = Math.ceil(loaded.kernels.heapBase() / 64) * 64;
-    this.#allocator = new Allocator(loaded.memory, this.#desk + DESK_BYTES, options.maxBytes);
+    const desks = DESK_BYTES * (options.threads ?? 1);
+    this.#allocator = new Allocator(loaded.memory, this.#desk + desks, options.maxBytes);
     this.#rowsPerTile = loaded.kernels.rowsPerTile();
   }
 
@@ -90,7 +132,7 @@ export class WasmBackend implements Backend {
       name: this.name,
       details: {
         simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
-        threads: 1,
+        threads: this.#pool?.size ?? 1,
         memoryBytes: this.#linear.buffer.byteLength,
         memoryLimitBytes: this.#allocator.limit,
       },
@@ -135,9 +177,26 @@ export class WasmBackend implements Backend {
     const left = this.#at(a);
     const right = this.#at(b);
     const y = this.#make(how.sizes.reduce((product, size) => product * size, 1));
-    const words = [how.sizes.length, ...how.sizes, ...how.aStrides, ...how.bStrides];
-    const counter = this.#write(words);
-    this.#kernels.binary(binaryCodes[op], left, right, this.#at(y), this.#desk, counter);
+    const to = this.#at(y);
+    const [aStride, bStride] = [how.aStrides[0]!, how.bStrides[0]!];
+    const threads = y.size < WORTH_PARTING_ELEMENTS ? 1 : (this.#pool?.size ?? 1);
+    // One dimension is cut in ranges; more stay with one thread.
+    const parts =
+      how.sizes.length > 1
+        ? [{ words: [how.sizes.length, ...how.sizes, ...how.aStrides, ...how.bStrides], first: 0 }]
+        : ranges(y.size, threads, CACHE_LINE).map(([first, last]) => ({
+            words: [1, last - first, aStride, bStride],
+            first,
+          }));
+    this.#start(
+      'binary',
+      parts.map(({ words, first }, thread) => {
+        const desk = this.#desk + thread * DESK_BYTES;
+        const counter = this.#write(words, desk);
+        const [from, other] = [left + 4 * first * aStride, right + 4 * first * bStride];
+        return [binaryCodes[op], from, other, to + 4 * first, desk, counter];
+      }),
+    );
     return y;
   }
 
@@ -354,38 +413,77 @@ export class WasmBackend implements Backend {
 
   #run({ product: p, shift }: Plan): void {
     const b = blocking(p, this.#rowsPerTile);
-    const aBytes = 4 * b.blockRows * b.blockDepth;
-    const bBytes = this.#kernels.blockBytes(b.blockColumns, b.blockDepth);
-    const lineBytes = 4 * lineFloats(p, b);
-    const tileBytes = 4 * 8 * this.#rowsPerTile;
-    const partialBytes = shift?.partialBytes ?? 0;
-    const bytes = aBytes + bBytes + lineBytes + tileBytes + partialBytes;
+    const sizes = {
+      b: this.#kernels.blockBytes(b.blockColumns, b.blockDepth),
+      a: 4 * b.blockRows * b.blockDepth,
+      line: 4 * lineFloats(p, b),
+      tile: 4 * TILE_COLUMNS * this.#rowsPerTile,
+      partial: shift?.partialBytes ?? 0,
+    };
+    const threads = p.rows * p.columns * p.depth < WORTH_PARTING ? 1 : (this.#pool?.size ?? 1);
+    const ranges = shift ? shiftRanges(shift, threads) : columnRanges(p.columns, threads);
+    // Multiples of a block, so that threads do not share lines of the cache.
+    const each = 64 * Math.ceil((sizes.a + sizes.b + sizes.line + sizes.tile + sizes.partial) / 64);
+    const bytes = each * ranges.length;
     const block = this.#allocator.allocate(bytes);
     this.memory.allocated(bytes);
-    const packedA = block.address + bBytes;
-    const line = packedA + aBytes;
-    const tile = line + lineBytes;
-    const end = this.#write([
-      ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
-      ...[p.transposed ? 1 : 0, p.source, p.channels, ...p.columnsGrid, ...p.sourceGrid, ...p.taps],
-      ...[...p.multiplier, ...p.divisor, ...p.padding],
-      ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
-      ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0],
-      ...[packedA, block.address, line, tile],
-      ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
-    ]);
-    if (shift === undefined) {
-      this.#kernels.product(this.#desk, 0, p.columns);
-    } else {
+    const parts = ranges.map((range, thread): Part => {
+      const scratch = block.address + thread * each;
+      const plan = this.#desk + thread * DESK_BYTES;
+      const packedA = scratch + sizes.b;
+      const line = packedA + sizes.a;
+      const tile = line + sizes.line;
       const words = [
+        ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
+        ...[p.transposed ? 1 : 0, p.source, p.channels],
+        ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
+        ...[...p.multiplier, ...p.divisor, ...p.padding],
+        ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
+        ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0],
+        ...[packedA, scratch, line, tile],
+        ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
+      ];
+      const behind = this.#write(words, plan);
+      if (!shift) return [plan, ...range];
+      const shiftWords = [
         ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
         ...[...shift.output, ...shift.source, ...shift.taps, ...shift.padding],
-        ...[tile + tileBytes, shift.chunkSamples, shift.chunkDepth],
+        ...[tile + sizes.tile, shift.chunkSamples, shift.chunkDepth],
       ];
-      this.#write(words, end);
-      this.#kernels.shiftedProduct(this.#desk, end);
-    }
+      this.#write(shiftWords, behind);
+      return [plan, behind, ...range];
+    });
+    this.#start(shift ? 'shiftedProduct' : 'product', parts);
     this.memory.freed(bytes);
     this.#allocator.free(block);
   }
+
+  /** Runs a kernel on one thread, or its parts on several. */
+  #start(kernel: PartKernel, parts: readonly Part[]): void {
+    if (this.#pool && parts.length > 1) this.#pool.run(kernel, parts, this.#kernels);
+    else {
+      const run: (...args: number[]) => void = this.#kernels[kernel];
+      run(...parts[0]!);
+    }
+  }
+}
+
+/** 0 … `size` in as many ranges as there are threads, cut at multiples of `unit`. */
+function ranges(size: number, threads: number, unit: number): [number, number][] {
+  const units = Math.ceil(size / unit);
+  const count = Math.max(1, Math.min(threads, units));
+  const cut = (i: number) => Math.min(size, unit * Math.round((i * units) / count));
+  return Array.from({ length: count }, (_, i) => [cut(i), cut(i + 1)]);
+}
+
+/** Columns of C for each thread, by whole register tiles. */
+function columnRanges(columns: number, threads: number): [number, number][] {
+  return ranges(columns, threads, TILE_COLUMNS);
+}
+
+/** Samples for each thread, or depths where there are fewer samples; all of the other. */
+function shiftRanges(shift: Shift, threads: number): number[][] {
+  const [depth] = shift.output;
+  if (shift.batch >= threads) return ranges(shift.batch, threads, 1).map((r) => [...r, 0, depth]);
+  return ranges(depth, threads, 1).map((r) => [0, shift.batch, ...r]);
 }

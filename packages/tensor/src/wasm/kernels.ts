@@ -14,7 +14,14 @@ export interface Kernels {
   rowsPerTile(): number;
   blockBytes(columns: number, depth: number): number;
   product(plan: number, begin: number, end: number): void;
-  shiftedProduct(plan: number, shift: number): void;
+  shiftedProduct(
+    plan: number,
+    shift: number,
+    first: number,
+    last: number,
+    near: number,
+    far: number,
+  ): void;
   unary(op: number, from: number, to: number, size: number, alpha: number, beta: number): void;
   binary(op: number, a: number, b: number, to: number, how: number, counter: number): void;
   reduce(
@@ -54,6 +61,7 @@ export interface Kernels {
 export interface LoadedKernels {
   readonly kernels: Kernels;
   readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
   readonly relaxedSimd: boolean;
 }
 
@@ -68,29 +76,36 @@ let supported: boolean | undefined;
 
 /** Can this engine run the build with relaxed SIMD? */
 export function supportsRelaxedSimd(): boolean {
-  supported ??= WebAssembly.validate(decode(relaxed));
+  supported ??= WebAssembly.validate(decode(relaxed.base64));
   return supported;
 }
 
-const modules = new Map<boolean, WebAssembly.Module>();
+/** In the flags of a memory import: it has a maximum, and it is shared. */
+const SHARED = 3;
+
+const modules = new Map<string, WebAssembly.Module>();
 
 /**
  * @param relaxedSimd which build; the engine decides where it is left open
+ * @param shared makes a memory that workers can be given
  * @throws BackendError if the engine cannot run it
  */
-export function loadKernels(relaxedSimd = supportsRelaxedSimd()): LoadedKernels {
-  let module = modules.get(relaxedSimd);
+export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false): LoadedKernels {
+  const key = `${relaxedSimd} ${shared}`;
+  let module = modules.get(key);
   if (module === undefined) {
-    const bytes = decode(relaxedSimd ? relaxed : baseline);
+    const { base64, sharedFlagAt } = relaxedSimd ? relaxed : baseline;
+    const bytes = decode(base64);
+    if (shared) bytes[sharedFlagAt] = SHARED;
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(
         `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
       );
     }
     module = new WebAssembly.Module(bytes);
-    modules.set(relaxedSimd, module);
+    modules.set(key, module);
   }
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536 });
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
   const instance = new WebAssembly.Instance(module, { env: { memory } });
-  return { kernels: instance.exports as unknown as Kernels, memory, relaxedSimd };
+  return { kernels: instance.exports as unknown as Kernels, memory, module, relaxedSimd };
 }
