@@ -33,8 +33,8 @@ try {
 }
 
 async function main(options: Options): Promise<void> {
-  // Results do not depend on the number of threads.
-  await setBackend(options.backend, { threads: availableParallelism() });
+  // Results do not depend on the number of threads; more than four find too little to do.
+  await setBackend(options.backend, { threads: Math.min(4, availableParallelism()) });
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });
   announce(run, options);

@@ -4,6 +4,7 @@ import {
   addInPlace,
   copyVector,
   disposeVector,
+  requireVector,
   scaleInPlace,
   type Vector,
   vectorNorm,
@@ -25,14 +26,24 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
     this.#beta = beta;
   }
 
+  /** @throws ShapeError unless b has the shape of A's range. */
   static async start<U extends Vector, V extends Vector>(
     A: LinearOperator<U, V>,
     b: V,
   ): Promise<Bidiagonalization<U, V>> {
-    const u = copyVector(b);
-    const beta = await normalize(u);
-    const v = A.adjoint.apply(u);
-    return new Bidiagonalization(A, u, beta, v, await normalize(v));
+    requireVector('right-hand side', b, A.range);
+    const made: Vector[] = [];
+    try {
+      const u = copyVector(b);
+      made.push(u);
+      const beta = await normalize(u);
+      const v = A.adjoint.apply(u);
+      made.push(v);
+      return new Bidiagonalization(A, u, beta, v, await normalize(v));
+    } catch (error) {
+      for (const vector of made) disposeVector(vector);
+      throw error;
+    }
   }
 
   /** The current right vector; it changes in place with `step`. */
@@ -51,14 +62,15 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
   async step(): Promise<void> {
     const u = this.#A.apply(this.#v);
     addInPlace(u, this.#u, -this.#alpha);
-    this.#beta = await normalize(u);
     disposeVector(this.#u);
+    // Held before anything else can throw, so that `dispose` frees it.
     this.#u = u;
+    this.#beta = await normalize(u);
     const v = this.#A.adjoint.apply(u);
     addInPlace(v, this.#v, -this.#beta);
-    this.#alpha = await normalize(v);
     disposeVector(this.#v);
     this.#v = v;
+    this.#alpha = await normalize(v);
   }
 
   dispose(): void {

@@ -1,7 +1,6 @@
 /** Conjugate gradients (Hestenes and Stiefel, 1952). */
-
 import { zerosLike } from '@invnet/tensor';
-import { progress, type Solution, type SolverOptions } from './krylov.ts';
+import { inWorkspace, progress, type Solution, type SolverOptions } from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import {
   addInPlace,
@@ -9,6 +8,7 @@ import {
   disposeVector,
   innerProduct,
   mapVector,
+  requireVector,
   scaleInPlace,
   type Vector,
   vectorNorm,
@@ -17,7 +17,9 @@ import {
 /**
  * Solves A x = b for a symmetric positive definite A, such as a damped Gauss–Newton operator. It
  * stops with `negativeCurvature`, at the best point so far, where A turns out not to be.
+ * `iteration` counts the steps that x has taken.
  *
+ * @throws ShapeError unless b, A's domain and A's range have one shape.
  * @example const { x, iteration } = await cg(gn, gradient, { tolerance: 1e-3 });
  */
 export async function cg<U extends Vector>(
@@ -25,34 +27,36 @@ export async function cg<U extends Vector>(
   b: U,
   options: SolverOptions = {},
 ): Promise<Solution<U>> {
-  const x = mapVector(b, zerosLike);
-  const size = await vectorNorm(b);
-  if (size === 0) return { x, iteration: 0, residual: 0, reason: 'residual' };
-  const r = copyVector(b);
-  const p = copyVector(b);
-  let square = size * size;
-  for (let iteration = 1; ; iteration++) {
-    const Ap = A.apply(p);
-    const curvature = await innerProduct(p, Ap);
-    if (!(curvature > 0)) {
-      for (const dead of [Ap, r, p]) disposeVector(dead);
-      const residual = Math.sqrt(square) / size;
-      return { x, iteration, residual, reason: 'negativeCurvature' };
+  requireVector('cg: right-hand side', b, A.range);
+  requireVector('cg: domain of the operator', A.domain, A.range);
+  return inWorkspace(async ({ own }) => {
+    const x = own(mapVector(b, zerosLike));
+    const size = await vectorNorm(b);
+    if (size === 0) return { x, iteration: 0, residual: 0, reason: 'residual' };
+    const r = own(copyVector(b));
+    const p = own(copyVector(b));
+    let square = size * size;
+    for (let iteration = 1; ; iteration++) {
+      const Ap = A.apply(p);
+      try {
+        const curvature = await innerProduct(p, Ap);
+        if (!(curvature > 0)) {
+          const reason = Number.isNaN(curvature) ? 'breakdown' : 'negativeCurvature';
+          return { x, iteration: iteration - 1, residual: Math.sqrt(square) / size, reason };
+        }
+        const alpha = square / curvature;
+        addInPlace(x, p, alpha);
+        addInPlace(r, Ap, -alpha);
+      } finally {
+        disposeVector(Ap);
+      }
+      const next = await innerProduct(r, r);
+      const residual = Math.sqrt(next) / size;
+      const reason = progress(options, { iteration, residual });
+      if (reason) return { x, iteration, residual, reason };
+      scaleInPlace(p, next / square);
+      addInPlace(p, r);
+      square = next;
     }
-    const alpha = square / curvature;
-    addInPlace(x, p, alpha);
-    addInPlace(r, Ap, -alpha);
-    disposeVector(Ap);
-    const next = await innerProduct(r, r);
-    const residual = Math.sqrt(next) / size;
-    const reason = progress(options, { iteration, residual });
-    if (reason) {
-      disposeVector(r);
-      disposeVector(p);
-      return { x, iteration, residual, reason };
-    }
-    scaleInPlace(p, next / square);
-    addInPlace(p, r);
-    square = next;
-  }
+  });
 }

@@ -1,7 +1,7 @@
 /** Is an operator's adjoint its adjoint? */
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, ValueError } from '@invnet/tensor';
 import { type LinearOperator, OperatorError } from './linear-operator.ts';
-import { disposeVector, innerProduct, randomOf, vectorNorm } from './vector.ts';
+import { disposeVector, innerProduct, randomOf, type Vector, vectorNorm } from './vector.ts';
 
 /** Options of `dotTest`. */
 export interface DotTestOptions {
@@ -18,24 +18,27 @@ export interface DotTestResult {
   readonly error: number;
 }
 
-/** Compares ⟨A u, v⟩ with ⟨u, Aᵀ v⟩ for random u and v. */
+/**
+ * Compares ⟨A u, v⟩ with ⟨u, Aᵀ v⟩ for random u and v. A trial that gives NaN is the worst.
+ *
+ * @throws ValueError unless trials ≥ 1.
+ * @example const { error } = await dotTest(J, { seed: 1 });
+ */
 export async function dotTest(
   A: LinearOperator,
   options: DotTestOptions = {},
 ): Promise<DotTestResult> {
   const { trials = 3, seed = 0 } = options;
   const random = new RandomStream(seed);
-  let worst: DotTestResult = { forward: 0, adjoint: 0, error: 0 };
-  for (let trial = 0; trial < trials; trial++) {
-    const [u, v] = [randomOf(A.domain, random), randomOf(A.range, random)];
-    const [Au, Av] = [A.apply(u), A.adjoint.apply(v)];
-    const [forward, adjoint] = [await innerProduct(Au, v), await innerProduct(u, Av)];
-    const size = Math.max((await vectorNorm(Au)) * (await vectorNorm(v)), Math.abs(adjoint));
-    const error = size === 0 ? 0 : Math.abs(forward - adjoint) / size;
-    if (!(error <= worst.error)) worst = { forward, adjoint, error };
-    for (const t of [u, v, Au, Av]) disposeVector(t);
+  if (!(trials >= 1)) {
+    throw new ValueError(`dotTest: trials ${trials}; expected a whole number of at least 1.`);
   }
-  return worst;
+  let worst: DotTestResult | undefined;
+  for (let trial = 0; trial < trials && !Number.isNaN(worst?.error); trial++) {
+    const result = await compare(A, random);
+    if (!worst || !(result.error <= worst.error)) worst = result;
+  }
+  return worst!;
 }
 
 /**
@@ -55,4 +58,24 @@ export async function assertAdjoint(
     `assertAdjoint: ⟨A u, v⟩ is ${forward} and ⟨u, Aᵀ v⟩ is ${adjoint}, a relative difference of ` +
       `${error.toExponential(1)}; expected at most ${tolerance}. The adjoint is not that of the map.`,
   );
+}
+
+async function compare(A: LinearOperator, random: RandomStream): Promise<DotTestResult> {
+  const made: Vector[] = [];
+  const own = (v: Vector): Vector => {
+    made.push(v);
+    return v;
+  };
+  try {
+    const u = own(randomOf(A.domain, random));
+    const v = own(randomOf(A.range, random));
+    const Au = own(A.apply(u));
+    const Av = own(A.adjoint.apply(v));
+    const [forward, adjoint] = [await innerProduct(Au, v), await innerProduct(u, Av)];
+    const size = Math.max((await vectorNorm(Au)) * (await vectorNorm(v)), Math.abs(adjoint));
+    const error = size === 0 ? 0 : Math.abs(forward - adjoint) / size;
+    return { forward, adjoint, error };
+  } finally {
+    for (const v of made) disposeVector(v);
+  }
 }

@@ -1,6 +1,6 @@
 /** The Gauss–Newton operator of a flow's loss. Mathematics: docs/math/jacobian.md */
 import type { Bijection, State } from '@invnet/layers';
-import { affine, type Tensor } from '@invnet/tensor';
+import { affine, clone, type Tensor } from '@invnet/tensor';
 import { type Direction, type JacobianOptions, jacobian, type With } from './jacobian.ts';
 import {
   addOperators,
@@ -10,7 +10,7 @@ import {
   makeOperator,
   scaleOperator,
 } from './linear-operator.ts';
-import { mapVector, type Vector } from './vector.ts';
+import { leavesOf, mapVector, type Vector } from './vector.ts';
 
 /** Options of `gaussNewton`. */
 export interface GaussNewtonOptions<W extends With> extends Omit<JacobianOptions<W>, 'logdet'> {
@@ -44,7 +44,12 @@ export function gaussNewton<S extends State, W extends With>(
   const J = jacobian(net, x, { ...options, logdet: true });
   const samples = (Array.isArray(x) ? x[0] : (x as Tensor)).shape[0];
   const { logdetWeight = 1 / samples, damping = 0 } = options;
-  const hessian = options.hessian ?? ((dy) => mapVector(dy, (t) => affine(t, 1 / samples)));
+  const given = options.hessian ?? ((dy) => mapVector(dy, (t) => affine(t, 1 / samples)));
+  const hessian = (dy: Vector): Vector => {
+    const passed = new Set(leavesOf(dy));
+    // dy is freed after this, so an H that hands it back, as dy => dy does, needs a copy.
+    return mapVector(given(dy), (t) => (passed.has(t) ? clone(t) : t));
+  };
   const curvature = makeOperator<readonly [S, Tensor], readonly [S, Tensor]>({
     domain: J.range,
     range: J.range,

@@ -47,7 +47,8 @@ export interface Jacobian<S extends State, W extends With, L extends boolean>
 /**
  * J = ∂y/∂x, ∂y/∂θ or both at x, with the log-determinant as a further output if asked for. `apply`
  * costs a `jvp`, `adjoint.apply` a `backward`; gradients gathered in the parameters are left alone.
- * x is kept by reference: dispose it after the operator.
+ * x is kept by reference: dispose it after the operator. y belongs to the parameters of now: make a
+ * new operator when they have changed.
  *
  * @throws ValueError for a frozen parameter among those asked for.
  * @example
@@ -116,8 +117,8 @@ export function jacobian<S extends State>(
 function partsOf<S extends State>(
   moving: With,
   direction: Vector,
-): [S | undefined, readonly Tensor[]] {
+): readonly [S | undefined, readonly Tensor[]] {
   if (moving === 'input') return [direction as S, []];
   if (moving === 'parameters') return [undefined, direction as readonly Tensor[]];
-  return direction as unknown as [S, readonly Tensor[]];
+  return direction as readonly [S, readonly Tensor[]];
 }

@@ -1,5 +1,6 @@
 /** What the iterative solvers share: options, results, stopping. */
-import type { Vector } from './vector.ts';
+import type { Tensor } from '@invnet/tensor';
+import { leavesOf, type Vector } from './vector.ts';
 
 /** Options of `cg`, `lsqr` and `lsmr`. */
 export interface SolverOptions {
@@ -9,6 +10,8 @@ export interface SolverOptions {
   readonly maxIterations?: number;
   /** Called after each iteration; false stops. */
   readonly onIteration?: (progress: SolverProgress) => unknown;
+  /** Stops after the iteration in which it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** How far a solver has come. */
@@ -26,6 +29,8 @@ export type StopReason =
   | 'normalResidual'
   | 'maxIterations'
   | 'stopped'
+  /** The residual, or the curvature in `cg`, is not a finite number. */
+  | 'breakdown'
   /** A direction along which a matrix that should be positive definite is not. */
   | 'negativeCurvature';
 
@@ -39,10 +44,46 @@ export interface Solution<U extends Vector> extends SolverProgress {
 export function progress(options: SolverOptions, state: SolverProgress): StopReason | undefined {
   const { tolerance = 1e-6, maxIterations = 100, onIteration } = options;
   const goOn = onIteration?.(state);
+  // NaN passes no comparison, so it would otherwise run to the limit.
+  if (!Number.isFinite(state.residual)) return 'breakdown';
   if (state.residual <= tolerance) return 'residual';
   if (state.normalResidual !== undefined && state.normalResidual <= tolerance) {
     return 'normalResidual';
   }
-  if (goOn === false) return 'stopped';
+  if (goOn === false || options.signal?.aborted) return 'stopped';
   return state.iteration >= maxIterations ? 'maxIterations' : undefined;
+}
+
+/** Frees at the end what a solver works with. */
+export interface Workspace {
+  /** Takes over a vector. */
+  own<V extends Vector>(v: V): V;
+  /** Runs at the end. */
+  defer(release: () => void): void;
+}
+
+/**
+ * Runs a solver in a workspace. What it owns is freed when it ends, also when an operator or a
+ * callback throws; x is spared when there is a solution.
+ */
+export async function inWorkspace<U extends Vector>(
+  solve: (workspace: Workspace) => Promise<Solution<U>>,
+): Promise<Solution<U>> {
+  const owned: Vector[] = [];
+  const releases: (() => void)[] = [];
+  let kept: ReadonlySet<Tensor> = new Set();
+  try {
+    const solution = await solve({
+      own(v) {
+        owned.push(v);
+        return v;
+      },
+      defer: (release) => void releases.push(release),
+    });
+    kept = new Set(leavesOf(solution.x));
+    return solution;
+  } finally {
+    for (const t of owned.flatMap(leavesOf)) if (!kept.has(t)) t.dispose();
+    for (const release of releases) release();
+  }
 }

@@ -101,9 +101,11 @@ export function composeOperators<U extends Vector, V extends Vector, W extends V
     x: X,
   ): Z => {
     const inner = first.apply(x);
-    const result = second.apply(inner);
-    disposeVector(inner);
-    return result;
+    try {
+      return second.apply(inner);
+    } finally {
+      disposeVector(inner);
+    }
   };
   return makeOperator({
     domain: b.domain,
@@ -126,10 +128,15 @@ export function addOperators<U extends Vector, V extends Vector>(
     x: X,
   ): Y => {
     const total = first.apply(x);
-    const term = second.apply(x);
-    addInPlace(total, term);
-    disposeVector(term);
-    return total;
+    try {
+      const term = second.apply(x);
+      addInPlace(total, term);
+      disposeVector(term);
+      return total;
+    } catch (error) {
+      disposeVector(total);
+      throw error;
+    }
   };
   return makeOperator({
     domain: a.domain,

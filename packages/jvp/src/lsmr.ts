@@ -1,22 +1,16 @@
 /** LSMR (Fong and Saunders, "LSMR: an iterative algorithm for sparse least-squares problems", 2011). */
 import { zerosLike } from '@invnet/tensor';
 import { Bidiagonalization } from './bidiagonalization.ts';
-import { progress, type Solution, type SolverProgress } from './krylov.ts';
+import { inWorkspace, progress, type Solution } from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import type { LeastSquaresOptions } from './lsqr.ts';
-import {
-  addInPlace,
-  copyVector,
-  disposeVector,
-  mapVector,
-  scaleInPlace,
-  type Vector,
-} from './vector.ts';
+import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './vector.ts';
 
 /**
  * min ‖A x − b‖² + λ²‖x‖² for any A: the residual Aᵀr of the normal equations falls with every
  * iteration, so it may stop earlier than `lsqr`.
  *
+ * @throws ShapeError unless b has the shape of A's range.
  * @example const { x, normalResidual } = await lsmr(J, y, { tolerance: 1e-4 });
  */
 export async function lsmr<U extends Vector, V extends Vector>(
@@ -25,53 +19,55 @@ export async function lsmr<U extends Vector, V extends Vector>(
   options: LeastSquaresOptions = {},
 ): Promise<Solution<U>> {
   const { damping = 0 } = options;
-  const basis = await Bidiagonalization.start(A, b);
-  const x = mapVector(basis.v, zerosLike);
-  const size = basis.beta;
-  const finish = (state: SolverProgress, reason: Solution<U>['reason']): Solution<U> => {
-    basis.dispose();
-    return { x, ...state, reason };
-  };
-  if (size === 0 || basis.alpha === 0) {
-    const residual = size === 0 ? 0 : 1;
-    return finish({ iteration: 0, residual, normalResidual: 0 }, 'normalResidual');
-  }
-  const h = copyVector(basis.v);
-  const hBar = mapVector(basis.v, zerosLike);
-  let [zetaBar, alphaBar, rho, rhoBar, cBar, sBar] = [basis.alpha * size, basis.alpha, 1, 1, 1, 0];
-  const residual = new ResidualEstimate(size);
-  let normSquare = 0;
-  for (let iteration = 1; ; iteration++) {
-    normSquare += basis.alpha ** 2;
-    await basis.step();
-    const { alpha, beta } = basis;
-    normSquare += beta ** 2 + damping ** 2;
-    const first = rotation(alphaBar, damping);
-    const second = rotation(first.r, beta);
-    const [rhoOld, rhoBarOld] = [rho, rhoBar];
-    rho = second.r;
-    const theta = second.s * alpha;
-    alphaBar = second.c * alpha;
-    const thetaBar = sBar * rho;
-    const third = rotation(cBar * rho, theta);
-    [cBar, sBar, rhoBar] = [third.c, third.s, third.r];
-    const zeta = cBar * zetaBar;
-    zetaBar *= -sBar;
-    scaleInPlace(hBar, (-thetaBar * rho) / (rhoOld * rhoBarOld));
-    addInPlace(hBar, h);
-    addInPlace(x, hBar, zeta / (rho * rhoBar));
-    scaleInPlace(h, -theta / rho);
-    addInPlace(h, basis.v);
-    const r = residual.next(first, second, thetaBar, rhoBar, zeta);
-    const normalResidual = r === 0 ? 0 : Math.abs(zetaBar) / (Math.sqrt(normSquare) * r);
-    const state = { iteration, residual: r / size, normalResidual };
-    const reason = progress(options, state);
-    if (reason) {
-      disposeVector(h);
-      disposeVector(hBar);
-      return finish(state, reason);
+  return inWorkspace(async ({ own, defer }) => {
+    const basis = await Bidiagonalization.start(A, b);
+    defer(() => basis.dispose());
+    const x = own(mapVector(basis.v, zerosLike));
+    const size = basis.beta;
+    if (size === 0 || basis.alpha === 0) {
+      const residual = size === 0 ? 0 : 1;
+      return { x, iteration: 0, residual, normalResidual: 0, reason: 'normalResidual' };
     }
-  }
+    const h = own(copyVector(basis.v));
+    const hBar = own(mapVector(basis.v, zerosLike));
+    let [zetaBar, alphaBar, rho, rhoBar, cBar, sBar] = [
+      basis.alpha * size,
+      basis.alpha,
+      1,
+      1,
+      1,
+      0,
+    ];
+    const residual = new ResidualEstimate(size);
+    let normSquare = 0;
+    for (let iteration = 1; ; iteration++) {
+      normSquare += basis.alpha ** 2;
+      await basis.step();
+      const { alpha, beta } = basis;
+      normSquare += beta ** 2 + damping ** 2;
+      const first = rotation(alphaBar, damping);
+      const second = rotation(first.r, beta);
+      const [rhoOld, rhoBarOld] = [rho, rhoBar];
+      rho = second.r;
+      const theta = second.s * alpha;
+      alphaBar = second.c * alpha;
+      const thetaBar = sBar * rho;
+      const third = rotation(cBar * rho, theta);
+      [cBar, sBar, rhoBar] = [third.c, third.s, third.r];
+      const zeta = cBar * zetaBar;
+      zetaBar *= -sBar;
+      scaleInPlace(hBar, (-thetaBar * rho) / (rhoOld * rhoBarOld));
+      addInPlace(hBar, h);
+      addInPlace(x, hBar, zeta / (rho * rhoBar));
+      scaleInPlace(h, -theta / rho);
+      addInPlace(h, basis.v);
+      const r = residual.next(first, second, thetaBar, rhoBar, zeta);
+      const normalResidual = r === 0 ? 0 : Math.abs(zetaBar) / (Math.sqrt(normSquare) * r);
+      const state = { iteration, residual: r / size, normalResidual };
+      const reason = progress(options, state);
+      if (reason) return { x, ...state, reason };
+    }
+  });
 }
 
 interface Rotation {

@@ -1,16 +1,9 @@
 /** LSQR (Paige and Saunders, "LSQR: an algorithm for sparse linear equations", 1982). */
 import { zerosLike } from '@invnet/tensor';
 import { Bidiagonalization } from './bidiagonalization.ts';
-import { progress, type Solution, type SolverOptions, type SolverProgress } from './krylov.ts';
+import { inWorkspace, progress, type Solution, type SolverOptions } from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
-import {
-  addInPlace,
-  copyVector,
-  disposeVector,
-  mapVector,
-  scaleInPlace,
-  type Vector,
-} from './vector.ts';
+import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './vector.ts';
 
 /** Options of the solvers of least squares. */
 export interface LeastSquaresOptions extends SolverOptions {
@@ -21,6 +14,7 @@ export interface LeastSquaresOptions extends SolverOptions {
 /**
  * min ‖A x − b‖² + λ²‖x‖² for any A: the residual falls with every iteration.
  *
+ * @throws ShapeError unless b has the shape of A's range.
  * @example const { x, residual } = await lsqr(J, y, { damping: 0.1 });
  */
 export async function lsqr<U extends Vector, V extends Vector>(
@@ -29,44 +23,41 @@ export async function lsqr<U extends Vector, V extends Vector>(
   options: LeastSquaresOptions = {},
 ): Promise<Solution<U>> {
   const { damping = 0 } = options;
-  const basis = await Bidiagonalization.start(A, b);
-  const x = mapVector(basis.v, zerosLike);
-  const size = basis.beta;
-  const finish = (state: SolverProgress, reason: Solution<U>['reason']): Solution<U> => {
-    basis.dispose();
-    return { x, ...state, reason };
-  };
-  if (size === 0 || basis.alpha === 0) {
-    const residual = size === 0 ? 0 : 1;
-    return finish({ iteration: 0, residual, normalResidual: 0 }, 'normalResidual');
-  }
-  const w = copyVector(basis.v);
-  let [phiBar, rhoBar] = [size, basis.alpha];
-  let [normSquare, damped] = [0, 0];
-  for (let iteration = 1; ; iteration++) {
-    normSquare += basis.alpha ** 2;
-    await basis.step();
-    const { alpha, beta } = basis;
-    normSquare += beta ** 2 + damping ** 2;
-    // The damping's row is rotated away first, then the new row.
-    const rhoDamped = Math.hypot(rhoBar, damping);
-    damped += ((damping / rhoDamped) * phiBar) ** 2;
-    phiBar *= rhoBar / rhoDamped;
-    const rho = Math.hypot(rhoDamped, beta);
-    const [c, s] = [rhoDamped / rho, beta / rho];
-    const phi = c * phiBar;
-    phiBar *= s;
-    rhoBar = -c * alpha;
-    addInPlace(x, w, phi / rho);
-    scaleInPlace(w, (-s * alpha) / rho);
-    addInPlace(w, basis.v);
-    const r = Math.sqrt(phiBar ** 2 + damped);
-    const normalResidual = r === 0 ? 0 : (alpha * Math.abs(s * phi)) / (Math.sqrt(normSquare) * r);
-    const state = { iteration, residual: r / size, normalResidual };
-    const reason = progress(options, state);
-    if (reason) {
-      disposeVector(w);
-      return finish(state, reason);
+  return inWorkspace(async ({ own, defer }) => {
+    const basis = await Bidiagonalization.start(A, b);
+    defer(() => basis.dispose());
+    const x = own(mapVector(basis.v, zerosLike));
+    const size = basis.beta;
+    if (size === 0 || basis.alpha === 0) {
+      const residual = size === 0 ? 0 : 1;
+      return { x, iteration: 0, residual, normalResidual: 0, reason: 'normalResidual' };
     }
-  }
+    const w = own(copyVector(basis.v));
+    let [phiBar, rhoBar] = [size, basis.alpha];
+    let [normSquare, damped] = [0, 0];
+    for (let iteration = 1; ; iteration++) {
+      normSquare += basis.alpha ** 2;
+      await basis.step();
+      const { alpha, beta } = basis;
+      normSquare += beta ** 2 + damping ** 2;
+      // The damping's row is rotated away first, then the new row.
+      const rhoDamped = Math.hypot(rhoBar, damping);
+      damped += ((damping / rhoDamped) * phiBar) ** 2;
+      phiBar *= rhoBar / rhoDamped;
+      const rho = Math.hypot(rhoDamped, beta);
+      const [c, s] = [rhoDamped / rho, beta / rho];
+      const phi = c * phiBar;
+      phiBar *= s;
+      rhoBar = -c * alpha;
+      addInPlace(x, w, phi / rho);
+      scaleInPlace(w, (-s * alpha) / rho);
+      addInPlace(w, basis.v);
+      const r = Math.sqrt(phiBar ** 2 + damped);
+      const normalResidual =
+        r === 0 ? 0 : (alpha * Math.abs(s * phi)) / (Math.sqrt(normSquare) * r);
+      const state = { iteration, residual: r / size, normalResidual };
+      const reason = progress(options, state);
+      if (reason) return { x, ...state, reason };
+    }
+  });
 }

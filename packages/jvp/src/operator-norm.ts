@@ -24,20 +24,31 @@ export async function operatorNorm(
 ): Promise<number> {
   const { tolerance = 1e-4, maxIterations = 100, seed = 0 } = options;
   let v: Vector = randomOf(A.domain, new RandomStream(seed));
-  scaleInPlace(v, 1 / (await vectorNorm(v)));
-  let norm = 0;
-  for (let iteration = 0; iteration < maxIterations; iteration++) {
-    const Av = A.apply(v);
-    const next = await vectorNorm(Av);
+  try {
+    const start = await vectorNorm(v);
+    // An empty domain, such as that of a network whose parameters are all frozen.
+    if (start === 0) return 0;
+    scaleInPlace(v, 1 / start);
+    let norm = 0;
+    for (let iteration = 0; iteration < maxIterations; iteration++) {
+      const Av = A.apply(v);
+      let next: number;
+      try {
+        next = await vectorNorm(Av);
+        const back = A.adjoint.apply(Av);
+        disposeVector(v);
+        v = back;
+      } finally {
+        disposeVector(Av);
+      }
+      const size = await vectorNorm(v);
+      const settled = Math.abs(next - norm) <= tolerance * next;
+      norm = next;
+      if (settled || size === 0) break;
+      scaleInPlace(v, 1 / size);
+    }
+    return norm;
+  } finally {
     disposeVector(v);
-    v = A.adjoint.apply(Av);
-    disposeVector(Av);
-    const size = await vectorNorm(v);
-    const settled = Math.abs(next - norm) <= tolerance * next;
-    norm = next;
-    if (settled || size === 0) break;
-    scaleInPlace(v, 1 / size);
   }
-  disposeVector(v);
-  return norm;
 }

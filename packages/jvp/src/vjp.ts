@@ -1,6 +1,6 @@
 /** Vector–Jacobian products that return gradients instead of accumulating them. */
 import type { BackwardOptions, Bijection, Parameter, State } from '@invnet/layers';
-import { keep, type Tensor } from '@invnet/tensor';
+import type { Tensor } from '@invnet/tensor';
 
 /** The result of `vjp`; its tensors belong to the caller. */
 export interface Vjp<S extends State = Tensor> {
@@ -24,13 +24,23 @@ export function vjp<S extends State>(
   options: BackwardOptions = {},
 ): Vjp<S> {
   const before = f.parameters.map((p) => p.detachGrad());
-  const result = f.backward(y, dy, options);
   const gradients = new Map<Parameter, Tensor>();
-  f.parameters.forEach((p, i) => {
-    const gradient = p.detachGrad();
-    if (gradient) gradients.set(p, keep(gradient));
-    const earlier = before[i];
-    if (earlier) p.attachGrad(earlier);
-  });
-  return { ...result, gradients };
+  try {
+    const result = f.backward(y, dy, options);
+    for (const p of f.parameters) {
+      const gradient = p.detachGrad();
+      if (!gradient) continue;
+      // A parameter keeps its gradient out of every `tidy`; a view is one of the caller's own.
+      gradients.set(p, gradient.reshape(gradient.shape));
+      gradient.dispose();
+    }
+    return { ...result, gradients };
+  } finally {
+    f.parameters.forEach((p, i) => {
+      const earlier = before[i];
+      if (earlier) p.attachGrad(earlier);
+      // What a backward that threw had gathered so far.
+      else p.zeroGrad();
+    });
+  }
 }

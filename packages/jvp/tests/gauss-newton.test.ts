@@ -1,8 +1,9 @@
 /** The Gauss–Newton operator where the curvature is known, and a step that it takes. */
-import { AffineLayer, gradients, zeroGrad } from '@invnet/layers';
+import { ActNorm, AffineLayer, Conv1x1, compose, gradients, zeroGrad } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import {
   affine,
+  clone,
   memory,
   ones,
   RandomStream,
@@ -11,10 +12,28 @@ import {
   tensor,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { addInPlace, cg, dotTest, gaussNewton, innerProduct, randomOf } from '../src/index.ts';
+import {
+  addInPlace,
+  cg,
+  copyVector,
+  dotTest,
+  gaussNewton,
+  innerProduct,
+  randomOf,
+  scaleInPlace,
+  type Vector,
+  vectorNorm,
+} from '../src/index.ts';
 import { scatterParameters } from './rows.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+/** The second derivative of a loss that y does not enter. */
+function mapZero(dy: Vector): Vector {
+  const zero = copyVector(dy);
+  scaleInPlace(zero, 0);
+  return zero;
+}
 
 describe('gaussNewton', () => {
   it('is the exact second derivative of a scale and a shift', () => {
@@ -34,6 +53,66 @@ describe('gaussNewton', () => {
     );
     expect(bs).toBeCloseTo(sb!, 12);
     expect(bb).toBeCloseTo(1, 12);
+  });
+
+  it('is the exact second derivative in the input of a linear network', async () => {
+    // ℓ does not depend on x, so L = mean(½‖A x + b‖²) has the Hessian AᵀA/N, and its gradient
+    // differences give it.
+    const norm = new ActNorm({ channels: 3 });
+    norm.scale.assign(tensor([2, -0.5, 1.5], [3]));
+    const net = compose(norm, new Conv1x1({ channels: 3, random: new RandomStream(2) }));
+    const random = new RandomStream(3);
+    const [x, u] = [random.normal([2, 3, 4]), random.normal([2, 3, 4])];
+    const gradientAt = (step: number) => {
+      using moved = clone(x);
+      addInPlace(moved, u, step);
+      const { y } = net.forward(moved);
+      const { dx } = net.backward(y, affine(y, 1 / 2), { dlogdet: affine(ones([2]), -1 / 2) });
+      return dx;
+    };
+    const expected = gradientAt(1);
+    addInPlace(expected, gradientAt(0), -1);
+    const found = gaussNewton(net, x, { with: 'input' }).apply(u);
+    addInPlace(found, expected, -1);
+    expect(await vectorNorm(found)).toBeLessThan(1e-12 * (await vectorNorm(expected)));
+  });
+
+  it('scales to the exact curvature of one ActNorm scale over all positions', () => {
+    // −ℓ = −P log|s| has the second derivative P/s², and ∇ℓ∇ℓᵀ = P²/s²: a weight of 1/P fits.
+    const norm = new ActNorm({ channels: 1 });
+    norm.scale.assign(tensor([-1.5], [1]));
+    const options = { with: 'parameters', parameters: [norm.scale], logdetWeight: 1 / 5 } as const;
+    const gn = gaussNewton(norm, ones([1, 1, 5]), { ...options, hessian: mapZero });
+    const [found] = gn.apply([tensor([1], [1])]);
+    expect(found!.dataSync()[0]).toBeCloseTo(5 / 1.5 ** 2, 12);
+  });
+
+  it('takes an H that hands its argument back', async () => {
+    const norm = new ActNorm({ channels: 2 });
+    norm.scale.assign(tensor([2, 3], [2]));
+    const gn = gaussNewton(norm, ones([1, 2]), { with: 'input', hessian: (dy) => dy });
+    const u = ones([1, 2]);
+    const before = memory().liveBytes;
+    const found = gn.apply(u);
+    expect([...found.dataSync()]).toEqual([4, 9]);
+    found.dispose();
+    expect(memory().liveBytes).toBe(before);
+  });
+
+  it('has no negative curvature without damping', async () => {
+    const net = new Glow({ channels: 2, hidden: 4, scales: 1, steps: 2, ndims: 0 });
+    const x = new RandomStream(1).normal([4, 2]);
+    net.forward(x);
+    scatterParameters(net);
+    const gn = gaussNewton(net, x, { with: 'parameters' });
+    for (let seed = 0; seed < 20; seed++) {
+      const random = new RandomStream(seed);
+      const u = gn.domain as readonly { shape: readonly number[] }[];
+      const direction = u.map(({ shape }) => random.normal(shape));
+      const product = gn.apply(direction);
+      const size = (await vectorNorm(product)) * (await vectorNorm(direction));
+      expect(await innerProduct(direction, product)).toBeGreaterThan(-1e-12 * size);
+    }
   });
 
   it('is symmetric and positive, and frees what it makes', async () => {
