@@ -1,7 +1,6 @@
 /** The command: trains Glow on MNIST, measures it and writes the results. See options.ts. */
 
 import { mkdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { loadMnist } from '@invnet/datasets';
 import { backendInfo, InvNetError, resetPeakMemory, setBackend } from '@invnet/tensor';
 import { NonFiniteLossError } from '@invnet/train';
@@ -33,8 +32,7 @@ try {
 }
 
 async function main(options: Options): Promise<void> {
-  // Results do not depend on the number of threads; more than four find too little to do.
-  await setBackend(options.backend, { threads: Math.min(4, availableParallelism()) });
+  await setBackend(options.backend);
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });
   announce(run, options);

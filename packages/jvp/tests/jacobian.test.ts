@@ -16,6 +16,7 @@ import {
   RandomStream,
   ShapeError,
   setBackend,
+  type Tensor,
   tensor,
   tidy,
 } from '@invnet/tensor';

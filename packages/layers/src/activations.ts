@@ -89,22 +89,26 @@ export function tanh(): InvertibleActivation {
  * low + log(1 + eˣ); f′ = 1 − e^(low − y). With low > 0 a scale function without an upper bound.
  *
  * @throws ValueError unless low is finite.
+ * @example new GlowCoupling({ channels: 4, hidden: 32, scaleFunction: softplus({ low: 0.1 }) })
  */
 export function softplus({ low = 0 }: { low?: number } = {}): InvertibleActivation {
   if (!Number.isFinite(low))
     throw new ValueError(`softplus: low ${low}; expected a finite number.`);
-  const grad = (y: Tensor, dy: Tensor) =>
-    tidy(() => mul(dy, affine(exp(affine(y, -1, low)), -1, 1)));
   return {
     name: 'softplus',
     range: [low, Number.POSITIVE_INFINITY],
     apply: (x) => tidy(() => affine(softplusOp(x), 1, low)),
-    grad,
-    // v + log(1 − e⁻ᵛ) for v = y − low, which loses nothing for large v.
+    // With v = y − low, 1 − e⁻ᵛ = (1 + e⁻ᵛ)·tanh(v/2), which keeps its digits where v is small.
+    grad: (y, dy) =>
+      tidy(() => {
+        const v = affine(y, 1, -low);
+        return mul(mul(dy, tanhOp(affine(v, 0.5))), affine(exp(affine(v, -1)), 1, 1));
+      }),
+    // v + log(1 − e⁻ᵛ) = log(1 + eᵛ) + log tanh(v/2)
     invert: (y) =>
       tidy(() => {
         const v = affine(y, 1, -low);
-        return add(v, log(affine(exp(affine(v, -1)), -1, 1)));
+        return add(softplusOp(v), log(tanhOp(affine(v, 0.5))));
       }),
     logSlope: (x) => tidy(() => affine(softplusOp(affine(x, -1)), -1)),
     logSlopeDerivative: (x) => tidy(() => sigmoidOp(affine(x, -1))),

@@ -32,7 +32,10 @@ import { PluFactors } from './plu-factors.ts';
 /** Options of `Conv1x1`. */
 export interface Conv1x1Options {
   readonly channels: number;
-  /** `householder` keeps W orthogonal; `plu` lets it be any regular matrix. Default: `householder`. */
+  /**
+   * `householder` keeps W orthogonal; `plu` lets it be any matrix P L U with a positive diagonal of
+   * U, and its determinant with it. Default: `householder`.
+   */
   readonly parametrization?: 'householder' | 'plu';
   /** A fixed random mixing of channels, which is not trained. Default: false. */
   readonly frozen?: boolean;
@@ -101,6 +104,7 @@ export class Conv1x1 implements Bijection {
   }
 
   backward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions = {}): { x: Tensor; dx: Tensor } {
+    requireChannels('Conv1x1', y, this.channels);
     return tidy(() => {
       const x = apply(this.#mixing.inverse(), y);
       this.#accumulate(() => outer(dy, x), dlogdet, positions(y));
@@ -113,6 +117,7 @@ export class Conv1x1 implements Bijection {
     dx: Tensor,
     { dlogdet }: BackwardOptions = {},
   ): { y: Tensor; dy: Tensor } {
+    requireChannels('Conv1x1', x, this.channels);
     return tidy(() => {
       const dy = applyTransposed(this.#mixing.inverse(), dx);
       this.#accumulate(() => neg(outer(dy, x)), dlogdet, -positions(x));

@@ -18,6 +18,9 @@ import type { Parameter } from './parameter.ts';
 /**
  * y = f(x) element by element, for a monotone f; logdet = Σ log f′(x).
  *
+ * `inverse` gives NaN for numbers outside the range of f. Where f flattens out, x is found as well
+ * as the digits of y tell it: in float32 tanh is 1 from x = 9 on, where the inverse is infinite.
+ *
  * @example
  * const squash = new Elementwise(sigmoid({ low: -1, high: 1 }));
  * const { y, logdet } = squash.forward(x); // any [N, ...]

@@ -4,11 +4,14 @@
  */
 import {
   add,
+  concat,
   exp,
   matmul,
   mul,
   neg,
   type RandomStream,
+  slice,
+  sub,
   sum,
   type Tensor,
   tensor,
@@ -18,195 +21,146 @@ import type { Mixing } from './conv1x1.ts';
 import { Parameter } from './parameter.ts';
 
 /**
- * W = P L U with a fixed permutation P, L unit lower triangular and U upper triangular with the
- * diagonal ±exp(dᵢᵢ), whose signs are fixed. One parameter `lu` holds L below its diagonal, d on it
- * and U above. W starts as a random orthogonal matrix.
+ * W = P L U with L unit lower triangular, U upper triangular with the diagonal exp(dᵢ), and P the
+ * permutation that reverses the channels. One parameter `lu` holds L below its diagonal, d on it and
+ * U above. W starts as a random orthogonal matrix.
+ *
+ * P and the signs of the diagonal are not drawn, so the parameter alone says what W is: a saved
+ * network can be loaded into one that was made with another seed.
  */
 export class PluFactors implements Mixing {
   readonly parameters: readonly [Parameter];
   readonly #channels: number;
-  readonly #rows: readonly number[];
-  readonly #signs: readonly number[];
 
   constructor(channels: number, random: RandomStream, frozen: boolean) {
-    const { lu, rows } = factorize(randomOrthogonal(channels, random), channels);
+    const lu = randomOrthogonal(channels, random);
+    factorize(lu, channels);
+    for (let k = 0; k < channels; k++) {
+      // Changing the sign of a column of W changes that of a column of U.
+      const sign = Math.sign(lu[k * (channels + 1)]!);
+      for (let i = 0; i < k; i++) lu[i * channels + k]! *= sign;
+      lu[k * (channels + 1)] = Math.log(Math.abs(lu[k * (channels + 1)]!));
+    }
     this.#channels = channels;
-    this.#rows = rows;
-    const diagonal = rows.map((_, i) => lu[i * (channels + 1)]!);
-    this.#signs = diagonal.map(Math.sign);
-    diagonal.forEach((v, i) => {
-      lu[i * (channels + 1)] = Math.log(Math.abs(v));
-    });
     this.parameters = [new Parameter('lu', tensor(lu, [channels, channels]), { frozen })];
   }
 
   matrix(): Tensor {
-    return matmul(matmul(this.#permutation(), this.#lower()), this.#upper());
+    return matmul(this.#reversal(), matmul(this.#lower(), this.#upper()));
   }
 
   inverse(): Tensor {
-    const permuted = matmul(invertUnit(this.#strictLower(), this.#channels), this.#permutation(), {
-      transposeB: true,
-    });
-    // U = D(I + D⁻¹ strict U), so U⁻¹ = (I + D⁻¹ strict U)⁻¹ D⁻¹.
-    const scale = mul(this.#signColumn(), exp(neg(this.#logDiagonal())));
-    const unit = invertUnit(mul(this.#strictUpper(), scale), this.#channels);
-    return matmul(unit, mul(permuted, scale));
+    const n = this.#channels;
+    const { data } = this.parameters[0];
+    const identity = this.#diagonal();
+    const inverseDiagonal = mul(identity, exp(neg(mul(data, identity))));
+    // Both factors at once, as a batch of two.
+    const inverses = invertTriangular(
+      stack(this.#lower(), this.#upper()),
+      stack(identity, inverseDiagonal),
+    );
+    const [lower, upper] = [0, 1].map((i) => slice(inverses, 0, i, 1).reshape([n, n]));
+    return matmul(matmul(upper!, lower!), this.#reversal());
   }
 
   tangent(tangent: Tangent): Tensor | undefined {
     const d = tangent.parameters?.get(this.parameters[0]);
     if (!d) return undefined;
-    const dlower = mul(
-      d,
-      this.#mask((i, j) => i > j),
-    );
-    const dupper = add(
-      mul(
-        d,
-        this.#mask((i, j) => i < j),
-      ),
-      mul(
-        mul(
-          d,
-          this.#mask((i, j) => i === j),
-        ),
-        this.#upper(),
-      ),
-    );
-    const moved = add(matmul(dlower, this.#upper()), matmul(this.#lower(), dupper));
-    return matmul(this.#permutation(), moved);
+    const dlower = matmul(mul(d, this.#below()), this.#upper());
+    const dupper = matmul(this.#lower(), mul(d, this.#upperSlope()));
+    return matmul(this.#reversal(), add(dlower, dupper));
   }
 
   accumulate(g: Tensor): void {
-    const rows = matmul(this.#permutation(), g, { transposeA: true });
-    const dlower = matmul(rows, this.#upper(), { transposeB: true });
-    const dupper = matmul(this.#lower(), rows, { transposeA: true });
-    const diagonal = mul(
-      mul(dupper, this.#upper()),
-      this.#mask((i, j) => i === j),
+    const reversed = matmul(this.#reversal(), g);
+    const dlower = matmul(reversed, this.#upper(), { transposeB: true });
+    const dupper = matmul(this.#lower(), reversed, { transposeA: true });
+    this.parameters[0].accumulateGrad(
+      add(mul(dlower, this.#below()), mul(dupper, this.#upperSlope())),
     );
-    const strict = add(
-      mul(
-        dlower,
-        this.#mask((i, j) => i > j),
-      ),
-      mul(
-        dupper,
-        this.#mask((i, j) => i < j),
-      ),
-    );
-    this.parameters[0].accumulateGrad(add(strict, diagonal));
   }
 
   readonly volume = {
-    /** Σ dᵢᵢ */
-    logdet: (): Tensor =>
-      sum(
-        mul(
-          this.parameters[0].data,
-          this.#mask((i, j) => i === j),
-        ),
-      ),
+    /** Σ dᵢ */
+    logdet: (): Tensor => sum(mul(this.parameters[0].data, this.#diagonal())),
     tangent: (tangent: Tangent): Tensor | undefined => {
       const d = tangent.parameters?.get(this.parameters[0]);
-      return (
-        d &&
-        sum(
-          mul(
-            d,
-            this.#mask((i, j) => i === j),
-          ),
-        )
-      );
+      return d && sum(mul(d, this.#diagonal()));
     },
     accumulate: (gradient: Tensor, factor: number): void => {
-      this.parameters[0].accumulateGrad(
-        mul(
-          this.#mask((i, j) => i === j),
-          gradient,
-        ),
-        factor,
-      );
+      this.parameters[0].accumulateGrad(mul(this.#diagonal(), gradient), factor);
     },
   };
 
   #lower(): Tensor {
-    return add(
-      this.#strictLower(),
-      this.#mask((i, j) => i === j),
-    );
+    return add(mul(this.parameters[0].data, this.#below()), this.#diagonal());
   }
 
   #upper(): Tensor {
-    const diagonal = mul(this.#signColumn(), exp(this.#logDiagonal()));
-    return add(
-      this.#strictUpper(),
-      mul(
-        this.#mask((i, j) => i === j),
-        diagonal,
-      ),
-    );
+    return add(mul(this.parameters[0].data, this.#above()), this.#expDiagonal());
   }
 
-  #strictLower(): Tensor {
-    return mul(
-      this.parameters[0].data,
-      this.#mask((i, j) => i > j),
-    );
+  /** The derivative of each entry of U by that of the parameter: 1, and exp(dᵢ) on the diagonal. */
+  #upperSlope(): Tensor {
+    return add(this.#above(), this.#expDiagonal());
   }
 
-  #strictUpper(): Tensor {
-    return mul(
-      this.parameters[0].data,
-      this.#mask((i, j) => i < j),
-    );
+  /** exp(dᵢ) on the diagonal. What is off it must not reach the exponential, which may overflow. */
+  #expDiagonal(): Tensor {
+    const diagonal = this.#diagonal();
+    return mul(diagonal, exp(mul(this.parameters[0].data, diagonal)));
   }
 
-  /** d as a column [C, 1]. */
-  #logDiagonal(): Tensor {
-    const kept = mul(
-      this.parameters[0].data,
-      this.#mask((i, j) => i === j),
-    );
-    return sum(kept, { axes: [1], keepDims: true });
+  #below(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i > j);
   }
 
-  #signColumn(): Tensor {
-    return tensor(Float64Array.from(this.#signs), [this.#channels, 1], this.parameters[0].data);
+  #diagonal(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i === j);
   }
 
-  #permutation(): Tensor {
-    return this.#mask((i, j) => this.#rows[j] === i);
+  #above(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i < j);
   }
 
-  #mask(inside: (i: number, j: number) => boolean): Tensor {
-    const n = this.#channels;
-    const values = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) values[i * n + j] = inside(i, j) ? 1 : 0;
-    }
-    return tensor(values, [n, n], this.parameters[0].data);
+  /** P, its own inverse. */
+  #reversal(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i + j === this.#channels - 1);
   }
 }
 
-/**
- * (I + N)⁻¹ = (I − N)(I + N²)(I + N⁴)… for a strictly triangular N: with Nᶜ = 0 the product ends
- * after log₂ C factors.
- */
-function invertUnit(strict: Tensor, channels: number): Tensor {
-  const identity = tensor(
-    Float64Array.from({ length: channels * channels }, (_, i) => (i % (channels + 1) ? 0 : 1)),
-    [channels, channels],
-    strict,
+/** A matrix of ones where `inside` says so and zeros elsewhere, of the shape of `like`. */
+function mask(like: Tensor, inside: (i: number, j: number) => boolean): Tensor {
+  const n = like.shape.at(-1)!;
+  const values = Float64Array.from({ length: n * n }, (_, k) =>
+    inside(Math.floor(k / n), k % n) ? 1 : 0,
   );
-  let power = neg(strict);
-  let result = add(identity, power);
-  for (let reached = 2; reached < channels; reached *= 2) {
-    power = matmul(power, power);
-    result = matmul(result, add(identity, power));
+  return tensor(values, [n, n], like);
+}
+
+function stack(a: Tensor, b: Tensor): Tensor {
+  return concat([a.reshape([1, ...a.shape]), b.reshape([1, ...b.shape])], 0);
+}
+
+/**
+ * The inverses of a batch of triangular matrices, given those of their diagonals, in log₂ C steps.
+ * Each inverts diagonal blocks of twice the size: with A and D inverted, the block B beside them
+ * becomes −D⁻¹BA⁻¹. Unlike a product of powers (I + N)⁻¹ = (I − N)(I + N²)…, which is as short, it
+ * has no large terms that cancel, and is as accurate as substitution.
+ */
+function invertTriangular(matrices: Tensor, inverseDiagonals: Tensor): Tensor {
+  const n = matrices.shape[1]!;
+  let inverses = inverseDiagonals;
+  for (let size = 1; size < n; size *= 2) {
+    const block = (i: number) => Math.floor(i / size);
+    const beside = mask(
+      matrices,
+      (i, j) => block(i) !== block(j) && block(i) >> 1 === block(j) >> 1,
+    );
+    const between = matmul(matmul(inverses, mul(matrices, beside)), inverses);
+    inverses = sub(inverses, between);
   }
-  return result;
+  return inverses;
 }
 
 /** A product of reflections by C normal vectors, row-major. */
@@ -224,16 +178,16 @@ function randomOrthogonal(n: number, random: RandomStream): Float64Array {
   return q;
 }
 
-/** Elimination with partial pivoting: row k of L U is row `rows[k]` of the matrix. */
-function factorize(matrix: Float64Array, n: number): { lu: Float64Array; rows: number[] } {
-  const lu = Float64Array.from(matrix);
-  const rows = Array.from({ length: n }, (_, i) => i);
+/**
+ * Elimination with pivoting, in place: L below the diagonal, U on and above it. The order of rows is
+ * forgotten, so L U is the matrix with its rows permuted.
+ */
+function factorize(lu: Float64Array, n: number): void {
   for (let k = 0; k < n; k++) {
     let pivot = k;
     for (let i = k + 1; i < n; i++) {
       if (Math.abs(lu[i * n + k]!) > Math.abs(lu[pivot * n + k]!)) pivot = i;
     }
-    [rows[k], rows[pivot]] = [rows[pivot]!, rows[k]!];
     for (let j = 0; j < n; j++) {
       [lu[k * n + j], lu[pivot * n + j]] = [lu[pivot * n + j]!, lu[k * n + j]!];
     }
@@ -242,5 +196,4 @@ function factorize(matrix: Float64Array, n: number): { lu: Float64Array; rows: n
       for (let j = k + 1; j < n; j++) lu[i * n + j]! -= lu[i * n + k]! * lu[k * n + j]!;
     }
   }
-  return { lu, rows };
 }

@@ -28,10 +28,10 @@ const KERNEL = 2;
 const PARTS = 3;
 const WORDS_PER_PART = 7;
 /**
- * Checks of a word before a thread goes to sleep: about a millisecond. Waking takes a tenth of one, as
+ * Checks of a word before a thread goes to sleep: some tenths of a millisecond. Waking takes one, as
  * long as a small product; between the operations of a training step threads stay awake.
  */
-const SPINS = 200_000;
+const SPINS = 50_000;
 
 /** What a worker is given. */
 interface Start {
