@@ -2,15 +2,21 @@
  * Computes the scaling filters of orthogonal wavelets and writes
  * packages/layers/src/wavelet-filters.ts. Daubechies filters and symlets by spectral factorization
  * (Daubechies, "Ten lectures on wavelets", 1992, chapters 6 and 8), coiflets from their moment
- * equations; each is then polished by Newton's method to the last digits of float64.
+ * equations. Each is then solved for by Newton's method in arithmetic of 60 decimal digits: the
+ * equations are so ill-conditioned that float64 keeps only 8 digits of the longest coiflet.
  *
- *   node scripts/wavelet-filters.mjs
+ *   node scripts/wavelet-filters.mjs && pnpm run format
  */
 import { writeFile } from 'node:fs/promises';
 
+/** Numbers of 60 decimals are integers, in units of 1/one. */
+const one = 10n ** 60n;
+const tiny = 10n ** 40n;
+const squareRootOfTwo = wholeRoot(2n * one * one);
+
 const filters = {};
-for (let n = 1; n <= 10; n++) filters[`db${n}`] = polish(daubechies(n), n, []);
-for (let n = 2; n <= 10; n++) filters[`sym${n}`] = polish(symlet(n), n, []);
+for (let n = 1; n <= 10; n++) filters[`db${n}`] = solve(daubechies(n), n);
+for (let n = 2; n <= 10; n++) filters[`sym${n}`] = solve(symlet(n), n);
 // Where the search starts: the published values, to six digits.
 const coiflets = [
   [-0.072733, 0.337898, 0.852572, 0.384865, -0.072733, -0.015656],
@@ -34,13 +40,10 @@ const coiflets = [
   ],
 ];
 coiflets.forEach((start, i) => {
-  const k = i + 1;
-  const centered = Array.from({ length: 2 * k - 1 }, (_, p) => ({ center: 2 * k, power: p + 1 }));
-  filters[`coif${k}`] = polish(start, 2 * k, centered);
+  filters[`coif${i + 1}`] = solve(start, 2 * (i + 1), { center: 2 * (i + 1) });
 });
 
-const written = (v) =>
-  Math.abs(v - Math.SQRT1_2) < 1e-15 ? 'Math.SQRT1_2' : v.toPrecision(17).replace(/0+$/, '');
+const written = (v) => (v === Math.SQRT1_2 ? 'Math.SQRT1_2' : String(v));
 const body = Object.entries(filters).map(
   ([name, h]) => `  ${name}: [${h.map(written).join(', ')}],`,
 );
@@ -61,17 +64,21 @@ function daubechies(n) {
   return fromZeros(n, zeroPairs(n).flat());
 }
 
-/** The choice of zeros, inside or outside the unit circle, whose phase is the nearest to linear. */
+/**
+ * The choice of zeros, inside or outside the unit circle, whose phase is the nearest to linear. Its
+ * mirror image is as good; which of the two is published follows no rule.
+ */
 function symlet(n) {
   const pairs = zeroPairs(n);
   let best;
   for (let choice = 0; choice < 2 ** pairs.length; choice++) {
     const zeros = pairs.flatMap((pair, i) => (choice & (1 << i) ? pair.map(reciprocal) : pair));
-    const h = fromZeros(n, zeros);
-    const bend = phaseBend(h);
-    if (!best || bend < best.bend - 1e-9) best = { h, bend };
+    const bend = phaseBend(zeros);
+    if (!best || bend < best.bend) best = { zeros, bend };
   }
-  return best.h;
+  const h = fromZeros(n, best.zeros);
+  const fallsOff = Math.abs(h[0]) > Math.abs(h[h.length - 1]);
+  return fallsOff === [2, 3, 7].includes(n) ? h : h.reverse();
 }
 
 /** Zeros inside the unit circle of the factor of Daubechies' polynomial: conjugates together. */
@@ -111,92 +118,91 @@ function fromZeros(n, zeros) {
   return h.map((v) => (v * Math.SQRT2) / total);
 }
 
-/** How far the phase of the filter's frequency response is from a line. */
-function phaseBend(h) {
-  let previous = 0;
-  const phases = [];
-  const count = 64;
-  for (let i = 0; i <= count; i++) {
-    const w = (Math.PI * 0.98 * i) / count;
-    const re = h.reduce((s, v, k) => s + v * Math.cos(k * w), 0);
-    const im = h.reduce((s, v, k) => s - v * Math.sin(k * w), 0);
-    let phase = Math.atan2(im, re);
-    while (phase - previous > Math.PI) phase -= 2 * Math.PI;
-    while (phase - previous < -Math.PI) phase += 2 * Math.PI;
-    phases.push(phase);
-    previous = phase;
-  }
-  const slope = phases.reduce((s, p, i) => s + p * i, 0) / phases.reduce((s, _, i) => s + i * i, 0);
-  return phases.reduce((s, p, i) => s + (p - slope * i) ** 2, 0);
+/**
+ * How far the phase of Π(1 − zₖe^(−iw)) is from the line through its values at 0 and π, between
+ * which it turns by a multiple of π (Daubechies 1992, section 8.1.1).
+ */
+function phaseBend(zeros) {
+  const count = 1024;
+  const phases = Array.from({ length: count + 1 }, (_, i) => {
+    const w = (Math.PI * i) / count;
+    // 1 − z e^(−iw) stays right of zero for |z| < 1, so that its argument does not jump. For
+    // |z| > 1 it is −z e^(−iw) times 1 − e^(iw)/z, and the latter stays there.
+    return zeros.reduce((total, z) => {
+      const inside = Math.hypot(z.re, z.im) < 1;
+      const [re, im] = inside ? turned(z, -w) : turned(reciprocal(z), w);
+      return total + Math.atan2(-im, 1 - re) - (inside ? 0 : w);
+    }, 0);
+  });
+  const at = (i) => phases[i] - phases[0];
+  return Math.max(...phases.map((_, i) => Math.abs(at(i) - (at(count) * i) / count)));
+}
+
+/** z e^(iw) */
+function turned(z, w) {
+  const [c, s] = [Math.cos(w), Math.sin(w)];
+  return [z.re * c - z.im * s, z.re * s + z.im * c];
 }
 
 /**
- * Gauss–Newton on orthonormality, `moments` vanishing moments of the wavelet, and vanishing moments
- * of the scaling function about a center.
+ * The filter near `start` that is orthonormal with sum √2, has `moments` vanishing moments of the
+ * wavelet, and, for a coiflet, as many of the scaling function about a center but the 0th.
+ * Gauss–Newton, which converges quadratically since all equations can be met.
  */
-function polish(start, moments, centered) {
-  let h = [...start];
-  const length = h.length;
-  for (let iteration = 0; iteration < 30; iteration++) {
+function solve(start, moments, { center } = {}) {
+  const length = start.length;
+  let h = start.map(toFixed);
+  for (let iteration = 0; iteration < 20; iteration++) {
     const rows = [];
     const residuals = [];
     for (let m = 0; m < length / 2; m++) {
-      const row = new Array(length).fill(0);
-      let r = m === 0 ? -1 : 0;
+      const row = new Array(length).fill(0n);
+      let r = m === 0 ? -one : 0n;
       for (let k = 0; k + 2 * m < length; k++) {
-        r += h[k] * h[k + 2 * m];
+        r += times(h[k], h[k + 2 * m]);
         row[k] += h[k + 2 * m];
         row[k + 2 * m] += h[k];
       }
       rows.push(row);
       residuals.push(r);
     }
-    const linear = (weights, target) => {
-      rows.push(weights);
-      residuals.push(weights.reduce((s, w, k) => s + w * h[k], -target));
+    const linear = (weight, target) => {
+      const row = h.map((_, k) => weight(k));
+      rows.push(row);
+      residuals.push(dot(row, h) - target);
     };
-    linear(new Array(length).fill(1), Math.SQRT2);
-    const middle = (length - 1) / 2;
+    linear(() => one, squareRootOfTwo);
+    // Powers of positions as fractions of the length, in halves to reach the middle.
+    const powers = (twiceFrom, p) => (k) =>
+      (BigInt(2 * k - twiceFrom) ** BigInt(p) * one) / BigInt(2 * length) ** BigInt(p);
     for (let p = 0; p < moments; p++) {
-      linear(
-        h.map((_, k) => (k % 2 ? -1 : 1) * ((k - middle) / length) ** p),
-        0,
-      );
+      const power = powers(length - 1, p);
+      linear((k) => (k % 2 ? -power(k) : power(k)), 0n);
     }
-    for (const { center, power } of centered) {
-      linear(
-        h.map((_, k) => ((k - center) / length) ** power),
-        0,
-      );
-    }
+    for (let p = 1; center !== undefined && p < moments; p++) linear(powers(2 * center, p), 0n);
     const step = leastSquares(rows, residuals);
     h = h.map((v, k) => v - step[k]);
-    if (Math.max(...step.map(Math.abs)) < 1e-16) break;
+    if (step.every((v) => v < tiny && v > -tiny)) return h.map((v) => Number(`${v}e-60`));
   }
-  return h;
+  throw new Error(`The equations of a filter of length ${length} were not solved.`);
 }
 
-/** min ‖A s − r‖ by the QR factorization of modified Gram–Schmidt, twice for accuracy. */
+/** min ‖A s − r‖ by the normal equations, for whose condition 60 digits are plenty. */
 function leastSquares(rows, r) {
-  const [m, n] = [rows.length, rows[0].length];
-  const q = Array.from({ length: n }, (_, j) => rows.map((row) => row[j]));
-  const triangle = Array.from({ length: n }, () => new Array(n).fill(0));
-  const dot = (a, b) => a.reduce((s, v, i) => s + v * b[i], 0);
-  for (let j = 0; j < n; j++) {
-    for (let pass = 0; pass < 2; pass++) {
-      for (let i = 0; i < j; i++) {
-        const c = dot(q[i], q[j]);
-        triangle[i][j] += c;
-        for (let k = 0; k < m; k++) q[j][k] -= c * q[i][k];
-      }
+  const n = rows[0].length;
+  const columns = Array.from({ length: n }, (_, j) => rows.map((row) => row[j]));
+  const a = columns.map((c) => [...columns.map((d) => dot(c, d)), dot(c, r)]);
+  for (let k = 0; k < n; k++) {
+    for (let i = k + 1; i < n; i++) {
+      const factor = (a[i][k] * one) / a[k][k];
+      for (let j = k; j <= n; j++) a[i][j] -= times(factor, a[k][j]);
     }
-    triangle[j][j] = Math.sqrt(dot(q[j], q[j]));
-    for (let k = 0; k < m; k++) q[j][k] /= triangle[j][j];
   }
-  const s = q.map((column) => dot(column, r));
+  const s = new Array(n);
   for (let i = n - 1; i >= 0; i--) {
-    for (let j = i + 1; j < n; j++) s[i] -= triangle[i][j] * s[j];
-    s[i] /= triangle[i][i];
+    let rest = a[i][n];
+    for (let j = i + 1; j < n; j++) rest -= times(a[i][j], s[j]);
+    s[i] = (rest * one) / a[i][i];
   }
   return s;
 }
@@ -246,4 +252,26 @@ function binomial(n, k) {
   let result = 1;
   for (let i = 1; i <= k; i++) result = (result * (n - k + i)) / i;
   return result;
+}
+
+function toFixed(v) {
+  return (BigInt(Math.round(v * 2 ** 52)) * one) / 2n ** 52n;
+}
+
+function times(a, b) {
+  return (a * b) / one;
+}
+
+function dot(a, b) {
+  return a.reduce((s, v, i) => s + v * b[i], 0n) / one;
+}
+
+/** ⌊√v⌋ */
+function wholeRoot(v) {
+  let x = v;
+  for (;;) {
+    const next = (x + v / x) / 2n;
+    if (next >= x) return x;
+    x = next;
+  }
 }

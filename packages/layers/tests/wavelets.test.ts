@@ -1,4 +1,13 @@
-import { RandomStream, setBackend, ValueError, zeros } from '@invnet/tensor';
+import {
+  concat,
+  full,
+  ones,
+  RandomStream,
+  setBackend,
+  tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HaarSqueeze, type WaveletName, WaveletSqueeze } from '../src/index.ts';
 import { waveletFilters } from '../src/wavelet-filters.ts';
@@ -6,6 +15,23 @@ import { waveletFilters } from '../src/wavelet-filters.ts';
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
 const names = Object.keys(waveletFilters) as WaveletName[];
+
+/** How far the phase of the frequency response bends away from a line. */
+function bend(h: readonly number[]): number {
+  const count = 256;
+  // Nearer to π the response vanishes, and with it the digits of its phase.
+  const end = 0.9 * Math.PI;
+  let [re, im, phase] = [1, 0, 0];
+  const phases = Array.from({ length: count }, (_, i) => {
+    const w = (end * i) / (count - 1);
+    const a = h.reduce((s, v, k) => s + v * Math.cos(k * w), 0);
+    const b = h.reduce((s, v, k) => s + v * Math.sin(k * w), 0);
+    phase += Math.atan2(b * re - a * im, a * re + b * im);
+    [re, im] = [a, b];
+    return phase;
+  });
+  return Math.max(...phases.map((p, i) => Math.abs(p - (phases.at(-1)! * i) / (count - 1))));
+}
 
 describe('wavelet filters', () => {
   it.each(names)('%s is orthonormal, with its vanishing moments', (name) => {
@@ -29,7 +55,27 @@ describe('wavelet filters', () => {
     });
     // A symlet's largest coefficients stand near its middle, a Daubechies filter's at one end.
     expect(Math.max(...waveletFilters.sym4)).toBeCloseTo(0.8037387518059, 11);
+    // Of ten zeros, the choice that is published, in its order.
+    expect(waveletFilters.sym10[0]).toBeCloseTo(-0.00045932942100465, 13);
+    expect(waveletFilters.sym10.at(-1)).toBeCloseTo(0.00077015980911449, 13);
+    expect(waveletFilters.coif5[0]).toBeCloseTo(-0.000212081862067494, 15);
   });
+
+  it.each([1, 2, 3, 4, 5] as const)('coif%i has vanishing moments of the scaling function', (k) => {
+    const h: readonly number[] = waveletFilters[`coif${k}`];
+    for (let p = 1; p < 2 * k; p++) {
+      const moment = h.reduce((s, v, i) => s + ((i - 2 * k) / h.length) ** p * v, 0);
+      expect(Math.abs(moment)).toBeLessThan(1e-14);
+    }
+  });
+
+  it.each([4, 5, 6, 7, 8, 9, 10] as const)(
+    'sym%i is nearer to symmetry than the Daubechies filter of its length',
+    (n) => {
+      const [sym, db] = ([`sym${n}`, `db${n}`] as const).map((name) => bend(waveletFilters[name]));
+      expect(sym).toBeLessThan(db! / 2);
+    },
+  );
 });
 
 describe('WaveletSqueeze', () => {
@@ -46,14 +92,56 @@ describe('WaveletSqueeze', () => {
     });
   });
 
-  it('is the Haar squeeze for db1', () => {
-    const x = new RandomStream(2).normal([1, 2, 4, 6]);
-    const found = new WaveletSqueeze({ wavelet: 'db1' }).forward(x).y.dataSync();
-    const expected = new HaarSqueeze().forward(x).y.dataSync();
-    expected.forEach((v: number, i: number) => {
-      expect(found[i]).toBeCloseTo(v, 13);
-    });
+  it.each(names)('%s is an orthogonal matrix, the filters at every second position', (wavelet) => {
+    const n = 6;
+    const identity = Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) ? 0 : 1));
+    const { y } = new WaveletSqueeze({ wavelet }).forward(tensor(identity, [n, 1, n]));
+    // Sample j is the j-th unit vector, so row j of y is column j of Q.
+    const q = (row: number, column: number) => y.dataSync()[column * n + row]!;
+    const h: readonly number[] = waveletFilters[wavelet];
+    const expected = Array.from({ length: n }, () => new Float64Array(n));
+    for (let k = 0; k < n / 2; k++) {
+      h.forEach((v, m) => {
+        expected[k]![(2 * k + m) % n]! += v;
+        expected[n / 2 + k]![(2 * k + m) % n]! += (m % 2 ? -1 : 1) * h[h.length - 1 - m]!;
+      });
+    }
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        expect(Math.abs(q(i, j) - expected[i]![j]!)).toBeLessThan(1e-15);
+        let product = 0;
+        for (let k = 0; k < n; k++) product += q(i, k) * q(j, k);
+        expect(Math.abs(product - (i === j ? 1 : 0))).toBeLessThan(1e-14);
+      }
+    }
   });
+
+  it.each(['db1', 'db3', 'coif2'] as const)(
+    '%s puts the low-pass band first, k·C + c',
+    (wavelet) => {
+      // Constant channels 1 and 2 in 3D have no detail, whatever the wavelet.
+      const x = concat([ones([1, 1, 4, 2, 6]), full([1, 1, 4, 2, 6], 2)], 1);
+      const { y } = new WaveletSqueeze({ wavelet }).forward(x);
+      expect(y.shape).toEqual([1, 16, 2, 1, 3]);
+      const positions = 6;
+      y.dataSync().forEach((v: number, i: number) => {
+        const constant = [1, 2][Math.floor(i / positions)] ?? 0;
+        expect(v).toBeCloseTo(constant * Math.sqrt(8), 12);
+      });
+    },
+  );
+
+  it.each([{ shape: [1, 2, 6] }, { shape: [1, 2, 4, 6] }, { shape: [2, 1, 2, 4, 6] }])(
+    'is the Haar squeeze for db1: $shape',
+    ({ shape }) => {
+      const x = new RandomStream(2).normal(shape);
+      const found = new WaveletSqueeze({ wavelet: 'db1' }).forward(x).y.dataSync();
+      const expected = new HaarSqueeze().forward(x).y.dataSync();
+      expected.forEach((v: number, i: number) => {
+        expect(found[i]).toBeCloseTo(v, 13);
+      });
+    },
+  );
 
   it('says what it expected', () => {
     expect(() => new WaveletSqueeze({ wavelet: 'db11' as WaveletName })).toThrow(ValueError);
