@@ -5,6 +5,7 @@ import {
   affine,
   div,
   full,
+  fusedChannelAffine,
   log,
   maximum,
   mul,
@@ -74,10 +75,17 @@ export class ActNorm implements Bijection {
 
   backward(y: Tensor, dy: Tensor, options: BackwardOptions = {}): { x: Tensor; dx: Tensor } {
     return tidy(() => {
+      this.#accumulateLogdetGrad(y, options.dlogdet, 1);
+      const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
+      if (fused) {
+        const { x, dx, dscale, dshift } = fused.backward(y, dy);
+        this.scale.accumulateGrad(dscale);
+        this.shift.accumulateGrad(dshift);
+        return { x, dx };
+      }
       const x = this.#invert(y);
       const dx = mul(dy, alongChannels(this.scale.data, y));
       this.scale.accumulateGrad(channelSums(mul(dy, x)));
-      this.#accumulateLogdetGrad(y, options.dlogdet, 1);
       this.shift.accumulateGrad(channelSums(dy));
       return { x, dx };
     });
@@ -85,9 +93,16 @@ export class ActNorm implements Bijection {
 
   backwardInverse(x: Tensor, dx: Tensor, options: BackwardOptions = {}): { y: Tensor; dy: Tensor } {
     return tidy(() => {
+      this.#accumulateLogdetGrad(x, options.dlogdet, -1);
+      const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
+      if (fused) {
+        const { x: y, dx: dy, dscale, dshift } = fused.backward(x, dx);
+        this.scale.accumulateGrad(dscale);
+        this.shift.accumulateGrad(dshift);
+        return { y, dy };
+      }
       const dy = div(dx, alongChannels(this.scale.data, x));
       this.scale.accumulateGrad(channelSums(mul(dy, x)), -1);
-      this.#accumulateLogdetGrad(x, options.dlogdet, -1);
       this.shift.accumulateGrad(channelSums(dy), -1);
       return { y: this.#apply(x), dy };
     });
@@ -128,10 +143,14 @@ export class ActNorm implements Bijection {
   }
 
   #apply(x: Tensor): Tensor {
+    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
+    if (fused) return fused.apply(x);
     return add(mul(x, alongChannels(this.scale.data, x)), alongChannels(this.shift.data, x));
   }
 
   #invert(y: Tensor): Tensor {
+    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
+    if (fused) return fused.apply(y);
     return div(sub(y, alongChannels(this.shift.data, y)), alongChannels(this.scale.data, y));
   }
 

@@ -6,6 +6,7 @@ import {
   add,
   affine,
   exp,
+  type LogisticScale,
   leakyRelu as leakyReluOp,
   log,
   mul,
@@ -34,6 +35,8 @@ export interface Activation {
   apply(x: Tensor): Tensor;
   /** dy·f′(x), in terms of y = f(x). */
   grad(y: Tensor, dy: Tensor): Tensor;
+  /** Set where f(x) = low + (high − low)·σ(x), for which backends have couplings in one pass. */
+  readonly logistic?: LogisticScale;
 }
 
 /** A monotone activation onto its range, which `Elementwise` makes a layer. */
@@ -134,6 +137,7 @@ export function sigmoid({
   return {
     name: 'sigmoid',
     range: [low, high],
+    logistic: { low, high },
     apply: (x) => tidy(() => affine(sigmoidOp(x), width, low)),
     grad: (y, dy) => tidy(() => affine(sigmoidGrad(affine(y, 1 / width, -low / width), dy), width)),
     invert: (y) => tidy(() => sub(log(affine(y, 1, -low)), log(affine(y, -1, high)))),

@@ -8,7 +8,9 @@ import {
   clone,
   concat,
   div,
+  type FusedCoupling,
   formatShape,
+  fusedCoupling,
   log,
   mul,
   neg,
@@ -90,7 +92,13 @@ export class BasicCoupling implements Bijection<Pair> {
   forward(x: Pair, context?: Tensor): { y: Pair; logdet: Tensor } {
     const [x1, x2] = this.#check(x);
     return tidy(() => {
-      const { s, t } = this.#scaleAndShift(x1, context);
+      const rt = this.#condition(x1, context);
+      const fused = this.#fused(rt, 'forward');
+      if (fused) {
+        const { y: y2, logdet } = fused.apply(x2);
+        return { y: [clone(x1), y2], logdet };
+      }
+      const { s, t } = this.#unpack(rt);
       const y2 = add(mul(s, x2), t);
       return { y: [clone(x1), y2], logdet: sumPerSample(log(s)) };
     });
@@ -99,7 +107,13 @@ export class BasicCoupling implements Bijection<Pair> {
   inverse(y: Pair, context?: Tensor): { x: Pair; logdet: Tensor } {
     const [y1, y2] = this.#check(y);
     return tidy(() => {
-      const { s, t } = this.#scaleAndShift(y1, context);
+      const rt = this.#condition(y1, context);
+      const fused = this.#fused(rt, 'inverse');
+      if (fused) {
+        const { y: x2, logdet } = fused.apply(y2);
+        return { x: [clone(y1), x2], logdet };
+      }
+      const { s, t } = this.#unpack(rt);
       const x2 = div(sub(y2, t), s);
       return { x: [clone(y1), x2], logdet: neg(sumPerSample(log(s))) };
     });
@@ -110,16 +124,8 @@ export class BasicCoupling implements Bijection<Pair> {
     const [dy1, dy2] = this.#check(dy);
     return tidy(() => {
       const { y: rt, saved } = this.conditioner.forward(x1, options.context);
-      const { s, t } = this.#unpack(rt);
-      const x2 = div(sub(y2, t), s);
-      const ds = sumOfTerms(
-        s,
-        mul(dy2, x2),
-        options.dlogdet && div(perSample(options.dlogdet, s), s),
-      );
-      const drt = concat([this.scaleFunction.grad(s, ds), dy2], 1);
-      const dx2 = mul(s, dy2);
-      for (const dead of [rt, s, t, ds]) dead.dispose();
+      const { x2, dx2, drt } = this.#backThroughMap(rt, y2, dy2, options.dlogdet);
+      rt.dispose();
       const { dx1, ...rest } = this.#backThroughConditioner(drt, saved, dy1);
       return { x: [clone(x1), x2] as const, dx: [dx1, dx2] as const, ...rest };
     });
@@ -130,14 +136,8 @@ export class BasicCoupling implements Bijection<Pair> {
     const [dx1, dx2] = this.#check(dx);
     return tidy(() => {
       const { y: rt, saved } = this.conditioner.forward(y1, options.context);
-      const { s, t } = this.#unpack(rt);
-      const y2 = add(mul(s, x2), t);
-      const dy2 = div(dx2, s);
-      const ds = neg(
-        sumOfTerms(s, mul(dy2, x2), options.dlogdet && div(perSample(options.dlogdet, s), s)),
-      );
-      const drt = concat([this.scaleFunction.grad(s, ds), neg(dy2)], 1);
-      for (const dead of [rt, s, t, ds]) dead.dispose();
+      const { y2, dy2, drt } = this.#backThroughInverse(rt, x2, dx2, options.dlogdet);
+      rt.dispose();
       const { dx1: dy1, ...rest } = this.#backThroughConditioner(drt, saved, dx1);
       return { y: [clone(y1), y2] as const, dy: [dy1, dy2] as const, ...rest };
     });
@@ -183,12 +183,50 @@ export class BasicCoupling implements Bijection<Pair> {
     return x;
   }
 
-  #scaleAndShift(x1: Tensor, context: Tensor | undefined): { s: Tensor; t: Tensor } {
+  /** x₂ from y₂, and the gradients of x₂ and of the conditioner's output. */
+  #backThroughMap(rt: Tensor, y2: Tensor, dy2: Tensor, dlogdet: Tensor | undefined) {
+    const fused = this.#fused(rt, 'forward');
+    if (fused) {
+      const { x: x2, dx: dx2, drt } = fused.backward(y2, dy2, dlogdet);
+      return { x2, dx2, drt };
+    }
+    return tidy(() => {
+      const { s, t } = this.#unpack(rt);
+      const x2 = div(sub(y2, t), s);
+      const ds = sumOfTerms(s, mul(dy2, x2), dlogdet && div(perSample(dlogdet, s), s));
+      const drt = concat([this.scaleFunction.grad(s, ds), dy2], 1);
+      return { x2, dx2: mul(s, dy2), drt };
+    });
+  }
+
+  /** y₂ from x₂ = (y₂ − t)/s, and the gradients of y₂ and of the conditioner's output. */
+  #backThroughInverse(rt: Tensor, x2: Tensor, dx2: Tensor, dlogdet: Tensor | undefined) {
+    const fused = this.#fused(rt, 'inverse');
+    if (fused) {
+      const { x: y2, dx: dy2, drt } = fused.backward(x2, dx2, dlogdet);
+      return { y2, dy2, drt };
+    }
+    return tidy(() => {
+      const { s, t } = this.#unpack(rt);
+      const dy2 = div(dx2, s);
+      const ds = neg(sumOfTerms(s, mul(dy2, x2), dlogdet && div(perSample(dlogdet, s), s)));
+      const drt = concat([this.scaleFunction.grad(s, ds), neg(dy2)], 1);
+      return { y2: add(mul(s, x2), t), dy2, drt };
+    });
+  }
+
+  #condition(x1: Tensor, context: Tensor | undefined): Tensor {
     const { y, saved } = this.conditioner.forward(x1, context);
     saved.dispose();
-    const result = this.#unpack(y);
-    y.dispose();
-    return result;
+    return y;
+  }
+
+  /** The map in one pass, for a logistic scale on a backend that has it. */
+  #fused(rt: Tensor, direction: 'forward' | 'inverse'): FusedCoupling | undefined {
+    const { logistic } = this.scaleFunction;
+    if (!logistic) return undefined;
+    this.#checkOutput(rt);
+    return fusedCoupling(rt, logistic, direction);
   }
 
   /** (s, t) from the conditioner's output (r, t). */
@@ -200,6 +238,13 @@ export class BasicCoupling implements Bijection<Pair> {
   }
 
   #splitOutput(rt: Tensor): Pair {
+    this.#checkOutput(rt);
+    const moved = this.channels[1];
+    const [r, t] = split(rt, 1, [moved, moved]);
+    return [r!, t!];
+  }
+
+  #checkOutput(rt: Tensor): void {
     const moved = this.channels[1];
     if (rt.shape[1] !== 2 * moved) {
       throw new ShapeError(
@@ -207,8 +252,6 @@ export class BasicCoupling implements Bijection<Pair> {
           `channels, a scale and a shift for each of ${moved}.`,
       );
     }
-    const [r, t] = split(rt, 1, [moved, moved]);
-    return [r!, t!];
   }
 
   #scaleAndShiftTangents(

@@ -6,7 +6,9 @@
 import {
   add,
   affine,
-  matmul,
+  conv,
+  convFilterGrad,
+  convInputGrad,
   neg,
   RandomStream,
   sub,
@@ -46,20 +48,27 @@ export interface Conv1x1Options {
 /** A square matrix with parameters. Called within a `tidy`. */
 export interface Mixing {
   readonly parameters: readonly Parameter[];
-  /** W */
-  matrix(): Tensor;
-  /** W⁻¹ */
-  inverse(): Tensor;
-  /** The derivative of W along a direction; undefined where it does not move. */
-  tangent(tangent: Tangent): Tensor | undefined;
-  /** Adds the parameters' gradients for g = ∂loss/∂W. */
-  accumulate(g: Tensor): void;
+  /** The matrix that the parameters give now. */
+  evaluate(): EvaluatedMixing;
   /** log|det W|, with its tangent and its gradient; left out where it is zero. */
   readonly volume?: {
     logdet(): Tensor;
     tangent(tangent: Tangent): Tensor | undefined;
     accumulate(gradient: Tensor, factor: number): void;
   };
+}
+
+/** A matrix W, whose pieces are made once for all that is asked of it. Lives within one `tidy`. */
+export interface EvaluatedMixing {
+  /** W x, W⁻¹x and Wᵀx, W⁻ᵀx for x [N, C, P]. */
+  apply(x: Tensor): Tensor;
+  applyInverse(x: Tensor): Tensor;
+  applyTransposed(x: Tensor): Tensor;
+  applyInverseTransposed(x: Tensor): Tensor;
+  /** The derivative of W along a direction; undefined where it does not move. */
+  tangent(tangent: Tangent): Tensor | undefined;
+  /** Adds the parameters' gradients for g = ∂loss/∂W. */
+  accumulate(g: Tensor): void;
 }
 
 /**
@@ -95,20 +104,24 @@ export class Conv1x1 implements Bijection {
 
   forward(x: Tensor): { y: Tensor; logdet: Tensor } {
     requireChannels('Conv1x1', x, this.channels);
-    return tidy(() => ({ y: apply(this.#mixing.matrix(), x), logdet: this.#logdet(x) }));
+    return tidy(() => ({ y: at(x, this.#mixing.evaluate().apply), logdet: this.#logdet(x) }));
   }
 
   inverse(y: Tensor): { x: Tensor; logdet: Tensor } {
     requireChannels('Conv1x1', y, this.channels);
-    return tidy(() => ({ x: apply(this.#mixing.inverse(), y), logdet: neg(this.#logdet(y)) }));
+    return tidy(() => {
+      const x = at(y, this.#mixing.evaluate().applyInverse);
+      return { x, logdet: neg(this.#logdet(y)) };
+    });
   }
 
   backward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions = {}): { x: Tensor; dx: Tensor } {
     requireChannels('Conv1x1', y, this.channels);
     return tidy(() => {
-      const x = apply(this.#mixing.inverse(), y);
-      this.#accumulate(() => outer(dy, x), dlogdet, positions(y));
-      return { x, dx: applyTransposed(this.#mixing.matrix(), dy) };
+      const w = this.#mixing.evaluate();
+      const x = at(y, w.applyInverse);
+      this.#accumulate(w, () => outer(dy, x), dlogdet, positions(y));
+      return { x, dx: at(dy, w.applyTransposed) };
     });
   }
 
@@ -119,9 +132,10 @@ export class Conv1x1 implements Bijection {
   ): { y: Tensor; dy: Tensor } {
     requireChannels('Conv1x1', x, this.channels);
     return tidy(() => {
-      const dy = applyTransposed(this.#mixing.inverse(), dx);
-      this.#accumulate(() => neg(outer(dy, x)), dlogdet, -positions(x));
-      return { y: apply(this.#mixing.matrix(), x), dy };
+      const w = this.#mixing.evaluate();
+      const dy = at(dx, w.applyInverseTransposed);
+      this.#accumulate(w, () => neg(outer(dy, x)), dlogdet, -positions(x));
+      return { y: at(x, w.apply), dy };
     });
   }
 
@@ -129,11 +143,11 @@ export class Conv1x1 implements Bijection {
     requireTangent('Conv1x1', x, tangent, this.parameters);
     requireChannels('Conv1x1', x, this.channels);
     return tidy(() => {
-      const w = this.#mixing.matrix();
-      const dw = this.#mixing.tangent(tangent);
-      const dy = sumOfTerms(x, tangent.x && apply(w, tangent.x), dw && apply(dw, x));
+      const w = this.#mixing.evaluate();
+      const dw = w.tangent(tangent);
+      const dy = sumOfTerms(x, tangent.x && at(tangent.x, w.apply), dw && at(x, mixingBy(dw)));
       const dlogdet = this.#logdetTangent(x, tangent);
-      return { y: apply(w, x), dy, logdet: this.#logdet(x), dlogdet };
+      return { y: at(x, w.apply), dy, logdet: this.#logdet(x), dlogdet };
     });
   }
 
@@ -144,11 +158,11 @@ export class Conv1x1 implements Bijection {
     requireTangent('Conv1x1', y, tangent, this.parameters);
     requireChannels('Conv1x1', y, this.channels);
     return tidy(() => {
-      const inverse = this.#mixing.inverse();
-      const x = apply(inverse, y);
-      const dw = this.#mixing.tangent(tangent);
+      const w = this.#mixing.evaluate();
+      const x = at(y, w.applyInverse);
+      const dw = w.tangent(tangent);
       const still = sumOfTerms(y, tangent.x);
-      const dx = apply(inverse, dw ? sub(still, apply(dw, x)) : still);
+      const dx = at(dw ? sub(still, at(x, mixingBy(dw))) : still, w.applyInverse);
       const dlogdet = neg(this.#logdetTangent(y, tangent));
       return { x, dx, logdet: neg(this.#logdet(y)), dlogdet };
     });
@@ -169,25 +183,40 @@ export class Conv1x1 implements Bijection {
   }
 
   /** Adds the gradients for ∂loss/∂W, which is made only if a parameter is trained. */
-  #accumulate(makeGrad: () => Tensor, dlogdet: Tensor | undefined, factor: number): void {
+  #accumulate(
+    w: EvaluatedMixing,
+    makeGrad: () => Tensor,
+    dlogdet: Tensor | undefined,
+    factor: number,
+  ): void {
     if (this.parameters.every((p) => p.frozen)) return;
-    this.#mixing.accumulate(makeGrad());
+    w.accumulate(makeGrad());
     if (dlogdet) this.#mixing.volume?.accumulate(sum(dlogdet), factor);
   }
 }
 
-/** W x at every position of [N, C, ...]. */
-function apply(w: Tensor, x: Tensor): Tensor {
-  return matmul(w, flat(x)).reshape(x.shape);
+/** What `map` makes of x [N, C, ...] taken as [N, C, P], in x's shape. */
+function at(x: Tensor, map: (x: Tensor) => Tensor): Tensor {
+  return map(flat(x)).reshape(x.shape);
 }
 
-function applyTransposed(w: Tensor, x: Tensor): Tensor {
-  return matmul(w, flat(x), { transposeA: true }).reshape(x.shape);
+/** x ↦ W x at every position of [N, C, P]: a convolution with a kernel of one position. */
+export function mixingBy(w: Tensor): (x: Tensor) => Tensor {
+  const kernel = w.reshape([...w.shape, 1]);
+  return (x) => conv(x, kernel);
+}
+
+/** x ↦ Wᵀx at every position of [N, C, P]. */
+export function mixingByTransposed(w: Tensor): (x: Tensor) => Tensor {
+  const kernel = w.reshape([...w.shape, 1]);
+  return (x) => convInputGrad(x, kernel, x.shape);
 }
 
 /** Σ a bᵀ over samples and positions, [C, C]. */
 function outer(a: Tensor, b: Tensor): Tensor {
-  return sum(matmul(flat(a), flat(b), { transposeB: true }), { axes: [0] });
+  const channels = a.shape[1]!;
+  const kernel = [channels, channels, 1];
+  return convFilterGrad(flat(b), flat(a), kernel).reshape([channels, channels]);
 }
 
 function flat(x: Tensor): Tensor {

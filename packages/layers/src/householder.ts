@@ -2,11 +2,12 @@
 import {
   add,
   affine,
+  concat,
   matmul,
   mul,
-  neg,
+  power,
   type RandomStream,
-  reciprocal,
+  slice,
   sub,
   sum,
   sumSquares,
@@ -14,10 +15,13 @@ import {
   tensor,
 } from '@invnet/tensor';
 import type { Tangent } from './bijection.ts';
-import type { Mixing } from './conv1x1.ts';
+import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './conv1x1.ts';
 import { Parameter } from './parameter.ts';
 
-/** W = H(v₁)H(v₂)H(v₃) with H(v) = I − 2vvᵀ/vᵀv: orthogonal whatever the vectors are. */
+/**
+ * W = H(v₁)H(v₂)H(v₃) with H(v) = I − 2vvᵀ/vᵀv: orthogonal whatever the vectors are. Computed in the
+ * compact form W = I − UᵀTU, with the rows uₖ = √2 vₖ/|vₖ| of U and a triangular T.
+ */
 export class Householder implements Mixing {
   readonly parameters: readonly [Parameter, Parameter, Parameter];
 
@@ -26,78 +30,89 @@ export class Householder implements Mixing {
     this.parameters = [vector('v1'), vector('v2'), vector('v3')];
   }
 
-  matrix(): Tensor {
-    const [h1, h2, h3] = this.#reflections();
-    return matmul(matmul(h1, h2), h3);
+  evaluate(): EvaluatedMixing {
+    const v = rowsOf(this.parameters.map((p) => p.data));
+    const root = affine(power(sumSquares(v, { axes: [1], keepDims: true }), -0.5), Math.SQRT2);
+    const u = mul(v, root);
+    const above = constant(v, [0, 1, 1, 0, 0, 1, 0, 0, 0]);
+    const s = mul(matmul(u, u, { transposeB: true }), above);
+    // (I + S)⁻¹, exactly: S³ = 0.
+    const t = add(sub(constant(v, [1, 0, 0, 0, 1, 0, 0, 0, 1]), s), matmul(s, s));
+    const tu = matmul(t, u);
+    const w = sub(identity(v), matmul(u, tu, { transposeA: true }));
+    const [applyW, applyTransposed] = [mixingBy(w), mixingByTransposed(w)];
+    return {
+      apply: applyW,
+      applyInverse: applyTransposed,
+      applyTransposed,
+      applyInverseTransposed: applyW,
+      tangent: (tangent) => {
+        const dv = this.#direction(tangent);
+        return dv && matrixTangent({ u, t, tu, above }, throughNorm(u, root, dv));
+      },
+      accumulate: (g) => {
+        const dv = throughNorm(u, root, rowsGradient({ u, t, tu, above }, g));
+        this.parameters.forEach((p, i) => {
+          p.accumulateGrad(slice(dv, 0, i, 1).reshape([-1]));
+        });
+      },
+    };
   }
 
-  inverse(): Tensor {
-    const [h1, h2, h3] = this.#reflections();
-    return matmul(matmul(h3, h2), h1);
-  }
-
-  /** By the product rule. */
-  tangent(tangent: Tangent): Tensor | undefined {
-    const reflections = this.#reflections();
-    let total: Tensor | undefined;
-    this.parameters.forEach((v, i) => {
-      const dv = tangent.parameters?.get(v);
-      if (!dv) return;
-      const factors = [...reflections];
-      factors[i] = reflectionTangent(v.data, dv);
-      const term = matmul(matmul(factors[0]!, factors[1]!), factors[2]!);
-      total = total ? add(total, term) : term;
-    });
-    return total;
-  }
-
-  accumulate(g: Tensor): void {
-    const [h1, h2, h3] = this.#reflections();
-    const [v1, v2, v3] = this.parameters;
-    // Reflections are symmetric, so transposes of the factors on either side are the factors.
-    const g23 = matmul(h1, g);
-    const g12 = matmul(g, h3);
-    v1.accumulateGrad(reflectionGrad(v1.data, matmul(g12, h2)));
-    v2.accumulateGrad(reflectionGrad(v2.data, matmul(h1, g12)));
-    v3.accumulateGrad(reflectionGrad(v3.data, matmul(h2, g23)));
-  }
-
-  #reflections(): [Tensor, Tensor, Tensor] {
-    const [v1, v2, v3] = this.parameters;
-    return [reflection(v1.data), reflection(v2.data), reflection(v3.data)];
+  /** The directions of all vectors as rows; undefined where none moves. */
+  #direction(tangent: Tangent): Tensor | undefined {
+    const directions = this.parameters.map((p) => tangent.parameters?.get(p));
+    if (directions.every((d) => d === undefined)) return undefined;
+    return rowsOf(directions.map((d, i) => d ?? affine(this.parameters[i]!.data, 0)));
   }
 }
 
-/** I − 2vvᵀ/vᵀv */
-function reflection(v: Tensor): Tensor {
-  const twoOverSquare = affine(reciprocal(sumSquares(v)), 2);
-  return sub(identity(v), mul(outerProduct(v, v), twoOverSquare));
+/** The pieces of W = I − UᵀTU; `above` is 1 above the diagonal. */
+interface Pieces {
+  readonly u: Tensor;
+  readonly t: Tensor;
+  readonly tu: Tensor;
+  readonly above: Tensor;
 }
 
-/** −(2/n)(dv vᵀ + v dvᵀ) + (4vᵀdv/n²) vvᵀ with n = vᵀv */
-function reflectionTangent(v: Tensor, dv: Tensor): Tensor {
-  const inverse = reciprocal(sumSquares(v));
-  const symmetric = add(outerProduct(dv, v), outerProduct(v, dv));
-  const along = mul(sum(mul(v, dv)), mul(inverse, inverse));
-  return add(mul(symmetric, affine(inverse, -2)), mul(outerProduct(v, v), affine(along, 4)));
+/** Ẇ = −U̇ᵀTU − UᵀTU̇ + UᵀTṠTU with Ṡ = (U̇Uᵀ + UU̇ᵀ) above the diagonal. */
+function matrixTangent({ u, t, tu, above }: Pieces, du: Tensor): Tensor {
+  const product = matmul(du, u, { transposeB: true });
+  const ds = mul(add(product, matmul(u, du, { transposeB: true })), above);
+  const inner = sub(matmul(ds, tu), du);
+  const moved = matmul(u, matmul(t, inner), { transposeA: true });
+  return sub(moved, matmul(du, tu, { transposeA: true }));
 }
 
-/** −(2/n)(G + Gᵀ)v + (4/n²)(vᵀGv) v for G = ∂loss/∂H */
-function reflectionGrad(v: Tensor, g: Tensor): Tensor {
-  const inverse = reciprocal(sumSquares(v));
-  const column = v.reshape([-1, 1]);
-  const gv = matmul(g, column).reshape([-1]);
-  const gtv = matmul(g, column, { transposeA: true }).reshape([-1]);
-  const along = mul(sum(mul(v, gv)), mul(inverse, inverse));
-  return add(neg(mul(add(gv, gtv), affine(inverse, 2))), mul(v, affine(along, 4)));
+/** Ū = (M + Mᵀ)U − TU Gᵀ − TᵀU G with M = TᵀU G (TU)ᵀ above the diagonal, for G = ∂loss/∂W. */
+function rowsGradient({ u, t, tu, above }: Pieces, g: Tensor): Tensor {
+  const ug = matmul(matmul(t, u, { transposeA: true }), g);
+  const m = mul(matmul(ug, tu, { transposeB: true }), above);
+  const symmetric = add(matmul(m, u), matmul(m, u, { transposeA: true }));
+  return sub(symmetric, add(ug, matmul(tu, g, { transposeB: true })));
 }
 
-function outerProduct(a: Tensor, b: Tensor): Tensor {
-  return mul(a.reshape([-1, 1]), b.reshape([1, -1]));
+/** (√2/|v|)(d − u(uᵀd)/2) for each row: the derivative of u = √2 v/|v|, which is its own adjoint. */
+function throughNorm(u: Tensor, root: Tensor, d: Tensor): Tensor {
+  const along = affine(sum(mul(u, d), { axes: [1], keepDims: true }), 0.5);
+  return mul(sub(d, mul(u, along)), root);
+}
+
+/** Vectors as the rows of a matrix. */
+function rowsOf(vectors: readonly Tensor[]): Tensor {
+  return concat(
+    vectors.map((v) => v.reshape([1, -1])),
+    0,
+  );
+}
+
+/** A 3×3 matrix where v is. */
+function constant(v: Tensor, values: readonly number[]): Tensor {
+  return tensor(values, [3, 3], v);
 }
 
 function identity(v: Tensor): Tensor {
-  const n = v.size;
+  const n = v.shape[1]!;
   const values = new Float64Array(n * n);
   for (let i = 0; i < n; i++) values[i * (n + 1)] = 1;
   return tensor(values, [n, n], v);

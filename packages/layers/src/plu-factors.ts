@@ -17,7 +17,7 @@ import {
   tensor,
 } from '@invnet/tensor';
 import type { Tangent } from './bijection.ts';
-import type { Mixing } from './conv1x1.ts';
+import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './conv1x1.ts';
 import { Parameter } from './parameter.ts';
 
 /**
@@ -45,39 +45,33 @@ export class PluFactors implements Mixing {
     this.parameters = [new Parameter('lu', tensor(lu, [channels, channels]), { frozen })];
   }
 
-  matrix(): Tensor {
-    return matmul(this.#reversal(), matmul(this.#lower(), this.#upper()));
-  }
-
-  inverse(): Tensor {
-    const n = this.#channels;
-    const { data } = this.parameters[0];
-    const identity = this.#diagonal();
-    const inverseDiagonal = mul(identity, exp(neg(mul(data, identity))));
-    // Both factors at once, as a batch of two.
-    const inverses = invertTriangular(
-      stack(this.#lower(), this.#upper()),
-      stack(identity, inverseDiagonal),
-    );
-    const [lower, upper] = [0, 1].map((i) => slice(inverses, 0, i, 1).reshape([n, n]));
-    return matmul(matmul(upper!, lower!), this.#reversal());
-  }
-
-  tangent(tangent: Tangent): Tensor | undefined {
-    const d = tangent.parameters?.get(this.parameters[0]);
-    if (!d) return undefined;
-    const dlower = matmul(mul(d, this.#below()), this.#upper());
-    const dupper = matmul(this.#lower(), mul(d, this.#upperSlope()));
-    return matmul(this.#reversal(), add(dlower, dupper));
-  }
-
-  accumulate(g: Tensor): void {
-    const reversed = matmul(this.#reversal(), g);
-    const dlower = matmul(reversed, this.#upper(), { transposeB: true });
-    const dupper = matmul(this.#lower(), reversed, { transposeA: true });
-    this.parameters[0].accumulateGrad(
-      add(mul(dlower, this.#below()), mul(dupper, this.#upperSlope())),
-    );
+  evaluate(): EvaluatedMixing {
+    const lower = this.#lower();
+    const upper = this.#upper();
+    const reversal = this.#reversal();
+    const matrix = () => matmul(reversal, matmul(lower, upper));
+    const inverse = () => this.#invert(lower, upper, reversal);
+    return {
+      apply: (x) => mixingBy(matrix())(x),
+      applyInverse: (x) => mixingBy(inverse())(x),
+      applyTransposed: (x) => mixingByTransposed(matrix())(x),
+      applyInverseTransposed: (x) => mixingByTransposed(inverse())(x),
+      tangent: (tangent) => {
+        const d = tangent.parameters?.get(this.parameters[0]);
+        if (!d) return undefined;
+        const dlower = matmul(mul(d, this.#below()), upper);
+        const dupper = matmul(lower, mul(d, this.#upperSlope()));
+        return matmul(reversal, add(dlower, dupper));
+      },
+      accumulate: (g) => {
+        const reversed = matmul(reversal, g);
+        const dlower = matmul(reversed, upper, { transposeB: true });
+        const dupper = matmul(lower, reversed, { transposeA: true });
+        this.parameters[0].accumulateGrad(
+          add(mul(dlower, this.#below()), mul(dupper, this.#upperSlope())),
+        );
+      },
+    };
   }
 
   readonly volume = {
@@ -91,6 +85,19 @@ export class PluFactors implements Mixing {
       this.parameters[0].accumulateGrad(mul(this.#diagonal(), gradient), factor);
     },
   };
+
+  #invert(lower: Tensor, upper: Tensor, reversal: Tensor): Tensor {
+    const n = this.#channels;
+    const { data } = this.parameters[0];
+    const identity = this.#diagonal();
+    const inverseDiagonal = mul(identity, exp(neg(mul(data, identity))));
+    // Both factors at once, as a batch of two.
+    const inverses = invertTriangular(stack(lower, upper), stack(identity, inverseDiagonal));
+    const [lowerInverse, upperInverse] = [0, 1].map((i) =>
+      slice(inverses, 0, i, 1).reshape([n, n]),
+    );
+    return matmul(matmul(upperInverse!, lowerInverse!), reversal);
+  }
 
   #lower(): Tensor {
     return add(mul(this.parameters[0].data, this.#below()), this.#diagonal());

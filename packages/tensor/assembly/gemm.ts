@@ -125,23 +125,26 @@ function tileOf(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize,
   else tile1(a, b, depth, c, row, mode, bias);
 }
 
-/** Writes a finished raw tile to columns that are not eight neighbours in C. */
-function scatter(p: Product, from: usize, row0: i32, rows: i32, column: i32, columns: i32, mode: i32): void {
-  let sample = column / p.cColumns;
-  let at = column - sample * p.cColumns;
+/** Copies a tile's columns from C, where they are not eight neighbours, or back to it. */
+// @ts-ignore: decorator
+@inline
+function exchange(back: bool, p: Product, tile: usize, c: usize, rows: i32, at: i32, columns: i32): void {
+  const row = (<usize>p.cRow) << 2;
+  // From the last position of one sample to the first of the next.
+  const turn = (<usize>(p.cSample - p.cColumns * p.cColumn)) << 2;
   for (let j = 0; j < columns; j++) {
-    let to = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
+    let here = tile + ((<usize>j) << 2);
+    let there = c;
     for (let r = 0; r < rows; r++) {
-      let value = load<f32>(from + ((<usize>((r << 3) + j)) << 2));
-      if (mode & ADD) value += load<f32>(to);
-      if (mode & BIAS) value += load<f32>(p.bias + ((<usize>(row0 + r)) << 2));
-      if (mode & RELU) value = value < 0 ? 0 : value;
-      store<f32>(to, value);
-      to += (<usize>p.cRow) << 2;
+      if (back) store<f32>(there, load<f32>(here));
+      else store<f32>(here, load<f32>(there));
+      here += 32;
+      there += row;
     }
+    c += (<usize>p.cColumn) << 2;
     if (++at == p.cColumns) {
       at = 0;
-      sample++;
+      c += turn;
     }
   }
 }
@@ -169,15 +172,16 @@ export function multiply(
     const sample = column / p.cColumns;
     const at = column - sample * p.cColumns;
     const direct = width == 8 && p.cColumn == 1 && at + 8 <= p.cColumns;
-    let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at)) << 2);
+    let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
     let panel = a;
     for (let i = 0; i < rows; i += p.panelRows) {
       const height = min(p.panelRows, rows - i);
       if (direct) {
         tileOf(height, panel, b, depth, c, rowBytes, mode, p.bias + ((<usize>(row0 + i)) << 2));
       } else {
-        tileOf(height, panel, b, depth, p.tile, 32, 0, 0);
-        scatter(p, p.tile, row0 + i, height, column, width, mode);
+        if (mode & ADD) exchange(false, p, p.tile, c, height, at, width);
+        tileOf(height, panel, b, depth, p.tile, 32, mode, p.bias + ((<usize>(row0 + i)) << 2));
+        exchange(true, p, p.tile, c, height, at, width);
       }
       c += <usize>height * rowBytes;
       panel += (<usize>(height * depth)) << 2;

@@ -3,8 +3,10 @@
  * managed from outside (src/wasm/allocator.ts); nothing here allocates.
  */
 export { binary } from './binary';
+export { channelAffine, channelAffineBack } from './channels';
+export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
-export { blockBytes, product, rowsPerTile } from './product';
+export { blockBytes, deepProduct, product, rowsPerTile, sumParts } from './product';
 export { reduce } from './reduce';
 export { shiftedProduct } from './shift';
 export { unary } from './unary';

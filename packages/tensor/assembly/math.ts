@@ -1,6 +1,15 @@
 /**
- * Elementary functions on four floats at once, to about two units in the last place over the whole
- * range, infinities, NaN and subnormal results included. Polynomials are those of Cephes.
+ * Elementary functions on four floats at once, over the whole range: infinities, NaN, −0 and
+ * subnormal results included. Polynomials are those of Cephes.
+ *
+ * Largest errors among all 2³² floats, the same in both builds, in units in the last place (ulp):
+ *
+ *                                    exp   log   tanh  sigmoid  softplus
+ *   from the exactly rounded result  1     1     1     2        2
+ *   from the exact result            1.02  0.84  1.34  2.41     2.00
+ *
+ * sigmoid and softplus on the left are nearly e^x, and where its error is one ulp theirs may be two,
+ * for their ulp may be half as large. tests/accuracy.test.ts holds all of them to the first row.
  *
  * Left out: power, whose general case is not worth a vector version.
  */
@@ -81,15 +90,17 @@ export function log4(x: v128): v128 {
   return select(f32x4.ge(x, splat(0)), y, splat(<f32>NaN));
 }
 
-/** log(1 + u) for 0 ≤ u ≤ 1: Kahan's correction undoes the rounding of 1 + u. */
+/**
+ * log(1 + u) for 0 ≤ u ≤ 1, as log w + (1 + u − w)/w with the rounded sum w. What the sum lost is an
+ * exact difference, and its share of the result is small, so only the last addition rounds.
+ */
 // @ts-ignore: decorator
 @inline
 function log1p4(u: v128): v128 {
   const one = splat(1);
   const w = f32x4.add(one, u);
   const step = f32x4.sub(w, one);
-  const y = f32x4.mul(log4(w), f32x4.div(u, step));
-  return select(f32x4.eq(step, splat(0)), u, y);
+  return f32x4.add(log4(w), f32x4.div(f32x4.sub(u, step), w));
 }
 
 // @ts-ignore: decorator
@@ -117,9 +128,9 @@ export function tanh4(x: v128): v128 {
   p = madd(p, z, splat(-5.37397155531e-2));
   p = madd(p, z, splat(1.33314422036e-1));
   p = madd(p, z, splat(-3.33332819422e-1));
-  p = madd(f32x4.mul(p, z), x, x);
+  p = madd(f32x4.mul(p, z), a, a);
   const e = exp4(f32x4.add(a, a));
   const far = f32x4.sub(splat(1), f32x4.div(splat(2), f32x4.add(e, splat(1))));
-  const signed = v128.or(far, v128.and(x, bits(0x80000000)));
-  return select(f32x4.lt(a, splat(0.625)), p, signed);
+  // The sign comes last: the polynomial's sum would lose that of −0.
+  return v128.or(select(f32x4.lt(a, splat(0.625)), p, far), v128.and(x, bits(0x80000000)));
 }

@@ -3,7 +3,8 @@
  * columns (B is packed into one block that fits the second-level cache).
  *
  * Left out: threads. `begin` and `end` bound the columns of C, whose blocks are independent, so a
- * thread with scratch of its own can take a part.
+ * thread with scratch of its own can take a part. Where C has few columns and k is long, threads
+ * part k instead: into parts that do not depend on how many threads there are.
  */
 import { ADD, BIAS, multiply, RELU } from './gemm';
 import { packA, packB, panelPitch } from './pack';
@@ -11,9 +12,40 @@ import { Product } from './plan';
 import { ROWS } from './simd';
 
 export function product(p: Product, begin: i32, end: i32): void {
-  for (let k = 0; k < p.depth; k += p.blockDepth) {
-    const depth = min(p.blockDepth, p.depth - k);
-    let mode = k == 0 ? 0 : ADD;
+  productOver(p, begin, end, 0, p.depth);
+}
+
+/**
+ * The sums over the parts of k from `first` to `last`, `part` entries each (the last may be
+ * shorter), every one into a C of its own, `pitch` bytes apart.
+ */
+export function deepProduct(p: Product, part: i32, pitch: usize, first: i32, last: i32): void {
+  const c = p.c;
+  for (let i = first; i < last; i++) {
+    p.c = c + <usize>i * pitch;
+    productOver(p, 0, p.columns, i * part, min(p.depth, (i + 1) * part));
+  }
+}
+
+/** to = Σ of `parts` arrays, `pitch` bytes apart, one after the other. */
+export function sumParts(from: usize, pitch: usize, parts: i32, to: usize, size: i32): void {
+  for (let i = 0; i < size; i += 4) {
+    let at = from;
+    let total = v128.load(at);
+    for (let part = 1; part < parts; part++) {
+      at += pitch;
+      total = f32x4.add(total, v128.load(at));
+    }
+    v128.store(to, total);
+    from += 16;
+    to += 16;
+  }
+}
+
+function productOver(p: Product, begin: i32, end: i32, near: i32, far: i32): void {
+  for (let k = near; k < far; k += p.blockDepth) {
+    const depth = min(p.blockDepth, far - k);
+    let mode = k == near ? 0 : ADD;
     if (k + depth == p.depth) {
       if (p.bias) mode |= BIAS;
       if (p.relu) mode |= RELU;

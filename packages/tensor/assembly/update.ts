@@ -10,39 +10,50 @@ export function accumulate(target: usize, x: usize, size: i32, alpha: f32): void
   }
 }
 
-/** `rate` and `root` hold the bias corrections: learningRate/(1 − β₁ᵗ) and 1/(1 − β₂ᵗ). */
+/** Words of a row of Adam's table: target, m, v, gradient, size, and two floats, rate and root. */
+const ROW: usize = 7 * 4;
+
+/**
+ * Adam on the tensors of the rows from `first` to `last` of a table. A row's rate and root hold its
+ * bias corrections: learningRate/(1 − β₁ᵗ) and 1/(1 − β₂ᵗ).
+ */
 export function adam(
-  target: usize,
-  m: usize,
-  v: usize,
-  grad: usize,
-  size: i32,
-  rate: f32,
+  table: usize,
   beta1: f64,
   beta2: f64,
   epsilon: f32,
-  root: f32,
   scale: f32,
+  first: i32,
+  last: i32,
 ): void {
   const keep1 = splat(<f32>beta1);
   const keep2 = splat(<f32>beta2);
   const take1 = splat(<f32>(1 - beta1));
   const take2 = splat(<f32>(1 - beta2));
-  const rates = splat(rate);
-  const roots = splat(root);
   const eps = splat(epsilon);
   const scales = splat(scale);
-  for (let i = 0; i < size; i += 4) {
-    const g = f32x4.mul(scales, v128.load(grad));
-    const m1 = madd(keep1, v128.load(m), f32x4.mul(take1, g));
-    const v1 = madd(keep2, v128.load(v), f32x4.mul(take2, f32x4.mul(g, g)));
-    const step = f32x4.div(f32x4.mul(rates, m1), f32x4.add(f32x4.sqrt(f32x4.mul(v1, roots)), eps));
-    v128.store(m, m1);
-    v128.store(v, v1);
-    v128.store(target, f32x4.sub(v128.load(target), step));
-    target += 16;
-    m += 16;
-    v += 16;
-    grad += 16;
+  const end = table + <usize>last * ROW;
+  for (let row = table + <usize>first * ROW; row < end; row += ROW) {
+    let target = <usize>load<u32>(row);
+    let m = <usize>load<u32>(row, 4);
+    let v = <usize>load<u32>(row, 8);
+    let grad = <usize>load<u32>(row, 12);
+    const size = load<i32>(row, 16);
+    const rates = v128.load32_splat(row, 20);
+    const roots = v128.load32_splat(row, 24);
+    for (let i = 0; i < size; i += 4) {
+      const g = f32x4.mul(scales, v128.load(grad));
+      const m1 = madd(keep1, v128.load(m), f32x4.mul(take1, g));
+      const v1 = madd(keep2, v128.load(v), f32x4.mul(take2, f32x4.mul(g, g)));
+      const root = f32x4.add(f32x4.sqrt(f32x4.mul(v1, roots)), eps);
+      const step = f32x4.div(f32x4.mul(rates, m1), root);
+      v128.store(m, m1);
+      v128.store(v, v1);
+      v128.store(target, f32x4.sub(v128.load(target), step));
+      target += 16;
+      m += 16;
+      v += 16;
+      grad += 16;
+    }
   }
 }

@@ -122,15 +122,44 @@ export interface ConvGeometry {
 /** What is fused behind a convolution. */
 export type ConvActivation = 'none' | 'relu';
 
-/** Step sizes of one Adam update; `step` counts from 1. */
+/** The constants of an Adam update. */
 export interface AdamSettings {
   readonly learningRate: number;
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  readonly step: number;
   /** Multiplies the gradient before use (clipping by global norm). */
   readonly gradientScale: number;
+}
+
+/** One parameter of an Adam update, with its moments; `step` counts its updates from 1. */
+export interface AdamUpdate {
+  readonly target: Storage;
+  readonly m: Storage;
+  readonly v: Storage;
+  readonly grad: Storage;
+  readonly step: number;
+}
+
+/**
+ * An affine coupling whose scale is s = low + (high − low)·σ(r), for `batch` samples of `size`
+ * numbers: y = s⊙x + t, or for the inverse map y = (x − t)/s. r and t come in one storage, r of each
+ * sample before its t.
+ */
+export interface CouplingGeometry {
+  readonly inverse: boolean;
+  readonly batch: number;
+  readonly size: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** y = s x + b per channel of [batch, channels, positions], or for the inverse map y = (x − b)/s. */
+export interface ChannelGeometry {
+  readonly inverse: boolean;
+  readonly batch: number;
+  readonly channels: number;
+  readonly positions: number;
 }
 
 /** What a backend says of itself: what actually runs, never what was asked for. */
@@ -202,9 +231,35 @@ export interface Backend {
   /** target ← x */
   assign(target: Storage, x: Storage): void;
   /**
-   * Adam (Kingma and Ba, 2015) on one parameter and its moments m and v, all in place:
+   * Adam (Kingma and Ba, 2015) on any number of parameters with moments m and v, all in place:
    * g ← gradientScale·grad; m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
    * target ← target − learningRate · (m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε)
    */
-  adam(target: Storage, m: Storage, v: Storage, grad: Storage, settings: AdamSettings): void;
+  adam(updates: readonly AdamUpdate[], settings: AdamSettings): void;
+
+  /** Passes over an invertible layer in one go, where the backend has them; layers do without. */
+  readonly fused?: FusedPasses;
+}
+
+/** Maps of invertible layers, and their derivatives with the argument recomputed from the result. */
+export interface FusedPasses {
+  /** y, and the log-determinant of the map per sample. */
+  couple(x: Storage, rt: Storage, g: CouplingGeometry): [y: Storage, logdet: Storage];
+  /** From y and the gradients with respect to y and the log-determinant: x, dx and drt. */
+  coupleBack(
+    y: Storage,
+    dy: Storage,
+    rt: Storage,
+    dlogdet: Storage | undefined,
+    g: CouplingGeometry,
+  ): [x: Storage, dx: Storage, drt: Storage];
+  channelAffine(x: Storage, scale: Storage, shift: Storage, g: ChannelGeometry): Storage;
+  /** From y and dy: x and dx, and the gradients of the scale and the shift by way of y. */
+  channelAffineBack(
+    y: Storage,
+    dy: Storage,
+    scale: Storage,
+    shift: Storage,
+    g: ChannelGeometry,
+  ): [x: Storage, dx: Storage, dscale: Storage, dshift: Storage];
 }

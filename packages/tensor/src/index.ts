@@ -1,13 +1,17 @@
 /** Tensors, backends, memory accounting and random numbers of InvNet. */
 export type {
   AdamSettings,
+  AdamUpdate,
   Backend,
   BackendInfo,
   BinaryOp,
   Broadcast,
+  ChannelGeometry,
   ConvActivation,
   ConvGeometry,
+  CouplingGeometry,
   DType,
+  FusedPasses,
   MatmulGeometry,
   NumericArray,
   ReduceOp,
@@ -43,6 +47,7 @@ export {
 } from './errors.ts';
 export type { MemoryInfo } from './memory.ts';
 export { MemoryAccount } from './memory.ts';
+export type { AdamTensors } from './ops/elementwise.ts';
 export {
   abs,
   accumulate,
@@ -74,6 +79,8 @@ export {
   tanh,
   tanhGrad,
 } from './ops/elementwise.ts';
+export type { FusedChannelAffine, FusedCoupling, LogisticScale } from './ops/fused.ts';
+export { fusedChannelAffine, fusedCoupling } from './ops/fused.ts';
 export { concat, permute, slice, split } from './ops/layout.ts';
 export type { ConvEpilogue, ConvOptions, MatmulOptions } from './ops/linear.ts';
 export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';

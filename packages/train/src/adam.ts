@@ -53,14 +53,14 @@ export class Adam implements Optimizer {
 
   step(parameters: readonly Parameter[], { learningRate, gradientScale = 1 }: StepOptions): void {
     const { beta1, beta2, epsilon } = this;
-    for (const p of parameters) {
-      if (p.frozen || !p.grad) continue;
+    const updates = parameters.flatMap((p) => {
+      const { grad, data: target } = p;
+      if (p.frozen || !grad) return [];
       const moments = this.#momentsOf(p);
       moments.step += 1;
-      const { m, v, step } = moments;
-      const settings = { learningRate, beta1, beta2, epsilon, step, gradientScale };
-      adamUpdate({ target: p.data, m, v }, p.grad, settings);
-    }
+      return [{ ...moments, target, grad }];
+    });
+    adamUpdate(updates, { learningRate, beta1, beta2, epsilon, gradientScale });
   }
 
   /** For each parameter that was updated: `m/<name>`, `v/<name>` and the count `step/<name>`. */

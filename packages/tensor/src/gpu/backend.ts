@@ -7,6 +7,7 @@
  */
 import type {
   AdamSettings,
+  AdamUpdate,
   Backend,
   BackendInfo,
   BinaryOp,
@@ -225,17 +226,19 @@ export class GpuBackend implements Backend {
     this.#update(target, unarySource('affine', target.size), [x], [1, 0]);
   }
 
-  adam(target: Storage, m: Storage, v: Storage, grad: Storage, settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, step, gradientScale } = settings;
-    const { size } = target;
-    this.#update(m, firstMomentSource(size), [m, grad], [beta1, (1 - beta1) * gradientScale]);
-    this.#update(v, secondMomentSource(size), [v, grad], [beta2, 1 - beta2, gradientScale]);
-    this.#update(
-      target,
-      adamStepSource(size),
-      [target, m, v],
-      [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon],
-    );
+  adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
+    const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+    for (const { target, m, v, grad, step } of updates) {
+      const { size } = target;
+      this.#update(m, firstMomentSource(size), [m, grad], [beta1, (1 - beta1) * gradientScale]);
+      this.#update(v, secondMomentSource(size), [v, grad], [beta2, 1 - beta2, gradientScale]);
+      this.#update(
+        target,
+        adamStepSource(size),
+        [target, m, v],
+        [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon],
+      );
+    }
   }
 
   #compute(

@@ -16,9 +16,12 @@ const binary =
 
 /** |x| */
 export const abs = unary('abs');
-/** eˣ */
+/** eˣ; on wasm within 1 ulp of the exactly rounded result, for every float. */
 export const exp = unary('exp');
-/** Natural logarithm; NaN below zero, −∞ at zero. */
+/**
+ * Natural logarithm; NaN below zero, −∞ at zero. On wasm within 1 ulp of the exactly rounded result,
+ * for every float.
+ */
 export const log = unary('log');
 /** −x */
 export const neg = unary('neg');
@@ -26,17 +29,19 @@ export const neg = unary('neg');
 export const reciprocal = unary('reciprocal');
 /** max(x, 0) */
 export const relu = unary('relu');
-/** 1/(1 + e⁻ˣ) */
+/** 1/(1 + e⁻ˣ); on wasm within 2 ulp of the exactly rounded result, for every float. */
 export const sigmoid = unary('sigmoid');
 /** −1, 0 or 1 */
 export const sign = unary('sign');
-/** log(1 + eˣ), without overflow */
+/**
+ * log(1 + eˣ), without overflow; on wasm within 2 ulp of the exactly rounded result, for every float.
+ */
 export const softplus = unary('softplus');
 /** √x */
 export const sqrt = unary('sqrt');
 /** x² */
 export const square = unary('square');
-/** Hyperbolic tangent. */
+/** Hyperbolic tangent; on wasm within 1 ulp of the exactly rounded result, for every float. */
 export const tanh = unary('tanh');
 
 /** αx + β for two numbers. */
@@ -90,21 +95,31 @@ export function assign(target: Tensor, x: Tensor): void {
   commonBackend('assign', target, x).assign(target.storage, x.storage);
 }
 
-/** One Adam update of `target` and its moments, in place; see `Backend.adam`. */
-export function adamUpdate(
-  state: { target: Tensor; m: Tensor; v: Tensor },
-  grad: Tensor,
-  settings: AdamSettings,
-): void {
-  const { target, m, v } = state;
-  requireSameShape('adamUpdate', target, grad);
-  commonBackend('adamUpdate', target, m, v, grad).adam(
-    target.storage,
-    m.storage,
-    v.storage,
-    grad.storage,
-    settings,
-  );
+/** A parameter with its moments, the gradient, and how many updates it has seen with this one. */
+export interface AdamTensors {
+  readonly target: Tensor;
+  readonly m: Tensor;
+  readonly v: Tensor;
+  readonly grad: Tensor;
+  readonly step: number;
+}
+
+/** One Adam update of all targets and their moments, in place; see `Backend.adam`. */
+export function adamUpdate(tensors: readonly AdamTensors[], settings: AdamSettings): void {
+  const [first] = tensors;
+  if (!first) return;
+  const updates = tensors.map(({ target, m, v, grad, step }) => {
+    requireSameShape('adamUpdate', target, grad);
+    commonBackend('adamUpdate', first.target, target, m, v, grad);
+    return {
+      target: target.storage,
+      m: m.storage,
+      v: v.storage,
+      grad: grad.storage,
+      step,
+    };
+  });
+  first.target.backend.adam(updates, settings);
 }
 
 /** @throws ShapeError unless a and b have one shape. */

@@ -5,6 +5,7 @@
  */
 import type {
   AdamSettings,
+  AdamUpdate,
   Backend,
   BackendInfo,
   BinaryOp,
@@ -227,17 +228,19 @@ export class ReferenceBackend implements Backend {
     values(target).set(values(x));
   }
 
-  adam(target: Storage, m: Storage, v: Storage, grad: Storage, settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, step, gradientScale } = settings;
-    const [t, m1, m2, g] = [values(target), values(m), values(v), values(grad)];
-    const correction1 = 1 - beta1 ** step;
-    const correction2 = 1 - beta2 ** step;
-    for (let i = 0; i < t.length; i++) {
-      const gi = gradientScale * g[i]!;
-      m1[i] = beta1 * m1[i]! + (1 - beta1) * gi;
-      m2[i] = beta2 * m2[i]! + (1 - beta2) * gi * gi;
-      t[i]! -=
-        (learningRate * (m1[i]! / correction1)) / (Math.sqrt(m2[i]! / correction2) + epsilon);
+  adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
+    const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+    for (const { target, m, v, grad, step } of updates) {
+      const [t, m1, m2, g] = [values(target), values(m), values(v), values(grad)];
+      const correction1 = 1 - beta1 ** step;
+      const correction2 = 1 - beta2 ** step;
+      for (let i = 0; i < t.length; i++) {
+        const gi = gradientScale * g[i]!;
+        m1[i] = beta1 * m1[i]! + (1 - beta1) * gi;
+        m2[i] = beta2 * m2[i]! + (1 - beta2) * gi * gi;
+        t[i]! -=
+          (learningRate * (m1[i]! / correction1)) / (Math.sqrt(m2[i]! / correction2) + epsilon);
+      }
     }
   }
 

@@ -1,12 +1,13 @@
 /**
- * The `wasm` backend: SIMD kernels (assembly/) over one linear memory, in float32. Products and
- * convolutions run on as many threads as were asked for, everything else on one.
+ * The `wasm` backend: SIMD kernels (assembly/) over one linear memory, in float32, on as many threads
+ * as were asked for.
  *
  * Here storages are allocated and counted, descriptions are written where the kernels read them,
  * and kernels are called; the loops are all on the other side.
  */
 import type {
   AdamSettings,
+  AdamUpdate,
   Backend,
   BackendInfo,
   BinaryOp,
@@ -14,6 +15,7 @@ import type {
   ConvActivation,
   ConvGeometry,
   DType,
+  FusedPasses,
   MatmulGeometry,
   ReduceOp,
   Reduction,
@@ -26,15 +28,25 @@ import { Allocator, type Block } from './allocator.ts';
 import { binaryCodes, reduceCodes, unaryCodes } from './codes.ts';
 import { type Kernels, loadKernels } from './kernels.ts';
 import {
+  CHEAP_ELEMENTS,
+  COSTLY_ELEMENTS,
+  columnRanges,
+  ranges,
+  rowRanges,
+  shiftRanges,
+  TILE_COLUMNS,
+  WORTH_PARTING,
+} from './parts.ts';
+import {
   blocking,
   convProduct,
+  depths,
   filterGradProduct,
   inputGradProduct,
   lineFloats,
   matmulProducts,
   type Plan,
   planned,
-  type Shift,
 } from './product.ts';
 import { canUseThreads, type Part, type PartKernel, ThreadPool } from './threads.ts';
 
@@ -45,7 +57,7 @@ export interface WasmOptions {
   /** Largest linear memory in bytes; 4 GiB unless told. */
   readonly maxBytes?: number;
   /**
-   * Threads that products are parted among, this one included; results do not depend on it.
+   * Threads that work is parted among, this one included; results do not depend on it.
    * Default: 1. More need shared memory: Node.js, or a worker of a page that is cross-origin
    * isolated.
    */
@@ -55,14 +67,19 @@ export interface WasmOptions {
 /** Bytes below the heap where descriptions are written: one call's at a time. */
 const DESK_BYTES = 1024;
 
-/** Multiply-adds below which a product is not worth waking threads for. */
-const WORTH_PARTING = 200_000;
-/** Elements below which an element-wise operation is not. */
-const WORTH_PARTING_ELEMENTS = 32_768;
-/** Floats to a line of the cache, which threads should not share. */
-const CACHE_LINE = 16;
-/** Columns of C that a register tile covers, which parts are cut at. */
-const TILE_COLUMNS = 8;
+/** Words of a row of Adam's table, and where its two floats lie. */
+const ADAM_ROW = 7;
+const ADAM_RATE = 5;
+
+/** Functions that take a few cycles for each element, and those that take many. */
+const costlyOps: ReadonlySet<UnaryOp> = new Set([
+  'exp',
+  'log',
+  'power',
+  'sigmoid',
+  'softplus',
+  'tanh',
+]);
 
 /** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
 const OVERRUN_BYTES = 12;
@@ -169,7 +186,20 @@ export class WasmBackend implements Backend {
   unary(op: UnaryOp, x: Storage, alpha: number, beta: number): Storage {
     const from = this.#at(x);
     const y = this.#make(x.size);
-    this.#kernels.unary(unaryCodes[op], from, this.#at(y), x.size, alpha, beta);
+    const to = this.#at(y);
+    const worth = costlyOps.has(op) ? COSTLY_ELEMENTS : CHEAP_ELEMENTS;
+    const parts = rowRanges(x.size, 1, this.#threads(x.size, worth));
+    this.#start(
+      'unary',
+      parts.map(([first, last]) => [
+        unaryCodes[op],
+        from + 4 * first,
+        to + 4 * first,
+        last - first,
+        alpha,
+        beta,
+      ]),
+    );
     return y;
   }
 
@@ -178,23 +208,25 @@ export class WasmBackend implements Backend {
     const right = this.#at(b);
     const y = this.#make(how.sizes.reduce((product, size) => product * size, 1));
     const to = this.#at(y);
+    const [rows, ...inner] = how.sizes as [number, ...number[]];
     const [aStride, bStride] = [how.aStrides[0]!, how.bStrides[0]!];
-    const threads = y.size < WORTH_PARTING_ELEMENTS ? 1 : (this.#pool?.size ?? 1);
-    // One dimension is cut in ranges; more stay with one thread.
-    const parts =
-      how.sizes.length > 1
-        ? [{ words: [how.sizes.length, ...how.sizes, ...how.aStrides, ...how.bStrides], first: 0 }]
-        : ranges(y.size, threads, CACHE_LINE).map(([first, last]) => ({
-            words: [1, last - first, aStride, bStride],
-            first,
-          }));
+    const row = y.size / rows;
+    const parts = rowRanges(rows, row, this.#threads(y.size, CHEAP_ELEMENTS));
     this.#start(
       'binary',
-      parts.map(({ words, first }, thread) => {
+      parts.map(([first, last], thread) => {
+        const sizes = [last - first, ...inner];
         const desk = this.#desk + thread * DESK_BYTES;
+        const words = [sizes.length, ...sizes, ...how.aStrides, ...how.bStrides];
         const counter = this.#write(words, desk);
-        const [from, other] = [left + 4 * first * aStride, right + 4 * first * bStride];
-        return [binaryCodes[op], from, other, to + 4 * first, desk, counter];
+        return [
+          binaryCodes[op],
+          left + 4 * first * aStride,
+          right + 4 * first * bStride,
+          to + 4 * first * row,
+          desk,
+          counter,
+        ];
       }),
     );
     return y;
@@ -218,19 +250,39 @@ export class WasmBackend implements Backend {
       }
       stride *= size;
     }
-    const words = [
-      kept[0].length,
-      ...kept[0],
-      ...kept[1],
-      gone[0].length,
-      ...gone[0],
-      ...gone[1],
-      last < 0 ? 1 : (sizes[last] as number),
-    ];
+    const inner = last < 0 ? 1 : (sizes[last] as number);
+    const innerReduced = last >= 0 && reduced[last] === true;
     const y = this.#make(results);
-    const counter = this.#write(words);
-    const innerReduced = last >= 0 && reduced[last] === true ? 1 : 0;
-    this.#kernels.reduce(reduceCodes[op], innerReduced, from, this.#at(y), this.#desk, counter);
+    const to = this.#at(y);
+    const threads = this.#threads(x.size, CHEAP_ELEMENTS);
+    // The outermost dimension that is kept is parted, if there is one, else the innermost.
+    const [rows] = kept[0];
+    const single = innerReduced && rows === undefined;
+    const size = rows ?? (single ? 1 : inner);
+    const row = results / size;
+    const step = rows === undefined ? 1 : (kept[1][0] as number);
+    this.#start(
+      'reduce',
+      rowRanges(size, row, threads).map(([first, end], thread) => {
+        const part = end - first;
+        const desk = this.#desk + thread * DESK_BYTES;
+        const keptSizes = rows === undefined ? [] : [part, ...kept[0].slice(1)];
+        const words = [
+          ...[keptSizes.length, ...keptSizes, ...kept[1]],
+          ...[gone[0].length, ...gone[0], ...gone[1]],
+          rows === undefined && !single ? part : inner,
+        ];
+        const counter = this.#write(words, desk);
+        return [
+          reduceCodes[op],
+          innerReduced ? 1 : 0,
+          from + 4 * first * step,
+          to + 4 * first * row,
+          desk,
+          counter,
+        ];
+      }),
+    );
     return y;
   }
 
@@ -263,8 +315,18 @@ export class WasmBackend implements Backend {
       outSizes.push(1);
       outStrides.push(1);
     }
-    const counter = this.#write([outSizes.length, ...outSizes, ...outStrides]);
-    this.#kernels.permute(from, this.#at(y), this.#desk, counter);
+    const to = this.#at(y);
+    const [rows, ...inner] = outSizes as [number, ...number[]];
+    const row = x.size / rows;
+    this.#start(
+      'permute',
+      rowRanges(rows, row, this.#threads(x.size, CHEAP_ELEMENTS)).map(([first, last], thread) => {
+        const words = [outSizes.length, last - first, ...inner, ...outStrides];
+        const desk = this.#desk + thread * DESK_BYTES;
+        const counter = this.#write(words, desk);
+        return [from + 4 * first * (outStrides[0] as number), to + 4 * first * row, desk, counter];
+      }),
+    );
     return y;
   }
 
@@ -279,7 +341,7 @@ export class WasmBackend implements Backend {
     const from = this.#at(x) + 4 * start * inner;
     const y = this.#make(outer * length * inner);
     const bytes = 4 * length * inner;
-    this.#kernels.copyRuns(from, 4 * axis * inner, this.#at(y), bytes, bytes, outer);
+    this.#copyRuns(from, 4 * axis * inner, this.#at(y), bytes, bytes, outer);
     return y;
   }
 
@@ -295,7 +357,7 @@ export class WasmBackend implements Backend {
     let to = this.#at(y);
     for (const [i, from] of sources.entries()) {
       const bytes = 4 * inner * (lengths[i] as number);
-      this.#kernels.copyRuns(from, bytes, to, pitch, bytes, outer);
+      this.#copyRuns(from, bytes, to, pitch, bytes, outer);
       to += bytes;
     }
     return y;
@@ -336,11 +398,20 @@ export class WasmBackend implements Backend {
     const from = this.#at(x);
     const grad = this.#at(dy);
     const size = g.outputChannels * g.inputChannels * g.kernel[0] * g.kernel[1] * g.kernel[2];
-    return this.#products(size, (to) => [{ product: filterGradProduct(from, grad, to, g) }]);
+    return this.#products(size, (to) => {
+      const product = filterGradProduct(from, grad, to, g);
+      const parted = depths(product);
+      return [parted ? { product, depths: parted } : { product }];
+    });
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
-    this.#kernels.accumulate(this.#at(target), this.#at(x), target.size, alpha);
+    const [to, from] = [this.#at(target), this.#at(x)];
+    const parts = rowRanges(target.size, 1, this.#threads(target.size, CHEAP_ELEMENTS));
+    this.#start(
+      'accumulate',
+      parts.map(([first, last]) => [to + 4 * first, from + 4 * first, last - first, alpha]),
+    );
   }
 
   assign(target: Storage, x: Storage): void {
@@ -348,20 +419,123 @@ export class WasmBackend implements Backend {
     this.#kernels.copyRuns(this.#at(x), bytes, this.#at(target), bytes, bytes, 1);
   }
 
-  adam(target: Storage, m: Storage, v: Storage, grad: Storage, s: AdamSettings): void {
-    this.#kernels.adam(
-      this.#at(target),
-      this.#at(m),
-      this.#at(v),
-      this.#at(grad),
-      target.size,
-      s.learningRate / (1 - s.beta1 ** s.step),
-      s.beta1,
-      s.beta2,
-      s.epsilon,
-      1 / (1 - s.beta2 ** s.step),
-      s.gradientScale,
+  adam(updates: readonly AdamUpdate[], s: AdamSettings): void {
+    const words = new Int32Array(ADAM_ROW * updates.length);
+    const floats = new Float32Array(words.buffer);
+    let elements = 0;
+    updates.forEach(({ target, m, v, grad, step }, i) => {
+      const pointers = [target, m, v, grad].map((x) => this.#at(x));
+      words.set([...pointers, target.size], ADAM_ROW * i);
+      const rate = s.learningRate / (1 - s.beta1 ** step);
+      floats.set([rate, 1 / (1 - s.beta2 ** step)], ADAM_ROW * i + ADAM_RATE);
+      elements += target.size;
+    });
+    this.#inScratch(words.byteLength, (table) => {
+      new Int32Array(this.#linear.buffer, table, words.length).set(words);
+      const parts = ranges(updates.length, this.#threads(elements, COSTLY_ELEMENTS));
+      this.#start(
+        'adam',
+        parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, ...part]),
+      );
+    });
+  }
+
+  readonly fused: FusedPasses = {
+    couple: (x, rt, g) => {
+      const [from, parameters] = [this.#at(x), this.#at(rt)];
+      const [y, logdet] = [this.#make(x.size), this.#make(g.batch)];
+      const [to, sums] = [this.#at(y), this.#at(logdet)];
+      const scale = [g.size, g.low, g.high - g.low];
+      this.#start(
+        'couple',
+        ranges(g.batch, this.#threads(x.size, COSTLY_ELEMENTS)).map((part) => [
+          ...[g.inverse ? 1 : 0, from, parameters, to, sums],
+          ...[...scale, ...part],
+        ]),
+      );
+      return [y, logdet];
+    },
+    coupleBack: (y, dy, rt, dlogdet, g) => {
+      const given = [y, dy, rt].map((x) => this.#at(x));
+      const weights = dlogdet ? this.#at(dlogdet) : 0;
+      const [x, dx, drt] = [this.#make(y.size), this.#make(y.size), this.#make(rt.size)];
+      const made = [x, dx, drt].map((made) => this.#at(made));
+      const scale = [g.size, g.low, g.high - g.low];
+      this.#start(
+        'coupleBack',
+        ranges(g.batch, this.#threads(y.size, COSTLY_ELEMENTS)).map((part) => [
+          ...[g.inverse ? 1 : 0, ...given, weights, ...made],
+          ...[...scale, ...part],
+        ]),
+      );
+      return [x, dx, drt];
+    },
+    channelAffine: (x, scale, shift, g) => {
+      const given = [x, scale, shift].map((x) => this.#at(x));
+      const y = this.#make(x.size);
+      const to = this.#at(y);
+      this.#start(
+        'channelAffine',
+        ranges(g.batch, this.#threads(x.size, CHEAP_ELEMENTS)).map((part) => [
+          ...[g.inverse ? 1 : 0, ...given, to],
+          ...[g.channels, g.positions, ...part],
+        ]),
+      );
+      return y;
+    },
+    channelAffineBack: (y, dy, scale, shift, g) => {
+      const given = [y, dy, scale, shift].map((x) => this.#at(x));
+      const [x, dx] = [this.#make(y.size), this.#make(y.size)];
+      const [dscale, dshift] = [this.#make(g.channels), this.#make(g.channels)];
+      const made = [x, dx, dscale, dshift].map((made) => this.#at(made));
+      this.#start(
+        'channelAffineBack',
+        ranges(g.channels, this.#threads(y.size, COSTLY_ELEMENTS)).map((part) => [
+          ...[g.inverse ? 1 : 0, ...given, ...made],
+          ...[g.batch, g.channels, g.positions, ...part],
+        ]),
+      );
+      return [x, dx, dscale, dshift];
+    },
+  };
+
+  /** How many threads share some work: one where it is not worth more. */
+  #threads(work: number, worth: number): number {
+    return work < worth ? 1 : (this.#pool?.size ?? 1);
+  }
+
+  /** Copies `count` runs of `bytes` bytes, with a pitch on either side. */
+  #copyRuns(
+    from: number,
+    fromPitch: number,
+    to: number,
+    toPitch: number,
+    bytes: number,
+    count: number,
+  ): void {
+    this.#start(
+      'copyRuns',
+      ranges(count, this.#threads((bytes * count) / 4, CHEAP_ELEMENTS)).map(([first, last]) => [
+        from + first * fromPitch,
+        fromPitch,
+        to + first * toPitch,
+        toPitch,
+        bytes,
+        last - first,
+      ]),
     );
+  }
+
+  /** Runs `use` with scratch that is counted while it is there. */
+  #inScratch(bytes: number, use: (address: number) => void): void {
+    const block = this.#allocator.allocate(bytes);
+    this.memory.allocated(bytes);
+    try {
+      use(block.address);
+    } finally {
+      this.memory.freed(bytes);
+      this.#allocator.free(block);
+    }
   }
 
   #make(size: number, dtype: DType = 'float32'): WasmStorage {
@@ -403,7 +577,7 @@ export class WasmBackend implements Backend {
   #products(size: number, describe: (to: number) => Plan[]): Storage {
     const y = this.#make(size);
     try {
-      for (const plan of describe(this.#at(y))) this.#run(plan);
+      for (const plan of describe(this.#at(y))) this.#run(plan, y);
     } catch (error) {
       this.free(y);
       throw error;
@@ -411,7 +585,7 @@ export class WasmBackend implements Backend {
     return y;
   }
 
-  #run({ product: p, shift }: Plan): void {
+  #run({ product: p, shift, depths }: Plan, y: WasmStorage): void {
     const b = blocking(p, this.#rowsPerTile);
     const sizes = {
       b: this.#kernels.blockBytes(b.blockColumns, b.blockDepth),
@@ -420,42 +594,61 @@ export class WasmBackend implements Backend {
       tile: 4 * TILE_COLUMNS * this.#rowsPerTile,
       partial: shift?.partialBytes ?? 0,
     };
-    const threads = p.rows * p.columns * p.depth < WORTH_PARTING ? 1 : (this.#pool?.size ?? 1);
-    const ranges = shift ? shiftRanges(shift, threads) : columnRanges(p.columns, threads);
+    const threads = this.#threads(p.rows * p.columns * p.depth, WORTH_PARTING);
+    let parts: number[][];
+    if (shift) parts = shiftRanges(shift, threads);
+    else if (depths) parts = ranges(depths.parts, threads);
+    else parts = columnRanges(p.columns, threads);
     // Multiples of a block, so that threads do not share lines of the cache.
-    const each = 64 * Math.ceil((sizes.a + sizes.b + sizes.line + sizes.tile + sizes.partial) / 64);
-    const bytes = each * ranges.length;
-    const block = this.#allocator.allocate(bytes);
-    this.memory.allocated(bytes);
-    const parts = ranges.map((range, thread): Part => {
-      const scratch = block.address + thread * each;
-      const plan = this.#desk + thread * DESK_BYTES;
-      const packedA = scratch + sizes.b;
-      const line = packedA + sizes.a;
-      const tile = line + sizes.line;
-      const words = [
-        ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
-        ...[p.transposed ? 1 : 0, p.source, p.channels],
-        ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
-        ...[...p.multiplier, ...p.divisor, ...p.padding],
-        ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
-        ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0],
-        ...[packedA, scratch, line, tile],
-        ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
-      ];
-      const behind = this.#write(words, plan);
-      if (!shift) return [plan, ...range];
-      const shiftWords = [
-        ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
-        ...[...shift.output, ...shift.source, ...shift.taps, ...shift.padding],
-        ...[tile + sizes.tile, shift.chunkSamples, shift.chunkDepth],
-      ];
-      this.#write(shiftWords, behind);
-      return [plan, behind, ...range];
+    const whole = (bytes: number) => 64 * Math.ceil(bytes / 64);
+    const each = whole(sizes.a + sizes.b + sizes.line + sizes.tile + sizes.partial);
+    const pitch = depths ? whole(4 * y.size + OVERRUN_BYTES) : 0;
+    const sums = depths ? depths.parts * pitch : 0;
+    this.#inScratch(sums + each * parts.length, (address) => {
+      const to = this.#at(y);
+      const described = parts.map((range, thread): Part => {
+        const scratch = address + sums + thread * each;
+        const plan = this.#desk + thread * DESK_BYTES;
+        const packedA = scratch + sizes.b;
+        const line = packedA + sizes.a;
+        const tile = line + sizes.line;
+        const words = [
+          ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
+          ...[p.transposed ? 1 : 0, p.source, p.channels],
+          ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
+          ...[...p.multiplier, ...p.divisor, ...p.padding],
+          // Parts of sums lie in scratch as their total will in y.
+          ...[depths ? p.c - to + address : p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
+          ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0],
+          ...[packedA, scratch, line, tile],
+          ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
+        ];
+        const behind = this.#write(words, plan);
+        if (depths) return [plan, depths.part, pitch, ...range];
+        if (!shift) return [plan, ...range];
+        const shiftWords = [
+          ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
+          ...[...shift.output, ...shift.source, ...shift.taps, ...shift.padding],
+          ...[tile + sizes.tile, shift.chunkSamples, shift.chunkDepth],
+        ];
+        this.#write(shiftWords, behind);
+        return [plan, behind, ...range];
+      });
+      this.#start(shift ? 'shiftedProduct' : depths ? 'deepProduct' : 'product', described);
+      if (depths) {
+        const pieces = rowRanges(y.size, 1, this.#threads(y.size, COSTLY_ELEMENTS));
+        this.#start(
+          'sumParts',
+          pieces.map(([first, last]) => [
+            address + 4 * first,
+            pitch,
+            depths.parts,
+            to + 4 * first,
+            last - first,
+          ]),
+        );
+      }
     });
-    this.#start(shift ? 'shiftedProduct' : 'product', parts);
-    this.memory.freed(bytes);
-    this.#allocator.free(block);
   }
 
   /** Runs a kernel on one thread, or its parts on several. */
@@ -466,24 +659,4 @@ export class WasmBackend implements Backend {
       run(...parts[0]!);
     }
   }
-}
-
-/** 0 … `size` in as many ranges as there are threads, cut at multiples of `unit`. */
-function ranges(size: number, threads: number, unit: number): [number, number][] {
-  const units = Math.ceil(size / unit);
-  const count = Math.max(1, Math.min(threads, units));
-  const cut = (i: number) => Math.min(size, unit * Math.round((i * units) / count));
-  return Array.from({ length: count }, (_, i) => [cut(i), cut(i + 1)]);
-}
-
-/** Columns of C for each thread, by whole register tiles. */
-function columnRanges(columns: number, threads: number): [number, number][] {
-  return ranges(columns, threads, TILE_COLUMNS);
-}
-
-/** Samples for each thread, or depths where there are fewer samples; all of the other. */
-function shiftRanges(shift: Shift, threads: number): number[][] {
-  const [depth] = shift.output;
-  if (shift.batch >= threads) return ranges(shift.batch, threads, 1).map((r) => [...r, 0, depth]);
-  return ranges(depth, threads, 1).map((r) => [0, shift.batch, ...r]);
 }

@@ -14,6 +14,8 @@ export interface Kernels {
   rowsPerTile(): number;
   blockBytes(columns: number, depth: number): number;
   product(plan: number, begin: number, end: number): void;
+  deepProduct(plan: number, part: number, pitch: number, first: number, last: number): void;
+  sumParts(from: number, pitch: number, parts: number, to: number, size: number): void;
   shiftedProduct(
     plan: number,
     shift: number,
@@ -44,17 +46,67 @@ export interface Kernels {
   fill(to: number, size: number, value: number): void;
   accumulate(target: number, x: number, size: number, alpha: number): void;
   adam(
-    target: number,
-    m: number,
-    v: number,
-    grad: number,
-    size: number,
-    rate: number,
+    table: number,
     beta1: number,
     beta2: number,
     epsilon: number,
-    root: number,
     scale: number,
+    first: number,
+    last: number,
+  ): void;
+  couple(
+    inverse: number,
+    x: number,
+    rt: number,
+    y: number,
+    logdet: number,
+    size: number,
+    low: number,
+    width: number,
+    first: number,
+    last: number,
+  ): void;
+  coupleBack(
+    inverse: number,
+    y: number,
+    dy: number,
+    rt: number,
+    dlogdet: number,
+    x: number,
+    dx: number,
+    drt: number,
+    size: number,
+    low: number,
+    width: number,
+    first: number,
+    last: number,
+  ): void;
+  channelAffine(
+    inverse: number,
+    x: number,
+    scale: number,
+    shift: number,
+    y: number,
+    channels: number,
+    positions: number,
+    first: number,
+    last: number,
+  ): void;
+  channelAffineBack(
+    inverse: number,
+    y: number,
+    dy: number,
+    scale: number,
+    shift: number,
+    x: number,
+    dx: number,
+    dscale: number,
+    dshift: number,
+    batch: number,
+    channels: number,
+    positions: number,
+    first: number,
+    last: number,
   ): void;
 }
 

@@ -290,6 +290,26 @@ export function matmulProducts(a: number, b: number, c: number, g: MatmulGeometr
   }));
 }
 
+/** Columns of C up to which packing A for each thread costs more than adding up parts does. */
+const FEW_COLUMNS = 256;
+/** Most parts that k is cut into: so many threads can help. */
+const MAX_PARTS = 8;
+
+/** How k is parted, if it is. */
+export interface Depths {
+  readonly parts: number;
+  /** Entries of each but the last. */
+  readonly part: number;
+}
+
+/** Parts of a long k for a C of few columns: of its sizes alone, so that sums are always the same. */
+export function depths(p: Product): Depths | undefined {
+  const parts = Math.min(MAX_PARTS, Math.floor(p.depth / MAX_DEPTH));
+  if (p.columns > FEW_COLUMNS || parts < 2) return undefined;
+  const part = Math.ceil(p.depth / parts / 4) * 4;
+  return { part, parts: Math.ceil(p.depth / part) };
+}
+
 /** What assembly/shift.ts needs beside the product of its first half. */
 export interface Shift {
   /** Words as `Shift` in assembly/plan.ts has them, `partial` aside. */
@@ -311,6 +331,7 @@ export interface Shift {
 export interface Plan {
   readonly product: Product;
   readonly shift?: Shift;
+  readonly depths?: Depths;
 }
 
 /** Chooses how a convolution, or its input gradient, runs. */

@@ -10,23 +10,38 @@ import { BackendError } from '../errors.ts';
 import type { Kernels } from './kernels.ts';
 
 /** Kernels that threads run; a job names one by its place. */
-const kernelNames = ['product', 'shiftedProduct', 'binary'] as const;
+const kernelNames = [
+  'accumulate',
+  'adam',
+  'binary',
+  'channelAffine',
+  'channelAffineBack',
+  'copyRuns',
+  'couple',
+  'coupleBack',
+  'deepProduct',
+  'permute',
+  'product',
+  'reduce',
+  'shiftedProduct',
+  'sumParts',
+  'unary',
+] as const satisfies readonly (keyof Kernels)[];
 
 /** What a job's parts run. */
 export type PartKernel = (typeof kernelNames)[number];
 
-/** A thread's arguments of the kernel: at most six whole numbers. */
+/** A thread's arguments of the kernel, `ARGUMENTS` at most. */
 export type Part = readonly number[];
 
-/**
- * Words of the control block: the job's number, how many parts are left, the kernel, then for each
- * thread whether it has a part, and the arguments.
- */
+/** Words of the control block: the job's number, how many parts are left, the kernel. */
 const JOB = 0;
 const LEFT = 1;
 const KERNEL = 2;
-const PARTS = 3;
-const WORDS_PER_PART = 7;
+/** Behind them, for each thread, how many arguments its part has (none: no part), and which. */
+const HEAD_BYTES = 16;
+const ARGUMENTS = 14;
+const SLOTS = 1 + ARGUMENTS;
 /**
  * Checks of a word before a thread goes to sleep: some tenths of a millisecond. Waking takes one, as
  * long as a small product; between the operations of a training step threads stay awake.
@@ -47,17 +62,17 @@ interface Start {
  */
 const program = `
 const serve = ({ module, memory, control, index }) => {
-  const words = new Int32Array(control);
+  const words = new Int32Array(control, 0, 3);
+  const slots = new Float64Array(control, ${HEAD_BYTES} + ${8 * SLOTS} * index, ${SLOTS});
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const names = ${JSON.stringify(kernelNames)};
-  const at = ${PARTS} + ${WORDS_PER_PART} * index;
   let job = 0;
   if (Atomics.sub(words, ${LEFT}, 1) === 1) Atomics.notify(words, ${LEFT});
   for (;;) {
     for (let i = 0; i < ${SPINS} && Atomics.load(words, ${JOB}) === job; i++);
     while (Atomics.load(words, ${JOB}) === job) Atomics.wait(words, ${JOB}, job);
     job = Atomics.load(words, ${JOB});
-    if (words[at]) kernels[names[words[${KERNEL}]]](...words.subarray(at + 1, at + ${WORDS_PER_PART}));
+    if (slots[0]) kernels[names[words[${KERNEL}]]](...slots.subarray(1, 1 + slots[0]));
     if (Atomics.sub(words, ${LEFT}, 1) === 1) Atomics.notify(words, ${LEFT});
   }
 };
@@ -68,15 +83,17 @@ export class ThreadPool {
   /** Threads in all, the caller's among them. */
   readonly size: number;
   readonly #words: Int32Array;
+  readonly #slots: Float64Array;
   readonly #workers: readonly { terminate(): unknown }[];
 
   private constructor(
-    words: Int32Array,
+    control: SharedArrayBuffer,
     workers: readonly { terminate(): unknown }[],
     size: number,
   ) {
     this.size = size;
-    this.#words = words;
+    this.#words = new Int32Array(control, 0, 3);
+    this.#slots = new Float64Array(control, HEAD_BYTES);
     this.#workers = workers;
   }
 
@@ -90,8 +107,8 @@ export class ThreadPool {
     memory: WebAssembly.Memory,
     size: number,
   ): Promise<ThreadPool> {
-    const control = new SharedArrayBuffer(4 * (PARTS + WORDS_PER_PART * size));
-    const words = new Int32Array(control);
+    const control = new SharedArrayBuffer(HEAD_BYTES + 8 * SLOTS * size);
+    const words = new Int32Array(control, 0, 3);
     words[LEFT] = size - 1;
     const workers: { terminate(): unknown }[] = [];
     const failed = new Promise<never>((_, reject) => {
@@ -106,7 +123,7 @@ export class ThreadPool {
       // Polled: not every engine has waitAsync, and starting happens once.
       while (Atomics.load(words, LEFT) > 0) await new Promise((done) => setTimeout(done, 1));
     })();
-    const pool = new ThreadPool(words, workers, size);
+    const pool = new ThreadPool(control, workers, size);
     try {
       await Promise.race([ready, failed]);
     } catch (error) {
@@ -119,10 +136,12 @@ export class ThreadPool {
   /** Runs all parts, the first by `kernels` on this thread, and returns when they are done. */
   run(kernel: PartKernel, parts: readonly Part[], kernels: Pick<Kernels, PartKernel>): void {
     const words = this.#words;
+    const slots = this.#slots;
     words[KERNEL] = kernelNames.indexOf(kernel);
     for (let index = 1; index < this.size; index++) {
       const part = parts[index];
-      words.set(part ? [1, ...part] : [0], PARTS + WORDS_PER_PART * index);
+      slots[SLOTS * index] = part?.length ?? 0;
+      if (part) slots.set(part, SLOTS * index + 1);
     }
     Atomics.store(words, LEFT, this.size - 1);
     Atomics.add(words, JOB, 1);

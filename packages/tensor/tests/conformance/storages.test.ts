@@ -125,7 +125,8 @@ describe.each(backends)('$label', async (row) => {
             ];
             const [target, m, v] = states as [Storage, Storage, Storage];
             for (let step = 1; step <= 5; step++) {
-              b.adam(target, m, v, upload(numbers(size, 10 + step)), { ...settings, step });
+              const grad = upload(numbers(size, 10 + step));
+              b.adam([{ target, m, v, grad, step }], settings);
             }
             return states[watched] as Storage;
           };

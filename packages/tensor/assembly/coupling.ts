@@ -1,0 +1,199 @@
+/**
+ * Affine couplings with a logistic scale in one pass, s = low + width·σ(r): the map itself in both
+ * directions with its log-determinant, and its derivatives with the state recomputed on the way.
+ * A sample holds `size` numbers; `rt` holds r and behind it t for each sample.
+ *
+ * Left out: the conditioner that makes r and t. Samples are independent, so threads part them.
+ */
+import { log4, sigmoid4 } from './math';
+import { madd, splat } from './simd';
+
+/** Four floats, or one at the end of a row, whose neighbours may be another thread's. */
+// @ts-ignore: decorator
+@inline
+function read(whole: bool, from: usize): v128 {
+  return whole ? v128.load(from) : v128.load32_zero(from);
+}
+
+// @ts-ignore: decorator
+@inline
+function write(whole: bool, to: usize, v: v128): void {
+  if (whole) v128.store(to, v);
+  else v128.store32_lane(to, v, 0);
+}
+
+/** Returns s. */
+// @ts-ignore: decorator
+@inline
+function move(inverse: bool, whole: bool, x: usize, r: usize, t: usize, y: usize, low: v128, width: v128): v128 {
+  const s = madd(sigmoid4(read(whole, r)), width, low);
+  const from = read(whole, x);
+  const shift = read(whole, t);
+  write(whole, y, inverse ? f32x4.div(f32x4.sub(from, shift), s) : madd(s, from, shift));
+  return s;
+}
+
+// @ts-ignore: decorator
+@inline
+function moveAll(
+  inverse: bool,
+  x: usize,
+  rt: usize,
+  y: usize,
+  logdet: usize,
+  size: i32,
+  low: v128,
+  width: v128,
+  first: i32,
+  last: i32,
+): void {
+  const bytes = (<usize>size) << 2;
+  for (let n = first; n < last; n++) {
+    let from = x + <usize>n * bytes;
+    let to = y + <usize>n * bytes;
+    let r = rt + 2 * <usize>n * bytes;
+    let a = f64x2.splat(0);
+    let b = a;
+    let i = 0;
+    for (; i + 4 <= size; i += 4) {
+      const l = log4(move(inverse, true, from, r, r + bytes, to, low, width));
+      a = f64x2.add(a, f64x2.promote_low_f32x4(l));
+      b = f64x2.add(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(l, l, 2, 3, 2, 3)));
+      from += 16;
+      to += 16;
+      r += 16;
+    }
+    a = f64x2.add(a, b);
+    let total = f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
+    for (; i < size; i++) {
+      const l = log4(move(inverse, false, from, r, r + bytes, to, low, width));
+      total += <f64>f32x4.extract_lane(l, 0);
+      from += 4;
+      to += 4;
+      r += 4;
+    }
+    store<f32>(logdet + ((<usize>n) << 2), <f32>(inverse ? -total : total));
+  }
+}
+
+/** y = s x + t, or with `inverse` y = (x − t)/s; logdet = ±Σ log s. */
+export function couple(
+  inverse: i32,
+  x: usize,
+  rt: usize,
+  y: usize,
+  logdet: usize,
+  size: i32,
+  low: f32,
+  width: f32,
+  first: i32,
+  last: i32,
+): void {
+  const l = splat(low);
+  const w = splat(width);
+  if (inverse) moveAll(true, x, rt, y, logdet, size, l, w, first, last);
+  else moveAll(false, x, rt, y, logdet, size, l, w, first, last);
+}
+
+/**
+ * Of y = s x + t: x = (y − t)/s, dx = s dy, ds = dy x + dl/s, dt = dy; of the inverse, where x and y
+ * have changed places: y = s x + t, dy = dx/s, ds = −(dy x + dl/s), dt = −dy. Always dr = ds·s′(r).
+ */
+// @ts-ignore: decorator
+@inline
+function back(
+  inverse: bool,
+  whole: bool,
+  y: usize,
+  dy: usize,
+  r: usize,
+  t: usize,
+  x: usize,
+  dx: usize,
+  dr: usize,
+  dt: usize,
+  dl: v128,
+  low: v128,
+  width: v128,
+): void {
+  const sigma = sigmoid4(read(whole, r));
+  const s = madd(sigma, width, low);
+  const from = read(whole, y);
+  const shift = read(whole, t);
+  const gradient = read(whole, dy);
+  const slope = f32x4.mul(width, f32x4.mul(sigma, f32x4.sub(splat(1), sigma)));
+  const perScale = f32x4.div(dl, s);
+  if (inverse) {
+    const moved = f32x4.div(gradient, s);
+    write(whole, x, madd(s, from, shift));
+    write(whole, dx, moved);
+    write(whole, dr, f32x4.neg(f32x4.mul(slope, madd(moved, from, perScale))));
+    write(whole, dt, f32x4.neg(moved));
+  } else {
+    const state = f32x4.div(f32x4.sub(from, shift), s);
+    write(whole, x, state);
+    write(whole, dx, f32x4.mul(s, gradient));
+    write(whole, dr, f32x4.mul(slope, madd(gradient, state, perScale)));
+    write(whole, dt, gradient);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function backAll(
+  inverse: bool,
+  y: usize,
+  dy: usize,
+  rt: usize,
+  dlogdet: usize,
+  x: usize,
+  dx: usize,
+  drt: usize,
+  size: i32,
+  low: v128,
+  width: v128,
+  first: i32,
+  last: i32,
+): void {
+  const bytes = (<usize>size) << 2;
+  for (let n = first; n < last; n++) {
+    const dl = dlogdet ? v128.load32_splat(dlogdet + ((<usize>n) << 2)) : splat(0);
+    const start = <usize>n * bytes;
+    let at = start;
+    let r = rt + 2 * start;
+    let dr = drt + 2 * start;
+    const end = start + bytes;
+    for (; at + 16 <= end; at += 16) {
+      back(inverse, true, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
+      r += 16;
+      dr += 16;
+    }
+    for (; at < end; at += 4) {
+      back(inverse, false, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
+      r += 4;
+      dr += 4;
+    }
+  }
+}
+
+/** The derivatives; `dlogdet` is 0 where there is none. */
+export function coupleBack(
+  inverse: i32,
+  y: usize,
+  dy: usize,
+  rt: usize,
+  dlogdet: usize,
+  x: usize,
+  dx: usize,
+  drt: usize,
+  size: i32,
+  low: f32,
+  width: f32,
+  first: i32,
+  last: i32,
+): void {
+  const l = splat(low);
+  const w = splat(width);
+  if (inverse) backAll(true, y, dy, rt, dlogdet, x, dx, drt, size, l, w, first, last);
+  else backAll(false, y, dy, rt, dlogdet, x, dx, drt, size, l, w, first, last);
+}

@@ -1,0 +1,132 @@
+/**
+ * The passes over invertible layers that a backend does in one go, as functions of tensors. Where a
+ * backend has none, these return undefined, and the layer composes its map from other operations.
+ */
+import type { ChannelGeometry, CouplingGeometry } from '../backend.ts';
+import { formatShape, ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { requireSameShape } from './elementwise.ts';
+import { commonBackend, wrap } from './operands.ts';
+
+/** s(r) = low + (high − low)·σ(r) */
+export interface LogisticScale {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** An affine coupling in one pass, in either direction. */
+export interface FusedCoupling {
+  /** y = s(r)⊙x + t, or its inverse, and the log-determinant of that map, [N]. */
+  apply(x: Tensor): { y: Tensor; logdet: Tensor };
+  /** From y and the gradients of both results: x, and the gradients of x and of (r, t). */
+  backward(
+    y: Tensor,
+    dy: Tensor,
+    dlogdet: Tensor | undefined,
+  ): { x: Tensor; dx: Tensor; drt: Tensor };
+}
+
+/**
+ * The coupling of (r, t), x's shape with twice its channels, in the direction asked for; undefined
+ * where x's backend has no such pass. Methods throw ShapeError for shapes that do not fit.
+ */
+export function fusedCoupling(
+  rt: Tensor,
+  { low, high }: LogisticScale,
+  direction: 'forward' | 'inverse',
+): FusedCoupling | undefined {
+  const { fused } = rt.backend;
+  if (!fused) return undefined;
+  const geometry = (x: Tensor): CouplingGeometry => {
+    const [batch, channels, ...spatial] = x.shape;
+    const fits =
+      rt.rank === x.rank &&
+      rt.shape[0] === batch &&
+      rt.shape[1] === 2 * channels! &&
+      spatial.every((size, i) => size === rt.shape[i + 2]);
+    if (!fits) {
+      throw new ShapeError(
+        `coupling: scale and shift are ${formatShape(rt.shape)} for ${formatShape(x.shape)}; ` +
+          'expected its shape with twice the channels.',
+      );
+    }
+    const size = x.size / batch!;
+    return { inverse: direction === 'inverse', batch: batch!, size, low, high };
+  };
+  return {
+    apply: (x) => {
+      const backend = commonBackend('coupling', x, rt);
+      const [y, logdet] = fused.couple(x.storage, rt.storage, geometry(x));
+      return { y: wrap(x.shape, backend, y), logdet: wrap([x.shape[0]!], backend, logdet) };
+    },
+    backward: (y, dy, dlogdet) => {
+      requireSameShape('coupling', y, dy);
+      const backend = commonBackend('coupling', y, dy, rt, ...(dlogdet ? [dlogdet] : []));
+      const g = geometry(y);
+      if (dlogdet && dlogdet.size !== g.batch) {
+        throw new ShapeError(
+          `coupling: dlogdet is ${formatShape(dlogdet.shape)}; expected [${g.batch}].`,
+        );
+      }
+      const made = fused.coupleBack(y.storage, dy.storage, rt.storage, dlogdet?.storage, g);
+      const [x, dx, drt] = made;
+      return {
+        x: wrap(y.shape, backend, x),
+        dx: wrap(y.shape, backend, dx),
+        drt: wrap(rt.shape, backend, drt),
+      };
+    },
+  };
+}
+
+/** A scale and a shift per channel in one pass, in either direction. */
+export interface FusedChannelAffine {
+  /** y = s⊙x + b, or its inverse. */
+  apply(x: Tensor): Tensor;
+  /** From y and dy: x, dx, and the gradients of the scale and the shift. */
+  backward(y: Tensor, dy: Tensor): { x: Tensor; dx: Tensor; dscale: Tensor; dshift: Tensor };
+}
+
+/** The map by a scale and a shift of shape [C]; undefined where their backend has no such pass. */
+export function fusedChannelAffine(
+  scale: Tensor,
+  shift: Tensor,
+  direction: 'forward' | 'inverse',
+): FusedChannelAffine | undefined {
+  const { fused } = commonBackend('channelAffine', scale, shift);
+  if (!fused) return undefined;
+  const geometry = (x: Tensor): ChannelGeometry => {
+    const [batch, channels] = x.shape;
+    if (x.rank < 2 || scale.size !== channels || shift.size !== channels) {
+      throw new ShapeError(
+        `channelAffine: scale ${formatShape(scale.shape)} and shift ${formatShape(shift.shape)} ` +
+          `for ${formatShape(x.shape)}; expected a number per channel.`,
+      );
+    }
+    const positions = x.size / (batch! * channels);
+    return { inverse: direction === 'inverse', batch: batch!, channels, positions };
+  };
+  const apply = (x: Tensor) => {
+    const backend = commonBackend('channelAffine', x, scale);
+    const y = fused.channelAffine(x.storage, scale.storage, shift.storage, geometry(x));
+    return wrap(x.shape, backend, y);
+  };
+  const backward = (y: Tensor, dy: Tensor) => {
+    requireSameShape('channelAffine', y, dy);
+    const backend = commonBackend('channelAffine', y, dy, scale);
+    const [x, dx, dscale, dshift] = fused.channelAffineBack(
+      y.storage,
+      dy.storage,
+      scale.storage,
+      shift.storage,
+      geometry(y),
+    );
+    return {
+      x: wrap(y.shape, backend, x),
+      dx: wrap(y.shape, backend, dx),
+      dscale: wrap(scale.shape, backend, dscale),
+      dshift: wrap(shift.shape, backend, dshift),
+    };
+  };
+  return { apply, backward };
+}
