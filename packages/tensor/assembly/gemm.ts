@@ -116,7 +116,8 @@ function tile6(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, 
   tile(6, a, b, depth, c, row, mode, bias);
 }
 
-function tileOf(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+/** One tile of up to ROWS rows. */
+export function tileOf(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
   if (ROWS == 6 && rows == 6) tile6(a, b, depth, c, row, mode, bias);
   else if (rows == 5) tile5(a, b, depth, c, row, mode, bias);
   else if (rows == 4) tile4(a, b, depth, c, row, mode, bias);

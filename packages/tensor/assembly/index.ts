@@ -11,6 +11,7 @@ export { reduce } from './reduce';
 export { shiftedProduct } from './shift';
 export { unary } from './unary';
 export { accumulate, adam } from './update';
+export { winograd, winogradFilters } from './winograd';
 
 /** First byte that belongs to the allocator; constants lie below. */
 export function heapBase(): usize {

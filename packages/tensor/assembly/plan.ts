@@ -95,3 +95,33 @@ export class Shift {
   chunkSamples: i32;
   chunkDepth: i32;
 }
+
+/**
+ * A 3×3 convolution of stride 1 by Winograd's method (winograd.ts explains it). The weights lie as
+ * in `Product`; `filters` is shared by threads, the other three are a thread's own.
+ */
+@unmanaged
+export class Winograd {
+  a: usize;
+  aRow: i32;
+  aChannel: i32;
+  aTap: i32;
+  source: usize;
+  channels: i32;
+  sourceH: i32;
+  sourceW: i32;
+  paddingH: i32;
+  paddingW: i32;
+  y: usize;
+  rows: i32;
+  outputH: i32;
+  outputW: i32;
+  bias: usize;
+  relu: i32;
+  filters: usize;
+  inputs: usize;
+  outputs: usize;
+  lines: usize;
+  panelRows: i32;
+  blockGroups: i32;
+}

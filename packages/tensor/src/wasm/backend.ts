@@ -46,7 +46,9 @@ import {
   lineFloats,
   matmulProducts,
   type Plan,
+  type Product,
   planned,
+  type Winograd,
 } from './product.ts';
 import { canUseThreads, type Part, type PartKernel, ThreadPool } from './threads.ts';
 
@@ -577,7 +579,10 @@ export class WasmBackend implements Backend {
   #products(size: number, describe: (to: number) => Plan[]): Storage {
     const y = this.#make(size);
     try {
-      for (const plan of describe(this.#at(y))) this.#run(plan, y);
+      for (const plan of describe(this.#at(y))) {
+        if (plan.winograd) this.#runWinograd(plan.product, plan.winograd);
+        else this.#run(plan, y);
+      }
     } catch (error) {
       this.free(y);
       throw error;
@@ -648,6 +653,43 @@ export class WasmBackend implements Backend {
           ]),
         );
       }
+    });
+  }
+
+  #runWinograd(p: Product, { tileRows, blockGroups }: Winograd): void {
+    const { panelRows } = blocking(p, this.#rowsPerTile);
+    const [filters, numbers] = [64 * p.rows * p.channels, 256 * blockGroups];
+    // Lines are read up to eight floats past their end.
+    const lines = 16 * (8 * blockGroups + 8) + 64;
+    const each = 64 * Math.ceil((numbers * (p.rows + p.channels) + lines) / 64);
+    const threads = this.#threads(p.rows * p.columns * p.depth, WORTH_PARTING);
+    const parts = ranges(tileRows, threads);
+    this.#inScratch(64 * Math.ceil(filters / 64) + each * parts.length, (address) => {
+      const plans = parts.map((_, thread) => {
+        const inputs = address + 64 * Math.ceil(filters / 64) + thread * each;
+        const outputs = inputs + numbers * p.channels;
+        const plan = this.#desk + thread * DESK_BYTES;
+        const [, sourceH, sourceW] = p.sourceGrid;
+        const [, outputH, outputW] = p.columnsGrid;
+        this.#write(
+          [
+            ...[p.a, p.aRow, p.aChannel, p.aTap],
+            ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
+            ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
+            ...[address, inputs, outputs, outputs + numbers * p.rows, panelRows, blockGroups],
+          ],
+          plan,
+        );
+        return plan;
+      });
+      this.#start(
+        'winogradFilters',
+        ranges(p.rows, parts.length, panelRows).map((part, thread) => [plans[thread]!, ...part]),
+      );
+      this.#start(
+        'winograd',
+        parts.map((part, thread) => [plans[thread]!, ...part]),
+      );
     });
   }
 

@@ -16,6 +16,8 @@ export interface Kernels {
   product(plan: number, begin: number, end: number): void;
   deepProduct(plan: number, part: number, pitch: number, first: number, last: number): void;
   sumParts(from: number, pitch: number, parts: number, to: number, size: number): void;
+  winogradFilters(plan: number, first: number, last: number): void;
+  winograd(plan: number, first: number, last: number): void;
   shiftedProduct(
     plan: number,
     shift: number,

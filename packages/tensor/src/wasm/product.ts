@@ -327,16 +327,51 @@ export interface Shift {
   readonly partialBytes: number;
 }
 
-/** One way to run a convolution: as it is, or by shifted sums. */
+/** What assembly/winograd.ts needs beside the product, whose weights and grids it reads. */
+export interface Winograd {
+  /** Rows of 2×2 tiles, through all samples: what threads part. */
+  readonly tileRows: number;
+  /** Groups of four tiles that are transformed at once; even. */
+  readonly blockGroups: number;
+}
+
+/** One way to run a convolution: as it is, by shifted sums, or by Winograd's method. */
 export interface Plan {
   readonly product: Product;
+  readonly winograd?: Winograd;
   readonly shift?: Shift;
   readonly depths?: Depths;
 }
 
 /** Chooses how a convolution, or its input gradient, runs. */
 export function planned(p: Product): Plan {
-  return shifted(p) ?? { product: joined(p) };
+  return shifted(p) ?? minimal(p) ?? { product: joined(p) };
+}
+
+/** Channels on either side from which Winograd's transforms are paid for. */
+const MANY_CHANNELS = 24;
+/** Part of what is computed for whole groups of tiles that must be used. */
+const LEAST_USED = 0.7;
+/** Bytes for a block of transformed numbers: what the second-level cache holds. */
+const WINOGRAD_BYTES = 768 * 1024;
+const MOST_GROUPS = 32;
+
+/** The plan by Winograd's method, where it is possible and faster. */
+function minimal(p: Product): Plan | undefined {
+  const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
+  const [tapsD, tapsH, tapsW] = p.taps;
+  const flat = p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && tapsD === 1;
+  if (!unit || !flat || tapsH !== 3 || tapsW !== 3 || p.padding[0] !== 0) return undefined;
+  const [, height, width] = p.columnsGrid;
+  const samples = p.columns / (height * width);
+  const tileRows = samples * Math.ceil(height / 2);
+  const perRow = Math.ceil(width / 8);
+  const used = (samples * height * width) / (tileRows * perRow * 16);
+  const few = Math.min(p.rows, p.channels) < MANY_CHANNELS || p.channels > MAX_DEPTH;
+  if (few || used < LEAST_USED) return undefined;
+  const fitting = Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels)));
+  const blockGroups = 2 * Math.max(1, Math.min(MOST_GROUPS, fitting) >> 1);
+  return { product: p, winograd: { tileRows, blockGroups } };
 }
 
 /** The plan by shifted sums, where it is possible and worth it. */

@@ -1,6 +1,12 @@
 /**
- * Worker threads over the linear memory, woken and joined by atomics. The caller takes the first
- * part of a job itself and waits for the others, so a call is synchronous whatever the threads do.
+ * Worker threads over the linear memory, woken and joined by atomics. A job is cut into parts, which
+ * the caller and the workers take one after the other until none is left: a worker that is asleep, or
+ * that the system runs something else instead of, holds nobody up. Which thread takes a part makes no
+ * difference to its result. A call is synchronous whatever the threads do.
+ *
+ * Where the system has other work for the cores, threads that wait for each other are slower than
+ * one. So the time that sharing saves is held against the time that waiting costs; when the balance
+ * is bad the caller does the next jobs alone, and more of them each time.
  *
  * A worker never returns to its event loop; it ends with the process, or by `terminate`.
  *
@@ -26,34 +32,49 @@ const kernelNames = [
   'shiftedProduct',
   'sumParts',
   'unary',
+  'winograd',
+  'winogradFilters',
 ] as const satisfies readonly (keyof Kernels)[];
 
 /** What a job's parts run. */
 export type PartKernel = (typeof kernelNames)[number];
 
-/** A thread's arguments of the kernel, `ARGUMENTS` at most. */
+/** The arguments of the kernel for one part, `ARGUMENTS` at most. */
 export type Part = readonly number[];
 
-/** Words of the control block: the job's number, how many parts are left, the kernel. */
-const JOB = 0;
+/**
+ * Words of the control block. The ticket holds the job's number, how many parts it has and which is
+ * the next to be taken, 8 bits each for the latter two: who raises it has that part. As one word, it
+ * cannot be raised by a thread that has not yet seen a new job.
+ */
+const TICKET = 0;
 const LEFT = 1;
 const KERNEL = 2;
-/** Behind them, for each thread, how many arguments its part has (none: no part), and which. */
+/** Behind them, for each part, how many arguments it has, and which. */
 const HEAD_BYTES = 16;
 const ARGUMENTS = 14;
 const SLOTS = 1 + ARGUMENTS;
+/** Most threads, by the bits of the ticket. */
+const MAX_PARTS = 255;
 /**
- * Checks of a word before a thread goes to sleep: some tenths of a millisecond. Waking takes one, as
- * long as a small product; between the operations of a training step threads stay awake.
+ * Checks of a word before a thread goes to sleep, about a tenth of a millisecond: between the
+ * operations of a training step threads stay awake.
  */
 const SPINS = 50_000;
+/** Milliseconds that waiting may cost, on balance, before the caller works alone. */
+const PATIENCE = 3;
+/** How fast the balance forgets, and the most that it can grow to. */
+const MEMORY = 0.97;
+const MOST_CREDIT = 10;
+/** Jobs that the caller does alone after others were late: at first, and at most. */
+const LEAST_ALONE = 64;
+const MOST_ALONE = 2048;
 
 /** What a worker is given. */
 interface Start {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly control: SharedArrayBuffer;
-  readonly index: number;
 }
 
 /**
@@ -61,19 +82,27 @@ interface Start {
  * are the constants above.
  */
 const program = `
-const serve = ({ module, memory, control, index }) => {
+const serve = ({ module, memory, control }) => {
   const words = new Int32Array(control, 0, 3);
-  const slots = new Float64Array(control, ${HEAD_BYTES} + ${8 * SLOTS} * index, ${SLOTS});
+  const slots = new Float64Array(control, ${HEAD_BYTES});
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const names = ${JSON.stringify(kernelNames)};
-  let job = 0;
-  if (Atomics.sub(words, ${LEFT}, 1) === 1) Atomics.notify(words, ${LEFT});
-  for (;;) {
-    for (let i = 0; i < ${SPINS} && Atomics.load(words, ${JOB}) === job; i++);
-    while (Atomics.load(words, ${JOB}) === job) Atomics.wait(words, ${JOB}, job);
-    job = Atomics.load(words, ${JOB});
-    if (slots[0]) kernels[names[words[${KERNEL}]]](...slots.subarray(1, 1 + slots[0]));
+  const finish = () => {
     if (Atomics.sub(words, ${LEFT}, 1) === 1) Atomics.notify(words, ${LEFT});
+  };
+  finish();
+  for (;;) {
+    const ticket = Atomics.load(words, ${TICKET});
+    const part = ticket & 255;
+    if (part >= ((ticket >> 8) & 255)) {
+      let i = 0;
+      while (i < ${SPINS} && Atomics.load(words, ${TICKET}) === ticket) i++;
+      if (i === ${SPINS}) Atomics.wait(words, ${TICKET}, ticket);
+    } else if (Atomics.compareExchange(words, ${TICKET}, ticket, ticket + 1) === ticket) {
+      const at = ${SLOTS} * part;
+      kernels[names[words[${KERNEL}]]](...slots.subarray(at + 1, at + 1 + slots[at]));
+      finish();
+    }
   }
 };
 `;
@@ -84,6 +113,12 @@ export class ThreadPool {
   readonly size: number;
   readonly #words: Int32Array;
   readonly #slots: Float64Array;
+  #job = 0;
+  /** Milliseconds that threads have saved lately, less those waited for them. */
+  #credit = 0;
+  /** Jobs left to do alone, and how many that will be next time. */
+  #alone = 0;
+  #penalty = LEAST_ALONE;
   readonly #workers: readonly { terminate(): unknown }[];
 
   private constructor(
@@ -100,57 +135,94 @@ export class ThreadPool {
   /**
    * Starts size − 1 workers, and waits until all of them are ready.
    *
-   * @throws BackendError where a worker cannot start.
+   * @throws BackendError for more than 255 threads, and where a worker cannot start.
    */
   static async start(
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     size: number,
   ): Promise<ThreadPool> {
+    if (size > MAX_PARTS) {
+      throw new BackendError(`wasm: threads is ${size}; expected at most ${MAX_PARTS}.`);
+    }
     const control = new SharedArrayBuffer(HEAD_BYTES + 8 * SLOTS * size);
     const words = new Int32Array(control, 0, 3);
     words[LEFT] = size - 1;
     const workers: { terminate(): unknown }[] = [];
+    let starting = true;
     const failed = new Promise<never>((_, reject) => {
       for (let index = 1; index < size; index++) {
-        startWorker({ module, memory, control, index }, reject).then(
-          (worker) => workers.push(worker),
-          reject,
-        );
+        startWorker({ module, memory, control }, reject).then((worker) => {
+          if (starting) workers.push(worker);
+          else worker.terminate();
+        }, reject);
       }
     });
     const ready = (async () => {
       // Polled: not every engine has waitAsync, and starting happens once.
-      while (Atomics.load(words, LEFT) > 0) await new Promise((done) => setTimeout(done, 1));
+      while (starting && Atomics.load(words, LEFT) > 0) {
+        await new Promise((done) => setTimeout(done, 1));
+      }
     })();
     const pool = new ThreadPool(control, workers, size);
     try {
       await Promise.race([ready, failed]);
     } catch (error) {
+      starting = false;
       pool.terminate();
       throw error;
     }
     return pool;
   }
 
-  /** Runs all parts, the first by `kernels` on this thread, and returns when they are done. */
+  /** Runs all parts, by `kernels` on this thread and on the workers, and returns when they are done. */
   run(kernel: PartKernel, parts: readonly Part[], kernels: Pick<Kernels, PartKernel>): void {
+    const own: (...args: number[]) => void = kernels[kernel];
+    if (this.#alone > 0) {
+      this.#alone -= 1;
+      for (const part of parts) own(...part);
+      return;
+    }
     const words = this.#words;
     const slots = this.#slots;
     words[KERNEL] = kernelNames.indexOf(kernel);
-    for (let index = 1; index < this.size; index++) {
-      const part = parts[index];
-      slots[SLOTS * index] = part?.length ?? 0;
-      if (part) slots.set(part, SLOTS * index + 1);
+    parts.forEach((part, i) => {
+      slots[SLOTS * i] = part.length;
+      slots.set(part, SLOTS * i + 1);
+    });
+    Atomics.store(words, LEFT, parts.length);
+    this.#job = (this.#job + 1) & 0xffff;
+    Atomics.store(words, TICKET, (this.#job << 16) | (parts.length << 8));
+    Atomics.notify(words, TICKET);
+    const start = performance.now();
+    let taken = 0;
+    for (;;) {
+      const ticket = Atomics.load(words, TICKET);
+      const part = parts[ticket & 255];
+      if (!part) break;
+      if (Atomics.compareExchange(words, TICKET, ticket, ticket + 1) !== ticket) continue;
+      own(...part);
+      taken += 1;
+      Atomics.sub(words, LEFT, 1);
     }
-    Atomics.store(words, LEFT, this.size - 1);
-    Atomics.add(words, JOB, 1);
-    Atomics.notify(words, JOB);
-    const own: (...args: number[]) => void = kernels[kernel];
-    own(...parts[0]!);
+    if (taken === parts.length) return;
+    const done = performance.now();
     for (let i = 0; i < SPINS && Atomics.load(words, LEFT) > 0; i++);
     for (let left = Atomics.load(words, LEFT); left > 0; left = Atomics.load(words, LEFT)) {
       Atomics.wait(words, LEFT, left);
+    }
+    this.#judge(done - start, performance.now() - done);
+  }
+
+  /** Weighs the time of a part, which another thread saved this one, against the time waited. */
+  #judge(saved: number, waited: number): void {
+    this.#credit = Math.min(MOST_CREDIT, MEMORY * this.#credit + saved - waited);
+    if (this.#credit < -PATIENCE) {
+      this.#credit = 0;
+      this.#alone = this.#penalty;
+      this.#penalty = Math.min(MOST_ALONE, 2 * this.#penalty);
+    } else {
+      this.#penalty = Math.max(LEAST_ALONE, this.#penalty - 1);
     }
   }
 
@@ -192,7 +264,8 @@ async function startWorker(
   const code = `${program} onmessage = ({ data }) => serve(data);`;
   const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
   const worker = new Worker(url);
-  worker.onerror = (event) => fail(event.message);
+  // A worker that is not even loaded, as where a policy forbids blob: addresses, has no message.
+  worker.onerror = (event) => fail(event.message ?? 'the page does not let it start');
   worker.postMessage(start);
   return worker;
 }
