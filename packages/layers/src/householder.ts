@@ -3,6 +3,7 @@ import {
   add,
   affine,
   concat,
+  fusedReflections,
   matmul,
   mul,
   power,
@@ -31,6 +32,24 @@ export class Householder implements Mixing {
   }
 
   evaluate(): EvaluatedMixing {
+    const [v1, v2, v3] = this.parameters;
+    const fused = fusedReflections([v1.data, v2.data, v3.data]);
+    if (fused) {
+      return {
+        ...orthogonal(fused.matrix()),
+        tangent: (tangent) => this.#compact().tangent(tangent),
+        accumulate: (g) => {
+          fused.backward(g).forEach((gradient, i) => {
+            this.parameters[i]!.accumulateGrad(gradient);
+          });
+        },
+      };
+    }
+    return this.#compact();
+  }
+
+  /** By operations that every backend has. */
+  #compact(): EvaluatedMixing {
     const v = rowsOf(this.parameters.map((p) => p.data));
     const root = affine(power(sumSquares(v, { axes: [1], keepDims: true }), -0.5), Math.SQRT2);
     const u = mul(v, root);
@@ -40,12 +59,8 @@ export class Householder implements Mixing {
     const t = add(sub(constant(v, [1, 0, 0, 0, 1, 0, 0, 0, 1]), s), matmul(s, s));
     const tu = matmul(t, u);
     const w = sub(identity(v), matmul(u, tu, { transposeA: true }));
-    const [applyW, applyTransposed] = [mixingBy(w), mixingByTransposed(w)];
     return {
-      apply: applyW,
-      applyInverse: applyTransposed,
-      applyTransposed,
-      applyInverseTransposed: applyW,
+      ...orthogonal(w),
       tangent: (tangent) => {
         const dv = this.#direction(tangent);
         return dv && matrixTangent({ u, t, tu, above }, throughNorm(u, root, dv));
@@ -65,6 +80,17 @@ export class Householder implements Mixing {
     if (directions.every((d) => d === undefined)) return undefined;
     return rowsOf(directions.map((d, i) => d ?? affine(this.parameters[i]!.data, 0)));
   }
+}
+
+/** What a matrix does whose inverse is its transpose. */
+function orthogonal(w: Tensor) {
+  const [apply, applyTransposed] = [mixingBy(w), mixingByTransposed(w)];
+  return {
+    apply,
+    applyInverse: applyTransposed,
+    applyTransposed,
+    applyInverseTransposed: apply,
+  };
 }
 
 /** The pieces of W = I − UᵀTU; `above` is 1 above the diagonal. */

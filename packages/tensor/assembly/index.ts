@@ -8,6 +8,7 @@ export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
 export { blockBytes, deepProduct, product, rowsPerTile, sumParts } from './product';
 export { reduce } from './reduce';
+export { reflections, reflectionsBack } from './reflections';
 export { shiftedProduct } from './shift';
 export { unary } from './unary';
 export { accumulate, adam } from './update';

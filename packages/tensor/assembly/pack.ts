@@ -42,6 +42,61 @@ function locate(numerator: i32, divisor: i32, size: i32): i32 {
   return index < size ? index : -1;
 }
 
+/** Widest shift along a line whose reads past either end of an array stay within its guard. */
+const NEAR: i32 = 8;
+
+/**
+ * As `gather`, where lines of the result are as long as those of the source and are only shifted:
+ * line follows line on both sides, so all of a plane is one copy, and its edges are cleared after.
+ */
+function gatherShifted(
+  p: Product,
+  channel: i32,
+  shiftD: i32,
+  shiftH: i32,
+  shift: i32,
+  sample: i32,
+  d: i32,
+  h: i32,
+  w: i32,
+  count: i32,
+  to: usize,
+): void {
+  const width = p.columnsW;
+  while (count > 0) {
+    const begin = h * width + w;
+    const run = min(p.columnsH * width - begin, count);
+    const atD = d + shiftD;
+    // The positions of this plane whose lines exist in the source.
+    const exists = atD >= 0 && atD < p.sourceD;
+    const low = exists ? min(run, max(0, -shiftH * width - begin)) : run;
+    const high = exists ? max(low, min(run, (p.sourceH - shiftH) * width - begin)) : run;
+    zeroFloats(to, low);
+    if (high > low) {
+      const plane = ((sample * p.channels + channel) * p.sourceD + atD) * p.sourceH;
+      const first = (plane + shiftH) * width + shift + begin + low;
+      copyFloats(to + ((<usize>low) << 2), p.source + ((<usize>first) << 2), high - low);
+      // Columns that a shift takes from the line before, or behind.
+      const edge = shift < 0 ? 0 : width - shift;
+      for (let i = 0; i < abs(shift); i++) {
+        const column = begin % width;
+        let at = edge + i - column;
+        if (at < 0) at += width;
+        for (; at < high; at += width) store<f32>(to + ((<usize>at) << 2), 0);
+      }
+    }
+    zeroFloats(to + ((<usize>high) << 2), run - high);
+    to += (<usize>run) << 2;
+    count -= run;
+    w = 0;
+    h = 0;
+    if (++d == p.columnsD) {
+      d = 0;
+      sample++;
+    }
+  }
+}
+
 /** `count` entries of row `row` of the virtual matrix from column `start` on. */
 export function gather(p: Product, row: i32, start: i32, count: i32, to: usize): void {
   const taps = p.tapsD * p.tapsH * p.tapsW;
@@ -66,6 +121,13 @@ export function gather(p: Product, row: i32, start: i32, count: i32, to: usize):
   const unit = multiplier == 1 && divisor == 1;
   const shiftH = tapH - p.paddingH;
   const shiftD = tapD - p.paddingD;
+  if (unit && width == sourceW && abs(shift) <= min(NEAR, width)) {
+    const steps = p.multiplierD * p.multiplierH * p.divisorD * p.divisorH;
+    if (steps == 1) {
+      gatherShifted(p, channel, shiftD, shiftH, shift, sample, d, h, w, count, to);
+      return;
+    }
+  }
   while (count > 0) {
     const run = min(width - w, count);
     const atD = locate(d * p.multiplierD + shiftD, p.divisorD, p.sourceD);

@@ -262,4 +262,11 @@ export interface FusedPasses {
     shift: Storage,
     g: ChannelGeometry,
   ): [x: Storage, dx: Storage, dscale: Storage, dshift: Storage];
+  /** W = H(v₁)H(v₂)H(v₃) with H(v) = I − 2vvᵀ/vᵀv. */
+  reflections(v: Triplet): Storage;
+  /** The gradients of the vectors for that of W. */
+  reflectionsBack(v: Triplet, g: Storage): Triplet;
 }
+
+/** Three vectors of one length. */
+export type Triplet = readonly [Storage, Storage, Storage];

@@ -19,6 +19,7 @@ export type {
   Shape,
   Storage,
   Triple,
+  Triplet,
   UnaryOp,
 } from './backend.ts';
 export type { BackendFactory, BackendOptions } from './engine.ts';
@@ -79,8 +80,13 @@ export {
   tanh,
   tanhGrad,
 } from './ops/elementwise.ts';
-export type { FusedChannelAffine, FusedCoupling, LogisticScale } from './ops/fused.ts';
-export { fusedChannelAffine, fusedCoupling } from './ops/fused.ts';
+export type {
+  FusedChannelAffine,
+  FusedCoupling,
+  FusedReflections,
+  LogisticScale,
+} from './ops/fused.ts';
+export { fusedChannelAffine, fusedCoupling, fusedReflections } from './ops/fused.ts';
 export { concat, permute, slice, split } from './ops/layout.ts';
 export type { ConvEpilogue, ConvOptions, MatmulOptions } from './ops/linear.ts';
 export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';

@@ -2,7 +2,7 @@
  * The passes over invertible layers that a backend does in one go, as functions of tensors. Where a
  * backend has none, these return undefined, and the layer composes its map from other operations.
  */
-import type { ChannelGeometry, CouplingGeometry } from '../backend.ts';
+import type { ChannelGeometry, CouplingGeometry, Triplet } from '../backend.ts';
 import { formatShape, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { requireSameShape } from './elementwise.ts';
@@ -129,4 +129,41 @@ export function fusedChannelAffine(
     };
   };
   return { apply, backward };
+}
+
+/** A product of three Householder reflections, made in one pass. */
+export interface FusedReflections {
+  /** W = H(v₁)H(v₂)H(v₃), [C, C]. */
+  matrix(): Tensor;
+  /** The gradients of the three vectors for that of W. */
+  backward(g: Tensor): [Tensor, Tensor, Tensor];
+}
+
+/** The reflections by vectors [C]; undefined where their backend has no such pass. */
+export function fusedReflections(
+  v: readonly [Tensor, Tensor, Tensor],
+): FusedReflections | undefined {
+  const backend = commonBackend('reflections', ...v);
+  const { fused } = backend;
+  if (!fused) return undefined;
+  const { size } = v[0];
+  if (v.some((x) => x.size !== size)) {
+    throw new ShapeError(
+      `reflections: vectors ${v.map((x) => formatShape(x.shape)).join(', ')}; expected one length.`,
+    );
+  }
+  const vectors = (): Triplet => [v[0].storage, v[1].storage, v[2].storage];
+  return {
+    matrix: () => wrap([size, size], backend, fused.reflections(vectors())),
+    backward: (g) => {
+      if (g.size !== size * size) {
+        throw new ShapeError(
+          `reflections: gradient ${formatShape(g.shape)}; expected ${formatShape([size, size])}.`,
+        );
+      }
+      const [d1, d2, d3] = fused.reflectionsBack(vectors(), g.storage);
+      const wrapped = (d: Triplet[0]) => wrap([size], backend, d);
+      return [wrapped(d1), wrapped(d2), wrapped(d3)];
+    },
+  };
 }

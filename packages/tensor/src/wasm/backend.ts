@@ -69,6 +69,8 @@ export interface WasmOptions {
 /** Bytes below the heap where descriptions are written: one call's at a time. */
 const DESK_BYTES = 1024;
 
+/** Bytes of a number in the rows that reflections are made of. */
+const ROW_BYTES = 8;
 /** Words of a row of Adam's table, and where its two floats lie. */
 const ADAM_ROW = 7;
 const ADAM_RATE = 5;
@@ -498,6 +500,27 @@ export class WasmBackend implements Backend {
         ]),
       );
       return [x, dx, dscale, dshift];
+    },
+    reflections: (v) => {
+      const [v1, v2, v3] = [this.#at(v[0]), this.#at(v[1]), this.#at(v[2])];
+      const { size } = v[0];
+      const w = this.#make(size * size);
+      this.#inScratch(ROW_BYTES * 9 * size, (rows) => {
+        this.#kernels.reflections(v1, v2, v3, this.#at(w), size, rows);
+      });
+      return w;
+    },
+    reflectionsBack: (v, g) => {
+      const [v1, v2, v3] = [this.#at(v[0]), this.#at(v[1]), this.#at(v[2])];
+      const gradient = this.#at(g);
+      const { size } = v[0];
+      const made = [this.#make(size), this.#make(size), this.#make(size)] as const;
+      const [d1, d2, d3] = [this.#at(made[0]), this.#at(made[1]), this.#at(made[2])];
+      this.#inScratch(ROW_BYTES * 12 * size, (rows) => {
+        const more = rows + ROW_BYTES * 9 * size;
+        this.#kernels.reflectionsBack(v1, v2, v3, gradient, d1, d2, d3, size, rows, more);
+      });
+      return made;
     },
   };
 

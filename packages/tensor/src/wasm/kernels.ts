@@ -18,6 +18,19 @@ export interface Kernels {
   sumParts(from: number, pitch: number, parts: number, to: number, size: number): void;
   winogradFilters(plan: number, first: number, last: number): void;
   winograd(plan: number, first: number, last: number): void;
+  reflections(v1: number, v2: number, v3: number, w: number, size: number, rows: number): void;
+  reflectionsBack(
+    v1: number,
+    v2: number,
+    v3: number,
+    g: number,
+    d1: number,
+    d2: number,
+    d3: number,
+    size: number,
+    rows: number,
+    more: number,
+  ): void;
   shiftedProduct(
     plan: number,
     shift: number,

@@ -16,6 +16,7 @@ export const TILE_COLUMNS = 8;
 
 /** 0 … `size` in as many ranges as there are threads, cut at multiples of `unit`. */
 export function ranges(size: number, threads: number, unit = 1): [number, number][] {
+  if (threads === 1) return [[0, size]];
   const units = Math.ceil(size / unit);
   const count = Math.max(1, Math.min(threads, units));
   const cut = (i: number) => Math.min(size, unit * Math.round((i * units) / count));
@@ -24,6 +25,7 @@ export function ranges(size: number, threads: number, unit = 1): [number, number
 
 /** Ranges of `size` rows of a result, `row` floats each, that share no line of the cache. */
 export function rowRanges(size: number, row: number, threads: number): [number, number][] {
+  if (threads === 1) return [[0, size]];
   return ranges(size, threads, CACHE_LINE / commonDivisor(CACHE_LINE, row));
 }
 
