@@ -3,8 +3,8 @@
  * rows can meet, and an odometer over the outer dimensions. The order of the codes is that of
  * `binaryCodes` in src/wasm/codes.ts.
  *
- * `how` is [rank, sizes…, strides of a…, strides of b…] in 32-bit words. A row may be written three
- * floats too far: the next row overwrites them, and after the last there is padding.
+ * `how` is [rank, sizes…, strides of a…, strides of b…] in 32-bit words. Rows are written to the last
+ * float exactly: what follows may be another thread's.
  */
 import { select, splat } from './simd';
 
@@ -46,8 +46,9 @@ function load4(from: usize, step: usize): v128 {
 // @ts-ignore: decorator
 @inline
 function row(op: i32, a: usize, aStride: i32, b: usize, bStride: i32, to: usize, size: i32): void {
+  let i = 0;
   if (aStride == 1 && bStride == 1) {
-    for (let i = 0; i < size; i += 4) {
+    for (; i + 4 <= size; i += 4) {
       v128.store(to, apply(op, v128.load(a), v128.load(b)));
       a += 16;
       b += 16;
@@ -55,14 +56,14 @@ function row(op: i32, a: usize, aStride: i32, b: usize, bStride: i32, to: usize,
     }
   } else if (aStride == 1 && bStride == 0) {
     const right = v128.load32_splat(b);
-    for (let i = 0; i < size; i += 4) {
+    for (; i + 4 <= size; i += 4) {
       v128.store(to, apply(op, v128.load(a), right));
       a += 16;
       to += 16;
     }
   } else if (aStride == 0 && bStride == 1) {
     const left = v128.load32_splat(a);
-    for (let i = 0; i < size; i += 4) {
+    for (; i + 4 <= size; i += 4) {
       v128.store(to, apply(op, left, v128.load(b)));
       b += 16;
       to += 16;
@@ -70,21 +71,18 @@ function row(op: i32, a: usize, aStride: i32, b: usize, bStride: i32, to: usize,
   } else {
     const aStep = (<usize>aStride) << 2;
     const bStep = (<usize>bStride) << 2;
-    let i = 0;
     for (; i + 4 <= size; i += 4) {
       v128.store(to, apply(op, load4(a, aStep), load4(b, bStep)));
       a += 4 * aStep;
       b += 4 * bStep;
       to += 16;
     }
-    // One at a time: a whole vector here could read far outside both operands.
-    for (; i < size; i++) {
-      const y = apply(op, v128.load32_splat(a), v128.load32_splat(b));
-      store<f32>(to, f32x4.extract_lane(y, 0));
-      a += aStep;
-      b += bStep;
-      to += 4;
-    }
+  }
+  for (; i < size; i++) {
+    v128.store32_lane(to, apply(op, v128.load32_splat(a), v128.load32_splat(b)), 0);
+    a += (<usize>aStride) << 2;
+    b += (<usize>bStride) << 2;
+    to += 4;
   }
 }
 

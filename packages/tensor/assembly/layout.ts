@@ -9,10 +9,17 @@ import { splat } from './simd';
 @inline
 function copyRow(from: usize, stride: i32, to: usize, size: i32): void {
   if (stride == 1) {
-    for (let i = 0; i < size; i += 4) {
+    // To the last float exactly: what follows may be another thread's.
+    let i = 0;
+    for (; i + 4 <= size; i += 4) {
       v128.store(to, v128.load(from));
       from += 16;
       to += 16;
+    }
+    for (; i < size; i++) {
+      store<f32>(to, load<f32>(from));
+      from += 4;
+      to += 4;
     }
   } else if (stride == 2) {
     // The squeezes: every other pixel of a row.

@@ -105,6 +105,17 @@ function rows(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size
   } while (base != DONE);
 }
 
+/** The last of `count` floats, those beyond whole vectors: what follows may be another thread's. */
+// @ts-ignore: decorator
+@inline
+function storeRest(to: usize, v: v128, count: i32): void {
+  to += (<usize>(count & ~3)) << 2;
+  const rest = count & 3;
+  if (rest > 0) v128.store32_lane(to, v, 0);
+  if (rest > 1) v128.store32_lane(to + 4, v, 1);
+  if (rest > 2) v128.store32_lane(to + 8, v, 2);
+}
+
 /** Eight neighbouring columns at once over all that is reduced. */
 // @ts-ignore: decorator
 @inline
@@ -143,8 +154,9 @@ function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, s
       const left = v128.shuffle<f32>(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
       const right = v128.shuffle<f32>(f32x4.demote_f64x2_zero(c), f32x4.demote_f64x2_zero(d), 0, 1, 4, 5);
       const target = to + ((<usize>i) << 2);
-      v128.store(target, left);
-      if (second) v128.store(target, right, 16);
+      if (i + 4 <= size) v128.store(target, left);
+      if (i + 8 <= size) v128.store(target, right, 16);
+      else storeRest(target, i + 4 <= size ? right : left, size - i);
     }
     to += (<usize>size) << 2;
     base = advance(kept, keptRank, counter, base);

@@ -1,20 +1,33 @@
 /** The wasm backend on several threads: the same bits, the same memory, and an end. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  abs,
+  adamUpdate,
   add,
   BackendError,
   backendInfo,
+  concat,
   conv,
   convFilterGrad,
   convInputGrad,
+  exp,
+  fusedChannelAffine,
+  fusedCoupling,
   matmul,
+  max,
   memory,
   mul,
+  permute,
   RandomStream,
   setBackend,
+  sigmoid,
+  slice,
+  sum,
+  sumPerChannel,
+  sumPerSample,
   type Tensor,
   WasmBackend,
 } from '../src/index.ts';
@@ -77,9 +90,119 @@ describe('results on several threads', () => {
     });
     for (const other of others) expect(other).toEqual(one);
   });
+
+  it('are the same bit for bit: functions, reductions and layouts, of sizes that fit no cut', async () => {
+    const shape = fc.record({
+      batch: between(1, 7),
+      channels: between(1, 9),
+      size: fc.tuple(between(31, 67), between(61, 97)),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async ({ batch, channels, size }) => {
+        const [one, ...others] = await onEach((random) => {
+          using x = random.normal([batch, channels, ...size]);
+          using y = random.normal([batch, channels, ...size]);
+          using perChannel = random.normal([1, channels, 1, 1]);
+          using perSample = random.normal([batch, 1, 1, 1]);
+          return [
+            ...[exp(x), sigmoid(x), abs(x), add(x, y)],
+            ...[mul(x, perChannel), mul(perSample, x)],
+            ...[sum(x), sumPerChannel(x), sumPerSample(x), sum(x, { axes: [0] })],
+            ...[max(x, { axes: [0, 1] }), sum(x, { axes: [1, 2] })],
+            ...[permute(x, [0, 2, 3, 1]), permute(x, [3, 1, 2, 0])],
+            ...[concat([x, y], 1), concat([x, y], 0), slice(x, 2, 3, 20)],
+          ];
+        });
+        for (const other of others) expect(other).toEqual(one);
+      }),
+      { numRuns: 15, seed: 4 },
+    );
+  });
+
+  it('are the same bit for bit: layers in one pass, and updates', async () => {
+    const shape = fc.record({
+      batch: between(1, 6),
+      channels: between(1, 5),
+      size: fc.tuple(between(31, 67), between(61, 97)),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async ({ batch, channels, size }) => {
+        const [one, ...others] = await onEach((random) => {
+          using x = random.normal([batch, channels, ...size]);
+          using dy = random.normal([batch, channels, ...size]);
+          using rt = random.normal([batch, 2 * channels, ...size]);
+          using dl = random.normal([batch]);
+          using scale = random.uniform([channels], 0.5, 2);
+          using shift = random.normal([channels]);
+          const results: Tensor[] = [];
+          for (const direction of ['forward', 'inverse'] as const) {
+            const coupling = fusedCoupling(rt, { low: 0.5, high: 1.5 }, direction)!;
+            const channelAffine = fusedChannelAffine(scale, shift, direction)!;
+            results.push(
+              ...Object.values(coupling.apply(x)),
+              ...Object.values(coupling.backward(x, dy, dl)),
+              channelAffine.apply(x),
+              ...Object.values(channelAffine.backward(x, dy)),
+            );
+          }
+          const targets = [7, 5000, 1, 4001].map((n) => random.normal([n]));
+          const m = targets.map((t) => random.normal(t.shape));
+          const v = targets.map((t) => random.uniform(t.shape));
+          const settings = { learningRate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
+          adamUpdate(
+            targets.map((target, i) => ({ target, m: m[i]!, v: v[i]!, grad: target, step: i + 1 })),
+            { ...settings, gradientScale: 1 },
+          );
+          return [...results, ...targets, ...m, ...v];
+        });
+        for (const other of others) expect(other).toEqual(one);
+      }),
+      { numRuns: 12, seed: 5 },
+    );
+  });
+
+  it("are the same bit for bit: Winograd's method and products of few columns", async () => {
+    const [one, ...others] = await onEach((random) => {
+      const results: Tensor[] = [];
+      for (const [batch, channels, height, width] of [
+        [1, 64, 32, 32],
+        [3, 25, 15, 14],
+      ] as const) {
+        using x = random.normal([batch, channels, height, width]);
+        using w = random.normal([channels, channels, 3, 3]);
+        using w1 = random.normal([channels, channels, 1, 1]);
+        const y = conv(x, w, { padding: 1, activation: 'relu' });
+        results.push(y, convInputGrad(y, w, x.shape, { padding: 1 }));
+        results.push(convFilterGrad(x, y, w1.shape));
+      }
+      return results;
+    });
+    for (const other of others) expect(other).toEqual(one);
+  });
 });
 
 describe('threads', () => {
+  it('leave a caller alone whose cores are busy', async () => {
+    // Spinning beside them are as many processes as there could be cores.
+    const busy = Array.from({ length: 4 }, () =>
+      spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
+    );
+    try {
+      const [one, ...others] = await onEach((random) => {
+        using a = random.normal([128, 128]);
+        const results: Tensor[] = [];
+        for (let i = 0; i < 300; i++) {
+          using c = matmul(a, a);
+          if (i % 100 === 0) results.push(mul(c, a));
+        }
+        return results;
+      });
+      for (const other of others) expect(other).toEqual(one);
+    } finally {
+      for (const child of busy) child.kill();
+    }
+  });
+
   it('are reported, and a bad number of them is refused', async () => {
     await setBackend('wasm', { threads: 2 });
     expect(backendInfo().details.threads).toBe(2);

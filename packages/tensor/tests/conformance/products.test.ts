@@ -1,7 +1,9 @@
 /** Conformance of matrix products and convolutions with their gradients. */
 import fc from 'fast-check';
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ConvGeometry, MatmulGeometry, Triple } from '../../src/backend.ts';
+import { WasmBackend } from '../../src/wasm/backend.ts';
+import { supportsRelaxedSimd } from '../../src/wasm/kernels.ts';
 import {
   absolute,
   backends,
@@ -9,7 +11,9 @@ import {
   convGeometry,
   dims,
   numbers,
+  once,
   open,
+  oracle,
   seeds,
   volume,
 } from './harness.ts';
@@ -57,6 +61,10 @@ const largeConvolutions: [string, ConvGeometry][] = [
   ['depth blocks, few outputs', convGeometry(1, 330, 3, [1, 5, 6], [1, 3, 3], [0, 1, 1])],
   ['row blocks', convGeometry(1, 3, 201, [1, 4, 5], [1, 3, 3], [0, 1, 1])],
   ['column blocks', convGeometry(2, 4, 12, [1, 17, 19], [1, 3, 3], [0, 1, 1])],
+  ['many channels both ways', convGeometry(2, 26, 31, [1, 13, 15], [1, 3, 3], [0, 1, 1])],
+  ['many channels, odd and narrow', convGeometry(1, 40, 24, [1, 9, 8], [1, 3, 3], [0, 2, 0])],
+  ['many channels, few columns', convGeometry(3, 33, 25, [1, 1, 8], [1, 3, 3], [0, 1, 1])],
+  ['long products, few columns', convGeometry(4, 3, 5, [1, 30, 31], [1, 1, 1], [0, 0, 0])],
   ['many samples of 49', convGeometry(9, 8, 12, [1, 7, 7], [1, 3, 3], [0, 1, 1])],
   ['many samples of 49, pointwise', convGeometry(9, 24, 24, [1, 7, 7], [1, 1, 1], [0, 0, 0])],
   ['few outputs', convGeometry(3, 48, 4, [1, 14, 14], [1, 3, 3], [0, 1, 1])],
@@ -211,5 +219,52 @@ describe.each(backends)('$label', async (row) => {
           );
         }
       });
+  });
+});
+
+describe.each([false, true])("Winograd's method, relaxed SIMD %s", (relaxedSimd) => {
+  /** Root mean square of the difference from the oracle. */
+  const error = (got: ArrayLike<number>, exact: ArrayLike<number>): number => {
+    let squares = 0;
+    for (let i = 0; i < exact.length; i++) squares += (got[i]! - exact[i]!) ** 2;
+    return Math.sqrt(squares / exact.length);
+  };
+
+  it('errs at most four times as much as the direct method', async () => {
+    if (relaxedSimd && !supportsRelaxedSimd()) return;
+    const backend = new WasmBackend({ relaxedSimd });
+    const sizes = fc.tuple(dims(1, 2), dims(24, 70), dims(24, 70), dims(13, 34), dims(0, 2));
+    await fc.assert(
+      fc.asyncProperty(sizes, seeds, async ([batch, inputs, outputs, side, padding], seed) => {
+        const width = 16 * Math.ceil(side / 16) - 2 * padding + 2;
+        const pad: Triple = [0, padding, padding];
+        const g = convGeometry(batch, inputs, outputs, [1, side, width], [1, 3, 3], pad);
+        // Planes of zeros before and behind make it a convolution that only the direct method does.
+        const deep: Triple = [1, padding, padding];
+        const direct = convGeometry(batch, inputs, outputs, [1, side, width], [3, 3, 3], deep);
+        const x = numbers(batch * inputs * side * width, seed);
+        const w = numbers(outputs * inputs * 9, seed + 1);
+        const padded = new Float32Array(3 * w.length);
+        for (let i = 0; i < w.length; i += 9) padded.set(w.subarray(i, i + 9), 3 * i + 9);
+        const dy = numbers(batch * outputs * volume(g.output), seed + 2);
+        const forward =
+          (weights: Float32Array, how: ConvGeometry): Computation =>
+          (b, upload) =>
+            b.conv(upload(x), upload(weights), undefined, 'none', how);
+        const back =
+          (weights: Float32Array, how: ConvGeometry): Computation =>
+          (b, upload) =>
+            b.convInputGrad(upload(dy), upload(weights), how);
+        for (const make of [forward, back]) {
+          const exact = await once(oracle, 'float64', make(w, g));
+          const minimal = error(await once(backend, 'float32', make(w, g)), exact);
+          const plain = error(await once(backend, 'float32', make(padded, direct)), exact);
+          // Different methods round differently: otherwise this would compare one with itself.
+          expect(minimal).not.toBe(plain);
+          expect(minimal).toBeLessThanOrEqual(4 * plain);
+        }
+      }),
+      { numRuns: 12, seed: 6 },
+    );
   });
 });
