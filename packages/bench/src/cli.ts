@@ -1,45 +1,79 @@
 /** The command `bench`: picks a suite, prints its table and, with --json, one JSON line last. */
+import { cpus } from 'node:os';
+import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { setBackend } from '@invnet/tensor';
+import { describeStart, writeTable } from './documents.ts';
+import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
+import { describeGlow, measureGlow } from './glow.ts';
 import { describeGpu, measureGpu } from './gpu.ts';
 import { describeMemory, measureMemory } from './memory.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
+import { describeScaling, measureScaling } from './scaling.ts';
 
-/** A suite prints its table and returns the report behind it. */
-type Suite = () => Promise<object>;
+interface SuiteOptions {
+  readonly threads: number;
+  readonly peers: boolean;
+}
 
-const suites: Readonly<Record<string, Suite>> = {
-  gpu: async () => {
-    const report = await measureGpu();
-    console.log(describeGpu(report));
-    return report;
+/** What a suite measured, and the text that says it. */
+interface Outcome {
+  readonly report: { readonly figures?: readonly Figure[] };
+  readonly table: string;
+}
+
+const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome>>> = {
+  glow: async (options) => {
+    const report = await measureGlow(options);
+    return { report, table: describeGlow(report) };
+  },
+  gpu: async ({ peers }) => {
+    const report = await measureGpu({ peers });
+    return { report: { ...report, figures: [] }, table: describeGpu(report) };
   },
   memory: async () => {
     const networks = measureNetworks();
-    console.log(`${describeNetworks(networks)}\n`);
     const report = await measureMemory();
-    console.log(describeMemory(report));
-    return { ...report, networks };
+    const table = `${describeNetworks(networks)}\n\n${describeMemory(report)}`;
+    const peak = (name: string, value: number): Figure => {
+      return { name, unit: 'bytes', value, low: value, high: value };
+    };
+    const figures = [
+      ...networks.map((n) => peak(n.network, n.peaks[1])),
+      ...report.results.map((r) => peak(`Glow step, K = ${r.steps}`, r.peak)),
+    ];
+    return { report: { ...report, networks, figures }, table };
   },
-  ops: async () => {
-    const report = measureOps();
-    console.log(describeOps(report));
-    return report;
+  ops: async ({ peers }) => {
+    const report = await measureOps({ peers });
+    return { report, table: describeOps(report) };
   },
+  scaling: async () => {
+    const report = await measureScaling();
+    return { report, table: describeScaling(report) };
+  },
+  start: async () => ({ report: {}, table: await describeStart() }),
 };
 
-const help = `Usage: bench <suite> [--backend <name>] [--threads <count>] [--json]
+const help = `Usage: bench <suite> [flags]
 
 Suites:
-  gpu     the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
-  memory  peak memory of every network at two depths, and of a Glow training step at five
-  ops     GFLOP/s of convolutions and matrix products
+  glow     the training step of MNIST's Glow, on one thread and several, beside other libraries
+  gpu      the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
+  memory   peak memory of every network at two depths, and of a Glow training step at five
+  ops      convolutions and products as shares of the machine's peak, beside other libraries
+  scaling  time and memory of a 3D Glow's training step with volume and with depth
+  start    what the last \`start\` measured of the model that it trained
 
-  --backend <name>  wasm or reference (default wasm)
-  --threads <count> threads of the wasm backend (default 1)
-  --json            prints one line of JSON last
-  --help            this text`;
+  --backend <name>   wasm or reference (default wasm)
+  --threads <count>  threads of the wasm backend (default 2 where there are two cores)
+  --no-peers         leaves other libraries out, which are otherwise installed on first use
+  --save <file>      stores the run
+  --compare <file>   says what changed from a stored run
+  --write            writes the table into README.md
+  --json             prints one line of JSON last
+  --help             this text`;
 
 /** Runs the command. @throws Error for a suite or flag that does not exist. */
 async function main(args: readonly string[]): Promise<void> {
@@ -47,10 +81,15 @@ async function main(args: readonly string[]): Promise<void> {
     args: args[0] === '--' ? args.slice(1) : [...args],
     options: {
       backend: { type: 'string', default: 'wasm' },
-      threads: { type: 'string', default: '1' },
+      threads: { type: 'string', default: String(Math.min(2, cpus().length)) },
+      peers: { type: 'boolean', default: true },
+      save: { type: 'string' },
+      compare: { type: 'string' },
+      write: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
+    allowNegative: true,
     allowPositionals: true,
   });
   if (values.help) {
@@ -63,11 +102,18 @@ async function main(args: readonly string[]): Promise<void> {
   const suite = Object.hasOwn(suites, name) ? suites[name] : undefined;
   if (!suite) throw new Error(`unknown suite '${name}'; expected one of ${known}.`);
   if (rest.length > 0) throw new Error(`unexpected '${rest[0]}'; expected one suite, of ${known}.`);
-  await setBackend(values.backend, { threads: Number(values.threads) });
-  const report = await suite();
+  // Read before hours are spent on a run that could not be compared.
+  const before = values.compare === undefined ? undefined : await loadRun(values.compare, name);
+  const threads = Number(values.threads);
+  await setBackend(values.backend, { threads });
+  const { report, table } = await suite({ threads, peers: values.peers });
+  console.log(table);
+  if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);
+  if (values.save !== undefined) await saveRun(values.save, report);
+  if (values.write) await writeTable(name, table);
   if (values.json) console.log(JSON.stringify(report));
-  // A GPU device would keep the process waiting for its events.
-  if (name === 'gpu') process.exit();
+  // GPU devices and other libraries' processes would keep this one waiting.
+  process.stdout.write('', () => process.exit());
 }
 
 try {

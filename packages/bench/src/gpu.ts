@@ -7,45 +7,20 @@
  */
 import { type Backend, BackendError, type BackendInfo, WasmBackend } from '@invnet/tensor';
 import { createGpuBackend } from '@invnet/tensor/gpu';
+import { type Contestant, hold, type Note, type Timing } from './contest.ts';
 import { jaxJs } from './peers/jax.ts';
 import { makeProblem, ownOperations } from './peers/ours.ts';
-import {
-  type Operation,
-  type OperationSizes,
-  type Results,
-  relativeDifference,
-} from './peers/peer.ts';
+import type { OperationSizes, Wanted } from './peers/peer.ts';
 import { tfjs } from './peers/tfjs.ts';
 import { formatTable } from './table.ts';
-
-/** Milliseconds of one operation by one library on one of its backends. */
-export interface GpuTiming {
-  readonly op: string;
-  readonly library: string;
-  readonly backend: string;
-  readonly milliseconds: number;
-  readonly fastest: number;
-  readonly slowest: number;
-  readonly repeats: number;
-  /** Of the result from that of our `gpu`, relative to the largest number; the worst of its arrays. */
-  readonly difference: number;
-}
-
-/** Why a library, or one operation of it, has no time. */
-export interface GpuNote {
-  readonly op?: string;
-  readonly library: string;
-  readonly backend: string;
-  readonly note: string;
-}
 
 /** What `bench gpu` measured, or why it could not. */
 export interface GpuReport {
   readonly suite: 'gpu';
   readonly adapter?: BackendInfo;
   readonly skipped?: string;
-  readonly results: readonly GpuTiming[];
-  readonly notes: readonly GpuNote[];
+  readonly results: readonly Timing[];
+  readonly notes: readonly Note[];
 }
 
 /** How large, how often, and whether software may stand in for a GPU (for tests only). */
@@ -56,25 +31,7 @@ export interface GpuBenchOptions extends Partial<OperationSizes> {
   readonly peers?: boolean;
 }
 
-/** What takes turns: the operations of a library on a backend. */
-interface Contestant {
-  readonly library: string;
-  readonly backend: string;
-  readonly load: () => Promise<readonly Operation[]>;
-}
-
-/** An operation of a contestant, with its times so far. */
-interface Entry {
-  readonly op: string;
-  readonly library: string;
-  readonly backend: string;
-  readonly difference: number;
-  readonly run: () => Promise<void>;
-  readonly times: number[];
-}
-
-/** Results differ by rounding only; more than this, and the times are of something else. */
-const tolerance = 1e-3;
+const wanted: Wanted = ['conv', 'product', 'glow'];
 
 /** Runs the suite, all contestants taking turns in every repeat. */
 export async function measureGpu(options: GpuBenchOptions = {}): Promise<GpuReport> {
@@ -96,25 +53,18 @@ export async function measureGpu(options: GpuBenchOptions = {}): Promise<GpuRepo
   const ours = (backend: string, made: Backend): Contestant => ({
     library: 'invnet',
     backend,
-    load: () => ownOperations(made, problem),
+    load: () => ownOperations(made, problem, wanted),
   });
   const contestants = [
     ours('gpu', gpu),
     ours('gpu, gpu.js kernels only', await createGpuBackend({ mode: 'webgpu', products: 'gpujs' })),
     ours('wasm', wasm),
-    ...(peers ? [tfjs, jaxJs] : []).map((peer): Contestant => {
+    ...(peers ? [tfjs('webgpu'), jaxJs('webgpu')] : []).map((peer): Contestant => {
       const { library, backend } = peer;
-      return { library, backend, load: () => peer.load(problem) };
+      return { library, backend, load: () => peer.load(problem, wanted) };
     }),
   ];
-  const { entries, notes } = await enter(contestants);
-  const results = (await takeTurns(entries, repeats, notes)).map((entry): GpuTiming => {
-    const { op, library, backend, difference } = entry;
-    const times = entry.times.sort((a, b) => a - b);
-    const milliseconds = times[Math.floor(repeats / 2)]!;
-    const [fastest, slowest] = [times[0]!, times.at(-1)!];
-    return { op, library, backend, milliseconds, fastest, slowest, repeats, difference };
-  });
+  const { results, notes } = await hold(contestants, { repeats });
   results.sort((a, b) => a.op.localeCompare(b.op));
   return { suite: 'gpu', adapter, results, notes };
 }
@@ -145,59 +95,4 @@ export function describeGpu({ adapter, skipped, results, notes }: GpuReport): st
     formatTable(header, [...rows, ...absent]),
     ...notes.map((n) => `${n.library}, ${n.op ?? 'all operations'}: ${n.note}`),
   ].join('\n');
-}
-
-/** Loads all, runs each operation once, and keeps those whose result is that of the first. */
-async function enter(contestants: readonly Contestant[]) {
-  const entries: Entry[] = [];
-  const notes: GpuNote[] = [];
-  const expected = new Map<string, Results>();
-  for (const { library, backend, load } of contestants) {
-    let operations: readonly Operation[] = [];
-    try {
-      operations = await load();
-    } catch (error) {
-      notes.push({ library, backend, note: reason(error) });
-    }
-    for (const { name: op, run, result } of operations) {
-      try {
-        const values = await result();
-        if (!expected.has(op)) expected.set(op, values);
-        const difference = relativeDifference(expected.get(op)!, values);
-        if (difference > tolerance) {
-          throw new Error(`not timed: its result is ${difference} from ours, relative.`);
-        }
-        await run();
-        entries.push({ op, library, backend, difference, run, times: [] });
-      } catch (error) {
-        notes.push({ op, library, backend, note: reason(error) });
-      }
-    }
-  }
-  return { entries, notes };
-}
-
-/** Times every entry once in each repeat; one that fails leaves with a note. */
-async function takeTurns(entries: readonly Entry[], repeats: number, notes: GpuNote[]) {
-  let running = entries;
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    const failed = new Set<Entry>();
-    for (const entry of running) {
-      const start = performance.now();
-      try {
-        await entry.run();
-        entry.times.push(performance.now() - start);
-      } catch (error) {
-        const { op, library, backend } = entry;
-        notes.push({ op, library, backend, note: reason(error) });
-        failed.add(entry);
-      }
-    }
-    running = running.filter((entry) => !failed.has(entry));
-  }
-  return running;
-}
-
-function reason(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
 }

@@ -29,10 +29,11 @@ describe('bench', () => {
 
   test.each([
     [[], 'no suite given'],
-    [['speed'], "unknown suite 'speed'; expected one of gpu, memory, ops"],
+    [['speed'], "unknown suite 'speed'; expected one of glow, gpu, memory, ops, scaling, start"],
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
     [['ops', '--backend', 'abacus'], "unknown backend 'abacus'"],
+    [['ops', '--compare', 'nothing.json'], "cannot read a run from 'nothing.json'"],
     [['ops', '--threads', 'many'], 'threads is NaN; expected a whole number of at least 1'],
   ])('refuses %j', (args, message) => {
     const { status, stdout, stderr } = bench(...args);

@@ -1,7 +1,7 @@
-/** jax-js's WebGPU backend in Node.js, on the same `navigator.gpu` as ours; everything under jit. */
+/** jax-js in Node.js: on WebAssembly, or on the same `navigator.gpu` as ours; everything under jit. */
 import { glowLoss, type Ops } from './glow.ts';
 import { loadPeers } from './install.ts';
-import { type Numbers, type Operation, operationNames, type Peer } from './peer.ts';
+import { type Numbers, type Operation, operationNames, type Peer, type Wanted } from './peer.ts';
 
 /** What is used of a jax-js array. An operation consumes its arguments; `ref` holds on to one. */
 interface JaxArray {
@@ -26,6 +26,7 @@ interface Jax {
   init(device: string): Promise<readonly string[]>;
   defaultDevice(device: string): string;
   jit<F>(f: F): F;
+  grad(f: (...arrays: JaxArray[]) => JaxArray): (...arrays: JaxArray[]) => JaxArray;
   valueAndGrad(f: Loss): (parameters: JaxArray[], images: JaxArray) => [JaxArray, JaxArray[]];
   numpy: {
     array(values: Float32Array): JaxArray;
@@ -46,63 +47,74 @@ interface Jax {
 const version = '0.1.25';
 const name = '@jax-js/jax';
 
-export const jaxJs: Peer = {
+/** jax-js on one of its devices. */
+export const jaxJs = (device: 'webgpu' | 'wasm'): Peer => ({
   library: `jax-js ${version}`,
-  backend: 'webgpu',
-  async load({ sizes, x, w, a, b, glow, images, parameters }) {
+  backend: device,
+  async load({ sizes, x, w, w1, dy, a, b, glow, images, parameters }, wanted) {
     const load = await loadPeers({ [name]: version });
     const jax = load(name) as Jax;
-    const devices = await jax.init('webgpu');
-    if (!devices.includes('webgpu')) throw new Error('jax-js found no WebGPU device.');
-    jax.defaultDevice('webgpu');
+    const devices = await jax.init(device);
+    if (!devices.includes(device)) throw new Error(`jax-js found no ${device} device.`);
+    jax.defaultDevice(device);
     const { numpy: np } = jax;
     const upload = ({ shape, values }: Numbers) => np.array(values).reshape(shape);
     const names = operationNames(sizes);
     const ops = operations(jax);
-    const step = jax.jit(jax.valueAndGrad((ps, xs) => glowLoss(ops, ps, xs, glow)));
-    const [weights, data] = [parameters.map(upload), upload(images)];
-    const differentiate = () =>
-      step(
-        weights.map((p) => p.ref),
-        data.ref,
-      );
-    return [
-      operation(jax, names.conv, ops.conv, upload(x), upload(w)),
-      operation(jax, names.product, np.matmul, upload(a), upload(b)),
-      {
-        name: names.glow,
-        run: async () => {
-          const [loss, gradients] = differentiate();
-          // Reading any output of a jitted function runs all of it.
-          await gradients[0]!.ref.data();
-          for (const array of [loss, ...gradients]) array.dispose();
-        },
-        result: async () => {
-          const [loss, gradients] = differentiate();
-          const parts = [await loss.data()];
-          for (const gradient of gradients) parts.push(await gradient.data());
-          return parts;
-        },
+    // ∇ₓ⟨conv(x, w), dy⟩ is the input gradient, and so on.
+    const inputGrad = jax.grad((x, w, dy) => np.sum(ops.conv(x!, w!).mul(dy!)));
+    const filterGrad = jax.grad((w, x, dy) => np.sum(ops.conv(x!, w!).mul(dy!)));
+    const all: Record<Wanted[number], () => Operation> = {
+      conv: () => operation(jax, names.conv, ops.conv, [x, w].map(upload)),
+      inputGrad: () => operation(jax, names.inputGrad, inputGrad, [x, w, dy].map(upload)),
+      filterGrad: () => operation(jax, names.filterGrad, filterGrad, [w, x, dy].map(upload)),
+      pointwise: () => operation(jax, names.pointwise, ops.conv, [x, w1].map(upload)),
+      product: () => operation(jax, names.product, np.matmul, [a, b].map(upload)),
+      glow: () => {
+        const step = jax.jit(jax.valueAndGrad((ps, xs) => glowLoss(ops, ps, xs, glow)));
+        const [weights, data] = [parameters.map(upload), upload(images)];
+        const differentiate = () =>
+          step(
+            weights.map((p) => p.ref),
+            data.ref,
+          );
+        return {
+          name: names.glow,
+          run: async () => {
+            const [loss, gradients] = differentiate();
+            // Reading any output of a jitted function runs all of it.
+            await gradients[0]!.ref.data();
+            for (const array of [loss, ...gradients]) array.dispose();
+          },
+          result: async () => {
+            const [loss, gradients] = differentiate();
+            const parts = [await loss.data()];
+            for (const gradient of gradients) parts.push(await gradient.data());
+            return parts;
+          },
+        };
       },
-    ];
+    };
+    return wanted.map((key) => all[key]());
   },
-};
+});
 
 function operation(
   { jit, numpy: np }: Jax,
   name: string,
-  compute: (a: JaxArray, b: JaxArray) => JaxArray,
-  a: JaxArray,
-  b: JaxArray,
+  compute: (...arrays: [JaxArray, JaxArray, JaxArray]) => JaxArray,
+  arrays: readonly JaxArray[],
 ): Operation {
-  const whole = jit((a: JaxArray, b: JaxArray) => compute(a, b));
-  const summed = jit((a: JaxArray, b: JaxArray) => np.sum(compute(a, b)));
+  type Three = [JaxArray, JaxArray, JaxArray];
+  const given = () => arrays.map((array) => array.ref) as Three;
+  const whole = jit((...arrays: Three) => compute(...arrays));
+  const summed = jit((...arrays: Three) => np.sum(compute(...arrays)));
   return {
     name,
     run: async () => {
-      await summed(a.ref, b.ref).data();
+      await summed(...given()).data();
     },
-    result: async () => [await whole(a.ref, b.ref).data()],
+    result: async () => [await whole(...given()).data()],
   };
 }
 

@@ -1,10 +1,12 @@
-/** The operations of `bench gpu` on our backends, and the numbers that every library gets. */
+/** The operations on our backends, and the numbers that every library gets. */
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
 import { zeroGrad } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import {
   type Backend,
   conv,
+  convFilterGrad,
+  convInputGrad,
   matmul,
   RandomStream,
   setBackend,
@@ -13,16 +15,22 @@ import {
   tensor,
 } from '@invnet/tensor';
 import {
+  type GlowSizes,
   glowSizes,
   type Numbers,
   type Operation,
   type OperationSizes,
   operationNames,
   type Problem,
+  type Wanted,
 } from './peer.ts';
 
 /** Draws the inputs, on the given backend; the network has met its data. */
-export async function makeProblem(backend: Backend, sizes: OperationSizes): Promise<Problem> {
+export async function makeProblem(
+  backend: Backend,
+  sizes: OperationSizes,
+  glow: GlowSizes = glowSizes(sizes.channels),
+): Promise<Problem> {
   await setBackend(backend);
   const { channels, side } = sizes;
   const random = new RandomStream(1);
@@ -30,9 +38,10 @@ export async function makeProblem(backend: Backend, sizes: OperationSizes): Prom
     download(random.normal(shape, deviation));
   const x = await normal([8, channels, 32, 32]);
   const w = await normal([channels, channels, 3, 3], 0.1);
+  const w1 = await normal([channels, channels, 1, 1], 0.1);
+  const dy = await normal(x.shape);
   const a = await normal([side, side]);
   const b = await normal([side, side]);
-  const glow = glowSizes(channels);
   const images = await normal([glow.batch, glow.channels, glow.side, glow.side]);
   const network = new Glow(glow);
   const { y, logdet } = network.forward(tensor(images.values, images.shape));
@@ -45,31 +54,75 @@ export async function makeProblem(backend: Backend, sizes: OperationSizes): Prom
     const noise = random.normalArray(values.length, 0.01);
     parameters.push({ shape, values: values.map((v, i) => v + noise[i]!) });
   }
-  return { sizes, x, w, a, b, glow, images, parameters };
+  return { sizes, x, w, w1, dy, a, b, glow, images, parameters };
 }
 
 /** The operations on a backend of ours. */
-export async function ownOperations(backend: Backend, problem: Problem): Promise<Operation[]> {
+export async function ownOperations(
+  backend: Backend,
+  problem: Problem,
+  wanted: Wanted,
+): Promise<Operation[]> {
   await setBackend(backend);
   const names = operationNames(problem.sizes);
   const upload = ({ shape, values }: Numbers) => tensor(values, shape);
   const [x, w] = [upload(problem.x), upload(problem.w)];
+  const [w1, dy] = [upload(problem.w1), upload(problem.dy)];
   const [a, b] = [upload(problem.a), upload(problem.b)];
-  const images = upload(problem.images);
   const flow = new Flow({ network: new Glow(problem.glow) });
   flow.parameters.forEach((p, i) => {
     p.assign(upload(problem.parameters[i]!));
   });
-  const step: Operation = {
-    name: names.glow,
+  const synchronous = backend.name !== 'gpu';
+  const same = { padding: 1 };
+  const all: Record<Wanted[number], () => Operation> = {
+    conv: () => operation(names.conv, () => conv(x, w, same), synchronous),
+    inputGrad: () =>
+      operation(names.inputGrad, () => convInputGrad(dy, w, x.shape, same), synchronous),
+    filterGrad: () =>
+      operation(names.filterGrad, () => convFilterGrad(x, dy, w.shape, same), synchronous),
+    pointwise: () => operation(names.pointwise, () => conv(x, w1), synchronous),
+    product: () => operation(names.product, () => matmul(a, b), synchronous),
+    glow: () => glowStep(names.glow, problem),
+  };
+  return wanted.map((key) => {
+    const { name, run, result } = all[key]();
+    return {
+      name,
+      run: async () => {
+        await setBackend(backend);
+        await run();
+      },
+      result: async () => {
+        await setBackend(backend);
+        return (await result?.()) ?? [];
+      },
+    };
+  });
+}
+
+/** The network of a problem, with its parameters, and its images. */
+export function ownGlow({ glow, images, parameters }: Problem) {
+  const flow = new Flow({ network: new Glow(glow) });
+  flow.parameters.forEach((p, i) => {
+    using values = tensor(parameters[i]!.values, parameters[i]!.shape);
+    p.assign(values);
+  });
+  return { flow, x: tensor(images.values, images.shape) };
+}
+
+function glowStep(name: string, problem: Problem): Operation {
+  const { flow, x } = ownGlow(problem);
+  return {
+    name,
     run: async () => {
-      negativeLogLikelihood(flow, images).dispose();
+      negativeLogLikelihood(flow, x).dispose();
       // The first layer's gradient is made last, and the device keeps the order.
       await flow.parameters[0]!.grad!.data();
       zeroGrad(flow.parameters);
     },
     result: async () => {
-      const loss = negativeLogLikelihood(flow, images);
+      const loss = negativeLogLikelihood(flow, x);
       const parts = [await loss.data()];
       for (const p of flow.parameters) parts.push(await p.grad!.data());
       loss.dispose();
@@ -77,29 +130,18 @@ export async function ownOperations(backend: Backend, problem: Problem): Promise
       return parts;
     },
   };
-  const operations = [
-    operation(names.conv, () => conv(x, w, { padding: 1 })),
-    operation(names.product, () => matmul(a, b)),
-    step,
-  ];
-  return operations.map(({ name, run, result }) => ({
-    name,
-    run: async () => {
-      await setBackend(backend);
-      await run();
-    },
-    result: async () => {
-      await setBackend(backend);
-      return result();
-    },
-  }));
 }
 
-function operation(name: string, compute: () => Tensor): Operation {
+/** On a backend that is synchronous an operation is done when it returns; else its sum is read. */
+function operation(name: string, compute: () => Tensor, synchronous: boolean): Operation {
   return {
     name,
     run: async () => {
       const result = compute();
+      if (synchronous) {
+        result.dispose();
+        return;
+      }
       const total = sum(result);
       await total.data();
       total.dispose();

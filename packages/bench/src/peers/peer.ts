@@ -1,4 +1,4 @@
-/** What is measured in `bench gpu`, on the same numbers by every library. */
+/** What libraries are measured at, all on the same numbers. */
 
 /** Sizes of the operations that are measured. */
 export interface OperationSizes {
@@ -8,22 +8,35 @@ export interface OperationSizes {
   readonly side: number;
 }
 
-/** Names of the operations, which are one row group each in the table. */
+/** Names of the operations, which are one row group each in the tables. */
 export function operationNames({ channels, side }: OperationSizes) {
   return {
     conv: `conv 3×3 [8, ${channels}, 32, 32]`,
+    inputGrad: 'its input gradient',
+    filterGrad: 'its filter gradient',
+    pointwise: `conv 1×1 [8, ${channels}, 32, 32]`,
     product: `product ${side}³`,
     glow: `Glow step, hidden ${channels}`,
   };
 }
 
+/** Keys of the operations that a suite asks for. */
+export type Wanted = readonly (keyof ReturnType<typeof operationNames>)[];
+
 /** Sizes of the Glow whose training step is measured, and of its data. */
-export function glowSizes(channels: number) {
+export function glowSizes(channels: number): GlowSizes {
   return { batch: 8, channels: 3, side: 16, hidden: channels, scales: 2, steps: 2 };
 }
 
-/** Those of one Glow. */
-export type GlowSizes = ReturnType<typeof glowSizes>;
+/** Those of one Glow, whose scale functions are σ + low. */
+export interface GlowSizes {
+  readonly batch: number;
+  readonly channels: number;
+  readonly side: number;
+  readonly hidden: number;
+  readonly scales: number;
+  readonly steps: number;
+}
 
 /** Numbers on their way from one library to another, channels first. */
 export interface Numbers {
@@ -34,9 +47,11 @@ export interface Numbers {
 /** The inputs of all operations. */
 export interface Problem {
   readonly sizes: OperationSizes;
-  /** Convolved with `w`. */
+  /** Convolved with `w`, and with `w1` of one position; `dy` is the gradient of the result. */
   readonly x: Numbers;
   readonly w: Numbers;
+  readonly w1: Numbers;
+  readonly dy: Numbers;
   /** Multiplied by `b`. */
   readonly a: Numbers;
   readonly b: Numbers;
@@ -54,16 +69,19 @@ export interface Operation {
   readonly name: string;
   /** Runs once, and ends when a number that depends on the result was read. */
   readonly run: () => Promise<void>;
-  /** The whole result, channels first; of a training step the loss and then each gradient. */
-  readonly result: () => Promise<Results>;
+  /**
+   * The whole result, channels first; of a training step the loss and then each gradient. Left out
+   * where a library computes something else that is as near to it as it can get.
+   */
+  readonly result?: () => Promise<Results>;
 }
 
 /** A library, with its backend. */
 export interface Peer {
   readonly library: string;
   readonly backend: string;
-  /** Its operations, prepared. @throws Error where the library cannot be had or run here. */
-  load(problem: Problem): Promise<Operation[]>;
+  /** Those of the wanted operations that it has, prepared. @throws Error where the library cannot be had or run here. */
+  load(problem: Problem, wanted: Wanted): Promise<Operation[]>;
 }
 
 /** The largest difference of two arrays of the same place, relative to its largest number. */

@@ -1,7 +1,10 @@
-/** tfjs's WebGPU backend in Node.js, on the same `navigator.gpu` as ours, in its own layout. */
+/**
+ * tfjs in Node.js, in its own layout: on WebAssembly, in plain JavaScript, or on the same
+ * `navigator.gpu` as ours.
+ */
 import { glowLoss, type Ops } from './glow.ts';
 import { loadPeers } from './install.ts';
-import { type Numbers, type Operation, operationNames, type Peer } from './peer.ts';
+import { type Numbers, type Operation, operationNames, type Peer, type Wanted } from './peer.ts';
 
 /** What is used of a tfjs tensor. */
 interface TfTensor {
@@ -37,60 +40,108 @@ interface Tfjs {
   transpose(x: TfTensor, axes: readonly number[]): TfTensor;
   split(x: TfTensor, parts: number, axis: number): TfTensor[];
   concat(parts: TfTensor[], axis: number): TfTensor;
+  grad(f: (x: TfTensor) => TfTensor): (x: TfTensor, dy: TfTensor) => TfTensor;
   tidy<T>(f: () => T): T;
   variableGrads(f: () => TfTensor): { value: TfTensor; grads: Record<string, TfTensor> };
 }
 
 const version = '4.22.0';
 const core = '@tensorflow/tfjs';
-const backend = '@tensorflow/tfjs-backend-webgpu';
+/** What is used of its WebAssembly backend. */
+interface WasmPackage {
+  setThreadsCount(count: number): void;
+}
 
-export const tfjs: Peer = {
+/** tfjs on one of its backends, with so many threads where it has them. */
+export const tfjs = (backend: 'webgpu' | 'wasm' | 'cpu', threads = 1): Peer => ({
   library: `tfjs ${version}`,
-  backend: 'webgpu',
-  async load({ sizes, x, w, a, b, glow, images: pictures, parameters }) {
+  backend,
+  async load({ sizes, x, w, w1, dy, a, b, glow, images: pictures, parameters }, wanted) {
     // The whole of tfjs: its core alone brings no gradients.
-    const load = await loadPeers({ [core]: version, [backend]: version });
+    const extra = `@tensorflow/tfjs-backend-${backend}`;
+    const load = await loadPeers({ [core]: version, [extra]: version });
     const tf = load(core) as Tfjs;
-    load(backend);
-    if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs found no WebGPU backend.');
+    const brought = load(extra);
+    if (backend === 'wasm') (brought as WasmPackage).setThreadsCount(threads);
+    const choose = async () => {
+      if (!(await tf.setBackend(backend))) throw new Error(`tfjs found no ${backend} backend.`);
+    };
+    await choose();
     const names = operationNames(sizes);
-    const tx = images(tf, x);
-    const tw = weights(tf, w);
-    const [ta, tb] = [weights(tf, a), weights(tf, b)];
-    const data = images(tf, pictures);
-    const variables = parameters.map((p) => tf.variable(weights(tf, p)));
-    const ops = operations(tf);
-    return [
-      operation(tf, names.conv, () => tf.conv2d(tx, tw, 1, 'same'), [0, 3, 1, 2]),
-      operation(tf, names.product, () => tf.matMul(ta, tb)),
-      step(tf, names.glow, variables, () => glowLoss(ops, variables, data, glow)),
-    ];
+    const images = (x: Numbers) => imagesOf(tf, x);
+    const weights = (x: Numbers) => weightsOf(tf, x);
+    const synchronous = backend !== 'webgpu';
+    const measured = (name: string, compute: () => TfTensor, axes?: readonly number[]) =>
+      operation(tf, name, compute, synchronous, axes);
+    const [tx, tdy, tw, tw1] = [images(x), images(dy), weights(w), weights(w1)];
+    const first = [0, 3, 1, 2];
+    const all: Record<Wanted[number], () => Operation> = {
+      conv: () => measured(names.conv, () => tf.conv2d(tx, tw, 1, 'same'), first),
+      inputGrad: () => {
+        const gradient = tf.grad((x) => tf.conv2d(x, tw, 1, 'same'));
+        return measured(names.inputGrad, () => gradient(tx, tdy), first);
+      },
+      filterGrad: () => {
+        const gradient = tf.grad((w) => tf.conv2d(tx, w, 1, 'same'));
+        return measured(names.filterGrad, () => gradient(tw, tdy), [3, 2, 0, 1]);
+      },
+      pointwise: () => measured(names.pointwise, () => tf.conv2d(tx, tw1, 1, 'same'), first),
+      product: () => {
+        const [ta, tb] = [weights(a), weights(b)];
+        return measured(names.product, () => tf.matMul(ta, tb));
+      },
+      glow: () => {
+        const data = images(pictures);
+        const variables = parameters.map((p) => tf.variable(weights(p)));
+        const ops = operations(tf);
+        return step(tf, names.glow, variables, () => glowLoss(ops, variables, data, glow));
+      },
+    };
+    // Two backends of one library may take part: each turn chooses its own.
+    return wanted.map((key) => {
+      const { name, run, result } = all[key]();
+      return {
+        name,
+        run: async () => {
+          await choose();
+          await run();
+        },
+        result: async () => {
+          await choose();
+          return (await result?.()) ?? [];
+        },
+      };
+    });
   },
-};
+});
 
 /** [N, C, H, W] as [N, H, W, C]. */
-function images(tf: Tfjs, { shape, values }: Numbers): TfTensor {
+function imagesOf(tf: Tfjs, { shape, values }: Numbers): TfTensor {
   return tf.tidy(() => tf.transpose(tf.tensor(values, shape), [0, 2, 3, 1]));
 }
 
 /** [out, in, K, K] as [K, K, in, out]; vectors and matrices as they are. */
-function weights(tf: Tfjs, { shape, values }: Numbers): TfTensor {
+function weightsOf(tf: Tfjs, { shape, values }: Numbers): TfTensor {
   if (shape.length < 4) return tf.tensor(values, shape);
   return tf.tidy(() => tf.transpose(tf.tensor(values, shape), [2, 3, 1, 0]));
 }
 
-/** An operation; `axes` bring its result to channels first. */
+/**
+ * An operation; `axes` bring its result to channels first. On a backend that is synchronous it is
+ * done when it returns; else its sum is read.
+ */
 function operation(
   tf: Tfjs,
   name: string,
   compute: () => TfTensor,
+  synchronous: boolean,
   axes?: readonly number[],
 ): Operation {
   return {
     name,
     run: async () => {
-      await read(tf.tidy(() => tf.sum(compute())));
+      if (synchronous) tf.tidy(compute).dispose();
+      else await read(tf.tidy(() => tf.sum(compute())));
     },
     result: async () => {
       const result = tf.tidy(() => (axes ? tf.transpose(compute(), axes) : compute()));

@@ -1,0 +1,159 @@
+/**
+ * Contestants that take turns: every library computes each operation on the same numbers, its result
+ * is compared with that of the first, and then all are timed once in each repeat, after a run that is
+ * not timed, so that whatever else the machine does meets all of them alike.
+ */
+import { setTimeout as rest } from 'node:timers/promises';
+import { type Operation, type Results, relativeDifference } from './peers/peer.ts';
+
+/** The operations of a library on a backend. */
+export interface Contestant {
+  readonly library: string;
+  readonly backend: string;
+  readonly load: () => Promise<readonly Operation[]>;
+}
+
+/** Milliseconds of one operation by one library on one of its backends. */
+export interface Timing extends Spread {
+  readonly op: string;
+  readonly library: string;
+  readonly backend: string;
+  /** Of the result from that of the first, relative to the largest number; the worst of its arrays. */
+  readonly difference: number;
+}
+
+/** Times of some repeats: the median, and how far they lie apart. */
+export interface Spread {
+  readonly milliseconds: number;
+  readonly fastest: number;
+  readonly slowest: number;
+  readonly repeats: number;
+}
+
+/** Why a library, or one operation of it, has no time. */
+export interface Note {
+  readonly op?: string;
+  readonly library: string;
+  readonly backend: string;
+  readonly note: string;
+}
+
+/** Limits of a contest. */
+export interface ContestOptions {
+  readonly repeats: number;
+  /** Milliseconds after which an operation takes no further turn. Default: no limit. */
+  readonly patience?: number;
+}
+
+interface Entry {
+  readonly op: string;
+  readonly library: string;
+  readonly backend: string;
+  readonly difference: number;
+  readonly run: () => Promise<void>;
+  readonly times: number[];
+  spent: number;
+}
+
+/** Milliseconds between turns. */
+const pause = 30;
+/** Results differ by rounding only; more than this, and the times are of something else. */
+const tolerance = 1e-3;
+
+/** Loads all, compares and times them. */
+export async function hold(
+  contestants: readonly Contestant[],
+  { repeats, patience = Number.POSITIVE_INFINITY }: ContestOptions,
+): Promise<{ results: Timing[]; notes: Note[] }> {
+  const { entries, notes } = await enter(contestants, patience);
+  const finished = await takeTurns(entries, repeats, patience, notes);
+  const results = finished.map(({ op, library, backend, difference, times }): Timing => {
+    return { op, library, backend, difference, ...spreadOf(times) };
+  });
+  return { results, notes };
+}
+
+/** The median of times, with their extremes. */
+export function spreadOf(times: readonly number[]): Spread {
+  const sorted = [...times].sort((a, b) => a - b);
+  return {
+    milliseconds: sorted[Math.floor(sorted.length / 2)]!,
+    fastest: sorted[0]!,
+    slowest: sorted.at(-1)!,
+    repeats: sorted.length,
+  };
+}
+
+/** Loads all, runs each operation once or twice, and keeps those whose result is that of the first. */
+async function enter(contestants: readonly Contestant[], patience: number) {
+  const entries: Entry[] = [];
+  const notes: Note[] = [];
+  const expected = new Map<string, Results>();
+  for (const { library, backend, load } of contestants) {
+    let operations: readonly Operation[] = [];
+    try {
+      operations = await load();
+    } catch (error) {
+      notes.push({ library, backend, note: reasonOf(error) });
+    }
+    for (const { name: op, run, result } of operations) {
+      try {
+        let difference = 0;
+        const start = performance.now();
+        if (result) {
+          const values = await result();
+          const first = expected.get(op) ?? values;
+          expected.set(op, first);
+          difference = relativeDifference(first, values);
+          if (difference > tolerance) {
+            throw new Error(`not timed: its result is ${difference} from ours, relative.`);
+          }
+        }
+        const first = performance.now() - start;
+        // One that takes so long is not asked again: its first run is what there is.
+        const slow = first > patience / 2;
+        if (!slow) await run();
+        const [times, spent] = slow ? [[first], Number.POSITIVE_INFINITY] : [[], 0];
+        entries.push({ op, library, backend, difference, run, times, spent });
+      } catch (error) {
+        notes.push({ op, library, backend, note: reasonOf(error) });
+      }
+    }
+  }
+  return { entries, notes };
+}
+
+/** Times every entry once in each repeat; one that fails leaves with a note. */
+async function takeTurns(
+  entries: readonly Entry[],
+  repeats: number,
+  patience: number,
+  notes: Note[],
+) {
+  const failed = new Set<Entry>();
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const entry of entries) {
+      if (failed.has(entry) || entry.spent > patience) continue;
+      try {
+        // The threads of whoever came before may spin for a while; then all begin with warm caches.
+        await rest(pause);
+        await entry.run();
+        const start = performance.now();
+        await entry.run();
+        const time = performance.now() - start;
+        entry.times.push(time);
+        entry.spent += time;
+      } catch (error) {
+        const { op, library, backend } = entry;
+        notes.push({ op, library, backend, note: reasonOf(error) });
+        failed.add(entry);
+      }
+    }
+  }
+  return entries.filter((entry) => !failed.has(entry));
+}
+
+/** The first line of what an error says. */
+export function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+}
