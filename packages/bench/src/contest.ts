@@ -1,7 +1,7 @@
 /**
  * Contestants that take turns: every library computes each operation on the same numbers, its result
- * is compared with that of the first, and then all are timed once in each repeat, after a run that is
- * not timed, so that whatever else the machine does meets all of them alike.
+ * is compared with that of the first, and then all are timed once in each repeat, after runs that
+ * are not timed, so that whatever else the machine does meets all of them alike.
  */
 import { setTimeout as rest } from 'node:timers/promises';
 import { type Operation, type Results, relativeDifference } from './peers/peer.ts';
@@ -57,6 +57,8 @@ interface Entry {
 
 /** Milliseconds between turns. */
 const pause = 30;
+/** Milliseconds of runs before the one that is timed. */
+const warmUp = 25;
 /** Results differ by rounding only; more than this, and the times are of something else. */
 const tolerance = 1e-3;
 
@@ -135,9 +137,12 @@ async function takeTurns(
     for (const entry of entries) {
       if (failed.has(entry) || entry.spent > patience) continue;
       try {
-        // The threads of whoever came before may spin for a while; then all begin with warm caches.
+        // The threads of whoever came before may spin for a while.
         await rest(pause);
-        await entry.run();
+        // A core that slept takes milliseconds until the system has it at work again.
+        const warm = performance.now() + warmUp;
+        do await entry.run();
+        while (performance.now() < warm);
         const start = performance.now();
         await entry.run();
         const time = performance.now() - start;

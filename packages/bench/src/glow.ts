@@ -16,7 +16,7 @@ import type { Figure } from './figures.ts';
 import { startPeak } from './peak.ts';
 import { jaxJs } from './peers/jax.ts';
 import { makeProblem, ownGlow } from './peers/ours.ts';
-import type { GlowSizes, Operation, Problem } from './peers/peer.ts';
+import type { GlowSizes, Operation, Problem, Results } from './peers/peer.ts';
 import { pythonPeers } from './peers/python.ts';
 import { formatTable } from './table.ts';
 
@@ -89,10 +89,11 @@ export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport
       backend: jax.backend,
       load: async () => {
         const [operation] = await jax.load(problem, ['glow']);
-        return [{ ...operation!, name: step }];
+        const { run, result } = operation!;
+        return [{ name: step, run, result: async () => asOneVector((await result?.()) ?? []) }];
       },
     });
-    contestants.push(...(await pythonPeers(problem, threads, step)));
+    contestants.push(...(await pythonPeers(problem, threads, step, asOneVector)));
   }
   const { results, notes } = await hold(contestants, { repeats, patience });
   await peak.close();
@@ -182,7 +183,7 @@ async function ownParts(backend: Backend, problem: Problem): Promise<Operation[]
     using loss = negativeLogLikelihood(flow, x);
     const parts = [loss.dataSync(), ...parameters.map((p) => p.grad!.dataSync())];
     zeroGrad(parameters);
-    return parts;
+    return asOneVector(parts);
   };
   const dispose = (...tensors: Tensor[]) => {
     for (const t of tensors) t.dispose();
@@ -208,6 +209,15 @@ async function ownParts(backend: Backend, problem: Problem): Promise<Operation[]
       zeroGrad(parameters);
     }),
   ];
+}
+
+/**
+ * The loss, and all gradients as one vector. Libraries round differently, and of a million numbers
+ * before a ReLU some lie so close to zero that it lets them through in one library and not in another,
+ * which shows in a small gradient taken by itself.
+ */
+function asOneVector([loss, ...gradients]: Results): Results {
+  return [loss!, gradients.flatMap((g) => Array.from(g))];
 }
 
 async function sameBits(backends: readonly Backend[], problem: Problem): Promise<boolean> {

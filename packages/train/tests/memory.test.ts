@@ -23,7 +23,8 @@ test.each([1, 2])(
       sizes.push(backendInfo().details.memoryBytes);
       live.push(memory().liveBytes);
     }
-    expect(new Set(sizes).size).toBe(1);
+    // Moments are made at the end of the first step: the second is the first with all there is.
+    expect(new Set(sizes.slice(1)).size).toBe(1);
     expect(new Set(live).size).toBe(1);
   },
 );

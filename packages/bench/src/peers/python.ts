@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Contestant } from '../contest.ts';
-import type { Operation, Problem } from './peer.ts';
+import type { Operation, Problem, Results } from './peer.ts';
 
 const program = fileURLToPath(new URL('./glow.py', import.meta.url));
 
@@ -22,11 +22,15 @@ const libraries: Readonly<Record<string, string>> = {
   memcnn: 'its reversible AffineCoupling of both halves, no log-determinant',
 };
 
-/** A contestant for each library; those that are absent fail to load, with the reason. */
+/**
+ * A contestant for each library; those that are absent fail to load, with the reason. `shape` makes
+ * of the loss and the gradients what is compared.
+ */
 export async function pythonPeers(
   problem: Problem,
   threads: number,
   name: string,
+  shape: (results: Results) => Results,
 ): Promise<Contestant[]> {
   const folder = await mkdtemp(join(tmpdir(), 'invnet-bench-'));
   const data = join(folder, 'problem.json');
@@ -41,11 +45,16 @@ export async function pythonPeers(
     }),
   );
   return Object.entries(libraries).map(([library, backend]): Contestant => {
-    return { library, backend, load: async () => [await start(library, data, name)] };
+    return { library, backend, load: async () => [await start(library, data, name, shape)] };
   });
 }
 
-async function start(library: string, data: string, name: string): Promise<Operation> {
+async function start(
+  library: string,
+  data: string,
+  name: string,
+  shape: (results: Results) => Results,
+): Promise<Operation> {
   try {
     await promisify(execFile)('python3', ['-c', `import torch, ${library}`]);
   } catch {
@@ -64,7 +73,7 @@ async function start(library: string, data: string, name: string): Promise<Opera
     },
     // Only plain PyTorch computes from the same parameters.
     ...(library === 'torch' && {
-      result: async () => JSON.parse(await ask('gradients')) as number[][],
+      result: async () => shape(JSON.parse(await ask('gradients')) as number[][]),
     }),
   };
 }

@@ -35,6 +35,7 @@ import {
   rowRanges,
   shiftRanges,
   TILE_COLUMNS,
+  WORTH_CUTTING_FINER,
   WORTH_PARTING,
 } from './parts.ts';
 import {
@@ -50,7 +51,13 @@ import {
   planned,
   type Winograd,
 } from './product.ts';
-import { canUseThreads, type Part, type PartKernel, ThreadPool } from './threads.ts';
+import {
+  canUseThreads,
+  PARTS_PER_THREAD,
+  type Part,
+  type PartKernel,
+  ThreadPool,
+} from './threads.ts';
 
 /** Choices that are otherwise made from what the engine can do. */
 export interface WasmOptions {
@@ -143,7 +150,7 @@ export class WasmBackend implements Backend {
     this.#linear = loaded.memory;
     this.#relaxedSimd = loaded.relaxedSimd;
     this.#desk = Math.ceil(loaded.kernels.heapBase() / 64) * 64;
-    const desks = DESK_BYTES * (options.threads ?? 1);
+    const desks = DESK_BYTES * PARTS_PER_THREAD * (options.threads ?? 1);
     this.#allocator = new Allocator(loaded.memory, this.#desk + desks, options.maxBytes);
     this.#rowsPerTile = loaded.kernels.rowsPerTile();
   }
@@ -524,6 +531,12 @@ export class WasmBackend implements Backend {
     },
   };
 
+  /** How many parts a product is cut into. */
+  #productParts(multiplyAdds: number): number {
+    const threads = this.#threads(multiplyAdds, WORTH_PARTING);
+    return threads > 1 && multiplyAdds > WORTH_CUTTING_FINER ? PARTS_PER_THREAD * threads : threads;
+  }
+
   /** How many threads share some work: one where it is not worth more. */
   #threads(work: number, worth: number): number {
     return work < worth ? 1 : (this.#pool?.size ?? 1);
@@ -622,11 +635,11 @@ export class WasmBackend implements Backend {
       tile: 4 * TILE_COLUMNS * this.#rowsPerTile,
       partial: shift?.partialBytes ?? 0,
     };
-    const threads = this.#threads(p.rows * p.columns * p.depth, WORTH_PARTING);
+    const count = this.#productParts(p.rows * p.columns * p.depth);
     let parts: number[][];
-    if (shift) parts = shiftRanges(shift, threads);
-    else if (depths) parts = ranges(depths.parts, threads);
-    else parts = columnRanges(p.columns, threads);
+    if (shift) parts = shiftRanges(shift, count);
+    else if (depths) parts = ranges(depths.parts, count);
+    else parts = columnRanges(p.columns, count);
     // Multiples of a block, so that threads do not share lines of the cache.
     const whole = (bytes: number) => 64 * Math.ceil(bytes / 64);
     const each = whole(sizes.a + sizes.b + sizes.line + sizes.tile + sizes.partial);
@@ -685,8 +698,7 @@ export class WasmBackend implements Backend {
     // Lines are read up to eight floats past their end.
     const lines = 16 * (8 * blockGroups + 8) + 64;
     const each = 64 * Math.ceil((numbers * (p.rows + p.channels) + lines) / 64);
-    const threads = this.#threads(p.rows * p.columns * p.depth, WORTH_PARTING);
-    const parts = ranges(tileRows, threads);
+    const parts = ranges(tileRows, this.#productParts(p.rows * p.columns * p.depth));
     this.#inScratch(64 * Math.ceil(filters / 64) + each * parts.length, (address) => {
       const plans = parts.map((_, thread) => {
         const inputs = address + 64 * Math.ceil(filters / 64) + thread * each;

@@ -6,6 +6,8 @@ import type { Shift } from './product.ts';
 
 /** Multiply-adds below which a product stays with one thread. */
 export const WORTH_PARTING = 200_000;
+/** Multiply-adds from which a product is cut into more parts than there are threads. */
+export const WORTH_CUTTING_FINER = 2_000_000;
 /** Elements below which cheap work on each stays with one thread, and work that takes longer. */
 export const CHEAP_ELEMENTS = 32_768;
 export const COSTLY_ELEMENTS = 4096;

@@ -6,7 +6,7 @@
  *
  * Where the system has other work for the cores, threads that wait for each other are slower than
  * one. So the time that sharing saves is held against the time that waiting costs; when the balance
- * is bad the caller does the next jobs alone, and more of them each time.
+ * is bad the caller works alone for a while, and for longer each time.
  *
  * A worker never returns to its event loop; it ends with the process, or by `terminate`.
  *
@@ -36,6 +36,9 @@ const kernelNames = [
   'winogradFilters',
 ] as const satisfies readonly (keyof Kernels)[];
 
+/** Most parts of a job for each thread: more than one, so that who is faster takes more. */
+export const PARTS_PER_THREAD = 2;
+
 /** What a job's parts run. */
 export type PartKernel = (typeof kernelNames)[number];
 
@@ -43,9 +46,10 @@ export type PartKernel = (typeof kernelNames)[number];
 export type Part = readonly number[];
 
 /**
- * Words of the control block. The ticket holds the job's number, how many parts it has and which is
- * the next to be taken, 8 bits each for the latter two: who raises it has that part. As one word, it
- * cannot be raised by a thread that has not yet seen a new job.
+ * Words of the control block. The ticket holds the job's number and which parts are left, from one to
+ * before another, 8 bits each: who changes either has that part. As one word, it cannot be changed by
+ * a thread that has not yet seen a new job. The caller takes parts from the front and workers from the
+ * back, so that from one job to the next each meets the same end of the same arrays.
  */
 const TICKET = 0;
 const LEFT = 1;
@@ -54,21 +58,23 @@ const KERNEL = 2;
 const HEAD_BYTES = 16;
 const ARGUMENTS = 14;
 const SLOTS = 1 + ARGUMENTS;
-/** Most threads, by the bits of the ticket. */
-const MAX_PARTS = 255;
+/** Most parts of a job, by the bits of the ticket. */
+const MAX_PARTS = 254;
 /**
  * Checks of a word before a thread goes to sleep, about a tenth of a millisecond: between the
  * operations of a training step threads stay awake.
  */
 const SPINS = 50_000;
 /** Milliseconds that waiting may cost, on balance, before the caller works alone. */
-const PATIENCE = 3;
+const PATIENCE = 5;
 /** How fast the balance forgets, and the most that it can grow to. */
 const MEMORY = 0.97;
 const MOST_CREDIT = 10;
-/** Jobs that the caller does alone after others were late: at first, and at most. */
-const LEAST_ALONE = 64;
-const MOST_ALONE = 2048;
+/** Milliseconds that the caller works alone after others were late: at first, and at most. */
+const LEAST_ALONE = 10;
+const MOST_ALONE = 320;
+/** How fast they grow less while all is well. */
+const RECOVERY = 0.99;
 
 /** What a worker is given. */
 interface Start {
@@ -93,12 +99,12 @@ const serve = ({ module, memory, control }) => {
   finish();
   for (;;) {
     const ticket = Atomics.load(words, ${TICKET});
-    const part = ticket & 255;
-    if (part >= ((ticket >> 8) & 255)) {
+    const part = ((ticket >> 8) & 255) - 1;
+    if (part < (ticket & 255)) {
       let i = 0;
       while (i < ${SPINS} && Atomics.load(words, ${TICKET}) === ticket) i++;
       if (i === ${SPINS}) Atomics.wait(words, ${TICKET}, ticket);
-    } else if (Atomics.compareExchange(words, ${TICKET}, ticket, ticket + 1) === ticket) {
+    } else if (Atomics.compareExchange(words, ${TICKET}, ticket, ticket - 256) === ticket) {
       const at = ${SLOTS} * part;
       kernels[names[words[${KERNEL}]]](...slots.subarray(at + 1, at + 1 + slots[at]));
       finish();
@@ -116,8 +122,8 @@ export class ThreadPool {
   #job = 0;
   /** Milliseconds that threads have saved lately, less those waited for them. */
   #credit = 0;
-  /** Jobs left to do alone, and how many that will be next time. */
-  #alone = 0;
+  /** Until when to work alone, and for how long next time. */
+  #aloneUntil = 0;
   #penalty = LEAST_ALONE;
   readonly #workers: readonly { terminate(): unknown }[];
 
@@ -135,17 +141,18 @@ export class ThreadPool {
   /**
    * Starts size − 1 workers, and waits until all of them are ready.
    *
-   * @throws BackendError for more than 255 threads, and where a worker cannot start.
+   * @throws BackendError for more than 127 threads, and where a worker cannot start.
    */
   static async start(
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     size: number,
   ): Promise<ThreadPool> {
-    if (size > MAX_PARTS) {
-      throw new BackendError(`wasm: threads is ${size}; expected at most ${MAX_PARTS}.`);
+    const most = MAX_PARTS / PARTS_PER_THREAD;
+    if (size > most) {
+      throw new BackendError(`wasm: threads is ${size}; expected at most ${most}.`);
     }
-    const control = new SharedArrayBuffer(HEAD_BYTES + 8 * SLOTS * size);
+    const control = new SharedArrayBuffer(HEAD_BYTES + 8 * SLOTS * PARTS_PER_THREAD * size);
     const words = new Int32Array(control, 0, 3);
     words[LEFT] = size - 1;
     const workers: { terminate(): unknown }[] = [];
@@ -175,11 +182,11 @@ export class ThreadPool {
     return pool;
   }
 
-  /** Runs all parts, by `kernels` on this thread and on the workers, and returns when they are done. */
+  /** Runs all parts (`PARTS_PER_THREAD` for each thread at most), by `kernels` on this thread and on the workers, and returns when they are done. */
   run(kernel: PartKernel, parts: readonly Part[], kernels: Pick<Kernels, PartKernel>): void {
     const own: (...args: number[]) => void = kernels[kernel];
-    if (this.#alone > 0) {
-      this.#alone -= 1;
+    const start = performance.now();
+    if (start < this.#aloneUntil) {
       for (const part of parts) own(...part);
       return;
     }
@@ -194,12 +201,12 @@ export class ThreadPool {
     this.#job = (this.#job + 1) & 0xffff;
     Atomics.store(words, TICKET, (this.#job << 16) | (parts.length << 8));
     Atomics.notify(words, TICKET);
-    const start = performance.now();
     let taken = 0;
     for (;;) {
       const ticket = Atomics.load(words, TICKET);
-      const part = parts[ticket & 255];
-      if (!part) break;
+      const next = ticket & 255;
+      const part = parts[next];
+      if (!part || next >= ((ticket >> 8) & 255)) break;
       if (Atomics.compareExchange(words, TICKET, ticket, ticket + 1) !== ticket) continue;
       own(...part);
       taken += 1;
@@ -219,10 +226,10 @@ export class ThreadPool {
     this.#credit = Math.min(MOST_CREDIT, MEMORY * this.#credit + saved - waited);
     if (this.#credit < -PATIENCE) {
       this.#credit = 0;
-      this.#alone = this.#penalty;
+      this.#aloneUntil = performance.now() + this.#penalty;
       this.#penalty = Math.min(MOST_ALONE, 2 * this.#penalty);
     } else {
-      this.#penalty = Math.max(LEAST_ALONE, this.#penalty - 1);
+      this.#penalty = Math.max(LEAST_ALONE, RECOVERY * this.#penalty);
     }
   }
 
