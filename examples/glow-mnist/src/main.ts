@@ -32,7 +32,7 @@ try {
 }
 
 async function main(options: Options): Promise<void> {
-  await setBackend(options.backend);
+  await setBackend(options.backend, { threads: options.threads });
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });
   announce(run, options);

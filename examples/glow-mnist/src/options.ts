@@ -3,6 +3,7 @@
  *
  * Left out: everything that needs a network or a backend; those errors come from the library.
  */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 
 /** What shapes the network and the data stream; fixed for the whole life of a checkpoint. */
@@ -30,6 +31,8 @@ export interface Options {
   /** Flags that were given, by name: on resuming, the others follow the checkpoint. */
   readonly given: ReadonlySet<string>;
   readonly backend: string;
+  /** Of the wasm backend; results do not depend on it. */
+  readonly threads: number;
   readonly out: string;
   readonly resume: boolean;
 }
@@ -49,6 +52,7 @@ export const defaults = {
   minutes: 3,
   learningRate: 4e-3,
   backend: 'wasm',
+  threads: Math.min(4, availableParallelism()),
   out: 'out/glow-mnist',
 } as const;
 
@@ -66,6 +70,8 @@ Usage: start [flags]
   --batch <count>           images per training step (default ${defaults.batch})
   --learning-rate <number>  peak learning rate of Adam (default ${defaults.learningRate})
   --backend <name>          wasm or reference (default ${defaults.backend})
+  --threads <count>         threads of the wasm backend (default ${defaults.threads}, by the cores here);
+                            results do not depend on it
   --seed <number>           seed of everything random (default ${defaults.seed})
   --out <folder>            where results go (default ${defaults.out})
   --resume                  go on from <out>/model.safetensors; flags left out keep the values
@@ -107,6 +113,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     },
     given: new Set(Object.keys(values)),
     backend: values.backend ?? defaults.backend,
+    threads: whole('threads', values.threads, defaults.threads, 1),
     out: values.out ?? defaults.out,
     resume: values.resume ?? false,
   };
@@ -128,6 +135,7 @@ function parse(args: readonly string[]) {
         batch: text,
         'learning-rate': text,
         backend: text,
+        threads: text,
         seed: text,
         out: text,
         resume: flag,

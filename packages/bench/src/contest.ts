@@ -43,6 +43,8 @@ export interface ContestOptions {
   readonly repeats: number;
   /** Milliseconds after which an operation takes no further turn. Default: no limit. */
   readonly patience?: number;
+  /** Milliseconds of runs before the one that is timed. Default: 25. */
+  readonly warmUp?: number;
 }
 
 interface Entry {
@@ -57,18 +59,16 @@ interface Entry {
 
 /** Milliseconds between turns. */
 const pause = 30;
-/** Milliseconds of runs before the one that is timed. */
-const warmUp = 25;
 /** Results differ by rounding only; more than this, and the times are of something else. */
 const tolerance = 1e-3;
 
 /** Loads all, compares and times them. */
 export async function hold(
   contestants: readonly Contestant[],
-  { repeats, patience = Number.POSITIVE_INFINITY }: ContestOptions,
+  { repeats, patience = Number.POSITIVE_INFINITY, warmUp = 25 }: ContestOptions,
 ): Promise<{ results: Timing[]; notes: Note[] }> {
   const { entries, notes } = await enter(contestants, patience);
-  const finished = await takeTurns(entries, repeats, patience, notes);
+  const finished = await takeTurns(entries, { repeats, patience, warmUp }, notes);
   const results = finished.map(({ op, library, backend, difference, times }): Timing => {
     return { op, library, backend, difference, ...spreadOf(times) };
   });
@@ -128,8 +128,7 @@ async function enter(contestants: readonly Contestant[], patience: number) {
 /** Times every entry once in each repeat; one that fails leaves with a note. */
 async function takeTurns(
   entries: readonly Entry[],
-  repeats: number,
-  patience: number,
+  { repeats, patience, warmUp }: Required<ContestOptions>,
   notes: Note[],
 ) {
   const failed = new Set<Entry>();

@@ -52,13 +52,15 @@ const mnist: GlowSizes = { batch: 16, channels: 1, side: 28, hidden: 64, scales:
 const step = 'training step';
 const ours = 'invnet';
 const patience = 40_000;
+/** Milliseconds of steps before one is timed: in training one step follows another. */
+const warmUp = 200;
 
 /** Runs the suite on wasm, on one thread and on the given number. */
 export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport> {
   const {
     sizes = mnist,
     threads = Math.min(2, cpus().length),
-    repeats = 41,
+    repeats = 31,
     peers = true,
   } = options;
   const backends = new Map<number, Backend>();
@@ -95,7 +97,7 @@ export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport
     });
     contestants.push(...(await pythonPeers(problem, threads, step, asOneVector)));
   }
-  const { results, notes } = await hold(contestants, { repeats, patience });
+  const { results, notes } = await hold(contestants, { repeats, patience, warmUp });
   await peak.close();
   if (peers) {
     const note = 'its wasm backend has no filter gradient, and cannot train';

@@ -80,7 +80,7 @@ export async function measureOps(options: OpsOptions = {}): Promise<OpsReport> {
       return { library, backend, load: () => peer.load(problem, wanted) };
     }),
   ];
-  const { results, notes } = await hold(contestants, { repeats, patience });
+  const { results, notes } = await hold(contestants, { repeats, patience, warmUp: 50 });
   await peak.close();
   const top = rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)]!;
   const names = operationNames({ channels, side });
