@@ -137,6 +137,7 @@ describe('the command line', () => {
     [['faster'], "Unexpected argument 'faster'"],
     [['--hidden', '4.5'], "--hidden is '4.5'; expected a whole number of at least 1"],
     [['--epochs', 'many'], "--epochs is 'many'; expected a number above 0"],
+    [['--threads', '0'], "--threads is '0'; expected a whole number of at least 1"],
     [['--minutes', '0'], "--minutes is '0'; expected a number above 0"],
     [['--minutes', '1', '--epochs', '1'], '--minutes and --epochs exclude each other'],
     [['--backend', 'abacus'], "unknown backend 'abacus'; expected one of"],

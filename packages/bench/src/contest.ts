@@ -59,6 +59,8 @@ interface Entry {
 
 /** Milliseconds between turns. */
 const pause = 30;
+/** Milliseconds beyond which a first run, compilation included, is the only one. */
+const tooSlow = 15_000;
 /** Results differ by rounding only; more than this, and the times are of something else. */
 const tolerance = 1e-3;
 
@@ -67,7 +69,7 @@ export async function hold(
   contestants: readonly Contestant[],
   { repeats, patience = Number.POSITIVE_INFINITY, warmUp = 25 }: ContestOptions,
 ): Promise<{ results: Timing[]; notes: Note[] }> {
-  const { entries, notes } = await enter(contestants, patience);
+  const { entries, notes } = await enter(contestants);
   const finished = await takeTurns(entries, { repeats, patience, warmUp }, notes);
   const results = finished.map(({ op, library, backend, difference, times }): Timing => {
     return { op, library, backend, difference, ...spreadOf(times) };
@@ -87,7 +89,7 @@ export function spreadOf(times: readonly number[]): Spread {
 }
 
 /** Loads all, runs each operation once or twice, and keeps those whose result is that of the first. */
-async function enter(contestants: readonly Contestant[], patience: number) {
+async function enter(contestants: readonly Contestant[]) {
   const entries: Entry[] = [];
   const notes: Note[] = [];
   const expected = new Map<string, Results>();
@@ -113,7 +115,7 @@ async function enter(contestants: readonly Contestant[], patience: number) {
         }
         const first = performance.now() - start;
         // One that takes so long is not asked again: its first run is what there is.
-        const slow = first > patience / 2;
+        const slow = first > tooSlow;
         if (!slow) await run();
         const [times, spent] = slow ? [[first], Number.POSITIVE_INFINITY] : [[], 0];
         entries.push({ op, library, backend, difference, run, times, spent });

@@ -51,7 +51,7 @@ export interface GlowOptions {
 const mnist: GlowSizes = { batch: 16, channels: 1, side: 28, hidden: 64, scales: 2, steps: 8 };
 const step = 'training step';
 const ours = 'invnet';
-const patience = 40_000;
+const patience = 20_000;
 /** Milliseconds of steps before one is timed: in training one step follows another. */
 const warmUp = 200;
 

@@ -48,7 +48,7 @@ export interface OpsOptions extends Partial<OperationSizes> {
 const wanted: Wanted = ['conv', 'inputGrad', 'filterGrad', 'pointwise', 'product'];
 const ours = 'invnet';
 /** Milliseconds after which a slow library takes no further turn. */
-const patience = 8000;
+const patience = 3000;
 
 /** Runs the suite on the current backend. */
 export async function measureOps(options: OpsOptions = {}): Promise<OpsReport> {
