@@ -18,8 +18,11 @@ export interface Timing extends Spread {
   readonly op: string;
   readonly library: string;
   readonly backend: string;
-  /** Of the result from that of the first, relative to the largest number; the worst of its arrays. */
-  readonly difference: number;
+  /**
+   * Of the result from that of the first, relative to the largest number; the worst of its arrays.
+   * Null where the library computes something else, and nothing was compared.
+   */
+  readonly difference: number | null;
 }
 
 /** Times of some repeats: the median, and how far they lie apart. */
@@ -51,7 +54,7 @@ interface Entry {
   readonly op: string;
   readonly library: string;
   readonly backend: string;
-  readonly difference: number;
+  readonly difference: number | null;
   readonly run: () => Promise<void>;
   readonly times: number[];
   spent: number;
@@ -102,7 +105,7 @@ async function enter(contestants: readonly Contestant[]) {
     }
     for (const { name: op, run, result } of operations) {
       try {
-        let difference = 0;
+        let difference: number | null = null;
         const start = performance.now();
         if (result) {
           const values = await result();

@@ -81,7 +81,7 @@ export function describeGpu({ adapter, skipped, results, notes }: GpuReport): st
     r.milliseconds.toFixed(2),
     `${r.fastest.toFixed(2)} … ${r.slowest.toFixed(2)}`,
     (r.milliseconds / (ours.get(r.op) ?? Number.NaN)).toFixed(2),
-    r.difference.toExponential(0),
+    r.difference?.toExponential(0) ?? '—',
   ]);
   const absent = notes.map((n) => [
     n.op ?? 'all operations',

@@ -32,8 +32,15 @@ test('is a graph of one node, with shapes and attributes', () => {
     [8, 64, 300, 5],
     [7, 64, 3, 3],
   ];
+  const weights = Float32Array.from({ length: 7 * 64 * 9 }, (_, i) => i / 2);
   const model = decode(
-    onnxModel({ type: 'Conv', inputs, output: [8, 7, 300, 5], attributes: { pads: [1, 1, 1, 1] } }),
+    onnxModel({
+      type: 'Conv',
+      inputs,
+      weights,
+      output: [8, 7, 300, 5],
+      attributes: { pads: [1, 1, 1, 1] },
+    }),
   );
   const graph = inside(model.get(7)![0]);
   const node = inside(graph.get(1)![0]);
@@ -48,5 +55,10 @@ test('is a graph of one node, with shapes and attributes', () => {
       .get(1)!
       .map((dim) => inside(dim).get(1)![0]);
   });
-  expect(sizes).toEqual(inputs);
+  expect(sizes).toEqual([inputs[0]]);
+  const constant = inside(graph.get(5)![0]);
+  expect(constant.get(1)).toEqual(inputs[1]);
+  expect(text(constant.get(8)![0])).toBe('x1');
+  const bytes = Uint8Array.from(constant.get(9)![0] as Uint8Array);
+  expect(new Float32Array(bytes.buffer)).toEqual(weights);
 });

@@ -1,6 +1,6 @@
 /**
- * ONNX models of one operator, as protobuf bytes (onnx.proto3 has the field numbers). All operands
- * are inputs, so a model has no weights.
+ * ONNX models of one operator, as protobuf bytes (onnx.proto3 has the field numbers), whose last
+ * operand is a constant of the model.
  *
  * Left out: everything else of ONNX, and reading.
  */
@@ -9,6 +9,8 @@
 export interface OnnxOperator {
   readonly type: string;
   readonly inputs: readonly (readonly number[])[];
+  /** The numbers of the last operand, which the library may rearrange before it runs. */
+  readonly weights: Float32Array;
   readonly output: readonly number[];
   readonly attributes?: Readonly<Record<string, readonly number[]>>;
 }
@@ -19,11 +21,13 @@ const IR_VERSION = 8;
 const OPSET = 13;
 
 /**
- * The model's bytes; inputs are named x0, x1, …, the output y.
+ * The model's bytes; operands are named x0, x1, …, the output y.
  *
- * @example onnxModel({ type: 'MatMul', inputs: [[2, 3], [3, 4]], output: [2, 4] })
+ * @example onnxModel({ type: 'MatMul', inputs: [[2, 3], [3, 4]], weights, output: [2, 4] })
  */
-export function onnxModel({ type, inputs, output, attributes = {} }: OnnxOperator): Uint8Array {
+export function onnxModel(operator: OnnxOperator): Uint8Array {
+  const { type, inputs, weights, output, attributes = {} } = operator;
+  const last = inputs.length - 1;
   const names = inputs.map((_, i) => `x${i}`);
   const node = [
     ...names.flatMap((name) => text(1, name)),
@@ -40,7 +44,8 @@ export function onnxModel({ type, inputs, output, attributes = {} }: OnnxOperato
   const graph = [
     ...message(1, node),
     ...text(2, 'graph'),
-    ...inputs.flatMap((shape, i) => message(11, value(names[i]!, shape))),
+    ...message(5, constant(names[last]!, inputs[last]!, weights)),
+    ...inputs.slice(0, last).flatMap((shape, i) => message(11, value(names[i]!, shape))),
     ...message(12, value('y', output)),
   ];
   const opset = [...text(1, ''), ...number(2, OPSET)];
@@ -51,6 +56,13 @@ export function onnxModel({ type, inputs, output, attributes = {} }: OnnxOperato
 function value(name: string, shape: readonly number[]): number[] {
   const sizes = shape.flatMap((size) => message(1, number(1, size)));
   return [...text(1, name), ...message(2, message(1, [...number(1, FLOAT), ...message(2, sizes)]))];
+}
+
+/** TensorProto: sizes, a name, and the numbers as they lie in memory. */
+function constant(name: string, shape: readonly number[], values: Float32Array): number[] {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const sizes = shape.flatMap((size) => number(1, size));
+  return [...sizes, ...number(2, FLOAT), ...text(8, name), ...message(9, Array.from(bytes))];
 }
 
 /** A field of the wire type `varint`. */

@@ -28,14 +28,13 @@ export const onnxruntime = (threads: number): Peer => ({
     const names = operationNames(sizes);
     const prepare = async (
       name: string,
-      operands: readonly Numbers[],
-      operator: Omit<OnnxOperator, 'inputs'>,
+      [x, w]: readonly [Numbers, Numbers],
+      operator: Omit<OnnxOperator, 'inputs' | 'weights'>,
     ): Promise<Operation> => {
-      const model = onnxModel({ ...operator, inputs: operands.map((x) => x.shape) });
+      const operands = { inputs: [x.shape, w.shape], weights: w.values };
+      const model = onnxModel({ ...operator, ...operands });
       const session = await ort.InferenceSession.create(model, { intraOpNumThreads: threads });
-      const feeds = Object.fromEntries(
-        operands.map((x, i) => [`x${i}`, new ort.Tensor('float32', x.values, x.shape)]),
-      );
+      const feeds = { x0: new ort.Tensor('float32', x.values, x.shape) };
       const compute = async () => (await session.run(feeds)).y!.data;
       return {
         name,

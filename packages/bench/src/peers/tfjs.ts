@@ -40,29 +40,32 @@ interface Tfjs {
   transpose(x: TfTensor, axes: readonly number[]): TfTensor;
   split(x: TfTensor, parts: number, axis: number): TfTensor[];
   concat(parts: TfTensor[], axis: number): TfTensor;
-  grad(f: (x: TfTensor) => TfTensor): (x: TfTensor, dy: TfTensor) => TfTensor;
+  conv2dTranspose(
+    dy: TfTensor,
+    w: TfTensor,
+    shape: readonly number[],
+    strides: number,
+    pad: 'same',
+  ): TfTensor;
+  engine(): {
+    runKernel(name: string, inputs: object, attributes: object): TfTensor;
+  };
   tidy<T>(f: () => T): T;
   variableGrads(f: () => TfTensor): { value: TfTensor; grads: Record<string, TfTensor> };
 }
 
 const version = '4.22.0';
 const core = '@tensorflow/tfjs';
-/** What is used of its WebAssembly backend. */
-interface WasmPackage {
-  setThreadsCount(count: number): void;
-}
-
-/** tfjs on one of its backends, with so many threads where it has them. */
-export const tfjs = (backend: 'webgpu' | 'wasm' | 'cpu', threads = 1): Peer => ({
+/** tfjs on one of its backends; its threads on WebAssembly do not start in Node.js. */
+export const tfjs = (backend: 'webgpu' | 'wasm' | 'cpu'): Peer => ({
   library: `tfjs ${version}`,
-  backend,
+  backend: backend === 'wasm' ? 'wasm, 1 thread' : backend,
   async load({ sizes, x, w, w1, dy, a, b, glow, images: pictures, parameters }, wanted) {
     // The whole of tfjs: its core alone brings no gradients.
     const extra = `@tensorflow/tfjs-backend-${backend}`;
     const load = await loadPeers({ [core]: version, [extra]: version });
     const tf = load(core) as Tfjs;
-    const brought = load(extra);
-    if (backend === 'wasm') (brought as WasmPackage).setThreadsCount(threads);
+    load(extra);
     const choose = async () => {
       if (!(await tf.setBackend(backend))) throw new Error(`tfjs found no ${backend} backend.`);
     };
@@ -78,12 +81,14 @@ export const tfjs = (backend: 'webgpu' | 'wasm' | 'cpu', threads = 1): Peer => (
     const all: Record<Wanted[number], () => Operation> = {
       conv: () => measured(names.conv, () => tf.conv2d(tx, tw, 1, 'same'), first),
       inputGrad: () => {
-        const gradient = tf.grad((x) => tf.conv2d(x, tw, 1, 'same'));
-        return measured(names.inputGrad, () => gradient(tx, tdy), first);
+        const compute = () => tf.conv2dTranspose(tdy, tw, tx.shape, 1, 'same');
+        return measured(names.inputGrad, compute, first);
       },
       filterGrad: () => {
-        const gradient = tf.grad((w) => tf.conv2d(tx, w, 1, 'same'));
-        return measured(names.filterGrad, () => gradient(tw, tdy), [3, 2, 0, 1]);
+        const how = { strides: 1, pad: 'same', dataFormat: 'NHWC', filterShape: tw.shape };
+        const compute = () =>
+          tf.engine().runKernel('Conv2DBackpropFilter', { x: tx, dy: tdy }, how);
+        return measured(names.filterGrad, compute, [3, 2, 0, 1]);
       },
       pointwise: () => measured(names.pointwise, () => tf.conv2d(tx, tw1, 1, 'same'), first),
       product: () => {
