@@ -4,6 +4,7 @@ import {
   conv,
   convFilterGrad,
   convInputGrad,
+  reluGrad,
   type Shape,
   type Tensor,
   tidy,
@@ -45,17 +46,28 @@ export class ConvLayer {
     return tidy(() => add(this.#apply(x, this.w.data, size), alongChannels(bias, x)));
   }
 
-  /** Adds the parameters' gradients, and returns that of the input. */
-  backward(x: Tensor, dy: Tensor): Tensor {
+  /**
+   * Adds the parameters' gradients, and returns that of the input: of x, or, where x came out of a
+   * ReLU, of what went into that.
+   */
+  backward(x: Tensor, dy: Tensor, before: 'input' | 'relu' = 'input'): Tensor {
     const { w, b } = this;
     const [input, output] = this.#transposed ? [dy, x] : [x, dy];
     if (!w.frozen) {
       tidy(() => w.accumulateGrad(convFilterGrad(input, output, w.shape, this.#options)));
     }
     if (!b.frozen) tidy(() => b.accumulateGrad(channelSums(dy)));
-    return this.#transposed
-      ? conv(dy, w.data, this.#options)
-      : convInputGrad(dy, w.data, x.shape, this.#options);
+    const behindRelu = before === 'relu';
+    if (!this.#transposed) {
+      return convInputGrad(dy, w.data, x.shape, {
+        ...this.#options,
+        ...(behindRelu && { relu: x }),
+      });
+    }
+    return tidy(() => {
+      const dx = conv(dy, w.data, this.#options);
+      return behindRelu ? reluGrad(x, dx) : dx;
+    });
   }
 
   /** The derivative along dx and the parameters' directions, before the activation. */

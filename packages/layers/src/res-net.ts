@@ -181,9 +181,7 @@ function forwardUnit({ norm, conv }: Unit, h: Tensor): { y: Tensor; saved: Saved
 }
 
 function backwardUnit({ norm, conv }: Unit, saved: SavedUnit, dy: Tensor): Tensor {
-  const dactivated = conv.backward(saved.activated, dy);
-  const dnormalized = reluGrad(saved.activated, dactivated);
-  dactivated.dispose();
+  const dnormalized = conv.backward(saved.activated, dy, 'relu');
   const { dx } = norm.backward(dnormalized, saved.norm);
   dnormalized.dispose();
   return dx;

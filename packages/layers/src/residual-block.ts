@@ -128,12 +128,10 @@ export class ResidualBlock implements Conditioner<SavedResidualBlock> {
     const { x, h1, h2, z } = saved;
     const [first, middle, last] = this.#layers;
     const dz = z && this.#output?.grad(z, dy);
-    const dh2 = last.backward(h2, dz ?? dy);
+    const da2 = last.backward(h2, dz ?? dy, 'relu');
     dz?.dispose();
-    const da2 = through(h2, dh2);
-    const dh1 = middle.backward(h1, da2);
+    const da1 = middle.backward(h1, da2, 'relu');
     da2.dispose();
-    const da1 = through(h1, dh1);
     const dx = first.backward(x, da1);
     da1.dispose();
     return { dx };
@@ -159,11 +157,4 @@ export class ResidualBlock implements Conditioner<SavedResidualBlock> {
     const h2 = middle.forward(h1, 'relu', size);
     return { h1, h2, z: last.forward(h2, 'none', size) };
   }
-}
-
-/** The gradient behind a ReLU with output h; frees the one before it. */
-function through(h: Tensor, dh: Tensor): Tensor {
-  const result = reluGrad(h, dh);
-  dh.dispose();
-  return result;
 }

@@ -10,14 +10,18 @@
 import { madd, ROWS } from './simd';
 import { Product } from './plan';
 
-/** Bits of a tile's write: add to what is there, add a bias per row, clip below at zero. */
+/**
+ * Bits of a tile's write: add to what is there, add a bias per row, clip below at zero, be zero where
+ * a mask is not positive.
+ */
 export const ADD: i32 = 1;
 export const BIAS: i32 = 2;
 export const RELU: i32 = 4;
+export const MASK: i32 = 8;
 
 // @ts-ignore: decorator
 @inline
-function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize): void {
+function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask: usize): void {
   if (mode & ADD) {
     left = f32x4.add(left, v128.load(c));
     right = f32x4.add(right, v128.load(c, 16));
@@ -33,14 +37,32 @@ function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize): void
     left = f32x4.pmax(left, zero);
     right = f32x4.pmax(right, zero);
   }
+  if (mode & MASK) {
+    const zero = f32x4.splat(0);
+    left = v128.and(left, f32x4.gt(v128.load(c + mask), zero));
+    right = v128.and(right, f32x4.gt(v128.load(c + mask, 16), zero));
+  }
   v128.store(c, left);
   v128.store(c, right, 16);
 }
 
-/** One tile. `rows` is a constant at each call, so the branches on it vanish. */
+/**
+ * One tile. `rows` is a constant at each call, so the branches on it vanish; `mask` is the distance in
+ * bytes from C to its mask.
+ */
 // @ts-ignore: decorator
 @inline
-function tile(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
+function tile(
+  rows: i32,
+  a: usize,
+  b: usize,
+  depth: i32,
+  c: usize,
+  row: usize,
+  mode: i32,
+  bias: usize,
+  mask: usize,
+): void {
   let c00 = f32x4.splat(0);
   let c01 = c00;
   let c10 = c00;
@@ -88,56 +110,75 @@ function tile(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, m
     a += (<usize>rows) << 2;
     b += 32;
   } while (b < end);
-  finish(c, c00, c01, mode, bias);
-  if (rows > 1) finish(c + row, c10, c11, mode, bias + 4);
-  if (rows > 2) finish(c + 2 * row, c20, c21, mode, bias + 8);
-  if (rows > 3) finish(c + 3 * row, c30, c31, mode, bias + 12);
-  if (rows > 4) finish(c + 4 * row, c40, c41, mode, bias + 16);
-  if (rows > 5) finish(c + 5 * row, c50, c51, mode, bias + 20);
+  finish(c, c00, c01, mode, bias, mask);
+  if (rows > 1) finish(c + row, c10, c11, mode, bias + 4, mask);
+  if (rows > 2) finish(c + 2 * row, c20, c21, mode, bias + 8, mask);
+  if (rows > 3) finish(c + 3 * row, c30, c31, mode, bias + 12, mask);
+  if (rows > 4) finish(c + 4 * row, c40, c41, mode, bias + 16, mask);
+  if (rows > 5) finish(c + 5 * row, c50, c51, mode, bias + 20, mask);
 }
 
 // Functions of their own, so that each gets its own register allocation.
-function tile1(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  tile(1, a, b, depth, c, row, mode, bias);
+function tile1(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(1, a, b, depth, c, row, mode, bias, mask);
 }
-function tile2(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  tile(2, a, b, depth, c, row, mode, bias);
+function tile2(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(2, a, b, depth, c, row, mode, bias, mask);
 }
-function tile3(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  tile(3, a, b, depth, c, row, mode, bias);
+function tile3(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(3, a, b, depth, c, row, mode, bias, mask);
 }
-function tile4(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  tile(4, a, b, depth, c, row, mode, bias);
+function tile4(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(4, a, b, depth, c, row, mode, bias, mask);
 }
-function tile5(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  tile(5, a, b, depth, c, row, mode, bias);
+function tile5(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(5, a, b, depth, c, row, mode, bias, mask);
 }
-function tile6(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  tile(6, a, b, depth, c, row, mode, bias);
+function tile6(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(6, a, b, depth, c, row, mode, bias, mask);
 }
 
 /** One tile of up to ROWS rows. */
-export function tileOf(rows: i32, a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize): void {
-  if (ROWS == 6 && rows == 6) tile6(a, b, depth, c, row, mode, bias);
-  else if (rows == 5) tile5(a, b, depth, c, row, mode, bias);
-  else if (rows == 4) tile4(a, b, depth, c, row, mode, bias);
-  else if (rows == 3) tile3(a, b, depth, c, row, mode, bias);
-  else if (rows == 2) tile2(a, b, depth, c, row, mode, bias);
-  else tile1(a, b, depth, c, row, mode, bias);
+export function tileOf(
+  rows: i32,
+  a: usize,
+  b: usize,
+  depth: i32,
+  c: usize,
+  row: usize,
+  mode: i32,
+  bias: usize,
+  mask: usize,
+): void {
+  if (ROWS == 6 && rows == 6) tile6(a, b, depth, c, row, mode, bias, mask);
+  else if (rows == 5) tile5(a, b, depth, c, row, mode, bias, mask);
+  else if (rows == 4) tile4(a, b, depth, c, row, mode, bias, mask);
+  else if (rows == 3) tile3(a, b, depth, c, row, mode, bias, mask);
+  else if (rows == 2) tile2(a, b, depth, c, row, mode, bias, mask);
+  else tile1(a, b, depth, c, row, mode, bias, mask);
 }
 
-/** Copies a tile's columns from C, where they are not eight neighbours, or back to it. */
+/** Copies a tile's columns from C, where they are not eight neighbours, or back to it, masked or not. */
 // @ts-ignore: decorator
 @inline
-function exchange(back: bool, p: Product, tile: usize, c: usize, rows: i32, at: i32, columns: i32): void {
+function exchange(
+  back: bool,
+  masked: bool,
+  p: Product,
+  c: usize,
+  rows: i32,
+  at: i32,
+  columns: i32,
+): void {
   const row = (<usize>p.cRow) << 2;
+  const mask = p.mask - p.c;
   // From the last position of one sample to the first of the next.
   const turn = (<usize>(p.cSample - p.cColumns * p.cColumn)) << 2;
   for (let j = 0; j < columns; j++) {
-    let here = tile + ((<usize>j) << 2);
+    let here = p.tile + ((<usize>j) << 2);
     let there = c;
     for (let r = 0; r < rows; r++) {
-      if (back) store<f32>(there, load<f32>(here));
+      if (back) store<f32>(there, masked && !(load<f32>(there + mask) > 0) ? 0 : load<f32>(here));
       else store<f32>(here, load<f32>(there));
       here += 32;
       there += row;
@@ -167,6 +208,7 @@ export function multiply(
   mode: i32,
 ): void {
   const rowBytes = (<usize>p.cRow) << 2;
+  const mask = p.mask - p.c;
   for (let j = 0; j < columns; j += 8) {
     const width = min(8, columns - j);
     const column = column0 + j;
@@ -177,12 +219,14 @@ export function multiply(
     let panel = a;
     for (let i = 0; i < rows; i += p.panelRows) {
       const height = min(p.panelRows, rows - i);
+      const bias = p.bias + ((<usize>(row0 + i)) << 2);
       if (direct) {
-        tileOf(height, panel, b, depth, c, rowBytes, mode, p.bias + ((<usize>(row0 + i)) << 2));
+        tileOf(height, panel, b, depth, c, rowBytes, mode, bias, mask);
       } else {
-        if (mode & ADD) exchange(false, p, p.tile, c, height, at, width);
-        tileOf(height, panel, b, depth, p.tile, 32, mode, p.bias + ((<usize>(row0 + i)) << 2));
-        exchange(true, p, p.tile, c, height, at, width);
+        if (mode & ADD) exchange(false, false, p, c, height, at, width);
+        tileOf(height, panel, b, depth, p.tile, 32, mode & ~MASK, bias, 0);
+        if (mode & MASK) exchange(true, true, p, c, height, at, width);
+        else exchange(true, false, p, c, height, at, width);
       }
       c += <usize>height * rowBytes;
       panel += (<usize>(height * depth)) << 2;

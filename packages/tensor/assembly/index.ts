@@ -6,7 +6,7 @@ export { binary } from './binary';
 export { channelAffine, channelAffineBack } from './channels';
 export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
-export { blockBytes, deepProduct, product, rowsPerTile, sumParts } from './product';
+export { blockBytes, deepProduct, packAhead, product, rowsPerTile, sumParts } from './product';
 export { reduce } from './reduce';
 export { reflections, reflectionsBack } from './reflections';
 export { shiftedProduct } from './shift';

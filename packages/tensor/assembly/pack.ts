@@ -24,6 +24,22 @@ function copyFloats(to: usize, from: usize, count: i32): void {
 
 // @ts-ignore: decorator
 @inline
+function copyExactly(to: usize, from: usize, count: i32): void {
+  let i = 0;
+  for (; i + 4 <= count; i += 4) {
+    v128.store(to, v128.load(from));
+    to += 16;
+    from += 16;
+  }
+  for (; i < count; i++) {
+    store<f32>(to, load<f32>(from));
+    to += 4;
+    from += 4;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
 function zeroFloats(to: usize, count: i32): void {
   const end = to + ((<usize>count) << 2);
   for (; to < end; to += 4) store<f32>(to, 0);
@@ -276,6 +292,14 @@ function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usiz
 }
 
 function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count: i32, to: usize): void {
+  if (rowBytes == 4) {
+    for (let i = 0; i < count; i++) {
+      copyExactly(to, from, rows);
+      to += (<usize>rows) << 2;
+      from += step;
+    }
+    return;
+  }
   for (let i = 0; i < count; i++) {
     let source = from;
     for (let r = 0; r < rows; r++) {
@@ -305,9 +329,8 @@ function packPairs(p: Product, row: i32, rows: i32, k: i32, count: i32, to: usiz
 }
 
 /** Rows row0 .. +rows of A, entries k .. +depth, into panels. */
-export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32): void {
+export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32, to: usize): void {
   const rowBytes = (<usize>p.aRow) << 2;
-  let to = p.packedA;
   for (let i = 0; i < rows; i += p.panelRows) {
     const height = min(p.panelRows, rows - i);
     if (p.aRowTaps) {

@@ -10,7 +10,12 @@
  *   (q·multiplier + t − padding) / divisor along each axis, zero where outside or not divisible.
  *   With `transposed` set, the columns of this virtual matrix are summed over and its rows are
  *   the columns of C.
- * - C(m, j), j = (sample, position), lies at c + sample·cSample + m·cRow + position·cColumn.
+ * - C(m, j), j = (sample, position), lies at c + sample·cSample + m·cRow + position·cColumn. Where
+ *   mask is not 0, an array laid out as C lies there, and C is zero where that is not positive.
+ *
+ * One plan serves all parts of a job: packed A, where all of it is packed ahead, is at an address;
+ * what each part has for itself is at offsets in the part's scratch, which begins with its own copy of
+ * the plan.
  *
  * Left out: behaviour; and dimensions above three, since 1D and 2D have leading sizes of 1.
  */
@@ -57,7 +62,9 @@ export class Product {
   depth: i32;
   bias: usize;
   relu: i32;
+  mask: usize;
 
+  packed: usize;
   packedA: usize;
   packedB: usize;
   line: usize;
@@ -68,9 +75,20 @@ export class Product {
   blockDepth: i32;
 }
 
+/** A part's own copy of a plan, at the start of its scratch, with addresses in place of offsets. */
+export function own(plan: Product, scratch: usize): Product {
+  memory.copy(scratch, changetype<usize>(plan), offsetof<Product>());
+  const p = changetype<Product>(scratch);
+  p.packedA += scratch;
+  p.packedB += scratch;
+  p.line += scratch;
+  p.tile += scratch;
+  return p;
+}
+
 /**
  * A convolution of few outputs by shifted sums (shift.ts explains it): the parts of y, its grid and
- * that of its source, and how much of it is made at once.
+ * that of its source, and how much of it is made at once. `partial` is an offset in a part's scratch.
  */
 @unmanaged
 export class Shift {
@@ -98,7 +116,7 @@ export class Shift {
 
 /**
  * A 3×3 convolution of stride 1 by Winograd's method (winograd.ts explains it). The weights lie as
- * in `Product`; `filters` is shared by threads, the other three are a thread's own.
+ * in `Product`; `filters` is shared by all parts, the other three are offsets in a part's scratch.
  */
 @unmanaged
 export class Winograd {

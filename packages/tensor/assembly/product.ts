@@ -1,25 +1,49 @@
 /**
- * The blocked loops of a product: blocks of k, then of rows (A is packed once per block), then of
- * columns (B is packed into one block that fits the second-level cache).
+ * The blocked loops of a product: blocks of k, then of rows (A is packed once per block, or ahead for
+ * all parts), then of columns (B is packed into one block that fits the second-level cache).
  *
  * Left out: threads. `begin` and `end` bound the columns of C, whose blocks are independent, so a
  * thread with scratch of its own can take a part. Where C has few columns and k is long, threads
  * part k instead: into parts that do not depend on how many threads there are.
  */
-import { ADD, BIAS, multiply, RELU } from './gemm';
+import { ADD, BIAS, MASK, multiply, RELU } from './gemm';
 import { packA, packB, panelPitch } from './pack';
-import { Product } from './plan';
+import { own, Product } from './plan';
 import { ROWS } from './simd';
 
-export function product(p: Product, begin: i32, end: i32): void {
-  productOver(p, begin, end, 0, p.depth);
+/** Columns `begin` to `end` of C. */
+export function product(plan: Product, scratch: usize, begin: i32, end: i32): void {
+  productOver(own(plan, scratch), begin, end, 0, plan.depth);
+}
+
+/** Packs the rows from `first` to `last` of A, whole panels, for all parts to read. */
+export function packAhead(p: Product, first: i32, last: i32): void {
+  for (let k = 0; k < p.depth; k += p.blockDepth) {
+    const depth = min(p.blockDepth, p.depth - k);
+    packA(p, first, last - first, k, depth, packedAt(p, first, k, depth));
+  }
+}
+
+/** Where the panel that begins with a row lies in a block of k of an A that was packed ahead. */
+// @ts-ignore: decorator
+@inline
+function packedAt(p: Product, row: i32, k: i32, depth: i32): usize {
+  return p.packed + ((<usize>(p.rows * k + row * depth)) << 2);
 }
 
 /**
  * The sums over the parts of k from `first` to `last`, `part` entries each (the last may be
  * shorter), every one into a C of its own, `pitch` bytes apart.
  */
-export function deepProduct(p: Product, part: i32, pitch: usize, first: i32, last: i32): void {
+export function deepProduct(
+  plan: Product,
+  scratch: usize,
+  part: i32,
+  pitch: usize,
+  first: i32,
+  last: i32,
+): void {
+  const p = own(plan, scratch);
   const c = p.c;
   for (let i = first; i < last; i++) {
     p.c = c + <usize>i * pitch;
@@ -42,21 +66,25 @@ export function sumParts(from: usize, pitch: usize, parts: i32, to: usize, size:
   }
 }
 
-function productOver(p: Product, begin: i32, end: i32, near: i32, far: i32): void {
+/** All of C's columns `begin` to `end`, summed over k from `near` to `far`. */
+export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i32): void {
   for (let k = near; k < far; k += p.blockDepth) {
     const depth = min(p.blockDepth, far - k);
     let mode = k == near ? 0 : ADD;
     if (k + depth == p.depth) {
       if (p.bias) mode |= BIAS;
       if (p.relu) mode |= RELU;
+      if (p.mask) mode |= MASK;
     }
     for (let row = 0; row < p.rows; row += p.blockRows) {
       const rows = min(p.blockRows, p.rows - row);
-      packA(p, row, rows, k, depth);
+      let a = p.packedA;
+      if (p.packed) a = packedAt(p, row, k, depth);
+      else packA(p, row, rows, k, depth, a);
       for (let column = begin; column < end; column += p.blockColumns) {
         const columns = min(p.blockColumns, end - column);
         packB(p, column, columns, k, depth);
-        multiply(p, p.packedA, p.packedB, panelPitch(depth), row, rows, column, columns, depth, mode);
+        multiply(p, a, p.packedB, panelPitch(depth), row, rows, column, columns, depth, mode);
       }
     }
   }

@@ -7,8 +7,8 @@
  * Z exists for a few samples, or a few depth slices of one sample, at a time. Where the depth is 1,
  * the TypeScript side passes the height as depth, so that images too are cut into strips.
  */
-import { Product, Shift } from './plan';
-import { product } from './product';
+import { own, Product, Shift } from './plan';
+import { productOver } from './product';
 
 // @ts-ignore: decorator
 @inline
@@ -55,16 +55,19 @@ function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias
 
 /**
  * The samples from `first` to `last`, and of each the output's depths from `near` to `far`: a thread
- * with a plan and scratch of its own can take a part.
+ * with scratch of its own can take a part.
  */
 export function shiftedProduct(
-  p: Product,
+  plan: Product,
   s: Shift,
+  scratch: usize,
   first: i32,
   last: i32,
   near: i32,
   far: i32,
 ): void {
+  const p = own(plan, scratch);
+  const partial = scratch + s.partial;
   const slice = s.sourceH * s.sourceW;
   const volume = s.sourceD * slice;
   const outputLine = (<usize>s.outputW) << 2;
@@ -77,9 +80,9 @@ export function shiftedProduct(
       const high = max(low, min(s.sourceD, d + depth - 1 + s.tapsD - s.paddingD));
       const begin = n * volume + low * slice;
       const end = (n + samples - 1) * volume + high * slice;
-      p.c = s.partial - ((<usize>begin) << 2);
+      p.c = partial - ((<usize>begin) << 2);
       p.cRow = end - begin;
-      if (end > begin) product(p, begin, end);
+      if (end > begin) productOver(p, begin, end, 0, p.depth);
       const zRow = (<usize>p.cRow) << 2;
       for (let i = n; i < n + samples; i++) {
         for (let m = 0; m < s.rows; m++) {

@@ -222,7 +222,7 @@ function transformOutput(
 }
 
 /** One channel of a block of groups into its place in the panels: [group pairs][channels][8]. */
-function transformChannel(p: Winograd, c: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
   const line = (<usize>(COVER * p.blockGroups + 8)) << 2;
   const panel = (<usize>p.channels) << 5;
   const plane = panel * <usize>(p.blockGroups >> 1);
@@ -236,21 +236,21 @@ function transformChannel(p: Winograd, c: i32, first: i32, count: i32, perRow: i
     const top = 2 * (row - sample * tileRows) - p.paddingH;
     const source = p.source + ((<usize>((sample * p.channels + c) * slice)) << 2);
     for (let i = 0; i < 4; i++) {
-      const to = p.lines + <usize>i * line;
+      const to = scratch + p.lines + <usize>i * line;
       copyLine(p, source, top + i, COVER * group - p.paddingW, COVER * run + 4, to);
     }
     for (let g = 0; g < run; g++) {
       const place = at + g;
       const to =
-        p.inputs + <usize>(place >> 1) * panel + ((<usize>c) << 5) + ((<usize>(place & 1)) << 4);
-      transformInput(p.lines + ((<usize>(COVER * g)) << 2), line, to, plane);
+        scratch + p.inputs + <usize>(place >> 1) * panel + ((<usize>c) << 5) + ((<usize>(place & 1)) << 4);
+      transformInput(scratch + p.lines + ((<usize>(COVER * g)) << 2), line, to, plane);
     }
     at += run;
   }
 }
 
 /** One output channel of a block of groups. */
-function transformBack(p: Winograd, m: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+function transformBack(p: Winograd, scratch: usize, m: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
   const width = (<usize>p.blockGroups) << 4;
   const plane = width * <usize>p.rows;
   const line = (<usize>p.outputW) << 2;
@@ -262,7 +262,7 @@ function transformBack(p: Winograd, m: i32, first: i32, count: i32, perRow: i32,
     const top = 2 * (row - sample * tileRows);
     const index = ((sample * p.rows + m) * p.outputH + top) * p.outputW + column;
     transformOutput(
-      p.outputs + <usize>m * width + ((<usize>at) << 4),
+      scratch + p.outputs + <usize>m * width + ((<usize>at) << 4),
       plane,
       bias,
       p.relu,
@@ -275,7 +275,7 @@ function transformBack(p: Winograd, m: i32, first: i32, count: i32, perRow: i32,
 }
 
 /** The rows of tiles from `first` to `last`, counted through all samples. */
-export function winograd(p: Winograd, first: i32, last: i32): void {
+export function winograd(p: Winograd, scratch: usize, first: i32, last: i32): void {
   const perRow = (p.outputW + COVER - 1) / COVER;
   const tileRows = (p.outputH + 1) >> 1;
   const width = (<usize>p.blockGroups) << 4;
@@ -284,23 +284,23 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
   const end = last * perRow;
   for (let group = first * perRow; group < end; group += p.blockGroups) {
     const count = min(p.blockGroups, end - group);
-    for (let c = 0; c < p.channels; c++) transformChannel(p, c, group, count, perRow, tileRows);
+    for (let c = 0; c < p.channels; c++) transformChannel(p, scratch, c, group, count, perRow, tileRows);
     for (let plane: usize = 0; plane < 16; plane++) {
       const a = p.filters + plane * filters;
-      let b = p.inputs + plane * panel * <usize>(p.blockGroups >> 1);
-      const c = p.outputs + plane * width * <usize>p.rows;
+      let b = scratch + p.inputs + plane * panel * <usize>(p.blockGroups >> 1);
+      const c = scratch + p.outputs + plane * width * <usize>p.rows;
       for (let pair = 0; 2 * pair < count; pair++) {
         let from = a;
         let to = c + ((<usize>pair) << 5);
         for (let row = 0; row < p.rows; row += p.panelRows) {
           const height = min(p.panelRows, p.rows - row);
-          tileOf(height, from, b, p.channels, to, width, 0, 0);
+          tileOf(height, from, b, p.channels, to, width, 0, 0, 0);
           from += (<usize>(height * p.channels)) << 2;
           to += <usize>height * width;
         }
         b += panel;
       }
     }
-    for (let m = 0; m < p.rows; m++) transformBack(p, m, group, count, perRow, tileRows);
+    for (let m = 0; m < p.rows; m++) transformBack(p, scratch, m, group, count, perRow, tileRows);
   }
 }

@@ -221,8 +221,11 @@ export interface Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage;
-  /** Gradient with respect to x: the adjoint of `conv` in x applied to dy. */
-  convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage;
+  /**
+   * Gradient with respect to x: the adjoint of `conv` in x applied to dy. Where x is the output of a
+   * ReLU and given as `relu`, the gradient before it: zero where x is not positive.
+   */
+  convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage;
   /** Gradient with respect to w. */
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage;
 

@@ -203,8 +203,13 @@ export class GpuBackend implements Backend {
     );
   }
 
-  convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage {
-    return this.#compute(convInputGradSource(g), [dy, w]);
+  convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
+    const dx = this.#compute(convInputGradSource(g), [dy, w]);
+    if (!relu) return dx;
+    const flat = { sizes: [relu.size], aStrides: [1], bStrides: [1] };
+    const before = this.binary('reluGrad', relu, dx, flat);
+    this.free(dx);
+    return before;
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {

@@ -79,17 +79,39 @@ export function conv(x: Tensor, w: Tensor, options: ConvOptions & ConvEpilogue =
   return wrap(outputShape(g, x.rank), backend, storage);
 }
 
-/** Gradient of a convolution with respect to its input, of shape `inputShape`. */
+/** What is fused behind the gradient of a convolution with respect to its input. */
+export interface ConvInputGradEpilogue {
+  /**
+   * The convolution's input, where a ReLU made it: the result is then the gradient before that ReLU,
+   * which is zero where the input is not positive.
+   */
+  readonly relu?: Tensor;
+}
+
+/**
+ * Gradient of a convolution with respect to its input, of shape `inputShape`.
+ *
+ * @throws ShapeError when dy has not the shape of the output, or `relu` not that of the input.
+ * @example const da = convInputGrad(dy, w, h.shape, { padding: 1, relu: h }); // h = relu(a), y = w ∗ h
+ */
 export function convInputGrad(
   dy: Tensor,
   w: Tensor,
   inputShape: Shape,
-  options: ConvOptions = {},
+  options: ConvOptions & ConvInputGradEpilogue = {},
 ): Tensor {
+  const { relu } = options;
   const g = convGeometry('convInputGrad', inputShape, w.shape, options);
   requireOutput('convInputGrad', dy, g);
-  const backend = commonBackend('convInputGrad', dy, w);
-  return wrap(inputShape, backend, backend.convInputGrad(dy.storage, w.storage, g));
+  if (relu && !sameShape(relu.shape, inputShape)) {
+    throw new ShapeError(
+      `convInputGrad: relu is ${formatShape(relu.shape)}; expected the convolution's input, ` +
+        `${formatShape(inputShape)}.`,
+    );
+  }
+  const backend = commonBackend('convInputGrad', dy, w, ...(relu ? [relu] : []));
+  const storage = backend.convInputGrad(dy.storage, w.storage, relu?.storage, g);
+  return wrap(inputShape, backend, storage);
 }
 
 /** Gradient of a convolution with respect to its weights, of shape `weightShape`. */
@@ -176,9 +198,13 @@ function outputShape(g: ConvGeometry, rank: number): Shape {
 
 function requireOutput(op: string, dy: Tensor, g: ConvGeometry): void {
   const expected = outputShape(g, dy.rank);
-  if (dy.rank !== expected.length || expected.some((s, i) => s !== dy.shape[i])) {
+  if (!sameShape(dy.shape, expected)) {
     throw new ShapeError(
       `${op}: gradient ${formatShape(dy.shape)}; expected the output's shape ${formatShape(expected)}.`,
     );
   }
+}
+
+function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
 }

@@ -198,13 +198,17 @@ export class ReferenceBackend implements Backend {
     return this.upload(sums, x.dtype);
   }
 
-  convInputGrad(dy: Storage, w: Storage, g: ConvGeometry): Storage {
+  convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
     const sums = new Float64Array(g.batch * g.inputChannels * product(g.input));
     const dyv = values(dy);
     const wv = values(w);
     forEachConvTap(g, (xi, wi, yi) => {
       sums[xi]! += dyv[yi]! * wv[wi]!;
     });
+    if (relu) {
+      const x = values(relu);
+      for (let i = 0; i < sums.length; i++) if (!(x[i]! > 0)) sums[i] = 0;
+    }
     return this.upload(sums, dy.dtype);
   }
 

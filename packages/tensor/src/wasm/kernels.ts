@@ -13,11 +13,19 @@ export interface Kernels {
   heapBase(): number;
   rowsPerTile(): number;
   blockBytes(columns: number, depth: number): number;
-  product(plan: number, begin: number, end: number): void;
-  deepProduct(plan: number, part: number, pitch: number, first: number, last: number): void;
+  packAhead(plan: number, first: number, last: number): void;
+  product(plan: number, scratch: number, begin: number, end: number): void;
+  deepProduct(
+    plan: number,
+    scratch: number,
+    part: number,
+    pitch: number,
+    first: number,
+    last: number,
+  ): void;
   sumParts(from: number, pitch: number, parts: number, to: number, size: number): void;
   winogradFilters(plan: number, first: number, last: number): void;
-  winograd(plan: number, first: number, last: number): void;
+  winograd(plan: number, scratch: number, first: number, last: number): void;
   reflections(v1: number, v2: number, v3: number, w: number, size: number, rows: number): void;
   reflectionsBack(
     v1: number,
@@ -34,6 +42,7 @@ export interface Kernels {
   shiftedProduct(
     plan: number,
     shift: number,
+    scratch: number,
     first: number,
     last: number,
     near: number,

@@ -4,7 +4,9 @@
  */
 import type { Shift } from './product.ts';
 
-/** Multiply-adds below which a product stays with one thread. */
+/** Multiply-adds in whose time one number of A or B is packed. */
+export const PACKING_WORK = 12;
+/** Multiply-adds, packing included, below which a product stays with one thread. */
 export const WORTH_PARTING = 200_000;
 /** Multiply-adds from which a product is cut into more parts than there are threads. */
 export const WORTH_CUTTING_FINER = 2_000_000;

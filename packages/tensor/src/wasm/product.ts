@@ -2,7 +2,7 @@
  * Matrix products, convolutions and their gradients, each described as one product C = A·B for the
  * kernel in assembly/product.ts. The fields are those of assembly/plan.ts, which explains them.
  *
- * Left out: pointers to scratch, which the backend lays out, and running anything.
+ * Left out: pointers to scratch, and running anything (run-product.ts).
  */
 import type { ConvGeometry, MatmulGeometry, Triple } from '../backend.ts';
 
@@ -36,6 +36,8 @@ export interface Product {
   depth: number;
   bias: number;
   relu: boolean;
+  /** Where not 0, an array laid out as C, which is zero where that is not positive. */
+  mask: number;
 }
 
 /** How a product is cut so that its parts fit the caches. */
@@ -135,6 +137,7 @@ export function convProduct(
     depth,
     bias,
     relu,
+    mask: 0,
   };
 }
 
@@ -145,6 +148,7 @@ export function convProduct(
 export function inputGradProduct(
   dy: number,
   w: number,
+  mask: number,
   dx: number,
   geometry: ConvGeometry,
 ): Product {
@@ -179,6 +183,7 @@ export function inputGradProduct(
     depth: g.outputChannels * taps,
     bias: 0,
     relu: false,
+    mask,
   };
 }
 
@@ -212,6 +217,7 @@ export function filterGradProduct(
     depth: g.batch * positions,
     bias: 0,
     relu: false,
+    mask: 0,
   };
   if (unrollInput) {
     return {
@@ -287,6 +293,7 @@ export function matmulProducts(a: number, b: number, c: number, g: MatmulGeometr
     depth: g.k,
     bias: 0,
     relu: false,
+    mask: 0,
   }));
 }
 
@@ -341,6 +348,8 @@ export interface Plan {
   readonly winograd?: Winograd;
   readonly shift?: Shift;
   readonly depths?: Depths;
+  /** A mask as the product has it, applied to the result where the method does not do so itself. */
+  readonly mask?: number;
 }
 
 /** Chooses how a convolution, or its input gradient, runs. */
@@ -371,7 +380,7 @@ function minimal(p: Product): Plan | undefined {
   if (few || used < LEAST_USED) return undefined;
   const fitting = Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels)));
   const blockGroups = 2 * Math.max(1, Math.min(MOST_GROUPS, fitting) >> 1);
-  return { product: p, winograd: { tileRows, blockGroups } };
+  return { product: p, winograd: { tileRows, blockGroups }, mask: p.mask };
 }
 
 /** The plan by shifted sums, where it is possible and worth it. */
@@ -413,7 +422,9 @@ function shifted(p: Product): Plan | undefined {
       depth: p.channels,
       bias: 0,
       relu: false,
+      mask: 0,
     },
+    mask: p.mask,
     shift: {
       y: p.c,
       bias: p.bias,

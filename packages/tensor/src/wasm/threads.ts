@@ -26,6 +26,7 @@ const kernelNames = [
   'couple',
   'coupleBack',
   'deepProduct',
+  'packAhead',
   'permute',
   'product',
   'reduce',

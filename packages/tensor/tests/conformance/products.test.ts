@@ -175,9 +175,9 @@ describe.each(backends)('$label', async (row) => {
           b.conv(upload(absolute(x)), upload(absolute(w)), upload(absolute(bias)), 'none', g),
       );
       await agrees(
-        (b, upload) => b.convInputGrad(upload(dy), upload(w), g),
+        (b, upload) => b.convInputGrad(upload(dy), upload(w), undefined, g),
         SUM_TOLERANCE,
-        (b, upload) => b.convInputGrad(upload(absolute(dy)), upload(absolute(w)), g),
+        (b, upload) => b.convInputGrad(upload(absolute(dy)), upload(absolute(w)), undefined, g),
       );
       await agrees(
         (b, upload) => b.convFilterGrad(upload(x), upload(dy), g),
@@ -254,7 +254,7 @@ describe.each([false, true])("Winograd's method, relaxed SIMD %s", (relaxedSimd)
         const back =
           (weights: Float32Array, how: ConvGeometry): Computation =>
           (b, upload) =>
-            b.convInputGrad(upload(dy), upload(weights), how);
+            b.convInputGrad(upload(dy), upload(weights), undefined, how);
         for (const make of [forward, back]) {
           const exact = await once(oracle, 'float64', make(w, g));
           const minimal = error(await once(backend, 'float32', make(w, g)), exact);

@@ -177,7 +177,7 @@ describe.each(backends)('$label', async (row) => {
       ];
       const results = [
         backend.conv(x, w, undefined, 'relu', g),
-        backend.convInputGrad(dy, w, g),
+        backend.convInputGrad(dy, w, undefined, g),
         backend.convFilterGrad(x, dy, g),
       ];
       expect(await Promise.all([x, w, dy].map((s) => backend.read(s)))).toEqual([xs, ws, ys]);

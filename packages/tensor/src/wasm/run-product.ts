@@ -1,0 +1,197 @@
+/**
+ * Runs what product.ts describes: cuts a product into parts for threads, lays out its scratch, writes
+ * its plan where the kernels read it, and starts them.
+ */
+import { binaryCodes } from './codes.ts';
+import {
+  CHEAP_ELEMENTS,
+  COSTLY_ELEMENTS,
+  columnRanges,
+  PACKING_WORK,
+  ranges,
+  rowRanges,
+  shiftRanges,
+  TILE_COLUMNS,
+  WORTH_CUTTING_FINER,
+  WORTH_PARTING,
+} from './parts.ts';
+import {
+  type Blocking,
+  blocking,
+  lineFloats,
+  type Plan,
+  type Product,
+  type Winograd,
+} from './product.ts';
+import { OVERRUN_BYTES, type Runtime, type WasmStorage } from './runtime.ts';
+import { PARTS_PER_THREAD } from './threads.ts';
+
+/** Bytes for a part's own copy of a plan. */
+const PLAN_BYTES = 256;
+/** Largest A that is packed ahead of a product, in bytes: half of a second-level cache or so. */
+const MOST_AHEAD = 1 << 20;
+
+/** A new storage filled by products, in scratch that is counted while it is there. */
+export function runProducts(
+  r: Runtime,
+  size: number,
+  describe: (to: number) => readonly Plan[],
+): WasmStorage {
+  const y = r.make(size);
+  try {
+    for (const plan of describe(r.at(y))) {
+      if (plan.winograd) runWinograd(r, plan.product, plan.winograd);
+      else runPlan(r, plan, y);
+      if (plan.mask) runMask(r, plan.mask, y);
+    }
+  } catch (error) {
+    r.free(y);
+    throw error;
+  }
+  return y;
+}
+
+function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
+  const { product: p, shift, depths } = plan;
+  const b = blocking(p, r.rowsPerTile);
+  const parts = cut(r, plan);
+  const ahead = !depths && 4 * p.rows * p.depth <= MOST_AHEAD;
+  const packedBytes = ahead ? wholeLines(4 * p.rows * p.depth) : 0;
+  // Each part of k has a result of its own; they are laid out as y is.
+  const pitch = depths ? wholeLines(4 * y.size + OVERRUN_BYTES) : 0;
+  const sumBytes = depths ? depths.parts * pitch : 0;
+  const scratch = layOut(r, p, b, ahead, shift?.partialBytes ?? 0);
+  r.inScratch(packedBytes + sumBytes + scratch.bytes * parts.length, (address) => {
+    const sums = address + packedBytes;
+    const to = r.at(y);
+    const desk = r.desk();
+    const behind = r.write(
+      [
+        ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
+        ...[p.transposed ? 1 : 0, p.source, p.channels],
+        ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
+        ...[...p.multiplier, ...p.divisor, ...p.padding],
+        ...[depths ? p.c - to + sums : p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
+        ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0, p.mask],
+        ...[ahead ? address : 0, scratch.packedA, scratch.packedB, scratch.line, scratch.tile],
+        ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
+      ],
+      desk,
+    );
+    if (shift) {
+      r.write(
+        [
+          ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
+          ...[...shift.output, ...shift.source, ...shift.taps, ...shift.padding],
+          ...[scratch.partial, shift.chunkSamples, shift.chunkDepth],
+        ],
+        behind,
+      );
+    }
+    if (ahead) {
+      const threads = r.threads(p.rows * p.depth, CHEAP_ELEMENTS);
+      r.start(
+        'packAhead',
+        ranges(p.rows, threads, b.panelRows).map((rows) => [desk, ...rows]),
+      );
+    }
+    const own = (part: number) => sums + sumBytes + scratch.bytes * part;
+    if (shift) {
+      r.start(
+        'shiftedProduct',
+        parts.map((range, i) => [desk, behind, own(i), ...range]),
+      );
+    } else if (depths) {
+      r.start(
+        'deepProduct',
+        parts.map((range, i) => [desk, own(i), depths.part, pitch, ...range]),
+      );
+      r.start(
+        'sumParts',
+        rowRanges(y.size, 1, r.threads(y.size, COSTLY_ELEMENTS)).map(([first, last]) => [
+          ...[sums + 4 * first, pitch, depths.parts, to + 4 * first, last - first],
+        ]),
+      );
+    } else {
+      r.start(
+        'product',
+        parts.map((range, i) => [desk, own(i), ...range]),
+      );
+    }
+  });
+}
+
+/** Ranges of what a product is parted by: samples and depths, parts of k, or columns. */
+function cut(r: Runtime, { product: p, shift, depths }: Plan): readonly (readonly number[])[] {
+  const count = partsOf(r, p);
+  if (shift) return shiftRanges(shift, count);
+  return depths ? ranges(depths.parts, count) : columnRanges(p.columns, count);
+}
+
+/** How many parts a product is cut into. */
+function partsOf(r: Runtime, p: Product): number {
+  const work = p.depth * (p.rows * p.columns + PACKING_WORK * (p.rows + p.columns));
+  const threads = r.threads(work, WORTH_PARTING);
+  return threads > 1 && work > WORTH_CUTTING_FINER ? PARTS_PER_THREAD * threads : threads;
+}
+
+/** Offsets in a part's scratch. A multiple of a line, so that threads share none. */
+function layOut(r: Runtime, p: Product, b: Blocking, ahead: boolean, partialBytes: number) {
+  const packedB = PLAN_BYTES;
+  const packedA = packedB + r.kernels.blockBytes(b.blockColumns, b.blockDepth);
+  const line = packedA + (ahead ? 0 : 4 * b.blockRows * b.blockDepth);
+  const tile = line + 4 * lineFloats(p, b);
+  const partial = tile + 4 * TILE_COLUMNS * r.rowsPerTile;
+  return { packedA, packedB, line, tile, partial, bytes: wholeLines(partial + partialBytes) };
+}
+
+function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd): void {
+  const { panelRows } = blocking(p, r.rowsPerTile);
+  const numbers = 256 * blockGroups;
+  const filterBytes = wholeLines(64 * p.rows * p.channels);
+  const outputs = numbers * p.channels;
+  const lines = outputs + numbers * p.rows;
+  // Lines are read up to eight floats past their end.
+  const each = wholeLines(lines + 16 * (8 * blockGroups + 8) + 64);
+  const parts = ranges(tileRows, partsOf(r, p));
+  r.inScratch(filterBytes + each * parts.length, (filters) => {
+    const desk = r.desk();
+    const [, sourceH, sourceW] = p.sourceGrid;
+    const [, outputH, outputW] = p.columnsGrid;
+    r.write(
+      [
+        ...[p.a, p.aRow, p.aChannel, p.aTap],
+        ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
+        ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
+        ...[filters, 0, outputs, lines, panelRows, blockGroups],
+      ],
+      desk,
+    );
+    r.start(
+      'winogradFilters',
+      ranges(p.rows, parts.length, panelRows).map((rows) => [desk, ...rows]),
+    );
+    r.start(
+      'winograd',
+      parts.map((range, i) => [desk, filters + filterBytes + each * i, ...range]),
+    );
+  });
+}
+
+/** y ← y where the mask is positive, else 0. */
+function runMask(r: Runtime, mask: number, y: WasmStorage): void {
+  const to = r.at(y);
+  r.start(
+    'binary',
+    rowRanges(y.size, 1, r.threads(y.size, CHEAP_ELEMENTS)).map(([first, last], part) => {
+      const desk = r.desk(part);
+      const counter = r.write([1, last - first, 1, 1], desk);
+      const at = to + 4 * first;
+      return [binaryCodes.reluGrad, mask + 4 * first, at, at, desk, counter];
+    }),
+  );
+}
+
+function wholeLines(bytes: number): number {
+  return 64 * Math.ceil(bytes / 64);
+}

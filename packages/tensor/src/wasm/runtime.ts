@@ -1,0 +1,183 @@
+/**
+ * What the operations of the wasm backend run on: the kernels over one linear memory, its blocks and
+ * their account, the desk where descriptions are written for kernels to read, and the threads.
+ *
+ * Left out: what any operation does (backend.ts, run-product.ts).
+ */
+import type { DType, Storage } from '../backend.ts';
+import { BackendError, DTypeError } from '../errors.ts';
+import { MemoryAccount } from '../memory.ts';
+import { Allocator, type Block } from './allocator.ts';
+import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
+import {
+  canUseThreads,
+  PARTS_PER_THREAD,
+  type Part,
+  type PartKernel,
+  ThreadPool,
+} from './threads.ts';
+
+/** Choices that are otherwise made from what the engine can do. */
+export interface WasmOptions {
+  /** Use (or do without) relaxed SIMD's fused multiply-add. */
+  readonly relaxedSimd?: boolean;
+  /** Largest linear memory in bytes; 4 GiB unless told. */
+  readonly maxBytes?: number;
+  /**
+   * Threads that work is parted among, this one included; results do not depend on it.
+   * Default: 1. More need shared memory: Node.js, or a worker of a page that is cross-origin
+   * isolated.
+   */
+  readonly threads?: number;
+}
+
+/** Bytes of the desk for each part of a job. */
+const DESK_BYTES = 1024;
+
+/** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
+export const OVERRUN_BYTES = 12;
+
+/** Ends the threads of a backend that nothing refers to any more. */
+const abandoned = new FinalizationRegistry<ThreadPool>((pool) => pool.terminate());
+
+/** A block of float32 numbers in the linear memory of a runtime. */
+export class WasmStorage implements Storage {
+  readonly dtype = 'float32';
+  readonly owner: Runtime;
+  readonly size: number;
+  block: Block | undefined;
+
+  constructor(owner: Runtime, size: number, block: Block) {
+    this.owner = owner;
+    this.size = size;
+    this.block = block;
+  }
+}
+
+export class Runtime {
+  readonly kernels: Kernels;
+  readonly memory = new MemoryAccount();
+  readonly rowsPerTile: number;
+  readonly #linear: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  readonly #relaxedSimd: boolean;
+  readonly #desk: number;
+  #pool: ThreadPool | undefined;
+
+  /** A runtime whose threads have started. @throws BackendError where it cannot have that many. */
+  static async create(options: WasmOptions = {}): Promise<Runtime> {
+    const { threads = 1 } = options;
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new BackendError(`wasm: threads is ${threads}; expected a whole number of at least 1.`);
+    }
+    if (threads > 1 && !canUseThreads()) {
+      throw new BackendError(
+        `wasm: ${threads} threads need shared memory and a thread that may wait: Node.js, or a ` +
+          'worker of a page that is cross-origin isolated.',
+      );
+    }
+    const loaded = loadKernels(options.relaxedSimd, threads > 1);
+    const runtime = new Runtime(options, loaded);
+    if (threads > 1) {
+      runtime.#pool = await ThreadPool.start(loaded.module, loaded.memory, threads);
+      abandoned.register(runtime, runtime.#pool);
+    }
+    return runtime;
+  }
+
+  /** A runtime on one thread; `create` makes one on several. */
+  constructor(options: WasmOptions = {}, loaded: LoadedKernels = loadKernels(options.relaxedSimd)) {
+    this.kernels = loaded.kernels;
+    this.#linear = loaded.memory;
+    this.#relaxedSimd = loaded.relaxedSimd;
+    this.#desk = Math.ceil(loaded.kernels.heapBase() / 64) * 64;
+    const desks = DESK_BYTES * PARTS_PER_THREAD * (options.threads ?? 1);
+    this.#allocator = new Allocator(loaded.memory, this.#desk + desks, options.maxBytes);
+    this.rowsPerTile = loaded.kernels.rowsPerTile();
+  }
+
+  /** What runs. */
+  get details() {
+    return {
+      simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
+      threads: this.#pool?.size ?? 1,
+      memoryBytes: this.#linear.buffer.byteLength,
+      memoryLimitBytes: this.#allocator.limit,
+    };
+  }
+
+  /** @throws DTypeError for anything but float32. @throws OutOfMemoryError */
+  make(size: number, dtype: DType = 'float32'): WasmStorage {
+    if (dtype !== 'float32') {
+      throw new DTypeError(
+        `wasm: got dtype ${dtype}, expected float32, the only one that this backend has.`,
+      );
+    }
+    const block = this.#allocator.allocate(4 * size, OVERRUN_BYTES);
+    this.memory.allocated(4 * size);
+    return new WasmStorage(this, size, block);
+  }
+
+  free(x: Storage): void {
+    const storage = this.#own(x);
+    this.#allocator.free(storage.block);
+    this.memory.freed(4 * storage.size);
+    (storage as WasmStorage).block = undefined;
+  }
+
+  /** Where a storage's numbers lie. @throws BackendError unless it is in use, and of this runtime. */
+  at(x: Storage): number {
+    return this.#own(x).block.address;
+  }
+
+  /** A storage's numbers. Made anew each time: growth of the memory detaches older views. */
+  view(x: Storage): Float32Array {
+    return new Float32Array(this.#linear.buffer, this.at(x), x.size);
+  }
+
+  /** Runs `use` with scratch that is counted while it is there. */
+  inScratch(bytes: number, use: (address: number) => void): void {
+    const block = this.#allocator.allocate(bytes);
+    this.memory.allocated(bytes);
+    try {
+      use(block.address);
+    } finally {
+      this.memory.freed(bytes);
+      this.#allocator.free(block);
+    }
+  }
+
+  /** The place where the description of a part of a job is written, below all blocks. */
+  desk(part = 0): number {
+    return this.#desk + part * DESK_BYTES;
+  }
+
+  /** Writes words into linear memory; returns the first address behind them. */
+  write(words: ArrayLike<number>, address: number): number {
+    new Int32Array(this.#linear.buffer, address, words.length).set(words);
+    return address + 4 * words.length;
+  }
+
+  /** How many threads share some work: one where it is not worth more. */
+  threads(work: number, worth: number): number {
+    return work < worth ? 1 : (this.#pool?.size ?? 1);
+  }
+
+  /** Runs a kernel on one thread, or its parts on several. */
+  start(kernel: PartKernel, parts: readonly Part[]): void {
+    if (this.#pool && parts.length > 1) this.#pool.run(kernel, parts, this.kernels);
+    else {
+      const run: (...args: number[]) => void = this.kernels[kernel];
+      for (const part of parts) run(...part);
+    }
+  }
+
+  /** The storage as this runtime's own, in use. */
+  #own(x: Storage): WasmStorage & { block: Block } {
+    if (!(x instanceof WasmStorage) || x.owner !== this) {
+      throw new BackendError('wasm: got a storage that another backend made.');
+    }
+    if (x.block === undefined) throw new BackendError('wasm: got a storage that was freed.');
+    return x as WasmStorage & { block: Block };
+  }
+}
