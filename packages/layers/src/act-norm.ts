@@ -64,43 +64,51 @@ export class ActNorm implements Bijection {
   forward(x: Tensor): { y: Tensor; logdet: Tensor } {
     requireChannels('ActNorm', x, this.channels);
     if (!this.scale.assigned) this.#initialize(x, 'forward');
-    return tidy(() => ({ y: this.#apply(x), logdet: this.#logdet(x) }));
+    return tidy(() => {
+      const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
+      return fused ? fused.apply(x) : { y: this.#apply(x), logdet: this.#logdet(x) };
+    });
   }
 
   inverse(y: Tensor): { x: Tensor; logdet: Tensor } {
     requireChannels('ActNorm', y, this.channels);
     if (!this.scale.assigned) this.#initialize(y, 'inverse');
-    return tidy(() => ({ x: this.#invert(y), logdet: neg(this.#logdet(y)) }));
+    return tidy(() => {
+      const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
+      if (!fused) return { x: this.#invert(y), logdet: neg(this.#logdet(y)) };
+      const { y: x, logdet } = fused.apply(y);
+      return { x, logdet };
+    });
   }
 
   backward(y: Tensor, dy: Tensor, options: BackwardOptions = {}): { x: Tensor; dx: Tensor } {
     return tidy(() => {
-      this.#accumulateLogdetGrad(y, options.dlogdet, 1);
       const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
       if (fused) {
-        const { x, dx, dscale, dshift } = fused.backward(y, dy);
-        this.scale.accumulateGrad(dscale);
-        this.shift.accumulateGrad(dshift);
+        const { x, dx, dscale, dshift } = fused.backward(y, dy, options.dlogdet);
+        this.scale.takeGrad(dscale);
+        this.shift.takeGrad(dshift);
         return { x, dx };
       }
+      this.#accumulateLogdetGrad(y, options.dlogdet, 1);
       const x = this.#invert(y);
       const dx = mul(dy, alongChannels(this.scale.data, y));
-      this.scale.accumulateGrad(channelSums(mul(dy, x)));
-      this.shift.accumulateGrad(channelSums(dy));
+      this.scale.takeGrad(channelSums(mul(dy, x)));
+      this.shift.takeGrad(channelSums(dy));
       return { x, dx };
     });
   }
 
   backwardInverse(x: Tensor, dx: Tensor, options: BackwardOptions = {}): { y: Tensor; dy: Tensor } {
     return tidy(() => {
-      this.#accumulateLogdetGrad(x, options.dlogdet, -1);
       const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
       if (fused) {
-        const { x: y, dx: dy, dscale, dshift } = fused.backward(x, dx);
-        this.scale.accumulateGrad(dscale);
-        this.shift.accumulateGrad(dshift);
+        const { x: y, dx: dy, dscale, dshift } = fused.backward(x, dx, options.dlogdet);
+        this.scale.takeGrad(dscale);
+        this.shift.takeGrad(dshift);
         return { y, dy };
       }
+      this.#accumulateLogdetGrad(x, options.dlogdet, -1);
       const dy = div(dx, alongChannels(this.scale.data, x));
       this.scale.accumulateGrad(channelSums(mul(dy, x)), -1);
       this.shift.accumulateGrad(channelSums(dy), -1);
@@ -143,14 +151,10 @@ export class ActNorm implements Bijection {
   }
 
   #apply(x: Tensor): Tensor {
-    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
-    if (fused) return fused.apply(x);
     return add(mul(x, alongChannels(this.scale.data, x)), alongChannels(this.shift.data, x));
   }
 
   #invert(y: Tensor): Tensor {
-    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
-    if (fused) return fused.apply(y);
     return div(sub(y, alongChannels(this.shift.data, y)), alongChannels(this.scale.data, y));
   }
 

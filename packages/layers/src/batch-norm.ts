@@ -91,8 +91,8 @@ export class BatchNorm implements Conditioner<SavedBatchNorm> {
   backward(dy: Tensor, saved: SavedBatchNorm): { dx: Tensor } {
     const { normalized, deviation, batch } = saved;
     return tidy(() => {
-      if (!this.scale.frozen) this.scale.accumulateGrad(channelSums(mul(dy, normalized)));
-      if (!this.shift.frozen) this.shift.accumulateGrad(channelSums(dy));
+      if (!this.scale.frozen) this.scale.takeGrad(channelSums(mul(dy, normalized)));
+      if (!this.shift.frozen) this.shift.takeGrad(channelSums(dy));
       const dn = mul(dy, alongChannels(this.scale.data, dy));
       if (!batch) return { dx: div(dn, alongChannels(deviation, dy)) };
       this.#updateRunning(this.runningMean, batch.mean);

@@ -105,8 +105,8 @@ export class ConditionalResidualBlock implements Conditioner<SavedConditional> {
       const n = context.shape[0]!;
       const da = reluGrad(image, dimage!).reshape([n, -1]);
       const flat = context.reshape([n, -1]);
-      if (!this.#w.frozen) this.#w.accumulateGrad(matmul(da, flat, { transposeA: true }));
-      if (!this.#b.frozen) this.#b.accumulateGrad(channelSums(da));
+      if (!this.#w.frozen) this.#w.takeGrad(matmul(da, flat, { transposeA: true }));
+      if (!this.#b.frozen) this.#b.takeGrad(channelSums(da));
       return { dx: dx!, dcontext: matmul(da, this.#w.data).reshape(context.shape) };
     });
   }

@@ -54,9 +54,9 @@ export class ConvLayer {
     const { w, b } = this;
     const [input, output] = this.#transposed ? [dy, x] : [x, dy];
     if (!w.frozen) {
-      tidy(() => w.accumulateGrad(convFilterGrad(input, output, w.shape, this.#options)));
+      tidy(() => w.takeGrad(convFilterGrad(input, output, w.shape, this.#options)));
     }
-    if (!b.frozen) tidy(() => b.accumulateGrad(channelSums(dy)));
+    if (!b.frozen) tidy(() => b.takeGrad(channelSums(dy)));
     const behindRelu = before === 'relu';
     if (!this.#transposed) {
       return convInputGrad(dy, w.data, x.shape, {

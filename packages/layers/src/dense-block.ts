@@ -85,8 +85,8 @@ export class DenseBlock implements Conditioner<SavedDenseBlock> {
       for (let i = 2; ; i--) {
         const { w, b } = this.#layers[i]!;
         const input = inputs[i]!;
-        if (!w.frozen) w.accumulateGrad(matmul(da, input, { transposeA: true }));
-        if (!b.frozen) b.accumulateGrad(channelSums(da));
+        if (!w.frozen) w.takeGrad(matmul(da, input, { transposeA: true }));
+        if (!b.frozen) b.takeGrad(channelSums(da));
         const dinput = matmul(da, w.data);
         if (i === 0) return { dx: dinput };
         da = reluGrad(input, dinput);

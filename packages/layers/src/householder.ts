@@ -40,7 +40,7 @@ export class Householder implements Mixing {
         tangent: (tangent) => this.#compact().tangent(tangent),
         accumulate: (g) => {
           fused.backward(g).forEach((gradient, i) => {
-            this.parameters[i]!.accumulateGrad(gradient);
+            this.parameters[i]!.takeGrad(gradient);
           });
         },
       };
@@ -68,7 +68,7 @@ export class Householder implements Mixing {
       accumulate: (g) => {
         const dv = throughNorm(u, root, rowsGradient({ u, t, tu, above }, g));
         this.parameters.forEach((p, i) => {
-          p.accumulateGrad(slice(dv, 0, i, 1).reshape([-1]));
+          p.takeGrad(slice(dv, 0, i, 1).reshape([-1]));
         });
       },
     };

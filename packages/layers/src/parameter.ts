@@ -68,6 +68,16 @@ export class Parameter {
     accumulate(this.#grad, g, alpha);
   }
 
+  /** As `accumulateGrad(g)`, and takes g over: it is freed, or becomes the gradient. */
+  takeGrad(g: Tensor): void {
+    if (!this.frozen && !this.#grad) {
+      this.attachGrad(g);
+      return;
+    }
+    this.accumulateGrad(g);
+    g.dispose();
+  }
+
   /** Hands the gradient over to the caller, and leaves none. */
   detachGrad(): Tensor | undefined {
     const grad = this.#grad;

@@ -84,9 +84,9 @@ export class SymmetricBlock implements Conditioner<SavedSymmetricBlock> {
       if (!this.#w.frozen) {
         const shape = this.#w.shape;
         this.#w.accumulateGrad(convFilterGrad(dy, h, shape, this.#options), -1);
-        this.#w.accumulateGrad(convFilterGrad(x, da, shape, this.#options));
+        this.#w.takeGrad(convFilterGrad(x, da, shape, this.#options));
       }
-      if (!this.#b.frozen) this.#b.accumulateGrad(channelSums(da));
+      if (!this.#b.frozen) this.#b.takeGrad(channelSums(da));
       return { dx: this.#adjoint(da, x) };
     });
   }

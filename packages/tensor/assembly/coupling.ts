@@ -1,9 +1,10 @@
 /**
  * Affine couplings with a logistic scale in one pass, s = low + width·σ(r): the map itself in both
  * directions with its log-determinant, and its derivatives with the state recomputed on the way.
- * A sample holds `size` numbers; `rt` holds r and behind it t for each sample.
+ * A sample holds `size` numbers; `rt` holds r and behind it t for each sample. Samples are cut into
+ * pieces of equal size but for the last, counted through all samples, which threads part.
  *
- * Left out: the conditioner that makes r and t. Samples are independent, so threads part them.
+ * Left out: the conditioner that makes r and t.
  */
 import { log4, sigmoid4 } from './math';
 import { madd, splat } from './simd';
@@ -40,22 +41,27 @@ function moveAll(
   x: usize,
   rt: usize,
   y: usize,
-  logdet: usize,
+  sums: usize,
   size: i32,
+  piece: i32,
   low: v128,
   width: v128,
   first: i32,
   last: i32,
 ): void {
   const bytes = (<usize>size) << 2;
-  for (let n = first; n < last; n++) {
-    let from = x + <usize>n * bytes;
-    let to = y + <usize>n * bytes;
-    let r = rt + 2 * <usize>n * bytes;
+  const pieces = (size + piece - 1) / piece;
+  for (let unit = first; unit < last; unit++) {
+    const n = unit / pieces;
+    const begin = (unit - n * pieces) * piece;
+    const start = <usize>n * bytes + ((<usize>begin) << 2);
+    let from = x + start;
+    let to = y + start;
+    let r = rt + <usize>n * bytes + start;
     let a = f64x2.splat(0);
     let b = a;
-    let i = 0;
-    for (; i + 4 <= size; i += 4) {
+    let i = min(piece, size - begin);
+    for (; i >= 4; i -= 4) {
       const l = log4(move(inverse, true, from, r, r + bytes, to, low, width));
       a = f64x2.add(a, f64x2.promote_low_f32x4(l));
       b = f64x2.add(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(l, l, 2, 3, 2, 3)));
@@ -65,25 +71,26 @@ function moveAll(
     }
     a = f64x2.add(a, b);
     let total = f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
-    for (; i < size; i++) {
+    for (; i > 0; i--) {
       const l = log4(move(inverse, false, from, r, r + bytes, to, low, width));
       total += <f64>f32x4.extract_lane(l, 0);
       from += 4;
       to += 4;
       r += 4;
     }
-    store<f32>(logdet + ((<usize>n) << 2), <f32>(inverse ? -total : total));
+    store<f64>(sums + ((<usize>unit) << 3), total);
   }
 }
 
-/** y = s x + t, or with `inverse` y = (x − t)/s; logdet = ±Σ log s. */
+/** y = s x + t, or with `inverse` y = (x − t)/s; each piece leaves its Σ log s in `sums`. */
 export function couple(
   inverse: i32,
   x: usize,
   rt: usize,
   y: usize,
-  logdet: usize,
+  sums: usize,
   size: i32,
+  piece: i32,
   low: f32,
   width: f32,
   first: i32,
@@ -91,8 +98,8 @@ export function couple(
 ): void {
   const l = splat(low);
   const w = splat(width);
-  if (inverse) moveAll(true, x, rt, y, logdet, size, l, w, first, last);
-  else moveAll(false, x, rt, y, logdet, size, l, w, first, last);
+  if (inverse) moveAll(true, x, rt, y, sums, size, piece, l, w, first, last);
+  else moveAll(false, x, rt, y, sums, size, piece, l, w, first, last);
 }
 
 /**
@@ -150,19 +157,22 @@ function backAll(
   dx: usize,
   drt: usize,
   size: i32,
+  piece: i32,
   low: v128,
   width: v128,
   first: i32,
   last: i32,
 ): void {
   const bytes = (<usize>size) << 2;
-  for (let n = first; n < last; n++) {
+  const pieces = (size + piece - 1) / piece;
+  for (let unit = first; unit < last; unit++) {
+    const n = unit / pieces;
+    const begin = (unit - n * pieces) * piece;
     const dl = dlogdet ? v128.load32_splat(dlogdet + ((<usize>n) << 2)) : splat(0);
-    const start = <usize>n * bytes;
-    let at = start;
-    let r = rt + 2 * start;
-    let dr = drt + 2 * start;
-    const end = start + bytes;
+    let at = <usize>n * bytes + ((<usize>begin) << 2);
+    let r = rt + <usize>n * bytes + at;
+    let dr = drt + <usize>n * bytes + at;
+    const end = at + ((<usize>min(piece, size - begin)) << 2);
     for (; at + 16 <= end; at += 16) {
       back(inverse, true, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
       r += 16;
@@ -187,6 +197,7 @@ export function coupleBack(
   dx: usize,
   drt: usize,
   size: i32,
+  piece: i32,
   low: f32,
   width: f32,
   first: i32,
@@ -194,6 +205,6 @@ export function coupleBack(
 ): void {
   const l = splat(low);
   const w = splat(width);
-  if (inverse) backAll(true, y, dy, rt, dlogdet, x, dx, drt, size, l, w, first, last);
-  else backAll(false, y, dy, rt, dlogdet, x, dx, drt, size, l, w, first, last);
+  if (inverse) backAll(true, y, dy, rt, dlogdet, x, dx, drt, size, piece, l, w, first, last);
+  else backAll(false, y, dy, rt, dlogdet, x, dx, drt, size, piece, l, w, first, last);
 }

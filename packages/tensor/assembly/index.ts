@@ -3,12 +3,13 @@
  * managed from outside (src/wasm/allocator.ts); nothing here allocates.
  */
 export { binary } from './binary';
-export { channelAffine, channelAffineBack } from './channels';
+export { channelAffine, channelAffineBack, channelGradients } from './channels';
 export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
 export { blockBytes, deepProduct, packAhead, product, rowsPerTile, sumParts } from './product';
-export { reduce } from './reduce';
+export { addRows, reduce, sumRows } from './reduce';
 export { reflections, reflectionsBack } from './reflections';
+export { useScratchAt } from './scratch';
 export { shiftedProduct } from './shift';
 export { unary } from './unary';
 export { accumulate, adam } from './update';

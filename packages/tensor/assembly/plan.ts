@@ -1,3 +1,5 @@
+import { ownScratch } from './scratch';
+
 /**
  * The description of one product C = A·B as the TypeScript side writes it into linear memory:
  * 32-bit words in the order of these fields (src/wasm/product.ts writes them). All strides count
@@ -14,8 +16,7 @@
  *   mask is not 0, an array laid out as C lies there, and C is zero where that is not positive.
  *
  * One plan serves all parts of a job: packed A, where all of it is packed ahead, is at an address;
- * what each part has for itself is at offsets in the part's scratch, which begins with its own copy of
- * the plan.
+ * what a thread has for itself is at offsets in its scratch, which begins with its copy of the plan.
  *
  * Left out: behaviour; and dimensions above three, since 1D and 2D have leading sizes of 1.
  */
@@ -75,8 +76,9 @@ export class Product {
   blockDepth: i32;
 }
 
-/** A part's own copy of a plan, at the start of its scratch, with addresses in place of offsets. */
-export function own(plan: Product, scratch: usize): Product {
+/** A thread's copy of a plan, at the start of its scratch, with addresses in place of offsets. */
+export function own(plan: Product): Product {
+  const scratch = ownScratch();
   memory.copy(scratch, changetype<usize>(plan), offsetof<Product>());
   const p = changetype<Product>(scratch);
   p.packedA += scratch;
@@ -88,7 +90,7 @@ export function own(plan: Product, scratch: usize): Product {
 
 /**
  * A convolution of few outputs by shifted sums (shift.ts explains it): the parts of y, its grid and
- * that of its source, and how much of it is made at once. `partial` is an offset in a part's scratch.
+ * that of its source, and how much of it is made at once. `partial` is an offset in a thread's scratch.
  */
 @unmanaged
 export class Shift {
@@ -116,7 +118,7 @@ export class Shift {
 
 /**
  * A 3×3 convolution of stride 1 by Winograd's method (winograd.ts explains it). The weights lie as
- * in `Product`; `filters` is shared by all parts, the other three are offsets in a part's scratch.
+ * in `Product`; `filters` is shared by all parts, the other three are offsets in a thread's scratch.
  */
 @unmanaged
 export class Winograd {

@@ -3,7 +3,7 @@
  * all parts), then of columns (B is packed into one block that fits the second-level cache).
  *
  * Left out: threads. `begin` and `end` bound the columns of C, whose blocks are independent, so a
- * thread with scratch of its own can take a part. Where C has few columns and k is long, threads
+ * thread can take a part. Where C has few columns and k is long, threads
  * part k instead: into parts that do not depend on how many threads there are.
  */
 import { ADD, BIAS, MASK, multiply, RELU } from './gemm';
@@ -12,8 +12,8 @@ import { own, Product } from './plan';
 import { ROWS } from './simd';
 
 /** Columns `begin` to `end` of C. */
-export function product(plan: Product, scratch: usize, begin: i32, end: i32): void {
-  productOver(own(plan, scratch), begin, end, 0, plan.depth);
+export function product(plan: Product, begin: i32, end: i32): void {
+  productOver(own(plan), begin, end, 0, plan.depth);
 }
 
 /** Packs the rows from `first` to `last` of A, whole panels, for all parts to read. */
@@ -35,15 +35,8 @@ function packedAt(p: Product, row: i32, k: i32, depth: i32): usize {
  * The sums over the parts of k from `first` to `last`, `part` entries each (the last may be
  * shorter), every one into a C of its own, `pitch` bytes apart.
  */
-export function deepProduct(
-  plan: Product,
-  scratch: usize,
-  part: i32,
-  pitch: usize,
-  first: i32,
-  last: i32,
-): void {
-  const p = own(plan, scratch);
+export function deepProduct(plan: Product, part: i32, pitch: usize, first: i32, last: i32): void {
+  const p = own(plan);
   const c = p.c;
   for (let i = first; i < last; i++) {
     p.c = c + <usize>i * pitch;

@@ -179,3 +179,28 @@ export function reduce(op: i32, innerReduced: i32, from: usize, to: usize, how: 
     else columns(MAX, from, to, kept, reduced, size, counter);
   }
 }
+
+/** The sums of the rows from `first` to `last`, `size` floats each, as doubles. */
+export function sumRows(from: usize, sums: usize, size: i32, first: i32, last: i32): void {
+  for (let row = first; row < last; row++) {
+    const sum = line(SUM, from + ((<usize>row * <usize>size) << 2), size);
+    store<f64>(sums + ((<usize>row) << 3), sum);
+  }
+}
+
+/**
+ * to[i, j] = factor·Σ over k of the doubles [outer, reduced, inner], k being the middle axis: what
+ * was summed in pieces is added up.
+ */
+export function addRows(sums: usize, to: usize, outer: i32, reduced: i32, inner: i32, factor: f64): void {
+  for (let i = 0; i < outer; i++) {
+    for (let j = 0; j < inner; j++) {
+      let total: f64 = 0;
+      for (let k = 0; k < reduced; k++) {
+        total += load<f64>(sums + ((<usize>((i * reduced + k) * inner + j)) << 3));
+      }
+      store<f32>(to, <f32>(factor * total));
+      to += 4;
+    }
+  }
+}

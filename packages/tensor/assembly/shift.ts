@@ -9,6 +9,7 @@
  */
 import { own, Product, Shift } from './plan';
 import { productOver } from './product';
+import { ownScratch } from './scratch';
 
 // @ts-ignore: decorator
 @inline
@@ -55,19 +56,18 @@ function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias
 
 /**
  * The samples from `first` to `last`, and of each the output's depths from `near` to `far`: a thread
- * with scratch of its own can take a part.
+ * can take a part.
  */
 export function shiftedProduct(
   plan: Product,
   s: Shift,
-  scratch: usize,
   first: i32,
   last: i32,
   near: i32,
   far: i32,
 ): void {
-  const p = own(plan, scratch);
-  const partial = scratch + s.partial;
+  const p = own(plan);
+  const partial = ownScratch() + s.partial;
   const slice = s.sourceH * s.sourceW;
   const volume = s.sourceD * slice;
   const outputLine = (<usize>s.outputW) << 2;

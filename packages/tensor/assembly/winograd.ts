@@ -11,6 +11,7 @@
  */
 import { tileOf } from './gemm';
 import { Winograd } from './plan';
+import { ownScratch } from './scratch';
 
 /** Tiles to a vector, and columns of the output that they cover. */
 const GROUP: i32 = 4;
@@ -275,7 +276,8 @@ function transformBack(p: Winograd, scratch: usize, m: i32, first: i32, count: i
 }
 
 /** The rows of tiles from `first` to `last`, counted through all samples. */
-export function winograd(p: Winograd, scratch: usize, first: i32, last: i32): void {
+export function winograd(p: Winograd, first: i32, last: i32): void {
+  const scratch = ownScratch();
   const perRow = (p.outputW + COVER - 1) / COVER;
   const tileRows = (p.outputH + 1) >> 1;
   const width = (<usize>p.blockGroups) << 4;

@@ -256,13 +256,20 @@ export interface FusedPasses {
     dlogdet: Storage | undefined,
     g: CouplingGeometry,
   ): [x: Storage, dx: Storage, drt: Storage];
-  channelAffine(x: Storage, scale: Storage, shift: Storage, g: ChannelGeometry): Storage;
-  /** From y and dy: x and dx, and the gradients of the scale and the shift by way of y. */
+  /** y, and the log-determinant of the map per sample. */
+  channelAffine(
+    x: Storage,
+    scale: Storage,
+    shift: Storage,
+    g: ChannelGeometry,
+  ): [y: Storage, logdet: Storage];
+  /** From y and the gradients of both results: x and dx, and the gradients of scale and shift. */
   channelAffineBack(
     y: Storage,
     dy: Storage,
     scale: Storage,
     shift: Storage,
+    dlogdet: Storage | undefined,
     g: ChannelGeometry,
   ): [x: Storage, dx: Storage, dscale: Storage, dshift: Storage];
   /** W = H(v₁)H(v₂)H(v₃) with H(v) = I − 2vvᵀ/vᵀv. */

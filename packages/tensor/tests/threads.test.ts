@@ -141,8 +141,8 @@ describe('results on several threads', () => {
             results.push(
               ...Object.values(coupling.apply(x)),
               ...Object.values(coupling.backward(x, dy, dl)),
-              channelAffine.apply(x),
-              ...Object.values(channelAffine.backward(x, dy)),
+              ...Object.values(channelAffine.apply(x)),
+              ...Object.values(channelAffine.backward(x, dy, dl)),
             );
           }
           const targets = [7, 5000, 1, 4001].map((n) => random.normal([n]));

@@ -63,11 +63,7 @@ export function fusedCoupling(
       requireSameShape('coupling', y, dy);
       const backend = commonBackend('coupling', y, dy, rt, ...(dlogdet ? [dlogdet] : []));
       const g = geometry(y);
-      if (dlogdet && dlogdet.size !== g.batch) {
-        throw new ShapeError(
-          `coupling: dlogdet is ${formatShape(dlogdet.shape)}; expected [${g.batch}].`,
-        );
-      }
+      requirePerSample('coupling', dlogdet, g.batch);
       const made = fused.coupleBack(y.storage, dy.storage, rt.storage, dlogdet?.storage, g);
       const [x, dx, drt] = made;
       return {
@@ -81,10 +77,14 @@ export function fusedCoupling(
 
 /** A scale and a shift per channel in one pass, in either direction. */
 export interface FusedChannelAffine {
-  /** y = s⊙x + b, or its inverse. */
-  apply(x: Tensor): Tensor;
-  /** From y and dy: x, dx, and the gradients of the scale and the shift. */
-  backward(y: Tensor, dy: Tensor): { x: Tensor; dx: Tensor; dscale: Tensor; dshift: Tensor };
+  /** y = s⊙x + b, or its inverse, and the log-determinant of that map, [N]. */
+  apply(x: Tensor): { y: Tensor; logdet: Tensor };
+  /** From y and the gradients of both results: x, dx, and the gradients of scale and shift. */
+  backward(
+    y: Tensor,
+    dy: Tensor,
+    dlogdet: Tensor | undefined,
+  ): { x: Tensor; dx: Tensor; dscale: Tensor; dshift: Tensor };
 }
 
 /** The map by a scale and a shift of shape [C]; undefined where their backend has no such pass. */
@@ -108,18 +108,22 @@ export function fusedChannelAffine(
   };
   const apply = (x: Tensor) => {
     const backend = commonBackend('channelAffine', x, scale);
-    const y = fused.channelAffine(x.storage, scale.storage, shift.storage, geometry(x));
-    return wrap(x.shape, backend, y);
+    const g = geometry(x);
+    const [y, logdet] = fused.channelAffine(x.storage, scale.storage, shift.storage, g);
+    return { y: wrap(x.shape, backend, y), logdet: wrap([g.batch], backend, logdet) };
   };
-  const backward = (y: Tensor, dy: Tensor) => {
+  const backward = (y: Tensor, dy: Tensor, dlogdet: Tensor | undefined) => {
     requireSameShape('channelAffine', y, dy);
-    const backend = commonBackend('channelAffine', y, dy, scale);
+    const backend = commonBackend('channelAffine', y, dy, scale, ...(dlogdet ? [dlogdet] : []));
+    const g = geometry(y);
+    requirePerSample('channelAffine', dlogdet, g.batch);
     const [x, dx, dscale, dshift] = fused.channelAffineBack(
       y.storage,
       dy.storage,
       scale.storage,
       shift.storage,
-      geometry(y),
+      dlogdet?.storage,
+      g,
     );
     return {
       x: wrap(y.shape, backend, x),
@@ -166,4 +170,10 @@ export function fusedReflections(
       return [wrapped(d1), wrapped(d2), wrapped(d3)];
     },
   };
+}
+
+/** @throws ShapeError unless dlogdet, if there is one, is a number per sample. */
+function requirePerSample(op: string, dlogdet: Tensor | undefined, batch: number): void {
+  if (!dlogdet || dlogdet.size === batch) return;
+  throw new ShapeError(`${op}: dlogdet is ${formatShape(dlogdet.shape)}; expected [${batch}].`);
 }

@@ -23,7 +23,8 @@ import type {
   UnaryOp,
 } from '../backend.ts';
 import { binaryCodes, reduceCodes, unaryCodes } from './codes.ts';
-import { CHEAP_ELEMENTS, COSTLY_ELEMENTS, ranges, rowRanges } from './parts.ts';
+import { fusedPasses } from './fused.ts';
+import { CACHE_LINE, CHEAP_ELEMENTS, COSTLY_ELEMENTS, ranges, rowRanges } from './parts.ts';
 import {
   convProduct,
   depths,
@@ -37,8 +38,6 @@ import { Runtime, type WasmOptions } from './runtime.ts';
 
 export type { WasmOptions } from './runtime.ts';
 
-/** Bytes of a number in the rows that reflections are made of. */
-const ROW_BYTES = 8;
 /** Words of a row of Adam's table, and where its two floats lie. */
 const ADAM_ROW = 7;
 const ADAM_RATE = 5;
@@ -56,6 +55,7 @@ const costlyOps: ReadonlySet<UnaryOp> = new Set([
 export class WasmBackend implements Backend {
   readonly name = 'wasm';
   readonly dtypes: readonly DType[] = ['float32'];
+  readonly fused: FusedPasses;
   readonly #runtime: Runtime;
 
   /** A backend whose threads have started. @throws BackendError where it cannot have that many. */
@@ -66,6 +66,7 @@ export class WasmBackend implements Backend {
   /** A backend on one thread; `create` makes one on several. */
   constructor(options: WasmOptions = {}, runtime = new Runtime(options)) {
     this.#runtime = runtime;
+    this.fused = fusedPasses(runtime);
   }
 
   get memory() {
@@ -152,6 +153,9 @@ export class WasmBackend implements Backend {
   reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
     const from = this.#runtime.at(x);
     const { sizes, reduced } = how;
+    if (op === 'sum' && sizes.length === 3 && !reduced[1] && reduced[0] && reduced[2]) {
+      return this.#sumPerChannel(from, sizes as readonly [number, number, number]);
+    }
     const last = sizes.length - 1;
     const kept: [number[], number[]] = [[], []];
     const gone: [number[], number[]] = [[], []];
@@ -358,85 +362,21 @@ export class WasmBackend implements Backend {
     });
   }
 
-  readonly fused: FusedPasses = {
-    couple: (x, rt, g) => {
-      const [from, parameters] = [this.#runtime.at(x), this.#runtime.at(rt)];
-      const [y, logdet] = [this.#runtime.make(x.size), this.#runtime.make(g.batch)];
-      const [to, sums] = [this.#runtime.at(y), this.#runtime.at(logdet)];
-      const scale = [g.size, g.low, g.high - g.low];
-      this.#runtime.start(
-        'couple',
-        ranges(g.batch, this.#runtime.threads(x.size, COSTLY_ELEMENTS)).map((part) => [
-          ...[g.inverse ? 1 : 0, from, parameters, to, sums],
-          ...[...scale, ...part],
-        ]),
+  /** Sums over samples and positions, sample by sample: they lie in the cache of who made them. */
+  #sumPerChannel(from: number, [batch, channels, positions]: readonly [number, number, number]) {
+    const r = this.#runtime;
+    const y = r.make(channels);
+    const rows = batch * channels;
+    const threads = r.threads(rows * positions, CHEAP_ELEMENTS);
+    r.inScratch(8 * rows, (sums) => {
+      r.start(
+        'sumRows',
+        ranges(rows, threads, CACHE_LINE / 2).map((part) => [from, sums, positions, ...part]),
       );
-      return [y, logdet];
-    },
-    coupleBack: (y, dy, rt, dlogdet, g) => {
-      const given = [y, dy, rt].map((x) => this.#runtime.at(x));
-      const weights = dlogdet ? this.#runtime.at(dlogdet) : 0;
-      const [x, dx, drt] = [this.#runtime.make(y.size), this.#runtime.make(y.size), this.#runtime.make(rt.size)];
-      const made = [x, dx, drt].map((made) => this.#runtime.at(made));
-      const scale = [g.size, g.low, g.high - g.low];
-      this.#runtime.start(
-        'coupleBack',
-        ranges(g.batch, this.#runtime.threads(y.size, COSTLY_ELEMENTS)).map((part) => [
-          ...[g.inverse ? 1 : 0, ...given, weights, ...made],
-          ...[...scale, ...part],
-        ]),
-      );
-      return [x, dx, drt];
-    },
-    channelAffine: (x, scale, shift, g) => {
-      const given = [x, scale, shift].map((x) => this.#runtime.at(x));
-      const y = this.#runtime.make(x.size);
-      const to = this.#runtime.at(y);
-      this.#runtime.start(
-        'channelAffine',
-        ranges(g.batch, this.#runtime.threads(x.size, CHEAP_ELEMENTS)).map((part) => [
-          ...[g.inverse ? 1 : 0, ...given, to],
-          ...[g.channels, g.positions, ...part],
-        ]),
-      );
-      return y;
-    },
-    channelAffineBack: (y, dy, scale, shift, g) => {
-      const given = [y, dy, scale, shift].map((x) => this.#runtime.at(x));
-      const [x, dx] = [this.#runtime.make(y.size), this.#runtime.make(y.size)];
-      const [dscale, dshift] = [this.#runtime.make(g.channels), this.#runtime.make(g.channels)];
-      const made = [x, dx, dscale, dshift].map((made) => this.#runtime.at(made));
-      this.#runtime.start(
-        'channelAffineBack',
-        ranges(g.channels, this.#runtime.threads(y.size, COSTLY_ELEMENTS)).map((part) => [
-          ...[g.inverse ? 1 : 0, ...given, ...made],
-          ...[g.batch, g.channels, g.positions, ...part],
-        ]),
-      );
-      return [x, dx, dscale, dshift];
-    },
-    reflections: (v) => {
-      const [v1, v2, v3] = [this.#runtime.at(v[0]), this.#runtime.at(v[1]), this.#runtime.at(v[2])];
-      const { size } = v[0];
-      const w = this.#runtime.make(size * size);
-      this.#runtime.inScratch(ROW_BYTES * 9 * size, (rows) => {
-        this.#runtime.kernels.reflections(v1, v2, v3, this.#runtime.at(w), size, rows);
-      });
-      return w;
-    },
-    reflectionsBack: (v, g) => {
-      const [v1, v2, v3] = [this.#runtime.at(v[0]), this.#runtime.at(v[1]), this.#runtime.at(v[2])];
-      const gradient = this.#runtime.at(g);
-      const { size } = v[0];
-      const made = [this.#runtime.make(size), this.#runtime.make(size), this.#runtime.make(size)] as const;
-      const [d1, d2, d3] = [this.#runtime.at(made[0]), this.#runtime.at(made[1]), this.#runtime.at(made[2])];
-      this.#runtime.inScratch(ROW_BYTES * 12 * size, (rows) => {
-        const more = rows + ROW_BYTES * 9 * size;
-        this.#runtime.kernels.reflectionsBack(v1, v2, v3, gradient, d1, d2, d3, size, rows, more);
-      });
-      return made;
-    },
-  };
+      r.kernels.addRows(sums, r.at(y), 1, batch, channels, 1);
+    });
+    return y;
+  }
 
   /** Copies `count` runs of `bytes` bytes, with a pitch on either side. */
   #copyRuns(

@@ -12,20 +12,14 @@ import { baseline, relaxed } from './kernels.generated.ts';
 export interface Kernels {
   heapBase(): number;
   rowsPerTile(): number;
+  useScratchAt(word: number): void;
   blockBytes(columns: number, depth: number): number;
   packAhead(plan: number, first: number, last: number): void;
-  product(plan: number, scratch: number, begin: number, end: number): void;
-  deepProduct(
-    plan: number,
-    scratch: number,
-    part: number,
-    pitch: number,
-    first: number,
-    last: number,
-  ): void;
+  product(plan: number, begin: number, end: number): void;
+  deepProduct(plan: number, part: number, pitch: number, first: number, last: number): void;
   sumParts(from: number, pitch: number, parts: number, to: number, size: number): void;
   winogradFilters(plan: number, first: number, last: number): void;
-  winograd(plan: number, scratch: number, first: number, last: number): void;
+  winograd(plan: number, first: number, last: number): void;
   reflections(v1: number, v2: number, v3: number, w: number, size: number, rows: number): void;
   reflectionsBack(
     v1: number,
@@ -42,7 +36,6 @@ export interface Kernels {
   shiftedProduct(
     plan: number,
     shift: number,
-    scratch: number,
     first: number,
     last: number,
     near: number,
@@ -57,6 +50,15 @@ export interface Kernels {
     to: number,
     how: number,
     counter: number,
+  ): void;
+  sumRows(from: number, sums: number, size: number, first: number, last: number): void;
+  addRows(
+    sums: number,
+    to: number,
+    outer: number,
+    reduced: number,
+    inner: number,
+    factor: number,
   ): void;
   permute(from: number, to: number, how: number, counter: number): void;
   copyRuns(
@@ -83,8 +85,9 @@ export interface Kernels {
     x: number,
     rt: number,
     y: number,
-    logdet: number,
+    sums: number,
     size: number,
+    piece: number,
     low: number,
     width: number,
     first: number,
@@ -100,6 +103,7 @@ export interface Kernels {
     dx: number,
     drt: number,
     size: number,
+    piece: number,
     low: number,
     width: number,
     first: number,
@@ -124,13 +128,22 @@ export interface Kernels {
     shift: number,
     x: number,
     dx: number,
+    sums: number,
+    channels: number,
+    positions: number,
+    first: number,
+    last: number,
+  ): void;
+  channelGradients(
+    inverse: number,
+    sums: number,
+    scale: number,
+    dlogdet: number,
     dscale: number,
     dshift: number,
     batch: number,
     channels: number,
     positions: number,
-    first: number,
-    last: number,
   ): void;
 }
 

@@ -14,7 +14,7 @@ export const WORTH_CUTTING_FINER = 2_000_000;
 export const CHEAP_ELEMENTS = 32_768;
 export const COSTLY_ELEMENTS = 4096;
 /** Floats to a line of the cache, which threads should not share. */
-const CACHE_LINE = 16;
+export const CACHE_LINE = 16;
 /** Columns of C that a register tile covers, which parts are cut at. */
 export const TILE_COLUMNS = 8;
 

@@ -23,10 +23,10 @@ import {
   type Product,
   type Winograd,
 } from './product.ts';
-import { OVERRUN_BYTES, type Runtime, type WasmStorage } from './runtime.ts';
+import { OVERRUN_BYTES, type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
 import { PARTS_PER_THREAD } from './threads.ts';
 
-/** Bytes for a part's own copy of a plan. */
+/** Bytes for a thread's copy of a plan. */
 const PLAN_BYTES = 256;
 /** Largest A that is packed ahead of a product, in bytes: half of a second-level cache or so. */
 const MOST_AHEAD = 1 << 20;
@@ -57,11 +57,11 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
   const parts = cut(r, plan);
   const ahead = !depths && 4 * p.rows * p.depth <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(4 * p.rows * p.depth) : 0;
-  // Each part of k has a result of its own; they are laid out as y is.
+  // Each part of k has a result of its own, laid out as y is.
   const pitch = depths ? wholeLines(4 * y.size + OVERRUN_BYTES) : 0;
   const sumBytes = depths ? depths.parts * pitch : 0;
   const scratch = layOut(r, p, b, ahead, shift?.partialBytes ?? 0);
-  r.inScratch(packedBytes + sumBytes + scratch.bytes * parts.length, (address) => {
+  const run = (address: number) => {
     const sums = address + packedBytes;
     const to = r.at(y);
     const desk = r.desk();
@@ -95,16 +95,15 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
         ranges(p.rows, threads, b.panelRows).map((rows) => [desk, ...rows]),
       );
     }
-    const own = (part: number) => sums + sumBytes + scratch.bytes * part;
     if (shift) {
       r.start(
         'shiftedProduct',
-        parts.map((range, i) => [desk, behind, own(i), ...range]),
+        parts.map((range) => [desk, behind, ...range]),
       );
     } else if (depths) {
       r.start(
         'deepProduct',
-        parts.map((range, i) => [desk, own(i), depths.part, pitch, ...range]),
+        parts.map((range) => [desk, depths.part, pitch, ...range]),
       );
       r.start(
         'sumParts',
@@ -115,10 +114,11 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
     } else {
       r.start(
         'product',
-        parts.map((range, i) => [desk, own(i), ...range]),
+        parts.map((range) => [desk, ...range]),
       );
     }
-  });
+  };
+  r.inScratch(packedBytes + sumBytes, run, { own: scratch.bytes, users: parts.length });
 }
 
 /** Ranges of what a product is parted by: samples and depths, parts of k, or columns. */
@@ -135,26 +135,25 @@ function partsOf(r: Runtime, p: Product): number {
   return threads > 1 && work > WORTH_CUTTING_FINER ? PARTS_PER_THREAD * threads : threads;
 }
 
-/** Offsets in a part's scratch. A multiple of a line, so that threads share none. */
+/** Offsets in a thread's scratch, and its size. */
 function layOut(r: Runtime, p: Product, b: Blocking, ahead: boolean, partialBytes: number) {
   const packedB = PLAN_BYTES;
   const packedA = packedB + r.kernels.blockBytes(b.blockColumns, b.blockDepth);
   const line = packedA + (ahead ? 0 : 4 * b.blockRows * b.blockDepth);
   const tile = line + 4 * lineFloats(p, b);
   const partial = tile + 4 * TILE_COLUMNS * r.rowsPerTile;
-  return { packedA, packedB, line, tile, partial, bytes: wholeLines(partial + partialBytes) };
+  return { packedA, packedB, line, tile, partial, bytes: partial + partialBytes };
 }
 
 function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd): void {
   const { panelRows } = blocking(p, r.rowsPerTile);
   const numbers = 256 * blockGroups;
-  const filterBytes = wholeLines(64 * p.rows * p.channels);
   const outputs = numbers * p.channels;
   const lines = outputs + numbers * p.rows;
   // Lines are read up to eight floats past their end.
-  const each = wholeLines(lines + 16 * (8 * blockGroups + 8) + 64);
+  const own = lines + 16 * (8 * blockGroups + 8) + 64;
   const parts = ranges(tileRows, partsOf(r, p));
-  r.inScratch(filterBytes + each * parts.length, (filters) => {
+  const run = (filters: number) => {
     const desk = r.desk();
     const [, sourceH, sourceW] = p.sourceGrid;
     const [, outputH, outputW] = p.columnsGrid;
@@ -173,9 +172,10 @@ function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd
     );
     r.start(
       'winograd',
-      parts.map((range, i) => [desk, filters + filterBytes + each * i, ...range]),
+      parts.map((range) => [desk, ...range]),
     );
-  });
+  };
+  r.inScratch(64 * p.rows * p.channels, run, { own, users: parts.length });
 }
 
 /** y ← y where the mask is positive, else 0. */
@@ -190,8 +190,4 @@ function runMask(r: Runtime, mask: number, y: WasmStorage): void {
       return [binaryCodes.reluGrad, mask + 4 * first, at, at, desk, counter];
     }),
   );
-}
-
-function wholeLines(bytes: number): number {
-  return 64 * Math.ceil(bytes / 64);
 }

@@ -61,7 +61,10 @@ export class Runtime {
   readonly #linear: WebAssembly.Memory;
   readonly #allocator: Allocator;
   readonly #relaxedSimd: boolean;
+  /** Words in which threads find their scratch, and behind them the desk. */
+  readonly #scratchAt: number;
   readonly #desk: number;
+  readonly #scratch: Block[] = [];
   #pool: ThreadPool | undefined;
 
   /** A runtime whose threads have started. @throws BackendError where it cannot have that many. */
@@ -79,7 +82,8 @@ export class Runtime {
     const loaded = loadKernels(options.relaxedSimd, threads > 1);
     const runtime = new Runtime(options, loaded);
     if (threads > 1) {
-      runtime.#pool = await ThreadPool.start(loaded.module, loaded.memory, threads);
+      const { module, memory } = loaded;
+      runtime.#pool = await ThreadPool.start(module, memory, threads, runtime.#scratchAt);
       abandoned.register(runtime, runtime.#pool);
     }
     return runtime;
@@ -90,8 +94,11 @@ export class Runtime {
     this.kernels = loaded.kernels;
     this.#linear = loaded.memory;
     this.#relaxedSimd = loaded.relaxedSimd;
-    this.#desk = Math.ceil(loaded.kernels.heapBase() / 64) * 64;
-    const desks = DESK_BYTES * PARTS_PER_THREAD * (options.threads ?? 1);
+    const { threads = 1 } = options;
+    this.#scratchAt = wholeLines(loaded.kernels.heapBase());
+    loaded.kernels.useScratchAt(this.#scratchAt);
+    this.#desk = this.#scratchAt + wholeLines(4 * threads);
+    const desks = DESK_BYTES * PARTS_PER_THREAD * threads;
     this.#allocator = new Allocator(loaded.memory, this.#desk + desks, options.maxBytes);
     this.rowsPerTile = loaded.kernels.rowsPerTile();
   }
@@ -135,14 +142,23 @@ export class Runtime {
     return new Float32Array(this.#linear.buffer, this.at(x), x.size);
   }
 
-  /** Runs `use` with scratch that is counted while it is there. */
-  inScratch(bytes: number, use: (address: number) => void): void {
+  /**
+   * Runs `use` with scratch for all, and with as much for each of `users` threads as `own` says; both
+   * are counted while it runs. A thread keeps its place from one time to the next.
+   */
+  inScratch(
+    bytes: number,
+    use: (address: number) => void,
+    { own = 0, users = 0 }: { readonly own?: number; readonly users?: number } = {},
+  ): void {
+    const all = bytes + own * Math.min(users, this.#pool?.size ?? 1);
+    this.#reserve(own);
     const block = this.#allocator.allocate(bytes);
-    this.memory.allocated(bytes);
+    this.memory.allocated(all);
     try {
       use(block.address);
     } finally {
-      this.memory.freed(bytes);
+      this.memory.freed(all);
       this.#allocator.free(block);
     }
   }
@@ -172,6 +188,17 @@ export class Runtime {
     }
   }
 
+  /** Gives every thread room for so many bytes. */
+  #reserve(bytes: number): void {
+    if (bytes <= (this.#scratch[0]?.bytes ?? 0)) return;
+    for (const block of this.#scratch.splice(0)) this.#allocator.free(block);
+    for (let thread = 0; thread < (this.#pool?.size ?? 1); thread++) {
+      const block = this.#allocator.allocate(bytes);
+      this.#scratch.push(block);
+      this.write([block.address], this.#scratchAt + 4 * thread);
+    }
+  }
+
   /** The storage as this runtime's own, in use. */
   #own(x: Storage): WasmStorage & { block: Block } {
     if (!(x instanceof WasmStorage) || x.owner !== this) {
@@ -180,4 +207,9 @@ export class Runtime {
     if (x.block === undefined) throw new BackendError('wasm: got a storage that was freed.');
     return x as WasmStorage & { block: Block };
   }
+}
+
+/** Bytes up to the end of the cache's line, so that what follows shares none with them. */
+export function wholeLines(bytes: number): number {
+  return 64 * Math.ceil(bytes / 64);
 }

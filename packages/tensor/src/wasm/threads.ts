@@ -32,6 +32,7 @@ const kernelNames = [
   'reduce',
   'shiftedProduct',
   'sumParts',
+  'sumRows',
   'unary',
   'winograd',
   'winogradFilters',
@@ -82,6 +83,8 @@ interface Start {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly control: SharedArrayBuffer;
+  /** Where the thread finds the address of its scratch. */
+  readonly scratchAt: number;
 }
 
 /**
@@ -89,10 +92,11 @@ interface Start {
  * are the constants above.
  */
 const program = `
-const serve = ({ module, memory, control }) => {
+const serve = ({ module, memory, control, scratchAt }) => {
   const words = new Int32Array(control, 0, 3);
   const slots = new Float64Array(control, ${HEAD_BYTES});
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  kernels.useScratchAt(scratchAt);
   const names = ${JSON.stringify(kernelNames)};
   const finish = () => {
     if (Atomics.sub(words, ${LEFT}, 1) === 1) Atomics.notify(words, ${LEFT});
@@ -140,7 +144,8 @@ export class ThreadPool {
   }
 
   /**
-   * Starts size − 1 workers, and waits until all of them are ready.
+   * Starts size − 1 workers, and waits until all of them are ready. `scratchAt` is the first of `size`
+   * words, the caller's, in which threads find where their scratch is.
    *
    * @throws BackendError for more than 127 threads, and where a worker cannot start.
    */
@@ -148,6 +153,7 @@ export class ThreadPool {
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     size: number,
+    scratchAt: number,
   ): Promise<ThreadPool> {
     const most = MAX_PARTS / PARTS_PER_THREAD;
     if (size > most) {
@@ -160,7 +166,7 @@ export class ThreadPool {
     let starting = true;
     const failed = new Promise<never>((_, reject) => {
       for (let index = 1; index < size; index++) {
-        startWorker({ module, memory, control }, reject).then((worker) => {
+        startWorker({ module, memory, control, scratchAt: scratchAt + 4 * index }, reject).then((worker) => {
           if (starting) workers.push(worker);
           else worker.terminate();
         }, reject);
