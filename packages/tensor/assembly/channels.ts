@@ -5,6 +5,7 @@
  *
  * A row's last floats are written one by one: what follows may be another thread's.
  */
+import { log4 } from './math';
 import { madd } from './simd';
 
 /** y = s x + b, or with `inverse` y = (x − b)/s, of the rows from `first` to `last`. */
@@ -36,6 +37,22 @@ export function channelAffine(
       v128.store32_lane(y + at, moved, 0);
     }
   }
+}
+
+/** factor·Σ log|s| for every sample. */
+export function channelLogdet(
+  scale: usize,
+  logdet: usize,
+  batch: i32,
+  channels: i32,
+  factor: f64,
+): void {
+  let total: f64 = 0;
+  for (let c = 0; c < channels; c++) {
+    const s = f32x4.abs(v128.load32_splat(scale + ((<usize>c) << 2)));
+    total += <f64>f32x4.extract_lane(log4(s), 0);
+  }
+  for (let n = 0; n < batch; n++) store<f32>(logdet + ((<usize>n) << 2), <f32>(factor * total));
 }
 
 // @ts-ignore: decorator
@@ -116,9 +133,8 @@ export function channelAffineBack(
   }
 }
 
-/** ds and db per channel from those of the rows, and from the log-determinant ±positions·Σ log|s|. */
+/** ds and db per channel from those of the rows, and from the log-determinant factor·Σ log|s|. */
 export function channelGradients(
-  inverse: i32,
   sums: usize,
   scale: usize,
   dlogdet: usize,
@@ -126,12 +142,11 @@ export function channelGradients(
   dshift: usize,
   batch: i32,
   channels: i32,
-  positions: i32,
+  factor: f64,
 ): void {
   let weight: f64 = 0;
   if (dlogdet) {
-    for (let n = 0; n < batch; n++) weight += <f64>load<f32>(dlogdet + ((<usize>n) << 2));
-    weight *= <f64>(inverse ? -positions : positions);
+    for (let n = 0; n < batch; n++) weight += factor * <f64>load<f32>(dlogdet + ((<usize>n) << 2));
   }
   for (let c = 0; c < channels; c++) {
     const word = (<usize>c) << 2;

@@ -3,7 +3,7 @@
  * managed from outside (src/wasm/allocator.ts); nothing here allocates.
  */
 export { binary } from './binary';
-export { channelAffine, channelAffineBack, channelGradients } from './channels';
+export { channelAffine, channelAffineBack, channelGradients, channelLogdet } from './channels';
 export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
 export { blockBytes, deepProduct, packAhead, product, rowsPerTile, sumParts } from './product';

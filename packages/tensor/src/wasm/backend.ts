@@ -38,9 +38,12 @@ import { Runtime, type WasmOptions } from './runtime.ts';
 
 export type { WasmOptions } from './runtime.ts';
 
-/** Words of a row of Adam's table, and where its two floats lie. */
+/** Bytes for how a part of an operation runs over its arrays, with room to count. */
+const HOW_BYTES = 512;
+/** Words of a row of Adam's table, where its two floats lie, and most rows of one. */
 const ADAM_ROW = 7;
 const ADAM_RATE = 5;
+const ADAM_ROWS = 1024;
 
 /** Functions that take many cycles for each element; others take a few. */
 const costlyOps: ReadonlySet<UnaryOp> = new Set([
@@ -97,7 +100,7 @@ export class WasmBackend implements Backend {
 
   fill(size: number, value: number, dtype: DType): Storage {
     const y = this.#runtime.make(size, dtype);
-    this.#runtime.kernels.fill(this.#runtime.at(y), size, value);
+    this.#runtime.start('fill', [[this.#runtime.at(y), size, value]]);
     return y;
   }
 
@@ -130,11 +133,12 @@ export class WasmBackend implements Backend {
     const [aStride, bStride] = [how.aStrides[0]!, how.bStrides[0]!];
     const row = y.size / rows;
     const parts = rowRanges(rows, row, this.#runtime.threads(y.size, CHEAP_ELEMENTS));
+    const desks = this.#runtime.desk(HOW_BYTES * parts.length);
     this.#runtime.start(
       'binary',
-      parts.map(([first, last], thread) => {
+      parts.map(([first, last], part) => {
         const sizes = [last - first, ...inner];
-        const desk = this.#runtime.desk(thread);
+        const desk = desks + HOW_BYTES * part;
         const words = [sizes.length, ...sizes, ...how.aStrides, ...how.bStrides];
         const counter = this.#runtime.write(words, desk);
         return [
@@ -182,16 +186,18 @@ export class WasmBackend implements Backend {
     const size = rows ?? (single ? 1 : inner);
     const row = results / size;
     const step = rows === undefined ? 1 : (kept[1][0] as number);
+    const parts = rowRanges(size, row, threads);
+    const desks = this.#runtime.desk(HOW_BYTES * parts.length);
     this.#runtime.start(
       'reduce',
-      rowRanges(size, row, threads).map(([first, end], thread) => {
-        const part = end - first;
-        const desk = this.#runtime.desk(thread);
-        const keptSizes = rows === undefined ? [] : [part, ...kept[0].slice(1)];
+      parts.map(([first, end], part) => {
+        const length = end - first;
+        const desk = desks + HOW_BYTES * part;
+        const keptSizes = rows === undefined ? [] : [length, ...kept[0].slice(1)];
         const words = [
           ...[keptSizes.length, ...keptSizes, ...kept[1]],
           ...[gone[0].length, ...gone[0], ...gone[1]],
-          rows === undefined && !single ? part : inner,
+          rows === undefined && !single ? length : inner,
         ];
         const counter = this.#runtime.write(words, desk);
         return [
@@ -239,11 +245,13 @@ export class WasmBackend implements Backend {
     const to = this.#runtime.at(y);
     const [rows, ...inner] = outSizes as [number, ...number[]];
     const row = x.size / rows;
+    const parts = rowRanges(rows, row, this.#runtime.threads(x.size, CHEAP_ELEMENTS));
+    const desks = this.#runtime.desk(HOW_BYTES * parts.length);
     this.#runtime.start(
       'permute',
-      rowRanges(rows, row, this.#runtime.threads(x.size, CHEAP_ELEMENTS)).map(([first, last], thread) => {
+      parts.map(([first, last], part) => {
         const words = [outSizes.length, last - first, ...inner, ...outStrides];
-        const desk = this.#runtime.desk(thread);
+        const desk = desks + HOW_BYTES * part;
         const counter = this.#runtime.write(words, desk);
         return [from + 4 * first * (outStrides[0] as number), to + 4 * first * row, desk, counter];
       }),
@@ -338,10 +346,17 @@ export class WasmBackend implements Backend {
 
   assign(target: Storage, x: Storage): void {
     const bytes = 4 * target.size;
-    this.#runtime.kernels.copyRuns(this.#runtime.at(x), bytes, this.#runtime.at(target), bytes, bytes, 1);
+    const [to, from] = [this.#runtime.at(target), this.#runtime.at(x)];
+    this.#runtime.start('copyRuns', [[from, bytes, to, bytes, bytes, 1]]);
   }
 
-  adam(updates: readonly AdamUpdate[], s: AdamSettings): void {
+  adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
+    for (let i = 0; i < updates.length; i += ADAM_ROWS) {
+      this.#adamRows(updates.slice(i, i + ADAM_ROWS), settings);
+    }
+  }
+
+  #adamRows(updates: readonly AdamUpdate[], s: AdamSettings): void {
     const words = new Int32Array(ADAM_ROW * updates.length);
     const floats = new Float32Array(words.buffer);
     let elements = 0;
@@ -352,14 +367,13 @@ export class WasmBackend implements Backend {
       floats.set([rate, 1 / (1 - s.beta2 ** step)], ADAM_ROW * i + ADAM_RATE);
       elements += target.size;
     });
-    this.#runtime.inScratch(words.byteLength, (table) => {
-      this.#runtime.write(words, table);
-      const parts = ranges(updates.length, this.#runtime.threads(elements, COSTLY_ELEMENTS));
-      this.#runtime.start(
-        'adam',
-        parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, ...part]),
-      );
-    });
+    const table = this.#runtime.desk(words.byteLength);
+    this.#runtime.write(words, table);
+    const parts = ranges(updates.length, this.#runtime.threads(elements, COSTLY_ELEMENTS));
+    this.#runtime.start(
+      'adam',
+      parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, ...part]),
+    );
   }
 
   /** Sums over samples and positions, sample by sample: they lie in the cache of who made them. */
@@ -373,7 +387,7 @@ export class WasmBackend implements Backend {
         'sumRows',
         ranges(rows, threads, CACHE_LINE / 2).map((part) => [from, sums, positions, ...part]),
       );
-      r.kernels.addRows(sums, r.at(y), 1, batch, channels, 1);
+      r.start('addRows', [[sums, r.at(y), 1, batch, channels, 1]]);
     });
     return y;
   }

@@ -31,7 +31,7 @@ export function fusedPasses(r: Runtime): FusedPasses {
             ...[g.size, PIECE, g.low, g.high - g.low, ...part],
           ]),
         );
-        r.kernels.addRows(sums, r.at(logdet), g.batch, pieces, 1, g.inverse ? -1 : 1);
+        r.start('addRows', [[sums, r.at(logdet), g.batch, pieces, 1, g.inverse ? -1 : 1]]);
       });
       return [y, logdet];
     },
@@ -61,9 +61,9 @@ export function fusedPasses(r: Runtime): FusedPasses {
           ...[inverse, ...given, r.at(y), channels, positions, ...part],
         ]),
       );
-      let total = 0;
-      for (const s of r.view(scale)) total += Math.log(Math.abs(s));
-      r.kernels.fill(r.at(logdet), batch, (g.inverse ? -positions : positions) * total);
+      r.start('channelLogdet', [
+        [r.at(scale), r.at(logdet), batch, channels, inverse ? -positions : positions],
+      ]);
       return [y, logdet];
     },
     channelAffineBack: (y, dy, scale, shift, dlogdet, g) => {
@@ -81,8 +81,12 @@ export function fusedPasses(r: Runtime): FusedPasses {
             ...[inverse, ...given, r.at(x), r.at(dx), sums, channels, positions, ...part],
           ]),
         );
-        const results = [r.at(scale), weights, r.at(dscale), r.at(dshift)] as const;
-        r.kernels.channelGradients(inverse, sums, ...results, batch, channels, positions);
+        r.start('channelGradients', [
+          [
+            ...[sums, r.at(scale), weights, r.at(dscale), r.at(dshift)],
+            ...[batch, channels, inverse ? -positions : positions],
+          ],
+        ]);
       });
       return [x, dx, dscale, dshift];
     },
@@ -91,7 +95,7 @@ export function fusedPasses(r: Runtime): FusedPasses {
       const { size } = v[0];
       const w = r.make(size * size);
       r.inScratch(9 * DOUBLE * size, (rows) => {
-        r.kernels.reflections(v1, v2, v3, r.at(w), size, rows);
+        r.start('reflections', [[v1, v2, v3, r.at(w), size, rows]]);
       });
       return w;
     },
@@ -103,7 +107,7 @@ export function fusedPasses(r: Runtime): FusedPasses {
       const [d1, d2, d3] = [r.at(made[0]), r.at(made[1]), r.at(made[2])];
       r.inScratch(12 * DOUBLE * size, (rows) => {
         const more = rows + 9 * DOUBLE * size;
-        r.kernels.reflectionsBack(v1, v2, v3, gradient, d1, d2, d3, size, rows, more);
+        r.start('reflectionsBack', [[v1, v2, v3, gradient, d1, d2, d3, size, rows, more]]);
       });
       return made;
     },

@@ -135,7 +135,6 @@ export interface Kernels {
     last: number,
   ): void;
   channelGradients(
-    inverse: number,
     sums: number,
     scale: number,
     dlogdet: number,
@@ -143,7 +142,14 @@ export interface Kernels {
     dshift: number,
     batch: number,
     channels: number,
-    positions: number,
+    factor: number,
+  ): void;
+  channelLogdet(
+    scale: number,
+    logdet: number,
+    batch: number,
+    channels: number,
+    factor: number,
   ): void;
 }
 

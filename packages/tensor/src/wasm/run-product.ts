@@ -26,8 +26,11 @@ import {
 import { OVERRUN_BYTES, type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
 import { PARTS_PER_THREAD } from './threads.ts';
 
-/** Bytes for a thread's copy of a plan. */
+/** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;
+const SHIFT_BYTES = 128;
+/** Bytes for how an operation runs over arrays without a shape, with room to count. */
+const LINE_BYTES = 64;
 /** Largest A that is packed ahead of a product, in bytes: half of a second-level cache or so. */
 const MOST_AHEAD = 1 << 20;
 
@@ -64,7 +67,7 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
   const run = (address: number) => {
     const sums = address + packedBytes;
     const to = r.at(y);
-    const desk = r.desk();
+    const desk = r.desk(PLAN_BYTES + SHIFT_BYTES);
     const behind = r.write(
       [
         ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
@@ -154,7 +157,7 @@ function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd
   const own = lines + 16 * (8 * blockGroups + 8) + 64;
   const parts = ranges(tileRows, partsOf(r, p));
   const run = (filters: number) => {
-    const desk = r.desk();
+    const desk = r.desk(PLAN_BYTES);
     const [, sourceH, sourceW] = p.sourceGrid;
     const [, outputH, outputW] = p.columnsGrid;
     r.write(
@@ -181,10 +184,12 @@ function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd
 /** y ← y where the mask is positive, else 0. */
 function runMask(r: Runtime, mask: number, y: WasmStorage): void {
   const to = r.at(y);
+  const parts = rowRanges(y.size, 1, r.threads(y.size, CHEAP_ELEMENTS));
+  const desks = r.desk(LINE_BYTES * parts.length);
   r.start(
     'binary',
-    rowRanges(y.size, 1, r.threads(y.size, CHEAP_ELEMENTS)).map(([first, last], part) => {
-      const desk = r.desk(part);
+    parts.map(([first, last], part) => {
+      const desk = desks + LINE_BYTES * part;
       const counter = r.write([1, last - first, 1, 1], desk);
       const at = to + 4 * first;
       return [binaryCodes.reluGrad, mask + 4 * first, at, at, desk, counter];

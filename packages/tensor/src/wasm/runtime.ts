@@ -9,13 +9,7 @@ import { BackendError, DTypeError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
-import {
-  canUseThreads,
-  PARTS_PER_THREAD,
-  type Part,
-  type PartKernel,
-  ThreadPool,
-} from './threads.ts';
+import { canUseThreads, type Part, type PartKernel, ThreadPool } from './threads.ts';
 
 /** Choices that are otherwise made from what the engine can do. */
 export interface WasmOptions {
@@ -31,8 +25,8 @@ export interface WasmOptions {
   readonly threads?: number;
 }
 
-/** Bytes of the desk for each part of a job. */
-const DESK_BYTES = 1024;
+/** Bytes of each of the desk's two halves. */
+const HALF_DESK_BYTES = 65536;
 
 /** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
 export const OVERRUN_BYTES = 12;
@@ -64,6 +58,10 @@ export class Runtime {
   /** Words in which threads find their scratch, and behind them the desk. */
   readonly #scratchAt: number;
   readonly #desk: number;
+  /** The half of the desk in use, what is taken of it, and how many jobs were queued when each was full. */
+  #half: 0 | 1 = 0;
+  #taken = 0;
+  readonly #full: [number, number] = [0, 0];
   readonly #scratch: Block[] = [];
   #pool: ThreadPool | undefined;
 
@@ -98,8 +96,8 @@ export class Runtime {
     this.#scratchAt = wholeLines(loaded.kernels.heapBase());
     loaded.kernels.useScratchAt(this.#scratchAt);
     this.#desk = this.#scratchAt + wholeLines(4 * threads);
-    const desks = DESK_BYTES * PARTS_PER_THREAD * threads;
-    this.#allocator = new Allocator(loaded.memory, this.#desk + desks, options.maxBytes);
+    const start = this.#desk + 2 * HALF_DESK_BYTES;
+    this.#allocator = new Allocator(loaded.memory, start, options.maxBytes);
     this.rowsPerTile = loaded.kernels.rowsPerTile();
   }
 
@@ -137,8 +135,12 @@ export class Runtime {
     return this.#own(x).block.address;
   }
 
-  /** A storage's numbers. Made anew each time: growth of the memory detaches older views. */
+  /**
+   * A storage's numbers, after all that was started. Made anew each time: growth of the memory
+   * detaches older views.
+   */
   view(x: Storage): Float32Array {
+    this.#pool?.join();
     return new Float32Array(this.#linear.buffer, this.at(x), x.size);
   }
 
@@ -163,12 +165,23 @@ export class Runtime {
     }
   }
 
-  /** The place where the description of a part of a job is written, below all blocks. */
-  desk(part = 0): number {
-    return this.#desk + part * DESK_BYTES;
+  /**
+   * Room for what the kernels of one operation read and count in, `HALF_DESK_BYTES` at most, asked for
+   * once. It serves again when the jobs have run that were started before the next room is asked for.
+   */
+  desk(bytes: number): number {
+    if (this.#taken + bytes > HALF_DESK_BYTES) {
+      this.#full[this.#half] = this.#pool?.queued ?? 0;
+      this.#half = this.#half === 0 ? 1 : 0;
+      this.#pool?.join(this.#full[this.#half]);
+      this.#taken = 0;
+    }
+    const address = this.#desk + this.#half * HALF_DESK_BYTES + this.#taken;
+    this.#taken += wholeLines(bytes);
+    return address;
   }
 
-  /** Writes words into linear memory; returns the first address behind them. */
+  /** Writes words onto the desk; returns the first address behind them. */
   write(words: ArrayLike<number>, address: number): number {
     new Int32Array(this.#linear.buffer, address, words.length).set(words);
     return address + 4 * words.length;
@@ -179,9 +192,9 @@ export class Runtime {
     return work < worth ? 1 : (this.#pool?.size ?? 1);
   }
 
-  /** Runs a kernel on one thread, or its parts on several. */
+  /** Runs a kernel's parts: now, on one thread, or after all that was started before, on several. */
   start(kernel: PartKernel, parts: readonly Part[]): void {
-    if (this.#pool && parts.length > 1) this.#pool.run(kernel, parts, this.kernels);
+    if (this.#pool) this.#pool.run(kernel, parts, this.kernels);
     else {
       const run: (...args: number[]) => void = this.kernels[kernel];
       for (const part of parts) run(...part);
@@ -191,6 +204,7 @@ export class Runtime {
   /** Gives every thread room for so many bytes. */
   #reserve(bytes: number): void {
     if (bytes <= (this.#scratch[0]?.bytes ?? 0)) return;
+    this.#pool?.join();
     for (const block of this.#scratch.splice(0)) this.#allocator.free(block);
     for (let thread = 0; thread < (this.#pool?.size ?? 1); thread++) {
       const block = this.#allocator.allocate(bytes);

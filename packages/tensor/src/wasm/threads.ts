@@ -1,8 +1,11 @@
 /**
- * Worker threads over the linear memory, woken and joined by atomics. A job is cut into parts, which
- * the caller and the workers take one after the other until none is left: a worker that is asleep, or
- * that the system runs something else instead of, holds nobody up. Which thread takes a part makes no
- * difference to its result. A call is synchronous whatever the threads do.
+ * Worker threads over the linear memory, and the queue of jobs that they and the caller share.
+ *
+ * The caller puts jobs into the queue and goes on; they run one after the other, in order. A job is cut
+ * into parts, which threads take one by one until none is left: a worker that is asleep, or that the
+ * system runs something else instead of, holds nobody up. When the queue is full, or its results are
+ * asked for, the caller takes parts as well. So while workers compute, the caller prepares what comes
+ * next. Which thread takes a part makes no difference to its result.
  *
  * Where the system has other work for the cores, threads that wait for each other are slower than
  * one. So the time that sharing saves is held against the time that waiting costs; when the balance
@@ -19,17 +22,23 @@ import type { Kernels } from './kernels.ts';
 const kernelNames = [
   'accumulate',
   'adam',
+  'addRows',
   'binary',
   'channelAffine',
   'channelAffineBack',
+  'channelGradients',
+  'channelLogdet',
   'copyRuns',
   'couple',
   'coupleBack',
   'deepProduct',
+  'fill',
   'packAhead',
   'permute',
   'product',
   'reduce',
+  'reflections',
+  'reflectionsBack',
   'shiftedProduct',
   'sumParts',
   'sumRows',
@@ -39,7 +48,7 @@ const kernelNames = [
 ] as const satisfies readonly (keyof Kernels)[];
 
 /** Most parts of a job for each thread: more than one, so that who is faster takes more. */
-export const PARTS_PER_THREAD = 2;
+export const PARTS_PER_THREAD = 4;
 
 /** What a job's parts run. */
 export type PartKernel = (typeof kernelNames)[number];
@@ -47,21 +56,37 @@ export type PartKernel = (typeof kernelNames)[number];
 /** The arguments of the kernel for one part, `ARGUMENTS` at most. */
 export type Part = readonly number[];
 
+/** Most jobs in the queue, a power of two; the caller helps until half of them are done. */
+const JOBS = 32;
+
 /**
- * Words of the control block. The ticket holds the job's number and which parts are left, from one to
- * before another, 8 bits each: who changes either has that part. As one word, it cannot be changed by
- * a thread that has not yet seen a new job. The caller takes parts from the front and workers from the
- * back, so that from one job to the next each meets the same end of the same arrays.
+ * Words of the control block, those that different threads write in different lines of the cache: how
+ * many jobs were queued and how many are done, counted on from 0 and around; how many threads sleep,
+ * and what they wait for a change of; did a kernel fail; how many workers have yet to start.
  */
-const TICKET = 0;
+const QUEUED = 0;
+const DONE = 16;
+const SLEEPERS = 32;
+const PULSE = 33;
+const FAILED = 34;
+const STARTING = 35;
+/**
+ * Words of each job: its ticket, how many parts are not finished, and its kernel. The ticket holds the
+ * job's number and which parts are left, from one to before another, 7 bits each: who changes either
+ * has that part. As one word, it cannot be changed by a thread that has not yet seen a new job. The
+ * caller takes parts from the front and workers from the back, so that from one job to the next each
+ * meets the same end of the same arrays.
+ */
+const FIRST_JOB = 48;
+const JOB_WORDS = 16;
 const LEFT = 1;
 const KERNEL = 2;
-/** Behind them, for each part, how many arguments it has, and which. */
-const HEAD_BYTES = 16;
+const BITS = 7;
+const MASK = 2 ** BITS - 1;
+/** Behind the jobs, for each part of each, how many arguments it has, and which. */
 const ARGUMENTS = 14;
 const SLOTS = 1 + ARGUMENTS;
-/** Most parts of a job, by the bits of the ticket. */
-const MAX_PARTS = 254;
+const SLOTS_AT = (FIRST_JOB + JOB_WORDS * JOBS) / 2;
 /**
  * Checks of a word before a thread goes to sleep, about a tenth of a millisecond: between the
  * operations of a training step threads stay awake.
@@ -70,53 +95,85 @@ const SPINS = 50_000;
 /** Milliseconds that waiting may cost, on balance, before the caller works alone. */
 const PATIENCE = 5;
 /** How fast the balance forgets, and the most that it can grow to. */
-const MEMORY = 0.97;
+const MEMORY = 0.9;
 const MOST_CREDIT = 10;
 /** Milliseconds that the caller works alone after others were late: at first, and at most. */
 const LEAST_ALONE = 10;
 const MOST_ALONE = 320;
 /** How fast they grow less while all is well. */
-const RECOVERY = 0.99;
+const RECOVERY = 0.95;
 
 /** What a worker is given. */
 interface Start {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly control: SharedArrayBuffer;
+  /** Most parts of a job. */
+  readonly mostParts: number;
   /** Where the thread finds the address of its scratch. */
   readonly scratchAt: number;
 }
 
 /**
  * A worker's whole program. It is passed on as text, so it uses nothing from around it; the numbers
- * are the constants above.
+ * are the constants above. `next` gives the ticket of the first job that is not done, if it has parts
+ * left; a ticket that was read while that job was still not done is its own.
  */
 const program = `
-const serve = ({ module, memory, control, scratchAt }) => {
-  const words = new Int32Array(control, 0, 3);
-  const slots = new Float64Array(control, ${HEAD_BYTES});
+const serve = ({ module, memory, control, mostParts, scratchAt }) => {
+  const words = new Int32Array(control);
+  const slots = new Float64Array(control);
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   kernels.useScratchAt(scratchAt);
   const names = ${JSON.stringify(kernelNames)};
-  const finish = () => {
-    if (Atomics.sub(words, ${LEFT}, 1) === 1) Atomics.notify(words, ${LEFT});
+  const at = (done) => ${FIRST_JOB} + ${JOB_WORDS} * (done & ${JOBS - 1});
+  const next = (done) => {
+    if (done === Atomics.load(words, ${QUEUED})) return -1;
+    const ticket = Atomics.load(words, at(done));
+    if ((ticket & ${MASK}) >= ((ticket >> ${BITS}) & ${MASK})) return -1;
+    return Atomics.load(words, ${DONE}) === done ? ticket : -1;
   };
-  finish();
-  for (;;) {
-    const ticket = Atomics.load(words, ${TICKET});
-    const part = ((ticket >> 8) & 255) - 1;
-    if (part < (ticket & 255)) {
-      let i = 0;
-      while (i < ${SPINS} && Atomics.load(words, ${TICKET}) === ticket) i++;
-      if (i === ${SPINS}) Atomics.wait(words, ${TICKET}, ticket);
-    } else if (Atomics.compareExchange(words, ${TICKET}, ticket, ticket - 256) === ticket) {
-      const at = ${SLOTS} * part;
-      kernels[names[words[${KERNEL}]]](...slots.subarray(at + 1, at + 1 + slots[at]));
-      finish();
+  Atomics.sub(words, ${STARTING}, 1);
+  for (let idle = 0; ; idle++) {
+    const done = Atomics.load(words, ${DONE});
+    const ticket = next(done);
+    if (ticket !== -1) {
+      const job = at(done);
+      if (Atomics.compareExchange(words, job, ticket, ticket - ${MASK + 1}) !== ticket) continue;
+      const part = ((ticket >> ${BITS}) & ${MASK}) - 1;
+      const slot = ${SLOTS_AT} + ${SLOTS} * ((done & ${JOBS - 1}) * mostParts + part);
+      try {
+        kernels[names[words[job + ${KERNEL}]]](...slots.subarray(slot + 1, slot + 1 + slots[slot]));
+      } catch {
+        Atomics.store(words, ${FAILED}, 1);
+      }
+      if (Atomics.sub(words, job + ${LEFT}, 1) === 1) {
+        Atomics.add(words, ${DONE}, 1);
+        if (Atomics.load(words, ${SLEEPERS}) > 0) {
+          Atomics.add(words, ${PULSE}, 1);
+          Atomics.notify(words, ${PULSE});
+        }
+      }
+      idle = 0;
+    } else if (idle > ${SPINS}) {
+      const pulse = Atomics.load(words, ${PULSE});
+      Atomics.add(words, ${SLEEPERS}, 1);
+      // Looked at again, now that whoever changes it will wake this thread.
+      if (Atomics.load(words, ${DONE}) === done && next(done) === -1) {
+        Atomics.wait(words, ${PULSE}, pulse);
+      }
+      Atomics.sub(words, ${SLEEPERS}, 1);
+      idle = 0;
     }
   }
 };
 `;
+
+/** A job in the queue, as the caller runs its parts. */
+interface Queued {
+  readonly run: (...args: number[]) => void;
+  readonly parts: readonly Part[];
+}
 
 /** Threads that run parts of jobs. */
 export class ThreadPool {
@@ -124,7 +181,8 @@ export class ThreadPool {
   readonly size: number;
   readonly #words: Int32Array;
   readonly #slots: Float64Array;
-  #job = 0;
+  readonly #mostParts: number;
+  readonly #jobs: (Queued | undefined)[] = new Array<undefined>(JOBS).fill(undefined);
   /** Milliseconds that threads have saved lately, less those waited for them. */
   #credit = 0;
   /** Until when to work alone, and for how long next time. */
@@ -138,8 +196,9 @@ export class ThreadPool {
     size: number,
   ) {
     this.size = size;
-    this.#words = new Int32Array(control, 0, 3);
-    this.#slots = new Float64Array(control, HEAD_BYTES);
+    this.#words = new Int32Array(control);
+    this.#slots = new Float64Array(control);
+    this.#mostParts = PARTS_PER_THREAD * size;
     this.#workers = workers;
   }
 
@@ -147,7 +206,7 @@ export class ThreadPool {
    * Starts size − 1 workers, and waits until all of them are ready. `scratchAt` is the first of `size`
    * words, the caller's, in which threads find where their scratch is.
    *
-   * @throws BackendError for more than 127 threads, and where a worker cannot start.
+   * @throws BackendError for more than 63 threads, and where a worker cannot start.
    */
   static async start(
     module: WebAssembly.Module,
@@ -155,18 +214,20 @@ export class ThreadPool {
     size: number,
     scratchAt: number,
   ): Promise<ThreadPool> {
-    const most = MAX_PARTS / PARTS_PER_THREAD;
+    const most = Math.floor(MASK / PARTS_PER_THREAD);
     if (size > most) {
       throw new BackendError(`wasm: threads is ${size}; expected at most ${most}.`);
     }
-    const control = new SharedArrayBuffer(HEAD_BYTES + 8 * SLOTS * PARTS_PER_THREAD * size);
-    const words = new Int32Array(control, 0, 3);
-    words[LEFT] = size - 1;
+    const mostParts = PARTS_PER_THREAD * size;
+    const control = new SharedArrayBuffer(8 * (SLOTS_AT + SLOTS * JOBS * mostParts));
+    const words = new Int32Array(control);
+    words[STARTING] = size - 1;
     const workers: { terminate(): unknown }[] = [];
     let starting = true;
     const failed = new Promise<never>((_, reject) => {
       for (let index = 1; index < size; index++) {
-        startWorker({ module, memory, control, scratchAt: scratchAt + 4 * index }, reject).then((worker) => {
+        const own = { module, memory, control, mostParts, scratchAt: scratchAt + 4 * index };
+        startWorker(own, reject).then((worker) => {
           if (starting) workers.push(worker);
           else worker.terminate();
         }, reject);
@@ -174,7 +235,7 @@ export class ThreadPool {
     });
     const ready = (async () => {
       // Polled: not every engine has waitAsync, and starting happens once.
-      while (starting && Atomics.load(words, LEFT) > 0) {
+      while (starting && Atomics.load(words, STARTING) > 0) {
         await new Promise((done) => setTimeout(done, 1));
       }
     })();
@@ -189,48 +250,120 @@ export class ThreadPool {
     return pool;
   }
 
-  /** Runs all parts (`PARTS_PER_THREAD` for each thread at most), by `kernels` on this thread and on the workers, and returns when they are done. */
-  run(kernel: PartKernel, parts: readonly Part[], kernels: Pick<Kernels, PartKernel>): void {
-    const own: (...args: number[]) => void = kernels[kernel];
-    const start = performance.now();
-    if (start < this.#aloneUntil) {
-      for (const part of parts) own(...part);
-      return;
-    }
-    const words = this.#words;
-    const slots = this.#slots;
-    words[KERNEL] = kernelNames.indexOf(kernel);
-    parts.forEach((part, i) => {
-      slots[SLOTS * i] = part.length;
-      slots.set(part, SLOTS * i + 1);
-    });
-    Atomics.store(words, LEFT, parts.length);
-    this.#job = (this.#job + 1) & 0xffff;
-    Atomics.store(words, TICKET, (this.#job << 16) | (parts.length << 8));
-    Atomics.notify(words, TICKET);
-    let taken = 0;
-    for (;;) {
-      const ticket = Atomics.load(words, TICKET);
-      const next = ticket & 255;
-      const part = parts[next];
-      if (!part || next >= ((ticket >> 8) & 255)) break;
-      if (Atomics.compareExchange(words, TICKET, ticket, ticket + 1) !== ticket) continue;
-      own(...part);
-      taken += 1;
-      Atomics.sub(words, LEFT, 1);
-    }
-    if (taken === parts.length) return;
-    const done = performance.now();
-    for (let i = 0; i < SPINS && Atomics.load(words, LEFT) > 0; i++);
-    for (let left = Atomics.load(words, LEFT); left > 0; left = Atomics.load(words, LEFT)) {
-      Atomics.wait(words, LEFT, left);
-    }
-    this.#judge(done - start, performance.now() - done);
+  /** Jobs that were queued so far, counted around as 32-bit integers are. */
+  get queued(): number {
+    return this.#words[QUEUED]!;
   }
 
-  /** Weighs the time of a part, which another thread saved this one, against the time waited. */
-  #judge(saved: number, waited: number): void {
-    this.#credit = Math.min(MOST_CREDIT, MEMORY * this.#credit + saved - waited);
+  /**
+   * Runs all parts (`PARTS_PER_THREAD` for each thread at most) after all jobs before, by `kernels` on
+   * this thread and on the workers: sooner or later, but before `join` returns.
+   *
+   * @throws BackendError where a kernel has failed on another thread.
+   */
+  run(kernel: PartKernel, parts: readonly Part[], kernels: Pick<Kernels, PartKernel>): void {
+    const run: (...args: number[]) => void = kernels[kernel];
+    const words = this.#words;
+    const queued = words[QUEUED]!;
+    const empty = Atomics.load(words, DONE) === queued;
+    if ((empty && parts.length === 1) || performance.now() < this.#aloneUntil) {
+      if (!empty) this.join();
+      for (const part of parts) run(...part);
+      return;
+    }
+    if (this.#waiting(queued) === JOBS) this.#help(queued - JOBS / 2);
+    const slots = this.#slots;
+    const place = queued & (JOBS - 1);
+    let slot = SLOTS_AT + SLOTS * this.#mostParts * place;
+    for (const part of parts) {
+      slots[slot] = part.length;
+      for (let i = 0; i < part.length; i++) slots[slot + 1 + i] = part[i]!;
+      slot += SLOTS;
+    }
+    this.#jobs[place] = { run, parts };
+    const job = FIRST_JOB + JOB_WORDS * place;
+    words[job + KERNEL] = kernelNames.indexOf(kernel);
+    Atomics.store(words, job + LEFT, parts.length);
+    Atomics.store(words, job, (queued << (2 * BITS)) | (parts.length << BITS));
+    Atomics.store(words, QUEUED, queued + 1);
+    this.#wake();
+  }
+
+  /**
+   * Returns when all jobs have run, or those before the one of a number, as `queued` counts.
+   *
+   * @throws BackendError where a kernel has failed on another thread.
+   */
+  join(until = this.queued): void {
+    if (((until - Atomics.load(this.#words, DONE)) | 0) > 0) this.#help(until);
+    if (Atomics.load(this.#words, FAILED) !== 0) {
+      throw new BackendError('wasm: a kernel has failed on another thread.');
+    }
+  }
+
+  /** Ends the workers. */
+  terminate(): void {
+    for (const worker of this.#workers) worker.terminate();
+  }
+
+  /** Takes parts of jobs until `until` of them are done. */
+  #help(until: number): void {
+    const words = this.#words;
+    const start = performance.now();
+    let waited = 0;
+    for (;;) {
+      const done = Atomics.load(words, DONE);
+      if (((until - done) | 0) <= 0) break;
+      const place = done & (JOBS - 1);
+      const job = FIRST_JOB + JOB_WORDS * place;
+      const ticket = Atomics.load(words, job);
+      const part = ticket & MASK;
+      // As in `next` of the workers' program.
+      const mine =
+        part < ((ticket >> BITS) & MASK) &&
+        Atomics.load(words, DONE) === done &&
+        Atomics.compareExchange(words, job, ticket, ticket + 1) === ticket;
+      if (!mine) {
+        if (part >= ((ticket >> BITS) & MASK)) waited += this.#await(done);
+        continue;
+      }
+      const { run, parts } = this.#jobs[place]!;
+      run(...parts[part]!);
+      if (Atomics.sub(words, job + LEFT, 1) === 1) {
+        Atomics.add(words, DONE, 1);
+        this.#wake();
+      }
+    }
+    this.#judge(performance.now() - start - waited, waited);
+  }
+
+  /** Waits until more than `done` jobs are done; returns the milliseconds that it took. */
+  #await(done: number): number {
+    const words = this.#words;
+    const start = performance.now();
+    for (let i = 0; i < SPINS && Atomics.load(words, DONE) === done; i++);
+    while (Atomics.load(words, DONE) === done) {
+      const pulse = Atomics.load(words, PULSE);
+      Atomics.add(words, SLEEPERS, 1);
+      if (Atomics.load(words, DONE) === done) Atomics.wait(words, PULSE, pulse);
+      Atomics.sub(words, SLEEPERS, 1);
+    }
+    return performance.now() - start;
+  }
+
+  #waiting(queued: number): number {
+    return (queued - Atomics.load(this.#words, DONE)) | 0;
+  }
+
+  #wake(): void {
+    if (Atomics.load(this.#words, SLEEPERS) === 0) return;
+    Atomics.add(this.#words, PULSE, 1);
+    Atomics.notify(this.#words, PULSE);
+  }
+
+  /** Weighs the time that this thread worked, and others did beside it, against the time it waited. */
+  #judge(worked: number, waited: number): void {
+    this.#credit = Math.min(MOST_CREDIT, MEMORY * this.#credit + worked - waited);
     if (this.#credit < -PATIENCE) {
       this.#credit = 0;
       this.#aloneUntil = performance.now() + this.#penalty;
@@ -238,11 +371,6 @@ export class ThreadPool {
     } else {
       this.#penalty = Math.max(LEAST_ALONE, RECOVERY * this.#penalty);
     }
-  }
-
-  /** Ends the workers; no job may run. */
-  terminate(): void {
-    for (const worker of this.#workers) worker.terminate();
   }
 }
 
