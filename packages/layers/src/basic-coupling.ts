@@ -5,17 +5,20 @@
  */
 import {
   add,
+  addToFirstChannels,
   clone,
   concat,
   div,
   type FusedCoupling,
   formatShape,
   fusedCoupling,
+  hasFusedPasses,
   log,
   mul,
   neg,
   type RandomStream,
   ShapeError,
+  slice,
   split,
   sub,
   sumPerSample,
@@ -140,6 +143,50 @@ export class BasicCoupling implements Bijection<Pair> {
       rt.dispose();
       const { dx1: dy1, ...rest } = this.#backThroughConditioner(drt, saved, dx1);
       return { y: [clone(y1), y2] as const, dy: [dy1, dy2] as const, ...rest };
+    });
+  }
+
+  /**
+   * The map, or its inverse, of [x₁, x₂] as one tensor, which spares parting and joining the channels;
+   * undefined where the backend or the scale function does not allow that.
+   */
+  moveJoined(
+    x: Tensor,
+    direction: 'forward' | 'inverse',
+    context?: Tensor,
+  ): { y: Tensor; logdet: Tensor } | undefined {
+    const { logistic } = this.scaleFunction;
+    if (!logistic || !hasFusedPasses(x)) return undefined;
+    const kept = this.channels[0];
+    return tidy(() => {
+      const rt = this.#condition(slice(x, 1, 0, kept), context);
+      this.#checkOutput(rt);
+      return fusedCoupling(rt, logistic, direction, kept)?.apply(x);
+    });
+  }
+
+  /** The derivatives of `moveJoined`, with its argument x recomputed from its result y. */
+  moveJoinedBack(
+    y: Tensor,
+    dy: Tensor,
+    direction: 'forward' | 'inverse',
+    options: BackwardOptions,
+  ): { x: Tensor; dx: Tensor; dcontext?: Tensor } | undefined {
+    const { logistic } = this.scaleFunction;
+    if (!logistic || !hasFusedPasses(y)) return undefined;
+    const kept = this.channels[0];
+    return tidy(() => {
+      const { y: rt, saved } = this.conditioner.forward(slice(y, 1, 0, kept), options.context);
+      this.#checkOutput(rt);
+      const fused = fusedCoupling(rt, logistic, direction, kept);
+      if (!fused) return undefined;
+      const { x, dx, drt } = fused.backward(y, dy, options.dlogdet);
+      rt.dispose();
+      const { dx: dx1, ...rest } = this.conditioner.backward(drt, saved);
+      saved.dispose();
+      drt.dispose();
+      addToFirstChannels(dx, dx1);
+      return { x, dx, ...rest };
     });
   }
 

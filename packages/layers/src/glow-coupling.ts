@@ -2,9 +2,11 @@
  * The affine coupling of Glow (Dinh et al., "Density estimation using Real NVP", 2017; Kingma and
  * Dhariwal, "Glow", 2018), and its conditional form. Mathematics: docs/math/glow-coupling.md
  */
+import type { Tensor } from '@invnet/tensor';
 import { type AffineOptions, BasicCoupling } from './basic-coupling.ts';
+import type { BackwardOptions } from './bijection.ts';
 import { ChannelHalves, halvesOf } from './channel-halves.ts';
-import { requireWhole } from './checks.ts';
+import { requireChannels, requireWhole } from './checks.ts';
 import type { Conditioner } from './conditioner.ts';
 
 /** Options of `GlowCoupling`. */
@@ -18,6 +20,50 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
   readonly conditioner?: Conditioner;
 }
 
+/** A `BasicCoupling` of the two halves of the channels, without parting them where it can do without. */
+class AffineHalves extends ChannelHalves {
+  readonly #coupling: BasicCoupling;
+  readonly #name: string;
+
+  constructor(options: AffineOptions & { readonly channels: number }, name: string) {
+    const channels = halvesOf(options.channels);
+    const coupling = new BasicCoupling({ ...options, channels });
+    super(coupling, channels, name);
+    this.#coupling = coupling;
+    this.#name = name;
+  }
+
+  override forward(x: Tensor, context?: Tensor) {
+    this.#check(x);
+    return this.#coupling.moveJoined(x, 'forward', context) ?? super.forward(x, context);
+  }
+
+  override inverse(y: Tensor, context?: Tensor) {
+    this.#check(y);
+    const joined = this.#coupling.moveJoined(y, 'inverse', context);
+    return joined ? { x: joined.y, logdet: joined.logdet } : super.inverse(y, context);
+  }
+
+  override backward(y: Tensor, dy: Tensor, options: BackwardOptions = {}) {
+    this.#check(y, dy);
+    const joined = this.#coupling.moveJoinedBack(y, dy, 'forward', options);
+    return joined ?? super.backward(y, dy, options);
+  }
+
+  override backwardInverse(x: Tensor, dx: Tensor, options: BackwardOptions = {}) {
+    this.#check(x, dx);
+    const joined = this.#coupling.moveJoinedBack(x, dx, 'inverse', options);
+    if (!joined) return super.backwardInverse(x, dx, options);
+    const { x: y, dx: dy, ...rest } = joined;
+    return { y, dy, ...rest };
+  }
+
+  #check(...states: readonly Tensor[]): void {
+    const [first, second] = this.channels;
+    for (const x of states) requireChannels(this.#name, x, first + second);
+  }
+}
+
 /**
  * y₁ = x₁, y₂ = s ⊙ x₂ + t with (r, t) = g(x₁), s = scaleFunction(r); logdet = Σ log s.
  *
@@ -27,12 +73,11 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
  * const coupling = new GlowCoupling({ channels: 4, hidden: 32 });
  * const { y, logdet } = coupling.forward(x); // x [N, 4, H, W]
  */
-export class GlowCoupling extends ChannelHalves {
+export class GlowCoupling extends AffineHalves {
   /** @throws ValueError for fewer than 2 channels, or a scale function that can reach zero. */
   constructor(options: GlowCouplingOptions) {
     requireWhole('GlowCoupling', 'channels', options.channels, 2);
-    const channels = halvesOf(options.channels);
-    super(new BasicCoupling({ ...options, channels }), channels, 'GlowCoupling');
+    super(options, 'GlowCoupling');
   }
 }
 
@@ -52,12 +97,11 @@ export interface ConditionalGlowCouplingOptions extends GlowCouplingOptions {
  * const coupling = new ConditionalGlowCoupling({ channels: 4, contextChannels: 3 });
  * const { y, logdet } = coupling.forward(x, context); // x [N, 4, H, W], context [N, 3, H, W]
  */
-export class ConditionalGlowCoupling extends ChannelHalves {
+export class ConditionalGlowCoupling extends AffineHalves {
   /** @throws ValueError as `GlowCoupling`, and for fewer than 1 channel of context. */
   constructor(options: ConditionalGlowCouplingOptions) {
     requireWhole('ConditionalGlowCoupling', 'channels', options.channels, 2);
     requireWhole('ConditionalGlowCoupling', 'contextChannels', options.contextChannels, 1);
-    const channels = halvesOf(options.channels);
-    super(new BasicCoupling({ ...options, channels }), channels, 'ConditionalGlowCoupling');
+    super(options, 'ConditionalGlowCoupling');
   }
 }

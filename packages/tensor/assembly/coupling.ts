@@ -1,8 +1,9 @@
 /**
  * Affine couplings with a logistic scale in one pass, s = low + width·σ(r): the map itself in both
  * directions with its log-determinant, and its derivatives with the state recomputed on the way.
- * A sample holds `size` numbers; `rt` holds r and behind it t for each sample. Samples are cut into
- * pieces of equal size but for the last, counted through all samples, which threads part.
+ * A sample holds `kept` numbers that stay as they are and behind them `size` that are moved; `rt` holds
+ * r and behind it t for each sample. Samples are cut into pieces of `piece` moved numbers, but for the
+ * last, and the same share of the kept ones: counted through all samples, which threads part.
  *
  * Left out: the conditioner that makes r and t.
  */
@@ -34,6 +35,15 @@ function move(inverse: bool, whole: bool, x: usize, r: usize, t: usize, y: usize
   return s;
 }
 
+/** Copies the kept numbers that belong to the moved ones from `begin` to `end`. */
+// @ts-ignore: decorator
+@inline
+function keep(from: usize, to: usize, kept: i32, size: i32, begin: i32, end: i32): void {
+  const first = <usize>((<i64>kept * <i64>begin) / <i64>size) << 2;
+  const last = <usize>((<i64>kept * <i64>end) / <i64>size) << 2;
+  memory.copy(to + first, from + first, last - first);
+}
+
 // @ts-ignore: decorator
 @inline
 function moveAll(
@@ -42,6 +52,7 @@ function moveAll(
   rt: usize,
   y: usize,
   sums: usize,
+  kept: i32,
   size: i32,
   piece: i32,
   low: v128,
@@ -50,17 +61,20 @@ function moveAll(
   last: i32,
 ): void {
   const bytes = (<usize>size) << 2;
+  const sample = (<usize>(kept + size)) << 2;
   const pieces = (size + piece - 1) / piece;
   for (let unit = first; unit < last; unit++) {
     const n = unit / pieces;
     const begin = (unit - n * pieces) * piece;
-    const start = <usize>n * bytes + ((<usize>begin) << 2);
-    let from = x + start;
-    let to = y + start;
-    let r = rt + <usize>n * bytes + start;
+    const end = min(size, begin + piece);
+    const start = <usize>n * sample;
+    keep(x + start, y + start, kept, size, begin, end);
+    let from = x + start + ((<usize>(kept + begin)) << 2);
+    let to = y + start + ((<usize>(kept + begin)) << 2);
+    let r = rt + 2 * <usize>n * bytes + ((<usize>begin) << 2);
     let a = f64x2.splat(0);
     let b = a;
-    let i = min(piece, size - begin);
+    let i = end - begin;
     for (; i >= 4; i -= 4) {
       const l = log4(move(inverse, true, from, r, r + bytes, to, low, width));
       a = f64x2.add(a, f64x2.promote_low_f32x4(l));
@@ -89,6 +103,7 @@ export function couple(
   rt: usize,
   y: usize,
   sums: usize,
+  kept: i32,
   size: i32,
   piece: i32,
   low: f32,
@@ -98,8 +113,8 @@ export function couple(
 ): void {
   const l = splat(low);
   const w = splat(width);
-  if (inverse) moveAll(true, x, rt, y, sums, size, piece, l, w, first, last);
-  else moveAll(false, x, rt, y, sums, size, piece, l, w, first, last);
+  if (inverse) moveAll(true, x, rt, y, sums, kept, size, piece, l, w, first, last);
+  else moveAll(false, x, rt, y, sums, kept, size, piece, l, w, first, last);
 }
 
 /**
@@ -156,6 +171,7 @@ function backAll(
   x: usize,
   dx: usize,
   drt: usize,
+  kept: i32,
   size: i32,
   piece: i32,
   low: v128,
@@ -164,15 +180,20 @@ function backAll(
   last: i32,
 ): void {
   const bytes = (<usize>size) << 2;
+  const sample = (<usize>(kept + size)) << 2;
   const pieces = (size + piece - 1) / piece;
   for (let unit = first; unit < last; unit++) {
     const n = unit / pieces;
     const begin = (unit - n * pieces) * piece;
+    const stop = min(size, begin + piece);
+    const start = <usize>n * sample;
+    keep(y + start, x + start, kept, size, begin, stop);
+    keep(dy + start, dx + start, kept, size, begin, stop);
     const dl = dlogdet ? v128.load32_splat(dlogdet + ((<usize>n) << 2)) : splat(0);
-    let at = <usize>n * bytes + ((<usize>begin) << 2);
-    let r = rt + <usize>n * bytes + at;
-    let dr = drt + <usize>n * bytes + at;
-    const end = at + ((<usize>min(piece, size - begin)) << 2);
+    let at = start + ((<usize>(kept + begin)) << 2);
+    let r = rt + 2 * <usize>n * bytes + ((<usize>begin) << 2);
+    let dr = drt + 2 * <usize>n * bytes + ((<usize>begin) << 2);
+    const end = start + ((<usize>(kept + stop)) << 2);
     for (; at + 16 <= end; at += 16) {
       back(inverse, true, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
       r += 16;
@@ -196,6 +217,7 @@ export function coupleBack(
   x: usize,
   dx: usize,
   drt: usize,
+  kept: i32,
   size: i32,
   piece: i32,
   low: f32,
@@ -205,6 +227,6 @@ export function coupleBack(
 ): void {
   const l = splat(low);
   const w = splat(width);
-  if (inverse) backAll(true, y, dy, rt, dlogdet, x, dx, drt, size, piece, l, w, first, last);
-  else backAll(false, y, dy, rt, dlogdet, x, dx, drt, size, piece, l, w, first, last);
+  if (inverse) backAll(true, y, dy, rt, dlogdet, x, dx, drt, kept, size, piece, l, w, first, last);
+  else backAll(false, y, dy, rt, dlogdet, x, dx, drt, kept, size, piece, l, w, first, last);
 }

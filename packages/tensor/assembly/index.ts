@@ -12,7 +12,7 @@ export { reflections, reflectionsBack } from './reflections';
 export { useScratchAt } from './scratch';
 export { shiftedProduct } from './shift';
 export { unary } from './unary';
-export { accumulate, adam } from './update';
+export { accumulate, accumulateRows, adam } from './update';
 export { winograd, winogradFilters } from './winograd';
 
 /** First byte that belongs to the allocator; constants lie below. */

@@ -1,5 +1,3 @@
-import { ownScratch } from './scratch';
-
 /**
  * The description of one product C = A·B as the TypeScript side writes it into linear memory:
  * 32-bit words in the order of these fields (src/wasm/product.ts writes them). All strides count
@@ -15,8 +13,9 @@ import { ownScratch } from './scratch';
  * - C(m, j), j = (sample, position), lies at c + sample·cSample + m·cRow + position·cColumn. Where
  *   mask is not 0, an array laid out as C lies there, and C is zero where that is not positive.
  *
- * One plan serves all parts of a job: packed A, where all of it is packed ahead, is at an address;
- * what a thread has for itself is at offsets in its scratch, which begins with its copy of the plan.
+ * One plan serves all parts of a job. What a thread has for itself is at offsets in its scratch, which
+ * begins with its copy of the plan. All of A is packed ahead where it is not too large: a small one by
+ * each thread for itself (`packs`), a larger one for all of them, at the address `packed`.
  *
  * Left out: behaviour; and dimensions above three, since 1D and 2D have leading sizes of 1.
  */
@@ -65,6 +64,9 @@ export class Product {
   relu: i32;
   mask: usize;
 
+  /** Tells this plan from any other. */
+  serial: i32;
+  packs: i32;
   packed: usize;
   packedA: usize;
   packedB: usize;
@@ -76,17 +78,6 @@ export class Product {
   blockDepth: i32;
 }
 
-/** A thread's copy of a plan, at the start of its scratch, with addresses in place of offsets. */
-export function own(plan: Product): Product {
-  const scratch = ownScratch();
-  memory.copy(scratch, changetype<usize>(plan), offsetof<Product>());
-  const p = changetype<Product>(scratch);
-  p.packedA += scratch;
-  p.packedB += scratch;
-  p.line += scratch;
-  p.tile += scratch;
-  return p;
-}
 
 /**
  * A convolution of few outputs by shifted sums (shift.ts explains it): the parts of y, its grid and

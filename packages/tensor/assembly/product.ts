@@ -8,7 +8,8 @@
  */
 import { ADD, BIAS, MASK, multiply, RELU } from './gemm';
 import { packA, packB, panelPitch } from './pack';
-import { own, Product } from './plan';
+import { Product } from './plan';
+import { ownScratch } from './scratch';
 import { ROWS } from './simd';
 
 /** Columns `begin` to `end` of C. */
@@ -16,7 +17,25 @@ export function product(plan: Product, begin: i32, end: i32): void {
   productOver(own(plan), begin, end, 0, plan.depth);
 }
 
-/** Packs the rows from `first` to `last` of A, whole panels, for all parts to read. */
+/** A thread's copy of a plan, at the start of its scratch, with addresses in place of offsets. */
+export function own(plan: Product): Product {
+  const scratch = ownScratch();
+  const p = changetype<Product>(scratch);
+  // It is there already when this thread took a part of the same job before.
+  if (p.serial == plan.serial) return p;
+  memory.copy(scratch, changetype<usize>(plan), offsetof<Product>());
+  p.packedA += scratch;
+  p.packedB += scratch;
+  p.line += scratch;
+  p.tile += scratch;
+  if (p.packs) {
+    p.packed = p.packedA;
+    packAhead(p, 0, p.rows);
+  }
+  return p;
+}
+
+/** Packs the rows from `first` to `last` of A, whole panels. */
 export function packAhead(p: Product, first: i32, last: i32): void {
   for (let k = 0; k < p.depth; k += p.blockDepth) {
     const depth = min(p.blockDepth, p.depth - k);
@@ -37,9 +56,8 @@ function packedAt(p: Product, row: i32, k: i32, depth: i32): usize {
  */
 export function deepProduct(plan: Product, part: i32, pitch: usize, first: i32, last: i32): void {
   const p = own(plan);
-  const c = p.c;
   for (let i = first; i < last; i++) {
-    p.c = c + <usize>i * pitch;
+    p.c = plan.c + <usize>i * pitch;
     productOver(p, 0, p.columns, i * part, min(p.depth, (i + 1) * part));
   }
 }

@@ -7,8 +7,8 @@
  * Z exists for a few samples, or a few depth slices of one sample, at a time. Where the depth is 1,
  * the TypeScript side passes the height as depth, so that images too are cut into strips.
  */
-import { own, Product, Shift } from './plan';
-import { productOver } from './product';
+import { Product, Shift } from './plan';
+import { own, productOver } from './product';
 import { ownScratch } from './scratch';
 
 // @ts-ignore: decorator

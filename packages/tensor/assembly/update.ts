@@ -10,6 +10,28 @@ export function accumulate(target: usize, x: usize, size: i32, alpha: f32): void
   }
 }
 
+/**
+ * target ← target + x for rows of `size` floats, those of target `pitch` floats apart; to the last
+ * float exactly, for target has others behind a row.
+ */
+export function accumulateRows(target: usize, pitch: usize, x: usize, size: i32, first: i32, last: i32): void {
+  let from = x + <usize>first * ((<usize>size) << 2);
+  for (let row = first; row < last; row++) {
+    let to = target + <usize>row * (pitch << 2);
+    let i = size;
+    for (; i >= 4; i -= 4) {
+      v128.store(to, f32x4.add(v128.load(from), v128.load(to)));
+      to += 16;
+      from += 16;
+    }
+    for (; i > 0; i--) {
+      store<f32>(to, load<f32>(from) + load<f32>(to));
+      to += 4;
+      from += 4;
+    }
+  }
+}
+
 /** Words of a row of Adam's table: target, m, v, gradient, size, and two floats, rate and root. */
 const ROW: usize = 7 * 4;
 

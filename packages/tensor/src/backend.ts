@@ -144,11 +144,13 @@ export interface AdamUpdate {
 /**
  * An affine coupling whose scale is s = low + (high − low)·σ(r), for `batch` samples of `size`
  * numbers: y = s⊙x + t, or for the inverse map y = (x − t)/s. r and t come in one storage, r of each
- * sample before its t.
+ * sample before its t. In x, y and their gradients `kept` numbers of each sample come before those,
+ * which stay as they are.
  */
 export interface CouplingGeometry {
   readonly inverse: boolean;
   readonly batch: number;
+  readonly kept: number;
   readonly size: number;
   readonly low: number;
   readonly high: number;
@@ -256,6 +258,8 @@ export interface FusedPasses {
     dlogdet: Storage | undefined,
     g: CouplingGeometry,
   ): [x: Storage, dx: Storage, drt: Storage];
+  /** Of each of `batch` samples, as many of the first numbers of target as x has: target ← target + x. */
+  addToFirst(target: Storage, x: Storage, batch: number): void;
   /** y, and the log-determinant of the map per sample. */
   channelAffine(
     x: Storage,

@@ -86,9 +86,20 @@ export type {
   FusedReflections,
   LogisticScale,
 } from './ops/fused.ts';
-export { fusedChannelAffine, fusedCoupling, fusedReflections } from './ops/fused.ts';
+export {
+  addToFirstChannels,
+  fusedChannelAffine,
+  fusedCoupling,
+  fusedReflections,
+  hasFusedPasses,
+} from './ops/fused.ts';
 export { concat, permute, slice, split } from './ops/layout.ts';
-export type { ConvEpilogue, ConvOptions, MatmulOptions } from './ops/linear.ts';
+export type {
+  ConvEpilogue,
+  ConvInputGradEpilogue,
+  ConvOptions,
+  MatmulOptions,
+} from './ops/linear.ts';
 export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';
 export type { ReduceOptions } from './ops/reduce.ts';
 export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';

@@ -3,7 +3,7 @@
  * backend has none, these return undefined, and the layer composes its map from other operations.
  */
 import type { ChannelGeometry, CouplingGeometry, Triplet } from '../backend.ts';
-import { formatShape, ShapeError } from '../errors.ts';
+import { BackendError, formatShape, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { requireSameShape } from './elementwise.ts';
 import { commonBackend, wrap } from './operands.ts';
@@ -12,6 +12,11 @@ import { commonBackend, wrap } from './operands.ts';
 export interface LogisticScale {
   readonly low: number;
   readonly high: number;
+}
+
+/** Has x's backend passes in one go? */
+export function hasFusedPasses(x: Tensor): boolean {
+  return x.backend.fused !== undefined;
 }
 
 /** An affine coupling in one pass, in either direction. */
@@ -27,13 +32,15 @@ export interface FusedCoupling {
 }
 
 /**
- * The coupling of (r, t), x's shape with twice its channels, in the direction asked for; undefined
- * where x's backend has no such pass. Methods throw ShapeError for shapes that do not fit.
+ * The coupling of (r, t), in the direction asked for; undefined where their backend has no such pass.
+ * The first `kept` channels of x stay as they are, and so do those of its gradient; the others are
+ * moved, and (r, t) has twice as many. Methods throw ShapeError for shapes that do not fit.
  */
 export function fusedCoupling(
   rt: Tensor,
   { low, high }: LogisticScale,
   direction: 'forward' | 'inverse',
+  kept = 0,
 ): FusedCoupling | undefined {
   const { fused } = rt.backend;
   if (!fused) return undefined;
@@ -42,16 +49,17 @@ export function fusedCoupling(
     const fits =
       rt.rank === x.rank &&
       rt.shape[0] === batch &&
-      rt.shape[1] === 2 * channels! &&
+      rt.shape[1] === 2 * (channels! - kept) &&
       spatial.every((size, i) => size === rt.shape[i + 2]);
     if (!fits) {
       throw new ShapeError(
-        `coupling: scale and shift are ${formatShape(rt.shape)} for ${formatShape(x.shape)}; ` +
-          'expected its shape with twice the channels.',
+        `coupling: scale and shift are ${formatShape(rt.shape)} for ${formatShape(x.shape)}, of ` +
+          `which ${kept} channels stay; expected twice as many channels as are moved.`,
       );
     }
-    const size = x.size / batch!;
-    return { inverse: direction === 'inverse', batch: batch!, size, low, high };
+    const positions = x.size / (batch! * channels!);
+    const [still, size] = [kept * positions, (channels! - kept) * positions];
+    return { inverse: direction === 'inverse', batch: batch!, kept: still, size, low, high };
   };
   return {
     apply: (x) => {
@@ -73,6 +81,27 @@ export function fusedCoupling(
       };
     },
   };
+}
+
+/**
+ * target ← target + x on the first channels of target, as many as x has, in place.
+ *
+ * @throws BackendError where their backend has no such pass. @throws ShapeError for shapes that differ
+ * in more than the channels.
+ */
+export function addToFirstChannels(target: Tensor, x: Tensor): void {
+  const { fused, name } = commonBackend('addToFirstChannels', target, x);
+  if (!fused) throw new BackendError(`addToFirstChannels: ${name} has no such pass.`);
+  const fits =
+    target.rank === x.rank &&
+    target.shape.every((size, i) => (i === 1 ? size >= x.shape[1]! : size === x.shape[i]));
+  if (!fits) {
+    throw new ShapeError(
+      `addToFirstChannels: got ${formatShape(x.shape)} for ${formatShape(target.shape)}; expected ` +
+        'its shape with no more channels.',
+    );
+  }
+  fused.addToFirst(target.storage, x.storage, x.shape[0]!);
 }
 
 /** A scale and a shift per channel in one pass, in either direction. */

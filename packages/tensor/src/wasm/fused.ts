@@ -28,7 +28,7 @@ export function fusedPasses(r: Runtime): FusedPasses {
           'couple',
           parts.map((part) => [
             ...[g.inverse ? 1 : 0, ...given, r.at(y), sums],
-            ...[g.size, PIECE, g.low, g.high - g.low, ...part],
+            ...[g.kept, g.size, PIECE, g.low, g.high - g.low, ...part],
           ]),
         );
         r.start('addRows', [[sums, r.at(logdet), g.batch, pieces, 1, g.inverse ? -1 : 1]]);
@@ -44,10 +44,22 @@ export function fusedPasses(r: Runtime): FusedPasses {
         'coupleBack',
         cut(g).parts.map((part) => [
           ...[g.inverse ? 1 : 0, ...given, weights, ...made],
-          ...[g.size, PIECE, g.low, g.high - g.low, ...part],
+          ...[g.kept, g.size, PIECE, g.low, g.high - g.low, ...part],
         ]),
       );
       return [x, dx, drt];
+    },
+    addToFirst: (target, x, batch) => {
+      const [to, from] = [r.at(target), r.at(x)];
+      const [pitch, size] = [target.size / batch, x.size / batch];
+      const threads = r.threads(x.size, CHEAP_ELEMENTS);
+      const parts =
+        batch > 1
+          ? ranges(batch, threads).map((part) => [to, pitch, from, size, ...part])
+          : rowRanges(size, 1, threads).map(([first, last]) => [
+              ...[to + 4 * first, 0, from + 4 * first, last - first, 0, 1],
+            ]);
+      r.start('accumulateRows', parts);
     },
     channelAffine: (x, scale, shift, g) => {
       const given = [x, scale, shift].map((x) => r.at(x));

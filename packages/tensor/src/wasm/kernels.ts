@@ -71,6 +71,14 @@ export interface Kernels {
   ): void;
   fill(to: number, size: number, value: number): void;
   accumulate(target: number, x: number, size: number, alpha: number): void;
+  accumulateRows(
+    target: number,
+    pitch: number,
+    x: number,
+    size: number,
+    first: number,
+    last: number,
+  ): void;
   adam(
     table: number,
     beta1: number,
@@ -86,6 +94,7 @@ export interface Kernels {
     rt: number,
     y: number,
     sums: number,
+    kept: number,
     size: number,
     piece: number,
     low: number,
@@ -102,6 +111,7 @@ export interface Kernels {
     x: number,
     dx: number,
     drt: number,
+    kept: number,
     size: number,
     piece: number,
     low: number,

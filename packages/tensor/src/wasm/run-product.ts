@@ -31,8 +31,12 @@ const PLAN_BYTES = 256;
 const SHIFT_BYTES = 128;
 /** Bytes for how an operation runs over arrays without a shape, with room to count. */
 const LINE_BYTES = 64;
-/** Largest A that is packed ahead of a product, in bytes: half of a second-level cache or so. */
+/** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
+const MOST_OWN = 1 << 16;
 const MOST_AHEAD = 1 << 20;
+
+/** Tells plans apart. */
+let serial = 0;
 
 /** A new storage filled by products, in scratch that is counted while it is there. */
 export function runProducts(
@@ -58,12 +62,16 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
   const { product: p, shift, depths } = plan;
   const b = blocking(p, r.rowsPerTile);
   const parts = cut(r, plan);
-  const ahead = !depths && 4 * p.rows * p.depth <= MOST_AHEAD;
-  const packedBytes = ahead ? wholeLines(4 * p.rows * p.depth) : 0;
+  const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
+  const packs = bytesOfA <= MOST_OWN;
+  const ahead = !packs && bytesOfA <= MOST_AHEAD;
+  const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
   // Each part of k has a result of its own, laid out as y is.
   const pitch = depths ? wholeLines(4 * y.size + OVERRUN_BYTES) : 0;
   const sumBytes = depths ? depths.parts * pitch : 0;
-  const scratch = layOut(r, p, b, ahead, shift?.partialBytes ?? 0);
+  const ownA = packs ? bytesOfA : ahead ? 0 : 4 * b.blockRows * b.blockDepth;
+  const scratch = layOut(r, p, b, ownA, shift?.partialBytes ?? 0);
+  serial = (serial + 1) | 0;
   const run = (address: number) => {
     const sums = address + packedBytes;
     const to = r.at(y);
@@ -75,7 +83,7 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
         ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
         ...[...p.multiplier, ...p.divisor, ...p.padding],
         ...[depths ? p.c - to + sums : p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
-        ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0, p.mask],
+        ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0, p.mask, serial, packs ? 1 : 0],
         ...[ahead ? address : 0, scratch.packedA, scratch.packedB, scratch.line, scratch.tile],
         ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
       ],
@@ -139,10 +147,10 @@ function partsOf(r: Runtime, p: Product): number {
 }
 
 /** Offsets in a thread's scratch, and its size. */
-function layOut(r: Runtime, p: Product, b: Blocking, ahead: boolean, partialBytes: number) {
+function layOut(r: Runtime, p: Product, b: Blocking, ownA: number, partialBytes: number) {
   const packedB = PLAN_BYTES;
   const packedA = packedB + r.kernels.blockBytes(b.blockColumns, b.blockDepth);
-  const line = packedA + (ahead ? 0 : 4 * b.blockRows * b.blockDepth);
+  const line = packedA + ownA;
   const tile = line + 4 * lineFloats(p, b);
   const partial = tile + 4 * TILE_COLUMNS * r.rowsPerTile;
   return { packedA, packedB, line, tile, partial, bytes: partial + partialBytes };
@@ -151,7 +159,9 @@ function layOut(r: Runtime, p: Product, b: Blocking, ahead: boolean, partialByte
 function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd): void {
   const { panelRows } = blocking(p, r.rowsPerTile);
   const numbers = 256 * blockGroups;
-  const outputs = numbers * p.channels;
+  // The start is for the plan of a product.
+  const inputs = PLAN_BYTES;
+  const outputs = inputs + numbers * p.channels;
   const lines = outputs + numbers * p.rows;
   // Lines are read up to eight floats past their end.
   const own = lines + 16 * (8 * blockGroups + 8) + 64;
@@ -165,7 +175,7 @@ function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd
         ...[p.a, p.aRow, p.aChannel, p.aTap],
         ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
         ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
-        ...[filters, 0, outputs, lines, panelRows, blockGroups],
+        ...[filters, inputs, outputs, lines, panelRows, blockGroups],
       ],
       desk,
     );

@@ -21,6 +21,7 @@ import type { Kernels } from './kernels.ts';
 /** Kernels that threads run; a job names one by its place. */
 const kernelNames = [
   'accumulate',
+  'accumulateRows',
   'adam',
   'addRows',
   'binary',
@@ -84,7 +85,7 @@ const KERNEL = 2;
 const BITS = 7;
 const MASK = 2 ** BITS - 1;
 /** Behind the jobs, for each part of each, how many arguments it has, and which. */
-const ARGUMENTS = 14;
+const ARGUMENTS = 15;
 const SLOTS = 1 + ARGUMENTS;
 const SLOTS_AT = (FIRST_JOB + JOB_WORDS * JOBS) / 2;
 /**
