@@ -15,7 +15,7 @@ import { type Contestant, hold, type Note, type Spread, type Timing } from './co
 import type { Figure } from './figures.ts';
 import { startPeak } from './peak.ts';
 import { jaxJs } from './peers/jax.ts';
-import { makeProblem, ownGlow } from './peers/ours.ts';
+import { makeProblem, ownGlow, readOne } from './peers/ours.ts';
 import type { GlowSizes, Operation, Problem, Results } from './peers/peer.ts';
 import { pythonPeers } from './peers/python.ts';
 import { formatTable } from './table.ts';
@@ -174,11 +174,11 @@ async function ownParts(backend: Backend, problem: Problem): Promise<Operation[]
   const { flow, x } = ownGlow(problem);
   const optimizer = new Adam();
   const { network, parameters } = flow;
-  const on = (name: string, run: () => void): Operation => ({
+  const on = (name: string, run: () => Promise<void>): Operation => ({
     name,
     run: async () => {
       await setBackend(backend);
-      run();
+      await run();
     },
   });
   const result = async () => {
@@ -194,20 +194,23 @@ async function ownParts(backend: Backend, problem: Problem): Promise<Operation[]
   const made = network.forward(x);
   return [
     {
-      ...on(step, () => {
+      ...on(step, async () => {
         negativeLogLikelihood(flow, x).dispose();
         // A rate so small that all steps are alike.
         optimizer.step(parameters, { learningRate: 1e-9 });
         zeroGrad(parameters);
+        await readOne(parameters[0]!.data);
       }),
       result,
     },
-    on('forward', () => {
+    on('forward', async () => {
       const { y, logdet } = network.forward(x);
+      await readOne(y);
       dispose(y, logdet);
     }),
-    on('backward', () => {
+    on('backward', async () => {
       const { x, dx } = network.backward(made.y, made.y, { dlogdet: made.logdet });
+      await readOne(dx);
       dispose(x, dx);
       zeroGrad(parameters);
     }),

@@ -10,7 +10,7 @@ import {
   matmul,
   RandomStream,
   setBackend,
-  sum,
+  slice,
   type Tensor,
   tensor,
 } from '@invnet/tensor';
@@ -73,16 +73,13 @@ export async function ownOperations(
   flow.parameters.forEach((p, i) => {
     p.assign(upload(problem.parameters[i]!));
   });
-  const synchronous = backend.name !== 'gpu';
   const same = { padding: 1 };
   const all: Record<Wanted[number], () => Operation> = {
-    conv: () => operation(names.conv, () => conv(x, w, same), synchronous),
-    inputGrad: () =>
-      operation(names.inputGrad, () => convInputGrad(dy, w, x.shape, same), synchronous),
-    filterGrad: () =>
-      operation(names.filterGrad, () => convFilterGrad(x, dy, w.shape, same), synchronous),
-    pointwise: () => operation(names.pointwise, () => conv(x, w1), synchronous),
-    product: () => operation(names.product, () => matmul(a, b), synchronous),
+    conv: () => operation(names.conv, () => conv(x, w, same)),
+    inputGrad: () => operation(names.inputGrad, () => convInputGrad(dy, w, x.shape, same)),
+    filterGrad: () => operation(names.filterGrad, () => convFilterGrad(x, dy, w.shape, same)),
+    pointwise: () => operation(names.pointwise, () => conv(x, w1)),
+    product: () => operation(names.product, () => matmul(a, b)),
     glow: () => glowStep(names.glow, problem),
   };
   return wanted.map((key) => {
@@ -132,19 +129,13 @@ function glowStep(name: string, problem: Problem): Operation {
   };
 }
 
-/** On a backend that is synchronous an operation is done when it returns; else its sum is read. */
-function operation(name: string, compute: () => Tensor, synchronous: boolean): Operation {
+/** Backends may compute later than they are called, so a number of the result is read. */
+function operation(name: string, compute: () => Tensor): Operation {
   return {
     name,
     run: async () => {
       const result = compute();
-      if (synchronous) {
-        result.dispose();
-        return;
-      }
-      const total = sum(result);
-      await total.data();
-      total.dispose();
+      await readOne(result);
       result.dispose();
     },
     result: async () => {
@@ -154,6 +145,13 @@ function operation(name: string, compute: () => Tensor, synchronous: boolean): O
       return [values];
     },
   };
+}
+
+/** Ends when a tensor, and all that was computed before it, is there. */
+export async function readOne(t: Tensor): Promise<void> {
+  using flat = t.reshape([-1]);
+  using first = slice(flat, 0, 0, 1);
+  await first.data();
 }
 
 async function download(t: Tensor): Promise<Numbers> {

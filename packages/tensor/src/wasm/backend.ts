@@ -321,7 +321,9 @@ export class WasmBackend implements Backend {
     const weights = this.#runtime.at(w);
     const mask = relu === undefined ? 0 : this.#runtime.at(relu);
     const size = g.batch * g.inputChannels * g.input[0] * g.input[1] * g.input[2];
-    return runProducts(this.#runtime, size, (to) => [planned(inputGradProduct(from, weights, mask, to, g))]);
+    return runProducts(this.#runtime, size, (to) => [
+      planned(inputGradProduct(from, weights, mask, to, g)),
+    ]);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
@@ -403,14 +405,16 @@ export class WasmBackend implements Backend {
   ): void {
     this.#runtime.start(
       'copyRuns',
-      ranges(count, this.#runtime.threads((bytes * count) / 4, CHEAP_ELEMENTS)).map(([first, last]) => [
-        from + first * fromPitch,
-        fromPitch,
-        to + first * toPitch,
-        toPitch,
-        bytes,
-        last - first,
-      ]),
+      ranges(count, this.#runtime.threads((bytes * count) / 4, CHEAP_ELEMENTS)).map(
+        ([first, last]) => [
+          from + first * fromPitch,
+          fromPitch,
+          to + first * toPitch,
+          toPitch,
+          bytes,
+          last - first,
+        ],
+      ),
     );
   }
 }
