@@ -47,8 +47,8 @@ function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask:
 }
 
 /**
- * One tile. `rows` is a constant at each call, so the branches on it vanish; `mask` is the distance in
- * bytes from C to its mask.
+ * One tile. `rows` is a constant at each call, so the branches on it vanish; `step` is the distance in
+ * bytes from one row of B to the next, and `mask` that from C to its mask.
  */
 // @ts-ignore: decorator
 @inline
@@ -56,6 +56,7 @@ function tile(
   rows: i32,
   a: usize,
   b: usize,
+  step: usize,
   depth: i32,
   c: usize,
   row: usize,
@@ -75,7 +76,6 @@ function tile(
   let c41 = c00;
   let c50 = c00;
   let c51 = c00;
-  const end = b + ((<usize>depth) << 5);
   do {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -108,8 +108,8 @@ function tile(
       c51 = madd(a5, b1, c51);
     }
     a += (<usize>rows) << 2;
-    b += 32;
-  } while (b < end);
+    b += step;
+  } while (--depth);
   finish(c, c00, c01, mode, bias, mask);
   if (rows > 1) finish(c + row, c10, c11, mode, bias + 4, mask);
   if (rows > 2) finish(c + 2 * row, c20, c21, mode, bias + 8, mask);
@@ -119,23 +119,23 @@ function tile(
 }
 
 // Functions of their own, so that each gets its own register allocation.
-function tile1(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(1, a, b, depth, c, row, mode, bias, mask);
+function tile1(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(1, a, b, step, depth, c, row, mode, bias, mask);
 }
-function tile2(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(2, a, b, depth, c, row, mode, bias, mask);
+function tile2(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(2, a, b, step, depth, c, row, mode, bias, mask);
 }
-function tile3(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(3, a, b, depth, c, row, mode, bias, mask);
+function tile3(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(3, a, b, step, depth, c, row, mode, bias, mask);
 }
-function tile4(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(4, a, b, depth, c, row, mode, bias, mask);
+function tile4(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(4, a, b, step, depth, c, row, mode, bias, mask);
 }
-function tile5(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(5, a, b, depth, c, row, mode, bias, mask);
+function tile5(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(5, a, b, step, depth, c, row, mode, bias, mask);
 }
-function tile6(a: usize, b: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(6, a, b, depth, c, row, mode, bias, mask);
+function tile6(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(6, a, b, step, depth, c, row, mode, bias, mask);
 }
 
 /** One tile of up to ROWS rows. */
@@ -143,6 +143,7 @@ export function tileOf(
   rows: i32,
   a: usize,
   b: usize,
+  step: usize,
   depth: i32,
   c: usize,
   row: usize,
@@ -150,12 +151,53 @@ export function tileOf(
   bias: usize,
   mask: usize,
 ): void {
-  if (ROWS == 6 && rows == 6) tile6(a, b, depth, c, row, mode, bias, mask);
-  else if (rows == 5) tile5(a, b, depth, c, row, mode, bias, mask);
-  else if (rows == 4) tile4(a, b, depth, c, row, mode, bias, mask);
-  else if (rows == 3) tile3(a, b, depth, c, row, mode, bias, mask);
-  else if (rows == 2) tile2(a, b, depth, c, row, mode, bias, mask);
-  else tile1(a, b, depth, c, row, mode, bias, mask);
+  if (ROWS == 6 && rows == 6) tile6(a, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 5) tile5(a, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 4) tile4(a, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 3) tile3(a, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 2) tile2(a, b, step, depth, c, row, mode, bias, mask);
+  else tile1(a, b, step, depth, c, row, mode, bias, mask);
+}
+
+/** Fewer than eight neighbouring columns of a tile, from C to the tile or back, masked or not. */
+// @ts-ignore: decorator
+@inline
+function exchangeRun(
+  back: bool,
+  masked: bool,
+  tile: usize,
+  c: usize,
+  row: usize,
+  mask: usize,
+  rows: i32,
+  columns: i32,
+): void {
+  const zero = f32x4.splat(0);
+  for (let r = 0; r < rows; r++) {
+    let from = back ? tile : c;
+    let to = back ? c : tile;
+    if (columns & 4) {
+      let v = v128.load(from);
+      if (masked) v = v128.and(v, f32x4.gt(v128.load(to + mask), zero));
+      v128.store(to, v);
+      from += 16;
+      to += 16;
+    }
+    if (columns & 2) {
+      let v = v128.load64_zero(from);
+      if (masked) v = v128.and(v, f32x4.gt(v128.load64_zero(to + mask), zero));
+      v128.store64_lane(to, v, 0);
+      from += 8;
+      to += 8;
+    }
+    if (columns & 1) {
+      let v = v128.load32_zero(from);
+      if (masked) v = v128.and(v, f32x4.gt(v128.load32_zero(to + mask), zero));
+      v128.store32_lane(to, v, 0);
+    }
+    tile += 32;
+    c += row;
+  }
 }
 
 /** Copies a tile's columns from C, where they are not eight neighbours, or back to it, masked or not. */
@@ -174,17 +216,16 @@ function exchange(
   const mask = p.mask - p.c;
   // From the last position of one sample to the first of the next.
   const turn = (<usize>(p.cSample - p.cColumns * p.cColumn)) << 2;
-  for (let j = 0; j < columns; j++) {
-    let here = p.tile + ((<usize>j) << 2);
-    let there = c;
-    for (let r = 0; r < rows; r++) {
-      if (back) store<f32>(there, masked && !(load<f32>(there + mask) > 0) ? 0 : load<f32>(here));
-      else store<f32>(here, load<f32>(there));
-      here += 32;
-      there += row;
-    }
-    c += (<usize>p.cColumn) << 2;
-    if (++at == p.cColumns) {
+  let tile = p.tile;
+  while (columns > 0) {
+    const run = p.cColumn == 1 ? min(columns, p.cColumns - at) : 1;
+    // All eight are neighbours of one sample only where they were written directly.
+    exchangeRun(back, masked, tile, c, row, mask, rows, run);
+    tile += (<usize>run) << 2;
+    c += (<usize>(run * p.cColumn)) << 2;
+    columns -= run;
+    at += run;
+    if (at == p.cColumns) {
       at = 0;
       c += turn;
     }
@@ -192,9 +233,44 @@ function exchange(
 }
 
 /**
- * C[row0 .. +rows, column0 .. +columns] from one packed block of A and one of B. The panel of B
- * stays in the first-level cache while the panels of A pass by.
+ * Up to eight columns of C, from a panel of B whose rows lie `step` bytes apart: it stays in the
+ * first-level cache while the panels of A pass by.
  */
+function multiplyPanel(
+  p: Product,
+  a: usize,
+  b: usize,
+  step: usize,
+  row0: i32,
+  rows: i32,
+  column: i32,
+  width: i32,
+  depth: i32,
+  mode: i32,
+): void {
+  const rowBytes = (<usize>p.cRow) << 2;
+  const mask = p.mask - p.c;
+  const sample = column / p.cColumns;
+  const at = column - sample * p.cColumns;
+  const direct = (width == 8 || p.padded) && p.cColumn == 1 && at + 8 <= p.cColumns;
+  let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
+  for (let i = 0; i < rows; i += p.panelRows) {
+    const height = min(p.panelRows, rows - i);
+    const bias = p.bias + ((<usize>(row0 + i)) << 2);
+    if (direct) {
+      tileOf(height, a, b, step, depth, c, rowBytes, mode, bias, mask);
+    } else {
+      if (mode & ADD) exchange(false, false, p, c, height, at, width);
+      tileOf(height, a, b, step, depth, p.tile, 32, mode & ~MASK, bias, 0);
+      if (mode & MASK) exchange(true, true, p, c, height, at, width);
+      else exchange(true, false, p, c, height, at, width);
+    }
+    c += <usize>height * rowBytes;
+    a += (<usize>(height * depth)) << 2;
+  }
+}
+
+/** C[row0 .. +rows, column0 .. +columns] from one packed block of A and one of B. */
 export function multiply(
   p: Product,
   a: usize,
@@ -207,30 +283,37 @@ export function multiply(
   depth: i32,
   mode: i32,
 ): void {
-  const rowBytes = (<usize>p.cRow) << 2;
-  const mask = p.mask - p.c;
   for (let j = 0; j < columns; j += 8) {
-    const width = min(8, columns - j);
-    const column = column0 + j;
-    const sample = column / p.cColumns;
-    const at = column - sample * p.cColumns;
-    const direct = width == 8 && p.cColumn == 1 && at + 8 <= p.cColumns;
-    let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
-    let panel = a;
-    for (let i = 0; i < rows; i += p.panelRows) {
-      const height = min(p.panelRows, rows - i);
-      const bias = p.bias + ((<usize>(row0 + i)) << 2);
-      if (direct) {
-        tileOf(height, panel, b, depth, c, rowBytes, mode, bias, mask);
-      } else {
-        if (mode & ADD) exchange(false, false, p, c, height, at, width);
-        tileOf(height, panel, b, depth, p.tile, 32, mode & ~MASK, bias, 0);
-        if (mode & MASK) exchange(true, true, p, c, height, at, width);
-        else exchange(true, false, p, c, height, at, width);
-      }
-      c += <usize>height * rowBytes;
-      panel += (<usize>(height * depth)) << 2;
-    }
+    multiplyPanel(p, a, b, 32, row0, rows, column0 + j, min(8, columns - j), depth, mode);
     b += pitch;
+  }
+}
+
+/** C[row0 .. +rows, begin .. end] from a packed block of A and B where it lies, lines of channels. */
+export function multiplyInPlace(
+  p: Product,
+  a: usize,
+  row0: i32,
+  rows: i32,
+  begin: i32,
+  end: i32,
+  k: i32,
+  depth: i32,
+  mode: i32,
+): void {
+  const line = p.sourceW;
+  const step = (<usize>line) << 2;
+  let sample = begin / line;
+  let at = begin - sample * line;
+  while (begin < end) {
+    const width = min(min(8, line - at), end - begin);
+    const b = p.source + ((<usize>((sample * p.channels + k) * line + at)) << 2);
+    multiplyPanel(p, a, b, step, row0, rows, begin, width, depth, mode);
+    begin += width;
+    at += width;
+    if (at == line) {
+      at = 0;
+      sample++;
+    }
   }
 }

@@ -41,8 +41,11 @@ function copyExactly(to: usize, from: usize, count: i32): void {
 // @ts-ignore: decorator
 @inline
 function zeroFloats(to: usize, count: i32): void {
-  const end = to + ((<usize>count) << 2);
-  for (; to < end; to += 4) store<f32>(to, 0);
+  const zero = f32x4.splat(0);
+  for (let i = 0; i < count; i += 4) {
+    v128.store(to, zero);
+    to += 16;
+  }
 }
 
 /** Where one axis reads: a source index, or −1 for padding and for the gaps of a stride. */
@@ -95,8 +98,7 @@ function gatherShifted(
       // Columns that a shift takes from the line before, or behind.
       const edge = shift < 0 ? 0 : width - shift;
       for (let i = 0; i < abs(shift); i++) {
-        const column = begin % width;
-        let at = edge + i - column;
+        let at = edge + i - w;
         if (at < 0) at += width;
         for (; at < high; at += width) store<f32>(to + ((<usize>at) << 2), 0);
       }
@@ -113,23 +115,53 @@ function gatherShifted(
   }
 }
 
-/** `count` entries of row `row` of the virtual matrix from column `start` on. */
-export function gather(p: Product, row: i32, start: i32, count: i32, to: usize): void {
-  const taps = p.tapsD * p.tapsH * p.tapsW;
-  const channel = row / taps;
-  let tap = row - channel * taps;
-  const tapD = tap / (p.tapsH * p.tapsW);
-  tap -= tapD * (p.tapsH * p.tapsW);
-  const tapH = tap / p.tapsW;
-  const shift = tap - tapH * p.tapsW - p.paddingW;
+/** A row of the virtual matrix, and a column in it, along each of their axes. */
+let channel: i32 = 0;
+let tapD: i32 = 0;
+let tapH: i32 = 0;
+let tapW: i32 = 0;
+let startSample: i32 = 0;
+let startD: i32 = 0;
+let startH: i32 = 0;
+let startW: i32 = 0;
 
+/** Puts them at a row and a column. */
+function seek(p: Product, row: i32, column: i32): void {
+  tapW = row % p.tapsW;
+  row /= p.tapsW;
+  tapH = row % p.tapsH;
+  row /= p.tapsH;
+  tapD = row % p.tapsD;
+  channel = row / p.tapsD;
+  startW = column % p.columnsW;
+  column /= p.columnsW;
+  startH = column % p.columnsH;
+  column /= p.columnsH;
+  startD = column % p.columnsD;
+  startSample = column / p.columnsD;
+}
+
+/** Copies `count` entries from there, and goes on to the next row. */
+// @ts-ignore: decorator
+@inline
+function gatherNext(p: Product, count: i32, to: usize): void {
+  gather(p, count, to);
+  if (++tapW < p.tapsW) return;
+  tapW = 0;
+  if (++tapH < p.tapsH) return;
+  tapH = 0;
+  if (++tapD < p.tapsD) return;
+  tapD = 0;
+  channel++;
+}
+
+function gather(p: Product, count: i32, to: usize): void {
+  const shift = tapW - p.paddingW;
   const width = p.columnsW;
-  let w = start % width;
-  let rest = start / width;
-  let h = rest % p.columnsH;
-  rest /= p.columnsH;
-  let d = rest % p.columnsD;
-  let sample = rest / p.columnsD;
+  let w = startW;
+  let h = startH;
+  let d = startD;
+  let sample = startSample;
 
   const sourceW = p.sourceW;
   const multiplier = p.multiplierW;
@@ -200,8 +232,9 @@ function transpose4(a: v128, b: v128, c: v128, d: v128, to: usize, pitch: usize)
 function packStraight(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
   const pitch = panelPitch(depth);
   const padded = (columns + 7) & ~7;
+  seek(p, k, column);
   for (let i = 0; i < depth; i++) {
-    gather(p, k + i, column, columns, p.line);
+    gatherNext(p, columns, p.line);
     zeroFloats(p.line + ((<usize>columns) << 2), padded - columns);
     let from = p.line;
     let to = p.packedB + ((<usize>i) << 5);
@@ -218,10 +251,11 @@ function packStraight(p: Product, column: i32, columns: i32, k: i32, depth: i32)
 function packTransposed(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
   const pitch = panelPitch(depth);
   const line = (<usize>(((depth + 3) & ~3) + 4)) << 2;
+  seek(p, column, k);
   for (let j = 0; j < columns; j += 8) {
     for (let r = 0; r < 8; r++) {
       const to = p.line + <usize>r * line;
-      if (j + r < columns) gather(p, column + j + r, k, depth, to);
+      if (j + r < columns) gatherNext(p, depth, to);
       else zeroFloats(to, depth);
     }
     let to = p.packedB + <usize>(j >> 3) * pitch;

@@ -30,6 +30,8 @@ export class Product {
   aRowTap: i32;
 
   transposed: i32;
+  /** Is B read where it lies, instead of packed? Its virtual matrix has one tap, and is not transposed. */
+  inPlace: i32;
   source: usize;
   channels: i32;
   columnsD: i32;
@@ -56,6 +58,8 @@ export class Product {
   cRow: i32;
   cColumn: i32;
   cColumns: i32;
+  /** Is there room in each row of C for whole tiles? */
+  padded: i32;
 
   rows: i32;
   columns: i32;

@@ -6,7 +6,7 @@
  * thread can take a part. Where C has few columns and k is long, threads
  * part k instead: into parts that do not depend on how many threads there are.
  */
-import { ADD, BIAS, MASK, multiply, RELU } from './gemm';
+import { ADD, BIAS, MASK, multiply, multiplyInPlace, RELU } from './gemm';
 import { packA, packB, panelPitch } from './pack';
 import { Product } from './plan';
 import { ownScratch } from './scratch';
@@ -62,18 +62,58 @@ export function deepProduct(plan: Product, part: i32, pitch: usize, first: i32, 
   }
 }
 
-/** to = Σ of `parts` arrays, `pitch` bytes apart, one after the other. */
-export function sumParts(from: usize, pitch: usize, parts: i32, to: usize, size: i32): void {
-  for (let i = 0; i < size; i += 4) {
-    let at = from;
-    let total = v128.load(at);
-    for (let part = 1; part < parts; part++) {
-      at += pitch;
-      total = f32x4.add(total, v128.load(at));
+/**
+ * The rows from `first` to `last` of C as the sum of `parts` arrays, `pitch` bytes apart, each of rows
+ * of `width` floats, whole vectors of them.
+ */
+export function sumParts(
+  from: usize,
+  pitch: usize,
+  parts: i32,
+  width: i32,
+  c: usize,
+  cSample: i32,
+  cRow: i32,
+  cColumn: i32,
+  cColumns: i32,
+  columns: i32,
+  first: i32,
+  last: i32,
+): void {
+  const turn = (<usize>(cSample - cColumns * cColumn)) << 2;
+  for (let row = first; row < last; row++) {
+    let source = from + ((<usize>(row * width)) << 2);
+    let to = c + ((<usize>(row * cRow)) << 2);
+    let position = 0;
+    for (let j = 0; j < columns; j += 4) {
+      let at = source;
+      let total = v128.load(at);
+      for (let part = 1; part < parts; part++) {
+        at += pitch;
+        total = f32x4.add(total, v128.load(at));
+      }
+      source += 16;
+      const count = min(4, columns - j);
+      if (count == 4 && cColumn == 1 && position + 4 <= cColumns) {
+        v128.store(to, total);
+        to += 16;
+        position += 4;
+        if (position == cColumns) {
+          position = 0;
+          to += turn;
+        }
+        continue;
+      }
+      for (let i = 0; i < count; i++) {
+        v128.store32_lane(to, total, 0);
+        total = v128.shuffle<f32>(total, total, 1, 2, 3, 0);
+        to += (<usize>cColumn) << 2;
+        if (++position == cColumns) {
+          position = 0;
+          to += turn;
+        }
+      }
     }
-    v128.store(to, total);
-    from += 16;
-    to += 16;
   }
 }
 
@@ -92,6 +132,10 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
       let a = p.packedA;
       if (p.packed) a = packedAt(p, row, k, depth);
       else packA(p, row, rows, k, depth, a);
+      if (p.inPlace) {
+        multiplyInPlace(p, a, row, rows, begin, end, k, depth, mode);
+        continue;
+      }
       for (let column = begin; column < end; column += p.blockColumns) {
         const columns = min(p.blockColumns, end - column);
         packB(p, column, columns, k, depth);

@@ -296,7 +296,7 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
         let to = c + ((<usize>pair) << 5);
         for (let row = 0; row < p.rows; row += p.panelRows) {
           const height = min(p.panelRows, p.rows - row);
-          tileOf(height, from, b, p.channels, to, width, 0, 0, 0);
+          tileOf(height, from, b, 32, p.channels, to, width, 0, 0, 0);
           from += (<usize>(height * p.channels)) << 2;
           to += <usize>height * width;
         }

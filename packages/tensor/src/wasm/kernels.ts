@@ -17,7 +17,20 @@ export interface Kernels {
   packAhead(plan: number, first: number, last: number): void;
   product(plan: number, begin: number, end: number): void;
   deepProduct(plan: number, part: number, pitch: number, first: number, last: number): void;
-  sumParts(from: number, pitch: number, parts: number, to: number, size: number): void;
+  sumParts(
+    from: number,
+    pitch: number,
+    parts: number,
+    width: number,
+    c: number,
+    cSample: number,
+    cRow: number,
+    cColumn: number,
+    cColumns: number,
+    columns: number,
+    first: number,
+    last: number,
+  ): void;
   winogradFilters(plan: number, first: number, last: number): void;
   winograd(plan: number, first: number, last: number): void;
   reflections(v1: number, v2: number, v3: number, w: number, size: number, rows: number): void;

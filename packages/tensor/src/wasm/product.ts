@@ -5,6 +5,7 @@
  * Left out: pointers to scratch, and running anything (run-product.ts).
  */
 import type { ConvGeometry, MatmulGeometry, Triple } from '../backend.ts';
+import { TILE_COLUMNS } from './parts.ts';
 
 /** A product without its blocking. Pointers are bytes, all strides are elements. */
 export interface Product {
@@ -82,6 +83,35 @@ export function blocking(p: Product, rowsPerTile: number): Blocking {
 /** Floats of scratch for gathered lines: one block's columns, or eight lines of its depth. */
 export function lineFloats(p: Product, b: Blocking): number {
   return p.transposed ? 8 * (b.blockDepth + 8) + 16 : b.blockColumns + 16;
+}
+
+/** Channels up to which a panel of B that is not packed fits the first-level cache however it lies. */
+const FEW_CHANNELS = 8;
+/** Channels up to which it may be read so at all, lines of the cache to a set, and sets. */
+const MOST_CHANNELS = 64;
+const WAYS = 8;
+const SETS = 64;
+/** Part of the columns of whole tiles that must be used. */
+const LEAST_FILLED = 0.95;
+
+/**
+ * Can B stay where it lies? It is then read in panels of eight neighbouring positions, a row of each
+ * channel, which must not meet in few sets of the first-level cache.
+ */
+export function canStay(p: Product): boolean {
+  const unit = [...p.taps, ...p.multiplier, ...p.divisor].every((x) => x === 1);
+  const [depth, height, line] = p.sourceGrid;
+  if (p.transposed || !unit || p.padding.some((x) => x !== 0) || depth * height !== 1) return false;
+  if (p.channels <= FEW_CHANNELS) return true;
+  const filled = line / (TILE_COLUMNS * Math.ceil(line / TILE_COLUMNS));
+  if (p.channels > MOST_CHANNELS || filled < LEAST_FILLED) return false;
+  const used = new Uint8Array(SETS);
+  for (let c = 0; c < p.channels; c++) {
+    const set = Math.floor((4 * line * c) / 64) % SETS;
+    used[set]! += 1;
+    if (used[set]! > WAYS) return false;
+  }
+  return true;
 }
 
 /** A convolution that only mixes channels runs over all positions as over one line. */

@@ -18,12 +18,13 @@ import {
 import {
   type Blocking,
   blocking,
+  canStay,
   lineFloats,
   type Plan,
   type Product,
   type Winograd,
 } from './product.ts';
-import { OVERRUN_BYTES, type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
+import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
 import { PARTS_PER_THREAD } from './threads.ts';
 
 /** Bytes for a plan, and for what shifted sums need beside it. */
@@ -48,7 +49,7 @@ export function runProducts(
   try {
     for (const plan of describe(r.at(y))) {
       if (plan.winograd) runWinograd(r, plan.product, plan.winograd);
-      else runPlan(r, plan, y);
+      else runPlan(r, plan);
       if (plan.mask) runMask(r, plan.mask, y);
     }
   } catch (error) {
@@ -58,7 +59,7 @@ export function runProducts(
   return y;
 }
 
-function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
+function runPlan(r: Runtime, plan: Plan): void {
   const { product: p, shift, depths } = plan;
   const b = blocking(p, r.rowsPerTile);
   const parts = cut(r, plan);
@@ -66,23 +67,25 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
   const packs = bytesOfA <= MOST_OWN;
   const ahead = !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
-  // Each part of k has a result of its own, laid out as y is.
-  const pitch = depths ? wholeLines(4 * y.size + OVERRUN_BYTES) : 0;
+  // Each part of k has a result of its own, with room in each row for whole tiles.
+  const width = TILE_COLUMNS * Math.ceil(p.columns / TILE_COLUMNS);
+  const pitch = depths ? wholeLines(4 * p.rows * width) : 0;
   const sumBytes = depths ? depths.parts * pitch : 0;
   const ownA = packs ? bytesOfA : ahead ? 0 : 4 * b.blockRows * b.blockDepth;
   const scratch = layOut(r, p, b, ownA, shift?.partialBytes ?? 0);
   serial = (serial + 1) | 0;
   const run = (address: number) => {
     const sums = address + packedBytes;
-    const to = r.at(y);
     const desk = r.desk(PLAN_BYTES + SHIFT_BYTES);
     const behind = r.write(
       [
         ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
-        ...[p.transposed ? 1 : 0, p.source, p.channels],
+        ...[p.transposed ? 1 : 0, canStay(p) ? 1 : 0, p.source, p.channels],
         ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
         ...[...p.multiplier, ...p.divisor, ...p.padding],
-        ...[depths ? p.c - to + sums : p.c, p.cSample, p.cRow, p.cColumn, p.cColumns],
+        ...(depths
+          ? [sums, 0, width, 1, width, 1]
+          : [p.c, p.cSample, p.cRow, p.cColumn, p.cColumns, 0]),
         ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0, p.mask, serial, packs ? 1 : 0],
         ...[ahead ? address : 0, scratch.packedA, scratch.packedB, scratch.line, scratch.tile],
         ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
@@ -118,8 +121,9 @@ function runPlan(r: Runtime, plan: Plan, y: WasmStorage): void {
       );
       r.start(
         'sumParts',
-        rowRanges(y.size, 1, r.threads(y.size, COSTLY_ELEMENTS)).map(([first, last]) => [
-          ...[sums + 4 * first, pitch, depths.parts, to + 4 * first, last - first],
+        ranges(p.rows, r.threads(p.rows * p.columns, COSTLY_ELEMENTS)).map((rows) => [
+          ...[sums, pitch, depths.parts, width],
+          ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns, p.columns, ...rows],
         ]),
       );
     } else {

@@ -29,7 +29,7 @@ export interface WasmOptions {
 const HALF_DESK_BYTES = 65536;
 
 /** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
-export const OVERRUN_BYTES = 12;
+const OVERRUN_BYTES = 12;
 
 /** Ends the threads of a backend that nothing refers to any more. */
 const abandoned = new FinalizationRegistry<ThreadPool>((pool) => pool.terminate());
