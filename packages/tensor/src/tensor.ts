@@ -177,14 +177,14 @@ export function sizeOf(shape: Shape): number {
 
 /** @throws ShapeError unless all sizes are whole and positive. */
 export function checkShape(op: string, shape: Shape): Shape {
-  for (const s of shape) {
-    if (!Number.isInteger(s) || s < 1) {
-      throw new ShapeError(
-        `${op}: sizes must be whole numbers of at least 1, got ${formatShape(shape)}.`,
-      );
-    }
-  }
-  return shape;
+  if (isShape(shape)) return shape;
+  throw new ShapeError(
+    `${op}: sizes must be whole numbers of at least 1, got ${formatShape(shape)}.`,
+  );
+}
+
+function isShape(shape: Shape): boolean {
+  return shape.every((s) => Number.isInteger(s) && s >= 1);
 }
 
 function inferShape(shape: Shape, x: Tensor): Shape {
@@ -194,7 +194,10 @@ function inferShape(shape: Shape, x: Tensor): Shape {
     const known = -sizeOf(shape);
     result = shape.map((s, i) => (i === unknown ? x.size / known : s));
   }
-  checkShape(`reshape of ${formatShape(x.shape)} to ${formatShape(shape)}`, result);
+  // Reshapes are frequent, and their texts are not free.
+  if (!isShape(result)) {
+    checkShape(`reshape of ${formatShape(x.shape)} to ${formatShape(shape)}`, result);
+  }
   if (sizeOf(result) !== x.size) {
     throw new ShapeError(
       `reshape: ${formatShape(x.shape)} has ${x.size} numbers, ${formatShape(shape)} needs ` +

@@ -18,10 +18,11 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false } = options;
   const backend = commonBackend('matmul', a, b);
-  const describe = `${formatShape(a.shape)}${transposeA ? 'ᵀ' : ''} · ${formatShape(b.shape)}${transposeB ? 'ᵀ' : ''}`;
+  const describe = () =>
+    `${formatShape(a.shape)}${transposeA ? 'ᵀ' : ''} · ${formatShape(b.shape)}${transposeB ? 'ᵀ' : ''}`;
   if (a.rank < 2 || a.rank > 3 || b.rank < 2 || b.rank > 3) {
     throw new ShapeError(
-      `matmul: ${describe}; expected matrices or batches of them (rank 2 or 3).`,
+      `matmul: ${describe()}; expected matrices or batches of them (rank 2 or 3).`,
     );
   }
   const [m, k] = lastTwo(a.shape, transposeA);
@@ -30,7 +31,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const batchedB = b.rank === 3;
   const batch = batchedA ? a.shape[0]! : batchedB ? b.shape[0]! : 1;
   if (k !== kb || (batchedA && batchedB && a.shape[0] !== b.shape[0])) {
-    throw new ShapeError(`matmul: ${describe}; expected equal inner sizes and equal batches.`);
+    throw new ShapeError(`matmul: ${describe()}; expected equal inner sizes and equal batches.`);
   }
   const storage = backend.matmul(a.storage, b.storage, {
     batch,

@@ -33,17 +33,55 @@ export function rowRanges(size: number, row: number, threads: number): [number, 
   return ranges(size, threads, CACHE_LINE / commonDivisor(CACHE_LINE, row));
 }
 
-/** Columns of C for each thread, by whole register tiles. */
-export function columnRanges(columns: number, threads: number): [number, number][] {
-  return ranges(columns, threads, TILE_COLUMNS);
+/** Sizes of the parts that a thread takes of a long job, in the order in which it takes them. */
+const LESS_AND_LESS = [3, 2, 1.5, 1];
+
+/**
+ * In what proportion work is cut: once for each thread or, where it is long, several times, into parts
+ * that are the smaller the later they are taken, so that threads end at about the same time. The
+ * caller takes parts from the front and the others from the back.
+ */
+export function shares(threads: number, long: boolean): readonly number[] {
+  if (!long || threads === 1) return new Array<number>(threads).fill(1);
+  const others = LESS_AND_LESS.flatMap((share) => new Array<number>(threads - 1).fill(share));
+  return [...LESS_AND_LESS, ...others.reverse()];
 }
 
-/** Samples for each thread, or depths where there are fewer samples; all of the other. */
-export function shiftRanges(shift: Shift, threads: number): number[][] {
-  const [depth] = shift.output;
-  if (shift.batch >= threads) return ranges(shift.batch, threads).map((r) => [...r, 0, depth]);
-  return ranges(depth, threads).map((r) => [0, shift.batch, ...r]);
+/** 0 … `size` in ranges of such proportions, cut at multiples of `unit`; none is empty. */
+export function proportionalRanges(
+  size: number,
+  parts: readonly number[],
+  unit = 1,
+): [number, number][] {
+  const units = Math.ceil(size / unit);
+  const total = parts.reduce((sum, part) => sum + part, 0);
+  const result: [number, number][] = [];
+  let [sum, begin] = [0, 0];
+  for (const part of parts) {
+    sum += part;
+    const end = Math.min(size, unit * Math.round((sum / total) * units));
+    if (end > begin) result.push([begin, end]);
+    begin = end;
+  }
+  return result;
 }
+
+/** Columns of C, by whole register tiles. */
+export function columnRanges(columns: number, parts: readonly number[]): [number, number][] {
+  return proportionalRanges(columns, parts, TILE_COLUMNS);
+}
+
+/** Samples, or depths where there are fewer samples; all of the other. */
+export function shiftRanges(shift: Shift, parts: readonly number[]): number[][] {
+  const [depth] = shift.output;
+  if (shift.batch >= parts.length) {
+    return proportionalRanges(shift.batch, parts).map((r) => [...r, 0, depth]);
+  }
+  return proportionalRanges(depth, parts).map((r) => [0, shift.batch, ...r]);
+}
+
+/** Most parts of a job for each thread. */
+export const PARTS_PER_THREAD = LESS_AND_LESS.length;
 
 function commonDivisor(a: number, b: number): number {
   return b === 0 ? a : commonDivisor(b, a % b);

@@ -99,9 +99,10 @@ const LEAST_FILLED = 0.95;
  * channel, which must not meet in few sets of the first-level cache.
  */
 export function canStay(p: Product): boolean {
-  const unit = [...p.taps, ...p.multiplier, ...p.divisor].every((x) => x === 1);
   const [depth, height, line] = p.sourceGrid;
-  if (p.transposed || !unit || p.padding.some((x) => x !== 0) || depth * height !== 1) return false;
+  if (p.transposed || volume(p.taps) * depth * height !== 1) return false;
+  if (volume(p.multiplier) * volume(p.divisor) !== 1 || p.padding.some((x) => x !== 0))
+    return false;
   if (p.channels <= FEW_CHANNELS) return true;
   const filled = line / (TILE_COLUMNS * Math.ceil(line / TILE_COLUMNS));
   if (p.channels > MOST_CHANNELS || filled < LEAST_FILLED) return false;

@@ -8,8 +8,10 @@ import {
   COSTLY_ELEMENTS,
   columnRanges,
   PACKING_WORK,
+  proportionalRanges,
   ranges,
   rowRanges,
+  shares,
   shiftRanges,
   TILE_COLUMNS,
   WORTH_CUTTING_FINER,
@@ -25,7 +27,6 @@ import {
   type Winograd,
 } from './product.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
-import { PARTS_PER_THREAD } from './threads.ts';
 
 /** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;
@@ -138,16 +139,16 @@ function runPlan(r: Runtime, plan: Plan): void {
 
 /** Ranges of what a product is parted by: samples and depths, parts of k, or columns. */
 function cut(r: Runtime, { product: p, shift, depths }: Plan): readonly (readonly number[])[] {
-  const count = partsOf(r, p);
-  if (shift) return shiftRanges(shift, count);
-  return depths ? ranges(depths.parts, count) : columnRanges(p.columns, count);
+  const parts = sharesOf(r, p);
+  if (shift) return shiftRanges(shift, parts);
+  return depths ? proportionalRanges(depths.parts, parts) : columnRanges(p.columns, parts);
 }
 
-/** How many parts a product is cut into. */
-function partsOf(r: Runtime, p: Product): number {
+/** In what proportion a product is cut. */
+function sharesOf(r: Runtime, p: Product): readonly number[] {
   const work = p.depth * (p.rows * p.columns + PACKING_WORK * (p.rows + p.columns));
   const threads = r.threads(work, WORTH_PARTING);
-  return threads > 1 && work > WORTH_CUTTING_FINER ? PARTS_PER_THREAD * threads : threads;
+  return shares(threads, work > WORTH_CUTTING_FINER);
 }
 
 /** Offsets in a thread's scratch, and its size. */
@@ -169,7 +170,7 @@ function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd
   const lines = outputs + numbers * p.rows;
   // Lines are read up to eight floats past their end.
   const own = lines + 16 * (8 * blockGroups + 8) + 64;
-  const parts = ranges(tileRows, partsOf(r, p));
+  const parts = proportionalRanges(tileRows, sharesOf(r, p));
   const run = (filters: number) => {
     const desk = r.desk(PLAN_BYTES);
     const [, sourceH, sourceW] = p.sourceGrid;

@@ -17,6 +17,7 @@
  */
 import { BackendError } from '../errors.ts';
 import type { Kernels } from './kernels.ts';
+import { PARTS_PER_THREAD } from './parts.ts';
 
 /** Kernels that threads run; a job names one by its place. */
 const kernelNames = [
@@ -47,9 +48,6 @@ const kernelNames = [
   'winograd',
   'winogradFilters',
 ] as const satisfies readonly (keyof Kernels)[];
-
-/** Most parts of a job for each thread: more than one, so that who is faster takes more. */
-export const PARTS_PER_THREAD = 4;
 
 /** What a job's parts run. */
 export type PartKernel = (typeof kernelNames)[number];
@@ -207,7 +205,7 @@ export class ThreadPool {
    * Starts size − 1 workers, and waits until all of them are ready. `scratchAt` is the first of `size`
    * words, the caller's, in which threads find where their scratch is.
    *
-   * @throws BackendError for more than 63 threads, and where a worker cannot start.
+   * @throws BackendError for more than 31 threads, and where a worker cannot start.
    */
   static async start(
     module: WebAssembly.Module,
