@@ -133,6 +133,25 @@ describe('parameters', () => {
     expect(() => unflatten(tensor([1]), a)).toThrow(ShapeError);
   });
 
+  it('take gradients over, and free those that they do not need', () => {
+    const p = new Parameter('p', ones([2]));
+    const first = ones([2]);
+    p.takeGrad(first);
+    expect(p.grad).toBe(first);
+    const second = ones([2]);
+    p.takeGrad(second);
+    expect(second.disposed).toBe(true);
+    expect([...p.grad!.dataSync()]).toEqual([2, 2]);
+    p.frozen = true;
+    const third = ones([2]);
+    p.takeGrad(third);
+    expect(third.disposed).toBe(true);
+    expect([...p.grad!.dataSync()]).toEqual([2, 2]);
+    p.frozen = false;
+    p.zeroGrad();
+    expect(() => p.takeGrad(ones([3]))).toThrow(ShapeError);
+  });
+
   it('accumulate gradients until they are cleared', () => {
     const p = new Parameter('p', zeros([2]));
     p.accumulateGrad(ones([2]));

@@ -31,6 +31,8 @@ import {
   type Tensor,
   WasmBackend,
 } from '../src/index.ts';
+import { loadKernels } from '../src/wasm/kernels.ts';
+import { ThreadPool } from '../src/wasm/threads.ts';
 
 const pools = await Promise.all([1, 2, 3].map((threads) => WasmBackend.create({ threads })));
 
@@ -200,6 +202,47 @@ describe('threads', () => {
       for (const other of others) expect(other).toEqual(one);
     } finally {
       for (const child of busy) child.kill();
+    }
+  });
+
+  it('run what was called in order, however much of it there is', async () => {
+    // More calls than the queue and the desk hold, each of which needs the one before.
+    const [one, ...others] = await onEach((random) => {
+      let x = random.normal([40, 1, 30]);
+      using row = random.normal([1, 50, 1]);
+      const last: Tensor[] = [];
+      for (let i = 0; i < 400; i++) {
+        using wide = mul(x, row);
+        using scaled = sigmoid(wide);
+        const next = sum(scaled, { axes: [1], keepDims: true });
+        x.dispose();
+        x = next;
+        if (i % 100 === 0) last.push(slice(x, 0, 3, 5));
+      }
+      return [...last, x];
+    });
+    for (const other of others) expect(other).toEqual(one);
+  });
+
+  it('say at the next read that a kernel has failed, and wait for nothing', async () => {
+    const { module, memory } = loadKernels(undefined, true);
+    const { kernels } = loadKernels(undefined, true);
+    const pool = await ThreadPool.start(module, memory, 2, 0);
+    try {
+      const outside = 2 ** 32 - 4096;
+      for (let i = 0; i < 100; i++) {
+        pool.run(
+          'fill',
+          [
+            [outside, 64, 1],
+            [outside, 64, 1],
+          ],
+          kernels,
+        );
+      }
+      expect(() => pool.join()).toThrow(/a kernel has failed/);
+    } finally {
+      pool.terminate();
     }
   });
 

@@ -257,8 +257,6 @@ export class ThreadPool {
   /**
    * Runs all parts (`PARTS_PER_THREAD` for each thread at most) after all jobs before, by `kernels` on
    * this thread and on the workers: sooner or later, but before `join` returns.
-   *
-   * @throws BackendError where a kernel has failed on another thread.
    */
   run(kernel: PartKernel, parts: readonly Part[], kernels: Pick<Kernels, PartKernel>): void {
     const run: (...args: number[]) => void = kernels[kernel];
@@ -291,12 +289,14 @@ export class ThreadPool {
   /**
    * Returns when all jobs have run, or those before the one of a number, as `queued` counts.
    *
-   * @throws BackendError where a kernel has failed on another thread.
+   * @throws BackendError where a kernel has failed.
    */
   join(until = this.queued): void {
     if (((until - Atomics.load(this.#words, DONE)) | 0) > 0) this.#help(until);
     if (Atomics.load(this.#words, FAILED) !== 0) {
-      throw new BackendError('wasm: a kernel has failed on another thread.');
+      throw new BackendError(
+        'wasm: a kernel has failed, and what its memory holds is not known. Call setBackend again.',
+      );
     }
   }
 
@@ -327,7 +327,12 @@ export class ThreadPool {
         continue;
       }
       const { run, parts } = this.#jobs[place]!;
-      run(...parts[part]!);
+      try {
+        run(...parts[part]!);
+      } catch {
+        // The job must come to its end, or no other would ever run; `join` tells.
+        Atomics.store(words, FAILED, 1);
+      }
       if (Atomics.sub(words, job + LEFT, 1) === 1) {
         Atomics.add(words, DONE, 1);
         this.#wake();

@@ -66,6 +66,8 @@ const largeConvolutions: [string, ConvGeometry][] = [
   ['many channels, few columns', convGeometry(3, 33, 25, [1, 1, 8], [1, 3, 3], [0, 1, 1])],
   ['long products, few columns', convGeometry(4, 3, 5, [1, 30, 31], [1, 1, 1], [0, 0, 0])],
   ['many samples of 49', convGeometry(9, 8, 12, [1, 7, 7], [1, 3, 3], [0, 1, 1])],
+  ['pointwise, where it lies', convGeometry(3, 40, 13, [1, 1, 196], [1, 1, 1], [0, 0, 0])],
+  ['pointwise, lines of one set', convGeometry(2, 40, 13, [1, 32, 32], [1, 1, 1], [0, 0, 0])],
   ['many samples of 49, pointwise', convGeometry(9, 24, 24, [1, 7, 7], [1, 1, 1], [0, 0, 0])],
   ['few outputs', convGeometry(3, 48, 4, [1, 14, 14], [1, 3, 3], [0, 1, 1])],
   ['few inputs', convGeometry(3, 2, 48, [1, 14, 14], [1, 3, 3], [0, 1, 1])],
@@ -176,6 +178,12 @@ describe.each(backends)('$label', async (row) => {
       );
       await agrees(
         (b, upload) => b.convInputGrad(upload(dy), upload(w), undefined, g),
+        SUM_TOLERANCE,
+        (b, upload) => b.convInputGrad(upload(absolute(dy)), upload(absolute(w)), undefined, g),
+      );
+      // As if a ReLU had made x: about half of it is not positive.
+      await agrees(
+        (b, upload) => b.convInputGrad(upload(dy), upload(w), upload(x), g),
         SUM_TOLERANCE,
         (b, upload) => b.convInputGrad(upload(absolute(dy)), upload(absolute(w)), undefined, g),
       );
