@@ -8,8 +8,8 @@
  * next. Which thread takes a part makes no difference to its result.
  *
  * Where the system has other work for the cores, threads that wait for each other are slower than
- * one. So the time that sharing saves is held against the time that waiting costs; when the balance
- * is bad the caller works alone for a while, and for longer each time.
+ * one. So the caller watches for parts that take far too long, while which the system has run something
+ * else; when that costs too much it works alone for a while, and for longer each time.
  *
  * A worker never returns to its event loop; it ends with the process, or by `terminate`.
  *
@@ -91,11 +91,15 @@ const SLOTS_AT = (FIRST_JOB + JOB_WORDS * JOBS) / 2;
  * operations of a training step threads stay awake.
  */
 const SPINS = 50_000;
-/** Milliseconds that waiting may cost, on balance, before the caller works alone. */
+/**
+ * A thread is late that takes longer for its part than that many parts usually take, and longer than so
+ * many milliseconds.
+ */
+const LATE_PARTS = 20;
+const LATE = 1;
+/** Milliseconds that being late may cost lately before the caller works alone, and how fast it forgets. */
 const PATIENCE = 5;
-/** How fast the balance forgets, and the most that it can grow to. */
-const MEMORY = 0.9;
-const MOST_CREDIT = 10;
+const MEMORY = 0.97;
 /** Milliseconds that the caller works alone after others were late: at first, and at most. */
 const LEAST_ALONE = 10;
 const MOST_ALONE = 320;
@@ -182,8 +186,10 @@ export class ThreadPool {
   readonly #slots: Float64Array;
   readonly #mostParts: number;
   readonly #jobs: (Queued | undefined)[] = new Array<undefined>(JOBS).fill(undefined);
-  /** Milliseconds that threads have saved lately, less those waited for them. */
-  #credit = 0;
+  /** Milliseconds that a part takes this thread as a rule. */
+  #usual = 0;
+  /** Milliseconds lost lately by threads that were late. */
+  #lost = 0;
   /** Until when to work alone, and for how long next time. */
   #aloneUntil = 0;
   #penalty = LEAST_ALONE;
@@ -308,8 +314,6 @@ export class ThreadPool {
   /** Takes parts of jobs until `until` of them are done. */
   #help(until: number): void {
     const words = this.#words;
-    const start = performance.now();
-    let waited = 0;
     for (;;) {
       const done = Atomics.load(words, DONE);
       if (((until - done) | 0) <= 0) break;
@@ -323,26 +327,31 @@ export class ThreadPool {
         Atomics.load(words, DONE) === done &&
         Atomics.compareExchange(words, job, ticket, ticket + 1) === ticket;
       if (!mine) {
-        if (part >= ((ticket >> BITS) & MASK)) waited += this.#await(done);
+        if (part >= ((ticket >> BITS) & MASK)) this.#await(done);
         continue;
       }
       const { run, parts } = this.#jobs[place]!;
+      const start = performance.now();
       try {
         run(...parts[part]!);
       } catch {
         // The job must come to its end, or no other would ever run; `join` tells.
         Atomics.store(words, FAILED, 1);
       }
+      const took = performance.now() - start;
+      // This thread has to make room as well, which it would not if it were the only one.
+      this.#notice(took);
+      this.#usual += (Math.min(took, 4 * this.#usual + 0.01) - this.#usual) / 16;
       if (Atomics.sub(words, job + LEFT, 1) === 1) {
         Atomics.add(words, DONE, 1);
         this.#wake();
       }
     }
-    this.#judge(performance.now() - start - waited, waited);
+    this.#judge();
   }
 
-  /** Waits until more than `done` jobs are done; returns the milliseconds that it took. */
-  #await(done: number): number {
+  /** Waits until more than `done` jobs are done. */
+  #await(done: number): void {
     const words = this.#words;
     const start = performance.now();
     for (let i = 0; i < SPINS && Atomics.load(words, DONE) === done; i++);
@@ -352,7 +361,12 @@ export class ThreadPool {
       if (Atomics.load(words, DONE) === done) Atomics.wait(words, PULSE, pulse);
       Atomics.sub(words, SLEEPERS, 1);
     }
-    return performance.now() - start;
+    this.#notice(performance.now() - start);
+  }
+
+  /** Takes note of a time that is too long for a part, whether this thread worked or waited. */
+  #notice(milliseconds: number): void {
+    if (milliseconds > Math.max(LATE, LATE_PARTS * this.#usual)) this.#lost += milliseconds;
   }
 
   #waiting(queued: number): number {
@@ -365,11 +379,11 @@ export class ThreadPool {
     Atomics.notify(this.#words, PULSE);
   }
 
-  /** Weighs the time that this thread worked, and others did beside it, against the time it waited. */
-  #judge(worked: number, waited: number): void {
-    this.#credit = Math.min(MOST_CREDIT, MEMORY * this.#credit + worked - waited);
-    if (this.#credit < -PATIENCE) {
-      this.#credit = 0;
+  /** Decides whether to work alone. */
+  #judge(): void {
+    this.#lost *= MEMORY;
+    if (this.#lost > PATIENCE) {
+      this.#lost = 0;
       this.#aloneUntil = performance.now() + this.#penalty;
       this.#penalty = Math.min(MOST_ALONE, 2 * this.#penalty);
     } else {
