@@ -5,23 +5,28 @@
  */
 import { splat } from './simd';
 
+/** To the last float exactly: what follows may be another thread's. */
+// @ts-ignore: decorator
+@inline
+export function copyExactly(to: usize, from: usize, count: i32): void {
+  let i = 0;
+  for (; i + 4 <= count; i += 4) {
+    v128.store(to, v128.load(from));
+    from += 16;
+    to += 16;
+  }
+  for (; i < count; i++) {
+    store<f32>(to, load<f32>(from));
+    from += 4;
+    to += 4;
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function copyRow(from: usize, stride: i32, to: usize, size: i32): void {
-  if (stride == 1) {
-    // To the last float exactly: what follows may be another thread's.
-    let i = 0;
-    for (; i + 4 <= size; i += 4) {
-      v128.store(to, v128.load(from));
-      from += 16;
-      to += 16;
-    }
-    for (; i < size; i++) {
-      store<f32>(to, load<f32>(from));
-      from += 4;
-      to += 4;
-    }
-  } else if (stride == 2) {
+  if (stride == 1) copyExactly(to, from, size);
+  else if (stride == 2) {
     // The squeezes: every other pixel of a row.
     let i = 0;
     for (; i + 4 < size; i += 4) {

@@ -5,6 +5,7 @@
  * Left out: arithmetic. A line may be written up to three floats past its end, and read as far past
  * the end of its source; whoever lays out the buffers leaves room.
  */
+import { copyExactly } from './layout';
 import { Product } from './plan';
 
 /** Bytes between panels of B; an odd number of cache lines, so that panels do not share sets. */
@@ -19,22 +20,6 @@ function copyFloats(to: usize, from: usize, count: i32): void {
     v128.store(to, v128.load(from));
     to += 16;
     from += 16;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function copyExactly(to: usize, from: usize, count: i32): void {
-  let i = 0;
-  for (; i + 4 <= count; i += 4) {
-    v128.store(to, v128.load(from));
-    to += 16;
-    from += 16;
-  }
-  for (; i < count; i++) {
-    store<f32>(to, load<f32>(from));
-    to += 4;
-    from += 4;
   }
 }
 
