@@ -8,6 +8,8 @@ import type { Runtime } from './runtime.ts';
 
 /** Numbers of a sample that a coupling takes at a time: enough to be worth a thread's while. */
 const PIECE = 4096;
+/** Numbers of a coupling, which takes an exponential and a logarithm for each, that are worth parting. */
+const WORTH_PARTING = 1024;
 /** Bytes of a double, which sums and the rows of reflections are made of. */
 const DOUBLE = 8;
 
@@ -15,7 +17,7 @@ export function fusedPasses(r: Runtime): FusedPasses {
   /** Pieces of all samples, and their parts for threads. */
   const cut = ({ batch, size }: CouplingGeometry) => {
     const pieces = Math.ceil(size / PIECE);
-    const parts = ranges(batch * pieces, r.threads(batch * size, COSTLY_ELEMENTS));
+    const parts = ranges(batch * pieces, r.threads(batch * size, WORTH_PARTING));
     return { pieces, parts };
   };
   return {
