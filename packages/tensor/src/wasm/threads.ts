@@ -104,7 +104,7 @@ const MEMORY = 0.97;
 const LEAST_ALONE = 10;
 const MOST_ALONE = 320;
 /** How fast they grow less while all is well. */
-const RECOVERY = 0.95;
+const RECOVERY = 0.99;
 
 /** What a worker is given. */
 interface Start {
