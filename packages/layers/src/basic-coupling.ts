@@ -155,13 +155,11 @@ export class BasicCoupling implements Bijection<Pair> {
     direction: 'forward' | 'inverse',
     context?: Tensor,
   ): { y: Tensor; logdet: Tensor } | undefined {
-    const { logistic } = this.scaleFunction;
-    if (!logistic || !hasFusedPasses(x)) return undefined;
+    if (!hasFusedPasses(x) || !this.scaleFunction.logistic) return undefined;
     const kept = this.channels[0];
     return tidy(() => {
       const rt = this.#condition(slice(x, 1, 0, kept), context);
-      this.#checkOutput(rt);
-      return fusedCoupling(rt, logistic, direction, kept)?.apply(x);
+      return this.#fused(rt, direction, kept)?.apply(x);
     });
   }
 
@@ -172,13 +170,11 @@ export class BasicCoupling implements Bijection<Pair> {
     direction: 'forward' | 'inverse',
     options: BackwardOptions,
   ): { x: Tensor; dx: Tensor; dcontext?: Tensor } | undefined {
-    const { logistic } = this.scaleFunction;
-    if (!logistic || !hasFusedPasses(y)) return undefined;
+    if (!hasFusedPasses(y) || !this.scaleFunction.logistic) return undefined;
     const kept = this.channels[0];
     return tidy(() => {
       const { y: rt, saved } = this.conditioner.forward(slice(y, 1, 0, kept), options.context);
-      this.#checkOutput(rt);
-      const fused = fusedCoupling(rt, logistic, direction, kept);
+      const fused = this.#fused(rt, direction, kept);
       if (!fused) return undefined;
       const { x, dx, drt } = fused.backward(y, dy, options.dlogdet);
       rt.dispose();
@@ -268,12 +264,12 @@ export class BasicCoupling implements Bijection<Pair> {
     return y;
   }
 
-  /** The map in one pass, for a logistic scale on a backend that has it. */
-  #fused(rt: Tensor, direction: 'forward' | 'inverse'): FusedCoupling | undefined {
+  /** The map in one pass behind `kept` channels, for a logistic scale on a backend that has it. */
+  #fused(rt: Tensor, direction: 'forward' | 'inverse', kept = 0): FusedCoupling | undefined {
     const { logistic } = this.scaleFunction;
     if (!logistic) return undefined;
     this.#checkOutput(rt);
-    return fusedCoupling(rt, logistic, direction);
+    return fusedCoupling(rt, logistic, direction, kept);
   }
 
   /** (s, t) from the conditioner's output (r, t). */

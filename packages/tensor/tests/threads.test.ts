@@ -7,8 +7,10 @@ import {
   abs,
   adamUpdate,
   add,
+  addToFirstChannels,
   BackendError,
   backendInfo,
+  clone,
   concat,
   conv,
   convFilterGrad,
@@ -137,6 +139,19 @@ describe('results on several threads', () => {
           using scale = random.uniform([channels], 0.5, 2);
           using shift = random.normal([channels]);
           const results: Tensor[] = [];
+          // Behind channels that stay, and in one sample that threads have to cut.
+          const joined = random.normal([1, 5, x.size]);
+          using moved = random.normal([1, 6, x.size]);
+          const behind = fusedCoupling(moved, { low: 0.5, high: 1.5 }, 'forward', 2)!;
+          results.push(
+            ...Object.values(behind.apply(joined)),
+            ...Object.values(behind.backward(joined, joined, undefined)),
+          );
+          for (const target of [joined, clone(x)]) {
+            using first = slice(target, 1, 0, 1);
+            addToFirstChannels(target, first);
+            results.push(target);
+          }
           for (const direction of ['forward', 'inverse'] as const) {
             const coupling = fusedCoupling(rt, { low: 0.5, high: 1.5 }, direction)!;
             const channelAffine = fusedChannelAffine(scale, shift, direction)!;

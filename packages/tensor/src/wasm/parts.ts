@@ -21,10 +21,7 @@ export const TILE_COLUMNS = 8;
 /** 0 … `size` in as many ranges as there are threads, cut at multiples of `unit`. */
 export function ranges(size: number, threads: number, unit = 1): [number, number][] {
   if (threads === 1) return [[0, size]];
-  const units = Math.ceil(size / unit);
-  const count = Math.max(1, Math.min(threads, units));
-  const cut = (i: number) => Math.min(size, unit * Math.round((i * units) / count));
-  return Array.from({ length: count }, (_, i) => [cut(i), cut(i + 1)]);
+  return proportionalRanges(size, shares(threads, false), unit);
 }
 
 /** Ranges of `size` rows of a result, `row` floats each, that share no line of the cache. */
