@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { setBackend } from '@invnet/tensor';
+import { describeBundle, measureBundle } from './bundle.ts';
 import { describeStart, writeTable } from './documents.ts';
 import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
 import { describeGlow, measureGlow } from './glow.ts';
@@ -24,6 +25,10 @@ interface Outcome {
 }
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome>>> = {
+  bundle: async () => {
+    const report = await measureBundle();
+    return { report, table: describeBundle(report) };
+  },
   glow: async (options) => {
     const report = await measureGlow(options);
     return { report, table: describeGlow(report) };
@@ -59,6 +64,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
 const help = `Usage: bench <suite> [flags]
 
 Suites:
+  bundle   what the smallest page that trains downloads, compressed, beside its limit
   glow     the training step of MNIST's Glow, on one thread and several, beside other libraries
   gpu      the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
   memory   peak memory of every network at two depths, and of a Glow training step at five

@@ -7,7 +7,7 @@ import { formatTable } from './table.ts';
 /** One figure, of which less is better, and how far its repeats lay apart. */
 export interface Figure {
   readonly name: string;
-  readonly unit: 'ms' | 'bytes';
+  readonly unit: 'ms' | 'bytes' | 'KB';
   readonly value: number;
   readonly low: number;
   readonly high: number;
@@ -79,5 +79,5 @@ export function compareRuns(before: StoredRun, after: readonly Figure[]): string
 }
 
 function show({ value, unit }: Figure): string {
-  return unit === 'ms' ? `${value.toFixed(2)} ms` : `${(value / 2 ** 20).toFixed(2)} MiB`;
+  return unit === 'bytes' ? `${(value / 2 ** 20).toFixed(2)} MiB` : `${value.toFixed(2)} ${unit}`;
 }

@@ -29,7 +29,10 @@ describe('bench', () => {
 
   test.each([
     [[], 'no suite given'],
-    [['speed'], "unknown suite 'speed'; expected one of glow, gpu, memory, ops, scaling, start"],
+    [
+      ['speed'],
+      "unknown suite 'speed'; expected one of bundle, glow, gpu, memory, ops, scaling, start",
+    ],
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
     [['ops', '--backend', 'abacus'], "unknown backend 'abacus'"],

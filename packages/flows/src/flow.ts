@@ -1,6 +1,6 @@
-/** Normalizing flows: a bijection and a base distribution. Mathematics: docs/math/flow.md */
+/** Normalizing flows: a bijection and a base distribution. Mathematics: docs/math/flows/flow.md */
 
-import type { Bijection, Parameter } from '@invnet/layers';
+import { activeStep, type Bijection, initializeSync, Module } from '@invnet/layers';
 import {
   add,
   affine,
@@ -13,7 +13,7 @@ import {
   tidy,
   ValueError,
 } from '@invnet/tensor';
-import { type BaseDistribution, standardNormal } from './standard-normal.ts';
+import { type BaseDistribution, StandardNormal } from './standard-normal.ts';
 
 /** What to sample. */
 export interface SampleOptions {
@@ -34,17 +34,24 @@ export interface SampleOptions {
  * const flow = new Flow({ network: new Glow({ channels: 1, scales: 2 }) });
  * const x = flow.sample({ shape: [16, 1, 28, 28], seed: 7, temperature: 0.8 });
  */
-export class Flow {
+export class Flow extends Module {
+  static readonly type: string = 'Flow';
   readonly network: Bijection;
   readonly base: BaseDistribution;
 
   constructor(options: { network: Bijection; base?: BaseDistribution }) {
+    super();
     this.network = options.network;
-    this.base = options.base ?? standardNormal();
+    this.base = options.base ?? new StandardNormal();
   }
 
-  get parameters(): readonly Parameter[] {
-    return this.network.parameters;
+  get options() {
+    return { network: this.network, base: this.base };
+  }
+
+  /** The shape of f(x) for that of x. @throws ShapeError */
+  outputShape(x: Shape): Shape {
+    return this.network.outputShape(x);
   }
 
   /** log p(x), or log p(x | context), per sample in nats, shape [N]. */
@@ -69,25 +76,30 @@ export class Flow {
 }
 
 /**
- * −mean log p(x), or log p(x | context), in nats, shape []; its gradients are added to the parameters by invertible
- * backpropagation, which keeps no state of the forward pass but its output.
+ * −mean log p(x), or log p(x | context), in nats, shape []; its gradients are added to the parameters
+ * by invertible backpropagation, which keeps no state of the forward pass but its output.
  *
+ * A training loss: a network that was not initialized is, on x, before anything else (`initialize`).
+ *
+ * @throws ValueError when that meets data that are not finite; nothing has changed then.
+ * @throws BackendError when it must, and the backend cannot read x at once: `await initialize(…)`.
  * @example
  * zeroGrad(flow.parameters);
  * const loss = negativeLogLikelihood(flow, x);
  */
 export function negativeLogLikelihood(flow: Flow, x: Tensor, context?: Tensor): Tensor {
+  const { network, base } = flow;
+  // Within a training step layers set themselves as they meet the data.
+  if (!activeStep()) initializeSync(network, x, { context });
   const samples = x.shape[0]!;
-  const { y, loss, dy } = tidy(() => {
-    const { y, logdet } = flow.network.forward(x, context);
-    const loss = neg(mean(add(flow.base.logProb(y), logdet)));
-    return { y, loss, dy: affine(flow.base.gradient(y), -1 / samples) };
+  return tidy(() => {
+    // What only the loss needs is freed before the gradients are computed.
+    const { y, loss, dy } = tidy(() => {
+      const { y, logdet } = network.forward(x, context);
+      const loss = neg(mean(add(base.logProb(y), logdet)));
+      return { y, loss, dy: affine(base.gradient(y), -1 / samples) };
+    });
+    network.backward(y, dy, { dlogdet: full([samples], -1 / samples, x), context });
+    return loss;
   });
-  tidy(() => {
-    const dlogdet = full([samples], -1 / samples, x);
-    flow.network.backward(y, dy, { dlogdet, context });
-    y.dispose();
-    dy.dispose();
-  });
-  return loss;
 }

@@ -1,4 +1,5 @@
-/** The base distribution of flows. */
+/** Base distributions of flows. */
+import { Module } from '@invnet/layers';
 import {
   affine,
   neg,
@@ -11,28 +12,44 @@ import {
 } from '@invnet/tensor';
 
 /** A distribution with a density that can be differentiated and sampled. */
-export interface BaseDistribution {
+export abstract class BaseDistribution extends Module {
   /** log p(z) per sample, shape [N]. */
-  logProb(z: Tensor): Tensor;
+  abstract logProb(z: Tensor): Tensor;
   /** ∂ log p(z)/∂z, of z's shape. */
-  gradient(z: Tensor): Tensor;
+  abstract gradient(z: Tensor): Tensor;
   /** Samples; `temperature` scales the deviation. */
-  sample(shape: Shape, random: RandomStream, temperature: number): Tensor;
+  abstract sample(shape: Shape, random: RandomStream, temperature: number): Tensor;
 }
 
 /**
  * Independent standard normal numbers: log p(z) = −½ Σ z² − ½ D log 2π over D dimensions.
  *
- * @example standardNormal().logProb(z) // [N]
+ * @example new StandardNormal().logProb(z) // [N]
  */
-export function standardNormal(): BaseDistribution {
-  return {
-    logProb: (z) =>
-      tidy(() => {
-        const dims = z.size / z.shape[0]!;
-        return affine(sumPerSample(square(z)), -0.5, -0.5 * dims * Math.log(2 * Math.PI));
-      }),
-    gradient: neg,
-    sample: (shape, random, temperature) => random.normal(shape, temperature),
-  };
+export class StandardNormal extends BaseDistribution {
+  static readonly type: string = 'StandardNormal';
+
+  get options() {
+    return {};
+  }
+
+  logProb(z: Tensor): Tensor {
+    return tidy(() => {
+      const dims = z.size / z.shape[0]!;
+      return affine(sumPerSample(square(z)), -0.5, -0.5 * dims * Math.log(2 * Math.PI));
+    });
+  }
+
+  gradient(z: Tensor): Tensor {
+    return neg(z);
+  }
+
+  sample(shape: Shape, random: RandomStream, temperature: number): Tensor {
+    return random.normal(shape, temperature);
+  }
+}
+
+/** A `StandardNormal`. */
+export function standardNormal(): StandardNormal {
+  return new StandardNormal();
 }

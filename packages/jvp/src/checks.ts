@@ -45,8 +45,8 @@ export interface CheckOptions {
  * gradients (input, context, every parameter) and tangents against central differences with a loss
  * that uses output and log-determinant, adjointness, accumulation, frozen parameters, and memory.
  *
- * Gradients of the parameters are cleared. A layer that initializes itself by data does so on x. A
- * map of pairs is checked as `Flattened`.
+ * Gradients of the parameters are cleared. A layer that depends on data is checked as it stands:
+ * `initialize` it before. A map of pairs is checked as `Flattened`.
  *
  * @example
  * await setBackend('reference', { dtype: 'float64' });

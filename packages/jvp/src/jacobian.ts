@@ -69,6 +69,7 @@ export function jacobian<S extends State>(
   const { with: moving, context, logdet: withLogdet = false } = options;
   const parameters =
     moving === 'input' ? [] : (options.parameters ?? net.parameters.filter((p) => !p.frozen));
+  const moves = new Set(parameters.map((p) => p.identity));
   for (const p of parameters) {
     if (!p.frozen) continue;
     throw new ValueError(
@@ -105,7 +106,7 @@ export function jacobian<S extends State>(
       disposeState(back.x);
       back.dcontext?.dispose();
       const list = parameters.map((p) => back.gradients.get(p) ?? zerosLike(p.data));
-      for (const [p, g] of back.gradients) if (!parameters.includes(p)) g.dispose();
+      for (const [p, g] of back.gradients) if (!moves.has(p)) g.dispose();
       if (moving === 'parameters') disposeState(back.dx);
       return compose(back.dx, list);
     },

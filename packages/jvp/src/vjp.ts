@@ -1,5 +1,11 @@
 /** Vector–Jacobian products that return gradients instead of accumulating them. */
-import type { BackwardOptions, Bijection, Parameter, State } from '@invnet/layers';
+import {
+  type BackwardOptions,
+  type Bijection,
+  type Parameter,
+  ParameterMap,
+  type State,
+} from '@invnet/layers';
 import type { Tensor } from '@invnet/tensor';
 
 /** The result of `vjp`; its tensors belong to the caller. */
@@ -7,7 +13,7 @@ export interface Vjp<S extends State = Tensor> {
   readonly x: S;
   readonly dx: S;
   readonly dcontext?: Tensor;
-  /** Gradients of the parameters that got one; frozen parameters have none. */
+  /** Gradients of the parameters that got one, under any of their names; frozen ones have none. */
   readonly gradients: ReadonlyMap<Parameter, Tensor>;
 }
 
@@ -24,7 +30,7 @@ export function vjp<S extends State>(
   options: BackwardOptions = {},
 ): Vjp<S> {
   const before = f.parameters.map((p) => p.detachGrad());
-  const gradients = new Map<Parameter, Tensor>();
+  const gradients = new ParameterMap<Tensor>();
   try {
     const result = f.backward(y, dy, options);
     for (const p of f.parameters) {

@@ -1,7 +1,7 @@
 /** The derivative suite: every row of the table, forward and reversed, in float64, on wasm and on gpu. */
 
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
-import type { Bijection } from '@invnet/layers';
+import { initialize } from '@invnet/layers';
 import { Glow, reverse } from '@invnet/networks';
 import { memory, type NumericArray, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
 import { createGpuBackend } from '@invnet/tensor/gpu';
@@ -17,7 +17,7 @@ describe('in float64 on the reference backend', () => {
     const f = row.make();
     using x = inputOf(row);
     const context = contextOf(row);
-    initialize(f, x, context);
+    await initialize(f, x, { context });
     scatterParameters(f);
     await assertBijection(f, { x, ...(context && { context }) });
   });
@@ -27,7 +27,7 @@ describe('in float64 on the reference backend', () => {
     const f = row.make();
     using x = inputOf(row);
     const context = contextOf(row);
-    initialize(f, x, context);
+    await initialize(f, x, { context });
     scatterParameters(f);
     const { y, logdet } = f.forward(x, context);
     logdet.dispose();
@@ -91,7 +91,7 @@ async function glowGradients(backend: 'wasm' | 'gpu') {
   });
   const flow = new Flow({ network: net });
   using x = new RandomStream(6).normal([4, 1, 16, 16]);
-  initialize(net, x);
+  await initialize(net, x);
   negativeLogLikelihood(flow, x).dispose();
   const gradients: { name: string; values: NumericArray }[] = [];
   for (const p of net.parameters) {
@@ -109,7 +109,7 @@ async function everything(
   const f = row.make();
   const x = inputOf(row);
   const context = contextOf(row);
-  initialize(f, x, context);
+  await initialize(f, x, { context });
   scatterParameters(f);
   const before = memory().liveBytes;
   const random = new RandomStream(5);
@@ -135,10 +135,6 @@ async function everything(
   return results;
 }
 
-function initialize(f: Bijection, x: Tensor, context?: Tensor): void {
-  for (const t of Object.values(f.forward(x, context))) t.dispose();
-}
-
 function relativeDistance(a: NumericArray, b: NumericArray): number {
   let [difference, size] = [0, 1e-2];
   b.forEach((v: number, i: number) => {
@@ -159,7 +155,7 @@ describe('shapes and seeds drawn at random', () => {
         const f = r.make();
         const shape = [n, ...r.shape.slice(1, -1), 2 * r.shape.at(-1)!];
         using x = inputOf({ ...r, shape }, seed);
-        initialize(f, x);
+        await initialize(f, x);
         scatterParameters(f);
         await assertBijection(f, { x, seed });
       }),

@@ -1,74 +1,134 @@
-/** Invertible layers with hand-written derivatives, and the conditioners inside them. */
-export { ActNorm } from './act-norm.ts';
-export type { Activation, InvertibleActivation } from './activations.ts';
-export { expClamp, leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './activations.ts';
-export { AdditiveCoupling } from './additive-coupling.ts';
-export type { AffineLayerOptions } from './affine-layer.ts';
-export { AffineLayer } from './affine-layer.ts';
-export { asConditioner } from './as-conditioner.ts';
-export type { AffineOptions, BasicCouplingOptions } from './basic-coupling.ts';
-export { BasicCoupling } from './basic-coupling.ts';
-export type { BatchNormOptions } from './batch-norm.ts';
-export { BatchNorm } from './batch-norm.ts';
-export type { BackwardOptions, Bijection, Tangent } from './bijection.ts';
-export { ChannelHalves, halvesOf } from './channel-halves.ts';
-export type { ConditionalHintCouplingOptions } from './conditional-hint-coupling.ts';
-export { ConditionalHintCoupling } from './conditional-hint-coupling.ts';
-export type { ConditionalResidualBlockOptions } from './conditional-residual-block.ts';
-export { ConditionalResidualBlock } from './conditional-residual-block.ts';
-export type { Conditioner, Saved } from './conditioner.ts';
-export type { Conv1x1Options } from './conv1x1.ts';
-export { Conv1x1 } from './conv1x1.ts';
-export type { CustomBlockParts } from './custom-block.ts';
-export { CustomBlock } from './custom-block.ts';
-export type { DefaultConditionerOptions } from './default-conditioner.ts';
-export { defaultConditioner } from './default-conditioner.ts';
-export type { DenseBlockOptions } from './dense-block.ts';
-export { DenseBlock } from './dense-block.ts';
-export { Elementwise } from './elementwise.ts';
-export type { PairShape } from './flattened.ts';
-export { Flattened, flattenPair, unflattenPair } from './flattened.ts';
-export type { ConditionalGlowCouplingOptions, GlowCouplingOptions } from './glow-coupling.ts';
-export { ConditionalGlowCoupling, GlowCoupling } from './glow-coupling.ts';
-export type { HintCouplingOptions, HintPermutation } from './hint-coupling.ts';
-export { HintCoupling } from './hint-coupling.ts';
-export type { HyperbolicLayerOptions, ResolutionChange } from './hyperbolic-layer.ts';
-export { channelsAfter, HyperbolicLayer } from './hyperbolic-layer.ts';
-export { Identity } from './identity.ts';
-export type { IrimCouplingOptions } from './irim-coupling.ts';
-export { IrimCoupling } from './irim-coupling.ts';
-export { JoinedChannels } from './joined-channels.ts';
-export { Logit } from './logit.ts';
-export type { OutputActivationName } from './output-activation.ts';
-export { Parallel } from './parallel.ts';
-export type { ParameterVector } from './parameter.ts';
+/** Invertible layers with hand-written derivatives, the conditioners inside them, and their tree. */
+export { layerCatalogue } from './catalogue.ts';
+// Combinators.
+export { ChannelHalves, halvesOf } from './combinators/channel-halves.ts';
+export { Composite } from './combinators/composite.ts';
+export { FirstHalf } from './combinators/first-half.ts';
+export type { PairShape } from './combinators/flattened.ts';
+export { Flattened, flattenPair, unflattenPair } from './combinators/flattened.ts';
+export { Identity } from './combinators/identity.ts';
+export { JoinedChannels } from './combinators/joined-channels.ts';
+export { Parallel } from './combinators/parallel.ts';
+export { Reversed, reverse } from './combinators/reverse.ts';
+export type { Layers } from './combinators/sequential.ts';
+export { compose, Sequential } from './combinators/sequential.ts';
+export { Swapped } from './combinators/swapped.ts';
+// Conditioners.
+export { AsConditioner, asConditioner } from './conditioners/as-conditioner.ts';
+export type { BatchNormOptions } from './conditioners/batch-norm.ts';
+export { BatchNorm } from './conditioners/batch-norm.ts';
+export type { ConditionalResidualBlockOptions } from './conditioners/conditional-residual-block.ts';
+export { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
+export type { CustomBlockParts } from './conditioners/custom-block.ts';
+export { CustomBlock } from './conditioners/custom-block.ts';
+export type { DefaultConditionerOptions } from './conditioners/default-conditioner.ts';
+export { defaultConditioner } from './conditioners/default-conditioner.ts';
+export type { DenseBlockOptions } from './conditioners/dense-block.ts';
+export { DenseBlock } from './conditioners/dense-block.ts';
+export type { OutputActivationName } from './conditioners/output-activation.ts';
+export type { ResNetOptions } from './conditioners/res-net.ts';
+export { ResNet } from './conditioners/res-net.ts';
+export type { ResidualBlockOptions } from './conditioners/residual-block.ts';
+export { ResidualBlock } from './conditioners/residual-block.ts';
+export type { SymmetricBlockOptions } from './conditioners/symmetric-block.ts';
+export { SymmetricBlock } from './conditioners/symmetric-block.ts';
+export { WithContext } from './conditioners/with-context.ts';
+// The tree, its contract, and what is done with it.
+export type { BackwardOptions } from './core/bijection.ts';
+export { Bijection, PairBijection } from './core/bijection.ts';
+export { Flag, ModuleBuffer, TensorBuffer } from './core/buffer.ts';
+export { requireBoolean, requireChannels, requireSizes, requireWhole } from './core/checks.ts';
+export type { Saved } from './core/conditioner.ts';
+export { Conditioner, evaluate } from './core/conditioner.ts';
+export type { BuildOptions, Json, ModuleConfig } from './core/config.ts';
+export { build, ConfigurationError, configDifferences, describe } from './core/config.ts';
+export { copyModule, replacePart } from './core/copy.ts';
+export { countParameters, freeze, unfreeze } from './core/freezing.ts';
+export type { InitializeOptions } from './core/initialize.ts';
+export {
+  initialize,
+  initializeSync,
+  isInitialized,
+  resetInitialization,
+} from './core/initialize.ts';
+export type { ModuleType, Options, ParameterList, Place } from './core/module.ts';
+export { Module, namedBuffers, namedParameters, placesIn } from './core/module.ts';
+export { named } from './core/named.ts';
+export type { ParameterOptions } from './core/parameter.ts';
+export { Parameter, ParameterMap, zeroGrad } from './core/parameter.ts';
+export type { ParameterVector } from './core/parameter-vector.ts';
 export {
   addVectors,
   dotVectors,
   flatten,
   gradients,
   normOfVector,
-  Parameter,
-  prefixNames,
   scaleVector,
   unflatten,
-  zeroGrad,
-} from './parameter.ts';
-export { RecursiveCoupling } from './recursive-coupling.ts';
-export type { ResNetOptions } from './res-net.ts';
-export { ResNet } from './res-net.ts';
-export type { ResidualBlockOptions } from './residual-block.ts';
-export { ResidualBlock } from './residual-block.ts';
-export { reverse } from './reverse.ts';
-export { compose, Sequential } from './sequential.ts';
-export type { ShufflePattern } from './squeeze.ts';
-export { HaarSqueeze, ShuffleSqueeze, Squeeze } from './squeeze.ts';
-export type { Pair, State } from './state.ts';
-export { disposeState, isPair, mapState, tensorsOf, zipStates } from './state.ts';
-export { addOwned } from './sums.ts';
-export type { SymmetricBlockOptions } from './symmetric-block.ts';
-export { SymmetricBlock } from './symmetric-block.ts';
-export type { WaveletName } from './wavelet-filters.ts';
-export type { WaveletSqueezeOptions } from './wavelet-squeeze.ts';
-export { WaveletSqueeze } from './wavelet-squeeze.ts';
-export { WithContext } from './with-context.ts';
+} from './core/parameter-vector.ts';
+export { moduleAt } from './core/parts.ts';
+export type { Pair, ShapeOf, State } from './core/state.ts';
+export {
+  disposeState,
+  isPair,
+  mapShape,
+  mapState,
+  shapeOf,
+  shapesIn,
+  tensorsOf,
+  zipStates,
+} from './core/state.ts';
+export type { SummaryOptions } from './core/summary.ts';
+export { summary } from './core/summary.ts';
+export { addOwned } from './core/sums.ts';
+export type { Tangent } from './core/tangent.ts';
+export type { DataDependent } from './core/training-step.ts';
+export { activeStep, TrainingStep } from './core/training-step.ts';
+// Couplings.
+export { AdditiveCoupling } from './couplings/additive-coupling.ts';
+export type { AffineOptions, BasicCouplingOptions } from './couplings/basic-coupling.ts';
+export { affineDefaults, BasicCoupling } from './couplings/basic-coupling.ts';
+export type { ConditionalHintCouplingOptions } from './couplings/conditional-hint-coupling.ts';
+export { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
+export type {
+  ConditionalGlowCouplingOptions,
+  GlowCouplingOptions,
+} from './couplings/glow-coupling.ts';
+export { ConditionalGlowCoupling, GlowCoupling } from './couplings/glow-coupling.ts';
+export type { HintCouplingOptions, HintPermutation } from './couplings/hint-coupling.ts';
+export { HintCoupling, hintDefaults } from './couplings/hint-coupling.ts';
+export type { HyperbolicLayerOptions, ResolutionChange } from './couplings/hyperbolic-layer.ts';
+export { channelsAfter, HyperbolicLayer } from './couplings/hyperbolic-layer.ts';
+export type { IrimCouplingOptions } from './couplings/irim-coupling.ts';
+export { IrimCoupling } from './couplings/irim-coupling.ts';
+export type { LeapfrogOptions } from './couplings/leapfrog.ts';
+export { Leapfrog } from './couplings/leapfrog.ts';
+export { RecursiveCoupling } from './couplings/recursive-coupling.ts';
+// Element-wise maps.
+export type { Activation, InvertibleActivation } from './elementwise/activations.ts';
+export {
+  activationTypes,
+  expClamp,
+  leakyRelu,
+  relu,
+  sigmoid,
+  sigmoid2,
+  softplus,
+  tanh,
+} from './elementwise/activations.ts';
+export { Elementwise } from './elementwise/elementwise.ts';
+export { Logit } from './elementwise/logit.ts';
+// Linear maps.
+export { ActNorm } from './linear/act-norm.ts';
+export type { AffineLayerOptions } from './linear/affine-layer.ts';
+export { AffineLayer } from './linear/affine-layer.ts';
+export type { Conv1x1Options } from './linear/conv1x1.ts';
+export { Conv1x1 } from './linear/conv1x1.ts';
+// Squeezes.
+export { HaarSqueeze } from './squeezes/haar-squeeze.ts';
+export type { ShufflePattern } from './squeezes/shuffle-squeeze.ts';
+export { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
+export { Squeeze } from './squeezes/squeeze.ts';
+export type { WaveletName } from './squeezes/wavelet-filters.ts';
+export type { WaveletSqueezeOptions } from './squeezes/wavelet-squeeze.ts';
+export { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';

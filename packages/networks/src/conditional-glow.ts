@@ -1,17 +1,20 @@
-/** Glow whose couplings see a context at each scale. Mathematics: docs/math/conditional-glow.md */
+/** Glow whose couplings see a context at each scale. Mathematics: docs/math/networks/conditional-glow.md */
 
 import {
   ActNorm,
   asConditioner,
+  type Bijection,
   ConditionalGlowCoupling,
   Conv1x1,
-  prefixNames,
+  Identity,
+  type Options,
+  requireSizes,
   Sequential,
   ShuffleSqueeze,
 } from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import type { GlowOptions } from './glow.ts';
-import { MultiScale, requireSizes } from './multi-scale.ts';
+import { type GlowOptions, glowDefaults } from './glow.ts';
+import { MultiScale } from './multi-scale.ts';
 import { SummarizedNetwork } from './summarized-network.ts';
 
 /** Options of `ConditionalGlow`. */
@@ -32,21 +35,26 @@ export interface ConditionalGlowOptions extends GlowOptions {
  * const { y, logdet } = net.forward(x, context); // x [N, 1, H, W], context [N, 2, H, W]
  * const { x: sample } = net.inverse(z, context);
  */
-export class ConditionalGlow extends SummarizedNetwork {
+export class ConditionalGlow extends MultiScale {
+  static override readonly type: string = 'ConditionalGlow';
+  /** Normalizes the context; an `ActNorm`, unless that is switched off. */
+  readonly context: Bijection;
+  readonly #options: Options;
+
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: ConditionalGlowOptions) {
-    const { contextChannels, hidden = 64, ndims = 2, scaleFunction } = options;
-    const { squeeze = new ShuffleSqueeze(), frozenConv1x1: frozen = false } = options;
+    const { contextChannels, squeeze = new ShuffleSqueeze() } = options;
     const { random = new RandomStream(0) } = options;
-    requireSizes('ConditionalGlow', { contextChannels, hidden });
-    const network = new MultiScale({
+    requireSizes('ConditionalGlow', { contextChannels });
+    const resolved = glowDefaults('ConditionalGlow', options);
+    const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
+    super({
       ...options,
-      name: 'ConditionalGlow',
       channels: [options.channels],
       squeeze,
       step: ([channels], scale) =>
         new Sequential({
-          actnorm: new ActNorm({ channels: channels! }),
+          ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
           conv1x1: new Conv1x1({ channels: channels!, frozen, random }),
           coupling: new ConditionalGlowCoupling({
             channels: channels!,
@@ -54,16 +62,21 @@ export class ConditionalGlow extends SummarizedNetwork {
             hidden,
             ndims,
             random,
-            ...(scaleFunction && { scaleFunction }),
+            scaleFunction,
           }),
         }),
-      around: (inner) =>
-        ndims === 0
-          ? inner
-          : new SummarizedNetwork({ network: inner, summary: asConditioner(squeeze) }),
+      around: (network) =>
+        ndims === 0 ? network : new SummarizedNetwork({ network, summary: asConditioner(squeeze) }),
     });
-    const normalization = new ActNorm({ channels: contextChannels });
-    prefixNames('context', normalization.parameters);
-    super({ network, summary: asConditioner(normalization) });
+    this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
+    this.#options = { ...resolved, contextChannels };
+  }
+
+  override get options(): Options {
+    return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
+  }
+
+  protected override get whole(): Bijection {
+    return new SummarizedNetwork({ network: super.whole, summary: asConditioner(this.context) });
   }
 }

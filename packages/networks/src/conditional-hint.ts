@@ -1,26 +1,36 @@
 /**
  * Conditional HINT (Kruse et al., "HINT: hierarchical invertible neural transport for density
  * estimation and Bayesian inference", 2021), on one scale and on several.
- * Mathematics: docs/math/hint-networks.md
+ * Mathematics: docs/math/networks/hint-networks.md
  */
 
 import {
   ActNorm,
   type Bijection,
+  Composite,
   ConditionalHintCoupling,
   type ConditionalHintCouplingOptions,
+  compose,
   HaarSqueeze,
+  hintDefaults,
+  type Options,
   type Pair,
   Parallel,
-  type Parameter,
-  prefixNames,
+  requireBoolean,
+  requireSizes,
   Sequential,
 } from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import { MultiScale, type MultiScaleSizes, requireSizes } from './multi-scale.ts';
+import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
+
+/** What the networks take beside the options of their couplings. */
+interface StepOptions extends ConditionalHintCouplingOptions {
+  /** Normalizes each lane before each coupling by an `ActNorm`. Default: true. */
+  readonly actnorm?: boolean;
+}
 
 /** Options of `ConditionalHint`; those of its couplings beside the number of steps. */
-export interface ConditionalHintOptions extends ConditionalHintCouplingOptions {
+export interface ConditionalHintOptions extends StepOptions {
   /** Number of steps. Default: 8. */
   readonly steps?: number;
 }
@@ -37,24 +47,39 @@ export interface ConditionalHintOptions extends ConditionalHintCouplingOptions {
  * const { y: known } = net.lane.forward(y);
  * const { x: [sample] } = net.inverse([random.normal([N, 2]), known]);
  */
-export class ConditionalHint extends Sequential<Pair> {
-  /** The condition's lane alone: y ↦ z_y. */
-  readonly lane: Bijection;
+export class ConditionalHint extends Composite<Pair> {
+  static readonly type: string = 'ConditionalHint';
+  readonly steps: Sequential<Pair>;
+  readonly #options: Options;
 
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: ConditionalHintOptions) {
+    super();
     const { steps = 8, random = new RandomStream(0) } = options;
     requireSizes('ConditionalHint', { steps });
-    const made = Array.from({ length: steps }, () => conditionalStep({ ...options, random }));
-    super(Object.fromEntries(made.map(({ step }, i) => [`steps.${i}`, step])));
-    this.lane = keepingNames(this.parameters, () => new Sequential(made.map(({ lane }) => lane)));
+    const resolved = stepDefaults('ConditionalHint', options);
+    this.steps = new Sequential(
+      Array.from({ length: steps }, () => conditionalStep({ ...resolved, random })),
+    );
+    this.#options = { steps, ...resolved };
+  }
+
+  get options() {
+    return this.#options;
+  }
+
+  /** The condition's lane alone: y ↦ z_y. Its parts are this network's. */
+  get lane(): Bijection {
+    return compose(...this.steps.layers.map(laneOf));
+  }
+
+  protected get whole() {
+    return this.steps;
   }
 }
 
 /** Options of `MultiScaleConditionalHint`. */
-export interface MultiScaleConditionalHintOptions
-  extends MultiScaleSizes,
-    ConditionalHintCouplingOptions {
+export interface MultiScaleConditionalHintOptions extends MultiScaleSizes, StepOptions {
   /** Squeezes each of the two lanes. Default: `new HaarSqueeze()`. */
   readonly squeeze?: Bijection;
 }
@@ -69,66 +94,72 @@ export interface MultiScaleConditionalHintOptions
  * const { y: [zx, zy], logdet } = net.forward([x, y]); // x, y [N, 1, H, W]
  */
 export class MultiScaleConditionalHint extends MultiScale<Pair> {
-  /** The condition's lane alone: y ↦ z_y. */
-  readonly lane: Bijection;
+  static override readonly type: string = 'MultiScaleConditionalHint';
+  readonly #options: Options;
+  readonly #lanes: readonly [data: number, condition: number];
+  readonly #squeeze: () => Bijection;
 
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: MultiScaleConditionalHintOptions) {
-    const { channels, conditionChannels = channels, squeeze = new HaarSqueeze() } = options;
-    const { random = new RandomStream(0) } = options;
-    const lanes = new Map<number, Bijection[]>();
+    const { squeeze = new HaarSqueeze(), random = new RandomStream(0) } = options;
+    const resolved = stepDefaults('MultiScaleConditionalHint', options);
+    const { channels, conditionChannels } = resolved;
+    const both = new Parallel(squeeze, squeeze);
     super({
       ...options,
-      name: 'MultiScaleConditionalHint',
       channels: [channels, conditionChannels],
-      squeeze: new Parallel(squeeze, squeeze),
-      step: ([data, condition], scale) => {
-        const { step, lane } = conditionalStep({
-          ...options,
-          channels: data!,
-          conditionChannels: condition!,
-          random,
-        });
-        lanes.set(scale, [...(lanes.get(scale) ?? []), lane]);
-        return step;
-      },
+      squeeze: both,
+      step: ([data, condition]) =>
+        conditionalStep({ ...resolved, channels: data!, conditionChannels: condition!, random }),
     });
-    this.lane = keepingNames(
-      this.parameters,
-      () =>
-        new MultiScale({
-          ...options,
-          name: 'MultiScaleConditionalHint, lane',
-          channels: [conditionChannels],
-          squeeze,
-          step: (_, scale) => lanes.get(scale)!.shift()!,
-        }),
-    );
+    this.#options = resolved;
+    this.#lanes = [channels, conditionChannels];
+    this.#squeeze = () => both.first;
+  }
+
+  override get options(): Options {
+    return { ...this.sizes, ...this.#options, squeeze: this.#squeeze() };
+  }
+
+  /** The condition's lane alone: y ↦ z_y. Its parts are this network's. */
+  get lane(): Bijection {
+    const steps = this.scales.map((scale) => scale.steps.layers.values());
+    return new MultiScale({
+      ...this.sizes,
+      channels: [this.#lanes[1]],
+      squeeze: this.#squeeze(),
+      step: (_, scale) => laneOf(steps[scale]!.next().value!),
+    });
   }
 }
 
-/** A step on both lanes, and its part on the condition's. */
-function conditionalStep(options: ConditionalHintCouplingOptions): {
-  step: Bijection<Pair>;
-  lane: Bijection;
-} {
-  const { channels, conditionChannels = channels } = options;
+/** A step on both lanes. */
+function conditionalStep(
+  options: ReturnType<typeof stepDefaults> & { readonly random: RandomStream },
+): Bijection<Pair> {
+  const { actnorm, channels, conditionChannels } = options;
   const data = new ActNorm({ channels });
   const condition = new ActNorm({ channels: conditionChannels });
-  prefixNames('data', data.parameters);
-  prefixNames('condition', condition.parameters);
-  const coupling = new ConditionalHintCoupling(options);
-  const step = new Sequential<Pair>({ actnorm: new Parallel(data, condition), coupling });
-  const lane = keepingNames(step.parameters, () => new Sequential([condition, coupling.lane]));
-  return { step, lane };
+  return new Sequential<Pair>({
+    ...(actnorm && { actnorm: new Parallel({ data, condition }) }),
+    coupling: new ConditionalHintCoupling(options),
+  });
 }
 
-/** What `make` gives, a second view of parameters which keep their names. */
-function keepingNames<T>(parameters: readonly Parameter[], make: () => T): T {
-  const names = parameters.map((p) => p.name);
-  const made = make();
-  parameters.forEach((p, i) => {
-    p.name = names[i]!;
-  });
-  return made;
+/** The part of a step that is on the condition's lane. */
+function laneOf(step: Bijection<Pair>): Bijection {
+  const parts = step instanceof Sequential ? [...step] : [];
+  return compose(
+    ...parts.flatMap((part) => {
+      if (part instanceof Parallel) return [part.second];
+      return part instanceof ConditionalHintCoupling ? [part.lane] : [];
+    }),
+  );
+}
+
+function stepDefaults(network: string, options: StepOptions) {
+  const { channels, conditionChannels = channels, permute = true, actnorm = true } = options;
+  requireBoolean(network, 'permute', permute);
+  requireBoolean(network, 'actnorm', actnorm);
+  return { channels, conditionChannels, ...hintDefaults(options), permute, actnorm };
 }

@@ -1,19 +1,23 @@
 /**
  * Glow (Kingma and Dhariwal, "Glow: generative flow with invertible 1×1 convolutions", 2018), on
- * vectors and in 1D, 2D and 3D. Mathematics: docs/math/glow.md
+ * vectors and in 1D, 2D and 3D. Mathematics: docs/math/networks/glow.md
  */
 
 import {
   type Activation,
   ActNorm,
+  affineDefaults,
   type Bijection,
   Conv1x1,
   GlowCoupling,
+  type Options,
+  requireBoolean,
+  requireSizes,
   Sequential,
   ShuffleSqueeze,
 } from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import { MultiScale, type MultiScaleSizes, requireSizes } from './multi-scale.ts';
+import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
 
 /** Options of `Glow`. */
 export interface GlowOptions extends MultiScaleSizes {
@@ -27,6 +31,8 @@ export interface GlowOptions extends MultiScaleSizes {
   readonly scaleFunction?: Activation;
   /** Keeps the 1×1 convolutions as they were drawn. Default: false. */
   readonly frozenConv1x1?: boolean;
+  /** Normalizes before each convolution by an `ActNorm`. Default: true. */
+  readonly actnorm?: boolean;
   /** Draws all weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -43,28 +49,39 @@ export interface GlowOptions extends MultiScaleSizes {
  * const { y, logdet } = net.forward(x); // x and y [N, 3, H, W], H and W divisible by 8
  */
 export class Glow extends MultiScale {
+  static override readonly type: string = 'Glow';
+  readonly #options: ReturnType<typeof glowDefaults>;
+
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: GlowOptions) {
-    const { hidden = 64, ndims = 2, scaleFunction, squeeze = new ShuffleSqueeze() } = options;
-    const { frozenConv1x1: frozen = false, random = new RandomStream(0) } = options;
-    requireSizes('Glow', { hidden });
+    const resolved = glowDefaults('Glow', options);
+    const { random = new RandomStream(0) } = options;
+    const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
     super({
       ...options,
-      name: 'Glow',
       channels: [options.channels],
-      squeeze,
+      squeeze: options.squeeze ?? new ShuffleSqueeze(),
       step: ([channels]) =>
         new Sequential({
-          actnorm: new ActNorm({ channels: channels! }),
+          ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
           conv1x1: new Conv1x1({ channels: channels!, frozen, random }),
-          coupling: new GlowCoupling({
-            channels: channels!,
-            hidden,
-            ndims,
-            random,
-            ...(scaleFunction && { scaleFunction }),
-          }),
+          coupling: new GlowCoupling({ channels: channels!, hidden, ndims, random, scaleFunction }),
         }),
     });
+    this.#options = resolved;
   }
+
+  override get options(): Options {
+    return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
+  }
+}
+
+/** The options that Glow and its conditional form share, with their defaults. */
+export function glowDefaults(network: string, options: GlowOptions) {
+  const { channels, frozenConv1x1 = false, actnorm = true } = options;
+  const affine = affineDefaults(options);
+  requireSizes(network, { channels, hidden: affine.hidden });
+  requireBoolean(network, 'frozenConv1x1', frozenConv1x1);
+  requireBoolean(network, 'actnorm', actnorm);
+  return { channels, ...affine, frozenConv1x1, actnorm };
 }

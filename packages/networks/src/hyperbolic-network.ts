@@ -1,9 +1,10 @@
 /**
  * Fully hyperbolic networks (Lensink, Peters and Haber, "Fully hyperbolic convolutional neural
- * networks", 2019). Mathematics: docs/math/hyperbolic-layer.md
+ * networks", 2019). Mathematics: docs/math/couplings/hyperbolic-layer.md
  */
 
 import {
+  Composite,
   channelsAfter,
   HyperbolicLayer,
   type Pair,
@@ -47,20 +48,36 @@ export interface HyperbolicNetworkOptions {
  * });
  * const { y: [previous, current] } = net.forward([x, x]); // x [N, 4, H, W]
  */
-export class HyperbolicNetwork extends Sequential<Pair> {
+export class HyperbolicNetwork extends Composite<Pair> {
+  static readonly type: string = 'HyperbolicNetwork';
+  readonly inner: Sequential<Pair>;
+  readonly #options: Required<Omit<HyperbolicNetworkOptions, 'random'>>;
+
   /** @throws ValueError for an empty architecture, or channels that doubling cannot divide. */
   constructor(options: HyperbolicNetworkOptions) {
-    const { architecture, ndims = 2, random = new RandomStream(0), ...rest } = options;
-    if (architecture.length === 0) {
+    super();
+    const { architecture, ndims = 2, kernel = 3, stepSize = 1 } = options;
+    const { random = new RandomStream(0) } = options;
+    if (!Array.isArray(architecture) || architecture.length === 0) {
       throw new ValueError('HyperbolicNetwork: expected at least one layer in the architecture.');
     }
     let { channels } = options;
-    super(
-      architecture.map((stage) => {
-        const layer = new HyperbolicLayer({ ...rest, ...stage, channels, ndims, random });
-        channels = channelsAfter(channels, stage.resolution ?? 'keep', ndims);
-        return layer;
-      }),
-    );
+    const sizes = { ndims, kernel, stepSize };
+    const layers = architecture.map((stage) => {
+      const layer = new HyperbolicLayer({ ...sizes, ...stage, channels, random });
+      channels = channelsAfter(channels, stage.resolution ?? 'keep', ndims);
+      return layer;
+    });
+    this.inner = new Sequential(layers);
+    const stages = layers.map(({ options: { resolution, hidden } }) => ({ resolution, hidden }));
+    this.#options = { ...sizes, channels: options.channels, architecture: stages };
+  }
+
+  get options() {
+    return this.#options;
+  }
+
+  protected get whole() {
+    return this.inner;
   }
 }

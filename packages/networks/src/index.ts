@@ -1,5 +1,6 @@
 /** Networks of invertible layers. */
-export { compose, reverse, Sequential } from '@invnet/layers';
+export { compose, FirstHalf, reverse, Sequential } from '@invnet/layers';
+export { networkCatalogue } from './catalogue.ts';
 export type { ConditionalGlowOptions } from './conditional-glow.ts';
 export { ConditionalGlow } from './conditional-glow.ts';
 export type {
@@ -7,7 +8,6 @@ export type {
   MultiScaleConditionalHintOptions,
 } from './conditional-hint.ts';
 export { ConditionalHint, MultiScaleConditionalHint } from './conditional-hint.ts';
-export { FirstHalf } from './first-half.ts';
 export type { GlowOptions } from './glow.ts';
 export { Glow } from './glow.ts';
 export type { HyperbolicNetworkOptions, HyperbolicStage } from './hyperbolic-network.ts';

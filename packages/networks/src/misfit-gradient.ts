@@ -3,15 +3,13 @@
 import {
   type Activation,
   ActNorm,
-  type Conditioner,
-  type Parameter,
-  prefixNames,
-  type Saved,
+  Conditioner,
+  Identity,
+  requireChannels,
   type Tangent,
 } from '@invnet/layers';
 import {
   add,
-  clone,
   concat,
   formatShape,
   neg,
@@ -20,7 +18,6 @@ import {
   slice,
   sub,
   type Tensor,
-  tidy,
   ValueError,
   zeros,
   zerosLike,
@@ -61,10 +58,12 @@ export interface MisfitGradientOptions {
   readonly operator: ForwardOperator;
   /** Maps η to the image that the operator takes. Default: the identity. */
   readonly link?: Activation;
+  /** Normalizes the gradient by an `ActNorm`. Default: true. */
+  readonly actnorm?: boolean;
 }
 
 /** What backward needs: the image, the normalized gradient, and the residual where J varies. */
-interface SavedMisfit extends Saved {
+interface SavedMisfit {
   readonly u: Tensor;
   readonly normalized: Tensor;
   readonly residual: Tensor | undefined;
@@ -76,72 +75,76 @@ interface SavedMisfit extends Saved {
  *
  * F and J(u)ᵀ are evaluated once each in `forward`, and J(u) and J(u)ᵀ once each in `backward`.
  */
-export class MisfitGradient implements Conditioner<SavedMisfit> {
-  readonly parameters: readonly Parameter[];
+export class MisfitGradient extends Conditioner<SavedMisfit> {
+  static readonly type: string = 'MisfitGradient';
+  readonly norm: ActNorm | Identity;
   readonly #options: MisfitGradientOptions;
-  readonly #norm: ActNorm;
 
   /** @throws ValueError for fewer channels of the result than of η. */
   constructor(options: MisfitGradientOptions) {
-    if (options.outChannels < options.channels) {
+    super();
+    const { channels, outChannels, actnorm = true } = options;
+    if (!(outChannels >= channels)) {
       throw new ValueError(
-        `MisfitGradient: ${options.outChannels} channels cannot hold the gradient's ` +
-          `${options.channels}; expected at least as many.`,
+        `MisfitGradient: ${outChannels} channels cannot hold the gradient's ${channels}; expected ` +
+          'at least as many.',
       );
     }
-    this.#options = options;
-    this.#norm = new ActNorm({ channels: options.channels });
-    this.parameters = this.#norm.parameters;
-    prefixNames('norm', this.parameters);
+    this.#options = { ...options, actnorm };
+    this.norm = actnorm ? new ActNorm({ channels }) : new Identity();
   }
 
-  forward(x: Tensor, context?: Tensor): { y: Tensor; saved: SavedMisfit } {
+  get options() {
+    const { channels, outChannels, operator, link, actnorm } = this.#options;
+    return { channels, outChannels, operator, link, actnorm };
+  }
+
+  override get usesContext(): boolean {
+    return true;
+  }
+
+  protected apply(x: Tensor, context?: Tensor) {
     const u = this.#image(x);
     const residual = this.#residual(u, context);
     const gradient = this.#adjoint(u, residual);
-    const { y: normalized, logdet } = this.#norm.forward(gradient);
-    logdet.dispose();
-    gradient.dispose();
     const kept = 'adjoint' in this.#options.operator ? undefined : residual;
     if (!kept) residual.dispose();
-    const dispose = () => {
-      normalized.dispose();
-      kept?.dispose();
-      if (u !== x) u.dispose();
-    };
-    return { y: this.#pad(normalized), saved: { u, normalized, residual: kept, dispose } };
+    const { y: normalized } = this.norm.forward(gradient);
+    gradient.dispose();
+    return { y: this.#pad(normalized), saved: { u, normalized, residual: kept } };
   }
 
-  backward(dy: Tensor, { u, normalized, residual }: SavedMisfit) {
-    return tidy(() => {
-      const dnormalized = slice(dy, 1, 0, this.#options.channels);
-      const { dx: dgradient } = this.#norm.backward(normalized, dnormalized);
-      const moved = this.#jacobian(u, dgradient);
-      const through = this.#adjoint(u, moved);
-      const du = residual ? add(through, this.#curvature(u, residual, dgradient)) : through;
-      return { dx: this.#options.link?.grad(u, du) ?? du, dcontext: neg(moved) };
-    });
+  protected applyBackward(dy: Tensor, { u, normalized, residual }: SavedMisfit) {
+    const dnormalized = slice(dy, 1, 0, this.#options.channels);
+    const { dx: dgradient } = this.norm.backward(normalized, dnormalized);
+    const moved = this.#jacobian(u, dgradient);
+    const through = this.#adjoint(u, moved);
+    const du = residual ? add(through, this.#curvature(u, residual, dgradient)) : through;
+    return { dx: this.#options.link?.grad(u, du) ?? du, dcontext: neg(moved) };
   }
 
-  jvp(x: Tensor, tangent: Tangent, context?: Tensor): { y: Tensor; dy: Tensor } {
-    return tidy(() => {
-      const { link } = this.#options;
-      const u = this.#image(x);
-      const residual = this.#residual(u, context);
-      const gradient = this.#adjoint(u, residual);
-      const dx = tangent.x ?? zerosLike(x);
-      const du = link ? link.grad(u, dx) : dx;
-      const moved = this.#jacobian(u, du);
-      const dresidual = tangent.context ? sub(moved, tangent.context) : moved;
-      const through = this.#adjoint(u, dresidual);
-      const dgradient =
-        'adjoint' in this.#options.operator
-          ? through
-          : add(through, this.#curvature(u, residual, du));
-      const { parameters } = tangent;
-      const { y, dy } = this.#norm.jvp(gradient, { x: dgradient, parameters });
-      return { y: this.#pad(y), dy: this.#pad(dy) };
-    });
+  protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
+    const { link } = this.#options;
+    const u = this.#image(x);
+    const residual = this.#residual(u, context);
+    const gradient = this.#adjoint(u, residual);
+    const dx = tangent.x ?? zerosLike(x);
+    const du = link ? link.grad(u, dx) : dx;
+    const moved = this.#jacobian(u, du);
+    const dresidual = tangent.context ? sub(moved, tangent.context) : moved;
+    const through = this.#adjoint(u, dresidual);
+    const dgradient =
+      'adjoint' in this.#options.operator
+        ? through
+        : add(through, this.#curvature(u, residual, du));
+    const { parameters } = tangent;
+    const { y, dy } = this.norm.jvp(gradient, { x: dgradient, parameters });
+    return { y: this.#pad(y), dy: this.#pad(dy) };
+  }
+
+  protected applyShape(x: Shape): Shape {
+    const [n, , ...size] = requireChannels('MisfitGradient', x, this.#options.channels);
+    return [n!, this.#options.outChannels, ...size];
   }
 
   /** ψ(η); η itself without a link. */
@@ -182,11 +185,8 @@ export class MisfitGradient implements Conditioner<SavedMisfit> {
   #pad(gradient: Tensor): Tensor {
     const { channels, outChannels } = this.#options;
     const [n, , ...size] = gradient.shape;
-    if (outChannels === channels) return clone(gradient);
-    const rest = zeros([n!, outChannels - channels, ...size], gradient);
-    const padded = concat([gradient, rest], 1);
-    rest.dispose();
-    return padded;
+    if (outChannels === channels) return gradient.reshape(gradient.shape);
+    return concat([gradient, zeros([n!, outChannels - channels, ...size], gradient)], 1);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * HINT over several scales (Kruse et al., "HINT: hierarchical invertible neural transport for
- * density estimation and Bayesian inference", 2021). Mathematics: docs/math/hint-networks.md
+ * density estimation and Bayesian inference", 2021). Mathematics: docs/math/networks/hint-networks.md
  */
 
 import {
@@ -9,10 +9,14 @@ import {
   HaarSqueeze,
   HintCoupling,
   type HintCouplingOptions,
+  hintDefaults,
+  type Options,
+  requireBoolean,
+  requireSizes,
   Sequential,
 } from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import { MultiScale, type MultiScaleSizes, requireSizes } from './multi-scale.ts';
+import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
 
 /** Options of `MultiScaleHint`; those of its couplings beside the sizes. */
 export interface MultiScaleHintOptions extends MultiScaleSizes, HintCouplingOptions {
@@ -20,6 +24,8 @@ export interface MultiScaleHintOptions extends MultiScaleSizes, HintCouplingOpti
   readonly channels: number;
   /** Default: `new HaarSqueeze()`. */
   readonly squeeze?: Bijection;
+  /** Normalizes before each coupling by an `ActNorm`. Default: true. */
+  readonly actnorm?: boolean;
 }
 
 /**
@@ -32,21 +38,29 @@ export interface MultiScaleHintOptions extends MultiScaleSizes, HintCouplingOpti
  * const { y, logdet } = net.forward(x); // x and y [N, 1, H, W], H and W divisible by 4
  */
 export class MultiScaleHint extends MultiScale {
+  static override readonly type: string = 'MultiScaleHint';
+  readonly #options: Options;
+
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: MultiScaleHintOptions) {
-    const { hidden = 64, permute = 'full', squeeze = new HaarSqueeze() } = options;
-    const { random = new RandomStream(0) } = options;
-    requireSizes('MultiScaleHint', { hidden });
+    const { channels, permute = 'full', actnorm = true, random = new RandomStream(0) } = options;
+    const coupling = { ...hintDefaults(options), permute };
+    requireSizes('MultiScaleHint', { channels, hidden: coupling.hidden });
+    requireBoolean('MultiScaleHint', 'actnorm', actnorm);
     super({
       ...options,
-      name: 'MultiScaleHint',
-      channels: [options.channels],
-      squeeze,
-      step: ([channels]) =>
+      channels: [channels],
+      squeeze: options.squeeze ?? new HaarSqueeze(),
+      step: ([width]) =>
         new Sequential({
-          actnorm: new ActNorm({ channels: channels! }),
-          coupling: new HintCoupling({ ...options, channels: channels!, hidden, permute, random }),
+          ...(actnorm && { actnorm: new ActNorm({ channels: width! }) }),
+          coupling: new HintCoupling({ ...coupling, channels: width!, random }),
         }),
     });
+    this.#options = { channels, ...coupling, actnorm };
+  }
+
+  override get options(): Options {
+    return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
   }
 }

@@ -1,17 +1,21 @@
 /** Flow steps over several resolutions: what Glow and the multi-scale HINT networks share. */
 
 import {
-  type BackwardOptions,
   type Bijection,
-  type Parameter,
+  Composite,
+  compose,
+  FirstHalf,
+  type Options,
+  requireBoolean,
+  requireSizes,
+  requireWhole,
   reverse,
   Sequential,
+  type ShapeOf,
   type State,
-  type Tangent,
-  tensorsOf,
+  shapesIn,
 } from '@invnet/layers';
-import { formatShape, ShapeError, type Tensor, ValueError } from '@invnet/tensor';
-import { FirstHalf } from './first-half.ts';
+import { formatShape, type Shape, ShapeError, type Tensor, ValueError } from '@invnet/tensor';
 
 /** Sizes that all multi-scale networks take. */
 export interface MultiScaleSizes {
@@ -27,15 +31,13 @@ export interface MultiScaleSizes {
 
 /** What a `MultiScale` is made of. */
 export interface MultiScaleOptions<S extends State> extends MultiScaleSizes {
-  /** Stands in error messages. */
-  readonly name: string;
   /** Channels of the state's tensors. */
   readonly channels: readonly number[];
   /** Halves the resolution; not asked for without spatial axes. */
   readonly squeeze: Bijection<S>;
   /** Makes a flow step for states of the given channels at a scale. */
   readonly step: (channels: readonly number[], scale: number) => Bijection<S>;
-  /** Put around each scale, what is inside included. */
+  /** Put around each scale, what is inside included; at each call anew, so without parts of its own. */
   readonly around?: (network: Bijection<S>, scale: number) => Bijection<S>;
 }
 
@@ -43,113 +45,101 @@ export interface MultiScaleOptions<S extends State> extends MultiScaleSizes {
  * Per scale a squeeze and K steps, then the scales inside it on the first half of the channels, and
  * the squeeze undone: a map between states of one shape. Without spatial axes nothing is squeezed.
  *
- * Parameters are named `scales.0.steps.3.<name in the step>`.
+ * Parameters are named `scales.0.steps.3.<name in the step>`. Networks of one's own extend it with a
+ * `type` and `options`; as it stands, `step` and `around` are functions, which files know by `named`.
  */
-export class MultiScale<S extends State = Tensor> implements Bijection<S> {
-  readonly parameters: readonly Parameter[];
-  readonly #network: Bijection<S>;
-  readonly #name: string;
-  readonly #channels: readonly number[];
-  readonly #ndims: number;
-  readonly #factor: number;
+export class MultiScale<S extends State = Tensor> extends Composite<S> {
+  static readonly type: string = 'MultiScale';
+  readonly squeeze: Bijection<S>;
+  readonly scales: readonly { readonly steps: Sequential<S> }[];
+  readonly #made: MultiScaleOptions<S>;
+  readonly #sizes: Required<MultiScaleSizes>;
 
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: MultiScaleOptions<S>) {
-    const { name, channels, squeeze, step, around = (network) => network } = options;
-    const { scales = 2, steps = 8, ndims = 2, splitScales = true } = options;
-    requireSizes(name, { scales, steps, ndims });
-    channels.forEach((c) => {
-      requireSizes(name, { channels: c });
+    super();
+    const { channels, squeeze, step } = options;
+    this.#made = options;
+    this.#sizes = multiScaleDefaults(this.type, options);
+    for (const c of channels) requireWhole(this.type, 'channels', c, 1);
+    const { scales, steps } = this.#sizes;
+    this.squeeze = squeeze;
+    this.scales = Array.from({ length: scales }, (_, scale) => {
+      const widths = channels.map((c) => widthAt(c, scale, this.#sizes));
+      return { steps: new Sequential(Array.from({ length: steps }, () => step(widths, scale))) };
     });
-    const flows = Array.from({ length: scales }, (_, scale) => {
-      const widths = channels.map((c) => widthAt(c, scale, ndims, splitScales));
-      return new Sequential(Array.from({ length: steps }, () => step(widths, scale)));
-    });
-    const named = flows.flatMap((flow, i) =>
-      flow.parameters.map((p) => [p, `scales.${i}.steps.${p.name}`] as const),
-    );
-    let network: Bijection<S> | undefined;
-    for (let scale = scales - 1; scale >= 0; scale--) {
+  }
+
+  get options(): Options {
+    const { channels, step, around } = this.#made;
+    return { ...this.#sizes, channels, squeeze: this.squeeze, step, around };
+  }
+
+  /** The sizes, defaults filled in. */
+  get sizes(): Required<MultiScaleSizes> {
+    return this.#sizes;
+  }
+
+  protected get whole(): Bijection<S> {
+    const { ndims, splitScales } = this.#sizes;
+    const { around = (network) => network } = this.#made;
+    return this.scales.reduceRight<Bijection<S> | undefined>((network, { steps }, scale) => {
       const inside = network ? [splitScales ? new FirstHalf(network) : network] : [];
-      const flow = [flows[scale]!, ...inside];
-      const all = ndims === 0 ? flow : [squeeze, ...flow, reverse(squeeze)];
-      network = around(new Sequential<S>(all), scale);
-    }
-    this.#network = network!;
-    // What stands around the scales has names of its own; the steps' come last, by their paths.
-    for (const [p, path] of named) p.name = path;
-    this.parameters = this.#network.parameters;
-    this.#name = name;
-    this.#channels = channels;
-    this.#ndims = ndims;
-    this.#factor = ndims === 0 ? 1 : 2 ** scales;
+      const flow = [steps, ...inside];
+      const all = ndims === 0 ? flow : [this.squeeze, ...flow, reverse(this.squeeze)];
+      return around(compose<S>(...all), scale);
+    }, undefined)!;
   }
 
-  forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
-    this.#check(x);
-    return this.#network.forward(x, context);
-  }
-
-  inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
-    this.#check(y);
-    return this.#network.inverse(y, context);
-  }
-
-  backward(y: S, dy: S, options?: BackwardOptions) {
-    this.#check(y);
-    return this.#network.backward(y, dy, options);
-  }
-
-  backwardInverse(x: S, dx: S, options?: BackwardOptions) {
-    this.#check(x);
-    return this.#network.backwardInverse(x, dx, options);
-  }
-
-  jvp(x: S, tangent: Tangent<S>, context?: Tensor) {
-    this.#check(x);
-    return this.#network.jvp(x, tangent, context);
-  }
-
-  jvpInverse(y: S, tangent: Tangent<S>, context?: Tensor) {
-    this.#check(y);
-    return this.#network.jvpInverse(y, tangent, context);
-  }
-
-  #check(state: S): void {
-    tensorsOf(state).forEach((x, i) => {
-      const channels = this.#channels[i];
-      if (
-        x.rank === this.#ndims + 2 &&
-        x.shape[1] === channels &&
-        x.shape.slice(2).every((s) => s % this.#factor === 0)
-      ) {
-        return;
-      }
-      const sizes = ['N', channels, ...['D', 'H', 'W'].slice(3 - this.#ndims)].join(', ');
-      const rule =
-        this.#ndims === 0 ? '' : ` with spatial sizes divisible by ${this.#factor} (2 per scale)`;
-      throw new ShapeError(
-        `${this.#name}: got ${formatShape(x.shape)}; expected [${sizes}]${rule}.`,
-      );
+  protected override applyShape(x: ShapeOf<S>): ShapeOf<S> {
+    shapesIn(x).forEach((shape, i) => {
+      this.#requireShape(shape, this.#made.channels[i]!);
     });
+    return super.applyShape(x);
   }
+
+  protected override invertShape(y: ShapeOf<S>): ShapeOf<S> {
+    return this.applyShape(y);
+  }
+
+  #requireShape(shape: Shape, channels: number): void {
+    const { ndims, scales } = this.#sizes;
+    const factor = ndims === 0 ? 1 : 2 ** scales;
+    if (
+      shape.length === ndims + 2 &&
+      shape[1] === channels &&
+      shape.slice(2).every((s) => s % factor === 0)
+    ) {
+      return;
+    }
+    const sizes = ['N', channels, ...['D', 'H', 'W'].slice(3 - ndims)].join(', ');
+    const rule = ndims === 0 ? '' : ` with spatial sizes divisible by ${factor} (2 per scale)`;
+    throw new ShapeError(`${this.type}: got ${formatShape(shape)}; expected [${sizes}]${rule}.`);
+  }
+}
+
+/** The sizes with their defaults. @throws ValueError for one that is not whole and positive. */
+function multiScaleDefaults(network: string, options: MultiScaleSizes): Required<MultiScaleSizes> {
+  const { scales = 2, steps = 8, ndims = 2, splitScales = true } = options;
+  requireSizes(network, { scales, steps });
+  requireDimensions(network, ndims);
+  requireBoolean(network, 'splitScales', splitScales);
+  return { scales, steps, ndims, splitScales };
 }
 
 /** Channels of a scale's steps. */
-function widthAt(channels: number, scale: number, ndims: number, splitScales: boolean): number {
-  let width = channels * 2 ** ndims;
-  for (let i = 0; i < scale; i++) width = (splitScales ? Math.ceil(width / 2) : width) * 2 ** ndims;
+function widthAt(channels: number, scale: number, sizes: Required<MultiScaleSizes>): number {
+  const bands = 2 ** sizes.ndims;
+  let width = channels * bands;
+  for (let i = 0; i < scale; i++)
+    width = (sizes.splitScales ? Math.ceil(width / 2) : width) * bands;
   return width;
 }
 
-/** @throws ValueError for a size that is not whole and positive; `ndims` is 0 to 3. */
-export function requireSizes(network: string, sizes: Readonly<Record<string, number>>): void {
-  for (const [name, value] of Object.entries(sizes)) {
-    const [least, most] = name === 'ndims' ? [0, 3] : [1, Number.POSITIVE_INFINITY];
-    if (Number.isInteger(value) && value >= least && value <= most) continue;
-    throw new ValueError(
-      `${network}: ${name} is ${value}; expected a whole number of at least ${least}` +
-        `${name === 'ndims' ? ' and at most 3' : ''}.`,
-    );
-  }
+/** @throws ValueError unless the number of spatial axes is 0 to 3. */
+export function requireDimensions(network: string, ndims: number): void {
+  if (Number.isInteger(ndims) && ndims >= 0 && ndims <= 3) return;
+  throw new ValueError(
+    `${network}: ndims is ${ndims}; expected a whole number of at least 0 and at most 3.`,
+  );
 }

@@ -1,13 +1,14 @@
 /** Networks that see their context through a network of its own. */
 
-import type {
-  BackwardOptions,
+import {
+  type BackwardOptions,
   Bijection,
-  Conditioner,
-  Parameter,
-  Saved,
-  State,
-  Tangent,
+  type Conditioner,
+  evaluate,
+  type Saved,
+  type ShapeOf,
+  type State,
+  type Tangent,
 } from '@invnet/layers';
 import { type Tensor, ValueError } from '@invnet/tensor';
 
@@ -30,59 +31,65 @@ export interface SummarizedNetworkParts<S extends State> {
  * });
  * const { y, logdet } = net.forward(x, observations);
  */
-export class SummarizedNetwork<S extends State = Tensor> implements Bijection<S> {
+export class SummarizedNetwork<S extends State = Tensor> extends Bijection<S> {
+  static readonly type: string = 'SummarizedNetwork';
   readonly network: Bijection<S>;
   readonly summary: Conditioner;
-  readonly parameters: readonly Parameter[];
 
   constructor({ network, summary }: SummarizedNetworkParts<S>) {
+    super();
     this.network = network;
     this.summary = summary;
-    this.parameters = [...new Set([...network.parameters, ...summary.parameters])];
   }
 
-  forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
-    const { y: summary, saved } = this.summary.forward(required(context));
-    saved.dispose();
-    const result = this.network.forward(x, summary);
-    summary.dispose();
-    return result;
+  get options() {
+    return { network: this.network, summary: this.summary };
   }
 
-  inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
-    const { y: summary, saved } = this.summary.forward(required(context));
-    saved.dispose();
-    const result = this.network.inverse(y, summary);
-    summary.dispose();
-    return result;
+  override get stateSize(): 1 | 2 {
+    return this.network.stateSize;
   }
 
-  backward(y: S, dy: S, options: BackwardOptions = {}) {
+  override get usesContext(): boolean {
+    return true;
+  }
+
+  protected apply(x: S, context?: Tensor) {
+    return this.network.forward(x, evaluate(this.summary, required(context)));
+  }
+
+  protected invert(y: S, context?: Tensor) {
+    return this.network.inverse(y, evaluate(this.summary, required(context)));
+  }
+
+  protected applyBackward(y: S, dy: S, options: BackwardOptions) {
     const { y: summary, saved } = this.summary.forward(required(options.context));
     const result = this.network.backward(y, dy, { ...options, context: summary });
-    return this.#throughSummary(result, summary, saved);
+    return this.#throughSummary(result, saved);
   }
 
-  backwardInverse(x: S, dx: S, options: BackwardOptions = {}) {
+  protected invertBackward(x: S, dx: S, options: BackwardOptions) {
     const { y: summary, saved } = this.summary.forward(required(options.context));
     const result = this.network.backwardInverse(x, dx, { ...options, context: summary });
-    return this.#throughSummary(result, summary, saved);
+    return this.#throughSummary(result, saved);
   }
 
-  jvp(x: S, tangent: Tangent<S>, context?: Tensor) {
+  protected applyTangent(x: S, tangent: Tangent<S>, context?: Tensor) {
     const { y: summary, dy } = this.#summaryTangent(tangent, context);
-    const result = this.network.jvp(x, { ...tangent, context: dy }, summary);
-    summary.dispose();
-    dy.dispose();
-    return result;
+    return this.network.jvp(x, { ...tangent, context: dy }, summary);
   }
 
-  jvpInverse(y: S, tangent: Tangent<S>, context?: Tensor) {
+  protected invertTangent(y: S, tangent: Tangent<S>, context?: Tensor) {
     const { y: summary, dy } = this.#summaryTangent(tangent, context);
-    const result = this.network.jvpInverse(y, { ...tangent, context: dy }, summary);
-    summary.dispose();
-    dy.dispose();
-    return result;
+    return this.network.jvpInverse(y, { ...tangent, context: dy }, summary);
+  }
+
+  protected override applyShape(x: ShapeOf<S>): ShapeOf<S> {
+    return this.network.outputShape(x);
+  }
+
+  protected override invertShape(y: ShapeOf<S>): ShapeOf<S> {
+    return this.network.inputShape(y);
   }
 
   #summaryTangent(tangent: Tangent<S>, context: Tensor | undefined) {
@@ -90,14 +97,10 @@ export class SummarizedNetwork<S extends State = Tensor> implements Bijection<S>
     return this.summary.jvp(required(context), { x, parameters });
   }
 
-  /** The result with the context's gradient taken back through the summary; frees the rest. */
-  #throughSummary<R extends { dcontext?: Tensor }>(result: R, summary: Tensor, saved: Saved): R {
+  /** The result with the context's gradient taken back through the summary. */
+  #throughSummary<R extends { dcontext?: Tensor }>(result: R, saved: Saved): R {
     const { dcontext } = result;
-    const through = dcontext && this.summary.backward(dcontext, saved).dx;
-    dcontext?.dispose();
-    saved.dispose();
-    summary.dispose();
-    return through ? { ...result, dcontext: through } : result;
+    return dcontext ? { ...result, dcontext: this.summary.backward(dcontext, saved).dx } : result;
   }
 }
 

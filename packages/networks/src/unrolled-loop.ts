@@ -1,23 +1,27 @@
 /**
  * The invertible recurrent inference machine (Putzky and Welling, "Invert to learn to invert",
  * 2019): an iterative solver of an inverse problem, unrolled and trained end to end.
- * Mathematics: docs/math/unrolled-loop.md
+ * Mathematics: docs/math/networks/unrolled-loop.md
  */
 
 import {
   type Activation,
   AdditiveCoupling,
+  Composite,
   type Conditioner,
   HintCoupling,
   halvesOf,
   IrimCoupling,
   JoinedChannels,
+  type Options,
   type Pair,
+  requireBoolean,
+  requireSizes,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, ValueError } from '@invnet/tensor';
 import { type ForwardOperator, MisfitGradient } from './misfit-gradient.ts';
-import { requireSizes } from './multi-scale.ts';
+import { requireDimensions } from './multi-scale.ts';
 
 /** Options of `UnrolledLoop`. */
 export interface UnrolledLoopOptions {
@@ -27,7 +31,7 @@ export interface UnrolledLoopOptions {
   readonly memoryChannels: number;
   /** Number of unrolled iterations. */
   readonly iterations: number;
-  /** The physics, from image to data. */
+  /** The physics, from image to data; `named`, where the loop is to be saved. */
   readonly operator: ForwardOperator;
   /** Maps η to the image, such as `sigmoid()` for images in (0, 1). Default: the identity. */
   readonly link?: Activation;
@@ -42,6 +46,8 @@ export interface UnrolledLoopOptions {
    * the others. Default: see `IrimCoupling`.
    */
   readonly conditioner?: (inChannels: number, outChannels: number) => Conditioner;
+  /** Normalizes the gradients by an `ActNorm`. Default: true. */
+  readonly actnorm?: boolean;
   /** Draws all weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -59,43 +65,54 @@ export interface UnrolledLoopOptions {
  * const loop = new UnrolledLoop({ memoryChannels: 4, iterations: 8, operator: { forward, adjoint } });
  * const { y: [estimate] } = loop.forward([operator.adjoint(d), zeros([N, 4, H, W])], d);
  */
-export class UnrolledLoop extends Sequential<Pair> {
+export class UnrolledLoop extends Composite<Pair> {
+  static readonly type: string = 'UnrolledLoop';
+  readonly inner: Sequential<Pair>;
+  readonly #options: Options;
+
   /** @throws ValueError for sizes that are not whole and positive, or too little memory. */
   constructor(options: UnrolledLoopOptions) {
-    const {
-      channels = 1,
-      memoryChannels,
-      iterations,
-      operator,
-      link,
-      coupling = 'additive',
-    } = options;
-    const { hidden = 64, ndims = 2, random = new RandomStream(0) } = options;
-    requireSizes('UnrolledLoop', { channels, memoryChannels, iterations, hidden, ndims });
+    super();
+    const { channels = 1, memoryChannels, iterations, operator, link } = options;
+    const { coupling = 'additive', hidden = 64, ndims = 2, conditioner, actnorm = true } = options;
+    const { random = new RandomStream(0) } = options;
+    requireSizes('UnrolledLoop', { channels, memoryChannels, iterations, hidden });
+    requireDimensions('UnrolledLoop', ndims);
+    requireBoolean('UnrolledLoop', 'actnorm', actnorm);
+    if (coupling !== 'additive' && coupling !== 'hint') {
+      throw new ValueError(`UnrolledLoop: coupling is '${coupling}'; expected additive or hint.`);
+    }
     const total = channels + memoryChannels;
     const [inChannels, outChannels] = halvesOf(total);
     const sizes = { channels: total, hidden, ndims, random };
     const makeCoupling = () => {
       if (coupling === 'hint') return new HintCoupling({ ...sizes, permute: 'both' });
-      const conditioner = options.conditioner?.(inChannels, outChannels);
-      return new IrimCoupling({ ...sizes, ...(conditioner && { conditioner }) });
+      const made = conditioner?.(inChannels, outChannels);
+      return new IrimCoupling({ ...sizes, ...(made && { conditioner: made }) });
     };
     const gradient = () =>
       new MisfitGradient({
         channels,
         outChannels: memoryChannels,
         operator,
+        actnorm,
         ...(link && { link }),
       });
-    super(
-      Array.from(
-        { length: iterations },
-        () =>
-          new Sequential<Pair>({
-            gradient: new AdditiveCoupling(gradient()),
-            coupling: new JoinedChannels(makeCoupling(), [channels, memoryChannels]),
-          }),
-      ),
-    );
+    const iteration = () =>
+      new Sequential<Pair>({
+        gradient: new AdditiveCoupling(gradient()),
+        coupling: new JoinedChannels(makeCoupling(), [channels, memoryChannels]),
+      });
+    this.inner = new Sequential(Array.from({ length: iterations }, iteration));
+    const network = { channels, memoryChannels, iterations, coupling, hidden, ndims, actnorm };
+    this.#options = { ...network, operator, link, conditioner };
+  }
+
+  get options() {
+    return this.#options;
+  }
+
+  protected get whole() {
+    return this.inner;
   }
 }

@@ -1,16 +1,22 @@
 /**
- * The state that operations share: the current backend and the stack of `tidy` scopes.
+ * The current backend, which operations share.
  *
  * A tensor stays on the backend that it was made on; the current backend only decides where new
- * tensors go. Left out: any device discovery, which is each backend's own business.
+ * tensors go. Left out: any device discovery, which is each backend's own business, and tensors,
+ * which are built on this.
  */
 import type { Backend, BackendInfo, DType } from './backend.ts';
 import { BackendError, DTypeError } from './errors.ts';
 import type { GpuOptions } from './gpu/options.ts';
 import type { MemoryInfo } from './memory.ts';
 import { ReferenceBackend } from './reference/backend.ts';
-import { type Placement, Tensor } from './tensor.ts';
 import { WasmBackend, type WasmOptions } from './wasm/backend.ts';
+
+/** Where a new tensor goes and of which type: another tensor's place, or the current backend. */
+export interface Placement {
+  readonly backend: Backend;
+  readonly dtype: DType;
+}
 
 /** Options of `setBackend`, each read by the backends that know it. */
 export interface BackendOptions extends WasmOptions, GpuOptions {
@@ -27,7 +33,6 @@ const factories = new Map<string, BackendFactory>([
 ]);
 
 let current: Placement | undefined;
-const scopes: Set<Tensor>[] = [];
 
 /** Adds a backend under a name, for instance from `@invnet/tensor/gpu`. */
 export function registerBackend(name: string, factory: BackendFactory): void {
@@ -79,63 +84,6 @@ export function memory(): MemoryInfo {
 /** Starts a new peak at the bytes that are live now. */
 export function resetPeakMemory(): void {
   getBackend().memory.resetPeak();
-}
-
-/**
- * Runs `fn` and disposes every tensor made meanwhile, except those in its result: a tensor, or
- * arrays and plain objects of them. Also when `fn` throws. `fn` must be synchronous.
- *
- * @example const y = tidy(() => add(exp(x), 1)); // exp(x) is freed
- */
-export function tidy<T>(fn: () => T): T {
-  const scope = new Set<Tensor>();
-  scopes.push(scope);
-  let kept: Set<Tensor> | undefined;
-  try {
-    const result = fn();
-    if (result instanceof Promise) {
-      throw new BackendError('tidy: the function returned a promise; expected a synchronous one.');
-    }
-    kept = new Set();
-    collectTensors(result, kept);
-    return result;
-  } finally {
-    scopes.pop();
-    for (const t of scope) {
-      if (!kept?.has(t)) t.dispose();
-      else trackTensor(t);
-    }
-  }
-}
-
-/** Enters a new tensor into the innermost `tidy` scope. */
-export function trackTensor(t: Tensor): void {
-  scopes.at(-1)?.add(t);
-}
-
-/** Takes a tensor out of all scopes: from now on only `dispose()` frees it. */
-export function keep<T extends Tensor>(t: T): T {
-  for (const scope of scopes) scope.delete(t);
-  return t;
-}
-
-/** Lets scopes forget a tensor that was disposed. */
-export function untrackTensor(t: Tensor): void {
-  for (let i = scopes.length - 1; i >= 0; i--) if (scopes[i]!.delete(t)) return;
-}
-
-/** All tensors in a value made of tensors, arrays, maps and plain objects. */
-export function collectTensors(value: unknown, into: Set<Tensor>): void {
-  if (value === null || typeof value !== 'object') return;
-  if (value instanceof Tensor) {
-    into.add(value);
-  } else if (Array.isArray(value)) {
-    for (const v of value) collectTensors(v, into);
-  } else if (value instanceof Map) {
-    for (const v of value.values()) collectTensors(v, into);
-  } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const v of Object.values(value)) collectTensors(v, into);
-  }
 }
 
 async function makeBackend(name: string, options: BackendOptions): Promise<Backend> {

@@ -22,18 +22,15 @@ export type {
   Triplet,
   UnaryOp,
 } from './backend.ts';
-export type { BackendFactory, BackendOptions } from './engine.ts';
+export type { BackendFactory, BackendOptions, Placement } from './engine.ts';
 export {
   backendInfo,
-  collectTensors,
   currentPlacement,
   getBackend,
-  keep,
   memory,
   registerBackend,
   resetPeakMemory,
   setBackend,
-  tidy,
 } from './engine.ts';
 export {
   BackendError,
@@ -106,7 +103,8 @@ export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/r
 export type { RandomState } from './random.ts';
 export { RandomStream } from './random.ts';
 export { ReferenceBackend } from './reference/backend.ts';
-export type { NestedNumbers, Placement } from './tensor.ts';
+export type { NestedNumbers } from './tensor.ts';
 export { full, ones, sizeOf, Tensor, tensor, zeros, zerosLike } from './tensor.ts';
+export { collectTensors, keep, tidy } from './tidy.ts';
 export type { WasmOptions } from './wasm/backend.ts';
 export { WasmBackend } from './wasm/backend.ts';

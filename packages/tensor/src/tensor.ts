@@ -3,8 +3,9 @@
  * a block is freed when the last tensor on it is disposed.
  */
 import type { Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
-import { currentPlacement, trackTensor, untrackTensor } from './engine.ts';
+import { currentPlacement, type Placement } from './engine.ts';
 import { DisposedError, formatShape, ShapeError } from './errors.ts';
+import { enterScope, leaveScope } from './scopes.ts';
 
 interface SharedStorage {
   readonly storage: Storage;
@@ -34,7 +35,7 @@ export class Tensor implements Disposable {
     this.#shared = shared ?? { storage, references: 0 };
     this.#shared.references += 1;
     backend.memory.tensorMade();
-    trackTensor(this);
+    enterScope(this);
   }
 
   get rank(): number {
@@ -80,7 +81,7 @@ export class Tensor implements Disposable {
     if (!shared) return;
     this.#shared = undefined;
     this.backend.memory.tensorDisposed();
-    untrackTensor(this);
+    leaveScope(this);
     shared.references -= 1;
     if (shared.references === 0) this.backend.free(shared.storage);
   }
@@ -102,12 +103,6 @@ export class Tensor implements Disposable {
     }
     return this.#shared;
   }
-}
-
-/** Where a new tensor goes and of which type: another tensor's place, or the current backend. */
-export interface Placement {
-  readonly backend: Backend;
-  readonly dtype: DType;
 }
 
 /** Nested arrays of numbers, or a flat array with a shape. */

@@ -1,5 +1,5 @@
 /** Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). */
-import type { Parameter } from '@invnet/layers';
+import { type Parameter, ParameterMap } from '@invnet/layers';
 import { adamUpdate, keep, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
 import type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
@@ -36,7 +36,7 @@ export class Adam implements Optimizer {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  readonly #moments = new Map<Parameter, Moments>();
+  readonly #moments = new ParameterMap<Moments>();
 
   /** @throws ValueError for constants out of range. */
   constructor({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions = {}) {
@@ -53,14 +53,22 @@ export class Adam implements Optimizer {
 
   step(parameters: readonly Parameter[], { learningRate, gradientScale = 1 }: StepOptions): void {
     const { beta1, beta2, epsilon } = this;
-    const updates = parameters.flatMap((p) => {
-      const { grad, data: target } = p;
-      if (p.frozen || !grad) return [];
-      const moments = this.#momentsOf(p);
-      moments.step += 1;
-      return [{ ...moments, target, grad }];
+    const moved = parameters.flatMap((p) => {
+      const { grad, frozen } = p;
+      return grad && !frozen ? [{ p, grad, moments: this.#momentsOf(p) }] : [];
     });
+    const updates = moved.map(({ p, grad, moments: { m, v, step } }) => ({
+      m,
+      v,
+      step: step + 1,
+      target: p.data,
+      grad,
+    }));
     adamUpdate(updates, { learningRate, beta1, beta2, epsilon, gradientScale });
+    for (const { p, moments } of moved) {
+      moments.step += 1;
+      p.changed();
+    }
   }
 
   /** For each parameter that was updated: `m/<name>`, `v/<name>` and the count `step/<name>`. */

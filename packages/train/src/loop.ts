@@ -5,7 +5,7 @@
  * Left out: the model and the data. The loop knows a list of parameters and a function that takes a
  * batch, accumulates gradients and returns the loss.
  */
-import { type Parameter, zeroGrad } from '@invnet/layers';
+import { type Parameter, TrainingStep, zeroGrad } from '@invnet/layers';
 import {
   collectTensors,
   formatShape,
@@ -23,7 +23,10 @@ import type { Schedule } from './schedule.ts';
 export interface TrainOptions<B> {
   readonly parameters: readonly Parameter[];
   readonly optimizer: Optimizer;
-  /** Returns the loss of a batch, one number, and adds its gradient to the parameters'. */
+  /**
+   * Returns the loss of a batch, one number, and adds its gradient to the parameters'. In the first
+   * step that sees data, what depends on data sets itself in it, as `initialize` would.
+   */
   readonly loss: (batch: B) => Tensor;
   /** Training ends when they do. None is asked for before the step that uses it. */
   readonly batches: Iterable<B> | AsyncIterable<B>;
@@ -59,7 +62,7 @@ export type NonFiniteLocation =
   | { readonly where: 'batch'; readonly shape: Shape }
   | { readonly where: 'value' | 'gradient'; readonly parameter: string };
 
-/** The loss or a gradient became NaN or infinite. The parameters were not updated by this step. */
+/** The loss or a gradient became NaN or infinite. Everything is as it was before this step. */
 export class NonFiniteLossError extends InvNetError {
   override name = 'NonFiniteLossError';
   /** The step that failed, counted as in `TrainingMetrics`. */
@@ -73,8 +76,8 @@ export class NonFiniteLossError extends InvNetError {
       ? `the gradients are not finite (loss ${loss})`
       : `the loss is ${loss}`;
     super(
-      `train: in step ${step} ${what}; ${describe(location)}. This step changed no parameter. Expected finite ` +
-        'numbers: check the data, or try a lower learning rate or a clipNorm.',
+      `train: in step ${step} ${what}; ${describe(location)}. This step changed nothing. Expected ` +
+        'finite numbers: check the data, or try a lower learning rate or a clipNorm.',
     );
     this.step = step;
     this.loss = loss;
@@ -83,12 +86,12 @@ export class NonFiniteLossError extends InvNetError {
 }
 
 /**
- * Trains: for each batch computes the loss with its gradients, clips, updates, frees the gradients,
- * yields metrics and lets other tasks of the event loop run. Between steps live bytes are the same,
- * after the optimizer made its state in the first.
+ * Trains: for each batch computes the loss with its gradients, clips, updates, moves running
+ * statistics, frees the gradients, yields metrics and lets other tasks of the event loop run. Between
+ * steps live bytes are the same, after the optimizer made its state in the first.
  *
  * Iteration ends with the batches, with `signal`, or by `break`; parameters and optimizer are then
- * as the last metrics found them.
+ * as the last metrics found them. A step that throws has changed nothing.
  *
  * @throws NonFiniteLossError @throws ValueError when the loss is not one number.
  * @example
@@ -131,19 +134,26 @@ type StepResult = Omit<TrainingMetrics, 'liveBytes' | 'peakBytes'>;
 async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): Promise<StepResult> {
   const { parameters, optimizer, schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
   zeroGrad(parameters);
-  const loss = await readLoss(options.loss(batch));
-  const norm = await gradientNorm(parameters);
-  if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-    throw new NonFiniteLossError(step, loss, await firstNonFinite(batch, parameters));
+  const attempt = new TrainingStep();
+  try {
+    const loss = await readLoss(attempt.run(() => options.loss(batch)));
+    const norm = await gradientNorm(parameters);
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+      throw new NonFiniteLossError(step, loss, await firstNonFinite(batch, parameters));
+    }
+    const learningRate = schedule(step - 1);
+    if (!Number.isFinite(learningRate)) {
+      throw new ValueError(
+        `train: the schedule gave ${learningRate} for step ${step}; expected a finite learning rate.`,
+      );
+    }
+    optimizer.step(parameters, { learningRate, gradientScale: clipFactor(norm, clipNorm) });
+    attempt.commit();
+    return { step, loss, gradientNorm: norm, learningRate };
+  } catch (error) {
+    attempt.rollback();
+    throw error;
   }
-  const learningRate = schedule(step - 1);
-  if (!Number.isFinite(learningRate)) {
-    throw new ValueError(
-      `train: the schedule gave ${learningRate} for step ${step}; expected a finite learning rate.`,
-    );
-  }
-  optimizer.step(parameters, { learningRate, gradientScale: clipFactor(norm, clipNorm) });
-  return { step, loss, gradientNorm: norm, learningRate };
 }
 
 async function readLoss(loss: Tensor): Promise<number> {

@@ -12,7 +12,6 @@ import {
   Identity,
   IrimCoupling,
   JoinedChannels,
-  prefixNames,
   RecursiveCoupling,
   type ResolutionChange,
 } from '@invnet/layers';
@@ -82,18 +81,10 @@ export function couplingRows(ndims: number): Row[] {
       shape: [2, 4 * positions],
       context: [2, 1, ...size],
       make: () => {
-        const part = (name: string) => {
-          const options = { ...sizes(), channels: 2, contextChannels: 1 };
-          const coupling = new ConditionalGlowCoupling(options);
-          prefixNames(name, coupling.parameters);
-          return coupling;
-        };
+        const part = () =>
+          new ConditionalGlowCoupling({ ...sizes(), channels: 2, contextChannels: 1 });
         const coupling = new BasicCoupling({ ...sizes(), channels: [2, 2], contextChannels: 1 });
-        const node = new RecursiveCoupling({
-          first: part('first'),
-          second: part('second'),
-          coupling,
-        });
+        const node = new RecursiveCoupling({ first: part(), second: part(), coupling });
         return new Flattened(node, pair(2, 2));
       },
     },

@@ -2,7 +2,6 @@
  * How work is parted among threads: the smallest work that is worth waking them for, and cuts at
  * which no thread writes into what another one does.
  */
-import type { Shift } from './product.ts';
 
 /** Multiply-adds in whose time one number of A or B is packed. */
 export const PACKING_WORK = 12;
@@ -66,15 +65,6 @@ export function proportionalRanges(
 /** Columns of C, by whole register tiles. */
 export function columnRanges(columns: number, parts: readonly number[]): [number, number][] {
   return proportionalRanges(columns, parts, TILE_COLUMNS);
-}
-
-/** Samples, or depths where there are fewer samples; all of the other. */
-export function shiftRanges(shift: Shift, parts: readonly number[]): number[][] {
-  const [depth] = shift.output;
-  if (shift.batch >= parts.length) {
-    return proportionalRanges(shift.batch, parts).map((r) => [...r, 0, depth]);
-  }
-  return proportionalRanges(depth, parts).map((r) => [0, shift.batch, ...r]);
 }
 
 /** Most parts of a job for each thread. */

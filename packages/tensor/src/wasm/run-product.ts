@@ -12,7 +12,6 @@ import {
   ranges,
   rowRanges,
   shares,
-  shiftRanges,
   TILE_COLUMNS,
   WORTH_CUTTING_FINER,
   WORTH_PARTING,
@@ -24,6 +23,7 @@ import {
   lineFloats,
   type Plan,
   type Product,
+  type Shift,
   type Winograd,
 } from './product.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
@@ -142,6 +142,15 @@ function cut(r: Runtime, { product: p, shift, depths }: Plan): readonly (readonl
   const parts = sharesOf(r, p);
   if (shift) return shiftRanges(shift, parts);
   return depths ? proportionalRanges(depths.parts, parts) : columnRanges(p.columns, parts);
+}
+
+/** Samples, or depths where there are fewer samples; all of the other. */
+function shiftRanges(shift: Shift, parts: readonly number[]): number[][] {
+  const [depth] = shift.output;
+  if (shift.batch >= parts.length) {
+    return proportionalRanges(shift.batch, parts).map((r) => [...r, 0, depth]);
+  }
+  return proportionalRanges(depth, parts).map((r) => [0, shift.batch, ...r]);
 }
 
 /** In what proportion a product is cut. */

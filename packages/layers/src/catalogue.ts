@@ -1,0 +1,79 @@
+/** All types of this package, for loading and building: what a page does not import costs it nothing. */
+import { ChannelHalves } from './combinators/channel-halves.ts';
+import { FirstHalf } from './combinators/first-half.ts';
+import { Flattened } from './combinators/flattened.ts';
+import { Identity } from './combinators/identity.ts';
+import { JoinedChannels } from './combinators/joined-channels.ts';
+import { Parallel } from './combinators/parallel.ts';
+import { Reversed } from './combinators/reverse.ts';
+import { Sequential } from './combinators/sequential.ts';
+import { Swapped } from './combinators/swapped.ts';
+import { AsConditioner } from './conditioners/as-conditioner.ts';
+import { BatchNorm } from './conditioners/batch-norm.ts';
+import { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
+import { CustomBlock } from './conditioners/custom-block.ts';
+import { DenseBlock } from './conditioners/dense-block.ts';
+import { ResNet } from './conditioners/res-net.ts';
+import { ResidualBlock } from './conditioners/residual-block.ts';
+import { SymmetricBlock } from './conditioners/symmetric-block.ts';
+import { WithContext } from './conditioners/with-context.ts';
+import type { ModuleType } from './core/module.ts';
+import { AdditiveCoupling } from './couplings/additive-coupling.ts';
+import { BasicCoupling } from './couplings/basic-coupling.ts';
+import { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
+import { ConditionalGlowCoupling, GlowCoupling } from './couplings/glow-coupling.ts';
+import { HintCoupling } from './couplings/hint-coupling.ts';
+import { HyperbolicLayer } from './couplings/hyperbolic-layer.ts';
+import { IrimCoupling } from './couplings/irim-coupling.ts';
+import { Leapfrog } from './couplings/leapfrog.ts';
+import { RecursiveCoupling } from './couplings/recursive-coupling.ts';
+import { activationTypes } from './elementwise/activations.ts';
+import { Elementwise } from './elementwise/elementwise.ts';
+import { Logit } from './elementwise/logit.ts';
+import { ActNorm } from './linear/act-norm.ts';
+import { AffineLayer } from './linear/affine-layer.ts';
+import { Conv1x1 } from './linear/conv1x1.ts';
+import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
+import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
+import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
+
+/** The layers, conditioners and activations that `loadModel` and `build` may be passed. */
+export const layerCatalogue: readonly ModuleType[] = [
+  ...activationTypes,
+  Elementwise,
+  Logit,
+  ActNorm,
+  AffineLayer,
+  Conv1x1,
+  ShuffleSqueeze,
+  HaarSqueeze,
+  WaveletSqueeze,
+  AsConditioner,
+  BatchNorm,
+  ConditionalResidualBlock,
+  CustomBlock,
+  DenseBlock,
+  ResNet,
+  ResidualBlock,
+  SymmetricBlock,
+  WithContext,
+  ChannelHalves,
+  FirstHalf,
+  Flattened,
+  Identity,
+  JoinedChannels,
+  Parallel,
+  Reversed,
+  Sequential,
+  Swapped,
+  AdditiveCoupling,
+  BasicCoupling,
+  ConditionalGlowCoupling,
+  ConditionalHintCoupling,
+  GlowCoupling,
+  HintCoupling,
+  HyperbolicLayer,
+  IrimCoupling,
+  Leapfrog,
+  RecursiveCoupling,
+];

@@ -1,0 +1,163 @@
+/**
+ * Batch normalization (Ioffe and Szegedy, 2015) inside conditioners.
+ * Mathematics: docs/math/conditioners/res-net.md
+ *
+ * As an invertible layer it would couple samples; there `ActNorm` stands in its place.
+ */
+import {
+  add,
+  affine,
+  div,
+  mul,
+  ones,
+  type Shape,
+  sqrt,
+  square,
+  sub,
+  type Tensor,
+  tidy,
+  zeros,
+  zerosLike,
+} from '@invnet/tensor';
+import { TensorBuffer } from '../core/buffer.ts';
+import { requireChannels, requireWhole } from '../core/checks.ts';
+import { Conditioner } from '../core/conditioner.ts';
+import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
+import { Parameter } from '../core/parameter.ts';
+import type { Tangent } from '../core/tangent.ts';
+import { activeStep } from '../core/training-step.ts';
+
+/** Options of `BatchNorm`. */
+export interface BatchNormOptions {
+  readonly channels: number;
+  /** Weight of a batch in the running statistics. Default: 0.1. */
+  readonly momentum?: number;
+  /** Added to variances. Default: 1e-5. */
+  readonly epsilon?: number;
+}
+
+/** The normalized input, the deviation per channel, and whether they are due to the batch. */
+interface SavedBatchNorm {
+  readonly normalized: Tensor;
+  readonly deviation: Tensor;
+  readonly training: boolean;
+}
+
+/** Mean and variance per channel. */
+interface Statistics {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+/**
+ * y = s ⊙ (x − μ)/√(v + ε) + b per channel. In training mode μ and v are the batch's mean and
+ * variance, and derivatives go through them; in evaluation mode they are the running ones.
+ *
+ * The running statistics are buffers, so that files hold them. Within a `TrainingStep` each evaluation
+ * in training mode reports the mean and the unbiased variance of its batch, and `commit` moves the
+ * statistics, once per step however often a coupling evaluates its conditioner. Nothing else moves
+ * them: neither `backward` nor `jvp`, nor an evaluation outside of a step.
+ *
+ * @example
+ * const norm = new BatchNorm({ channels: 8 });
+ * norm.training = false; // evaluation mode
+ */
+export class BatchNorm extends Conditioner<SavedBatchNorm> {
+  static readonly type: string = 'BatchNorm';
+  readonly options: Required<BatchNormOptions>;
+  readonly scale: Parameter;
+  readonly shift: Parameter;
+  readonly runningMean: TensorBuffer;
+  readonly runningVariance: TensorBuffer;
+
+  /** @throws ValueError unless channels ≥ 1. */
+  constructor({ channels, momentum = 0.1, epsilon = 1e-5 }: BatchNormOptions) {
+    super();
+    requireWhole('BatchNorm', 'channels', channels, 1);
+    this.options = { channels, momentum, epsilon };
+    this.scale = new Parameter('scale', ones([channels]));
+    this.shift = new Parameter('shift', zeros([channels]));
+    this.runningMean = new TensorBuffer('runningMean', zeros([channels]));
+    this.runningVariance = new TensorBuffer('runningVariance', ones([channels]));
+  }
+
+  protected apply(x: Tensor) {
+    const { training } = this;
+    const statistics = this.#statistics(x);
+    if (training) this.#report(x, statistics);
+    const kept = this.#normalize(x, statistics);
+    return { y: this.#scaleAndShift(kept.normalized), saved: { ...kept, training } };
+  }
+
+  protected applyBackward(dy: Tensor, { normalized, deviation, training }: SavedBatchNorm) {
+    if (!this.scale.frozen) this.scale.takeGrad(channelSums(mul(dy, normalized)));
+    if (!this.shift.frozen) this.shift.takeGrad(channelSums(dy));
+    const dn = mul(dy, alongChannels(this.scale.data, dy));
+    const moved = training ? this.#project(dn, normalized) : dn;
+    return { dx: div(moved, alongChannels(deviation, dy)) };
+  }
+
+  protected applyTangent(x: Tensor, tangent: Tangent) {
+    const { normalized, deviation } = this.#normalize(x, this.#statistics(x));
+    const dx = tangent.x && (this.training ? this.#project(tangent.x, normalized) : tangent.x);
+    const dn = dx && div(dx, alongChannels(deviation, x));
+    const ds = tangent.parameters?.get(this.scale);
+    const db = tangent.parameters?.get(this.shift);
+    const dy = sumOfTerms(
+      x,
+      dn && mul(dn, alongChannels(this.scale.data, x)),
+      ds && mul(normalized, alongChannels(ds, x)),
+      db && add(zerosLike(x), alongChannels(db, x)),
+    );
+    return { y: this.#scaleAndShift(normalized), dy };
+  }
+
+  protected applyShape(x: Shape): Shape {
+    return requireChannels('BatchNorm', x, this.options.channels);
+  }
+
+  /** Takes out what moves the mean and the deviation: v − mean(v) − n̂·mean(n̂ ⊙ v), symmetric in v. */
+  #project(v: Tensor, normalized: Tensor): Tensor {
+    const average = alongChannels(this.#average(v), v);
+    const along = alongChannels(this.#average(mul(normalized, v)), v);
+    return sub(sub(v, average), mul(normalized, along));
+  }
+
+  #normalize(x: Tensor, { mean, variance }: Statistics) {
+    const deviation = sqrt(affine(variance, 1, this.options.epsilon));
+    const centered = sub(x, alongChannels(mean, x));
+    const normalized = div(centered, alongChannels(deviation, x));
+    centered.dispose();
+    return { normalized, deviation };
+  }
+
+  /** Of the batch in training mode, the running ones in evaluation mode. */
+  #statistics(x: Tensor): Statistics {
+    if (!this.training) {
+      return { mean: this.runningMean.data, variance: this.runningVariance.data };
+    }
+    return tidy(() => {
+      const mean = this.#average(x);
+      return { mean, variance: this.#average(square(sub(x, alongChannels(mean, x)))) };
+    });
+  }
+
+  /** Tells the training step, if there is one; a single number has no unbiased variance. */
+  #report(x: Tensor, { mean, variance }: Statistics): void {
+    const step = activeStep();
+    const { momentum, channels } = this.options;
+    const count = x.size / channels;
+    step?.gather(this.runningMean, mean, momentum);
+    if (count === 1) return;
+    step?.gather(this.runningVariance, affine(variance, count / (count - 1)), momentum);
+  }
+
+  #average(x: Tensor): Tensor {
+    return affine(channelSums(x), this.options.channels / x.size);
+  }
+
+  #scaleAndShift(normalized: Tensor): Tensor {
+    const scaled = mul(normalized, alongChannels(this.scale.data, normalized));
+    return add(scaled, alongChannels(this.shift.data, normalized));
+  }
+}

@@ -1,0 +1,97 @@
+/** Conditioners that users write, from a function and its backward. */
+import { type Shape, type Tensor, ValueError } from '@invnet/tensor';
+import { Conditioner, type Saved } from '../core/conditioner.ts';
+import type { Parameter } from '../core/parameter.ts';
+import type { Tangent } from '../core/tangent.ts';
+
+/** What a `CustomBlock` is made of. */
+export interface CustomBlockParts<K = unknown> {
+  /**
+   * y, and what `backward` needs: tensors in plain records and lists, which the block frees but for x,
+   * the context and y. Where `saved` has a function `dispose`, it is called instead.
+   */
+  forward(x: Tensor, context?: Tensor): { y: Tensor; saved: K };
+  /** dx (and dcontext); adds to the parameters' gradients. Does not dispose `saved`. */
+  backward(dy: Tensor, saved: K): { dx: Tensor; dcontext?: Tensor };
+  /** Needed by Jacobians only. */
+  jvp?(x: Tensor, tangent: Tangent, context?: Tensor): { y: Tensor; dy?: Tensor };
+  /** The shape of y. @throws ShapeError for an x that the block does not take. */
+  outputShape?(x: Shape): Shape | undefined;
+  /** Default: none. */
+  readonly parameters?: readonly Parameter[];
+  /** Does y depend on a context? Default: where `forward` has a second argument. */
+  readonly usesContext?: boolean;
+}
+
+/**
+ * Any differentiable function as a conditioner: it stands wherever a block of this library does.
+ * With a name (see `named`) it can be saved.
+ *
+ * @example
+ * const squares = new CustomBlock(named('squares', {
+ *   forward: (x) => ({ y: square(x), saved: { x } }),
+ *   backward: (dy, { x }) => ({ dx: affine(mul(dy, x), 2) }),
+ * }));
+ * new AdditiveCoupling(squares);
+ */
+export class CustomBlock<K = unknown> extends Conditioner<K> {
+  static readonly type: string = 'CustomBlock';
+  /** The parameters that the functions use. */
+  readonly own: readonly Parameter[];
+  readonly #parts: CustomBlockParts<K>;
+
+  constructor(parts: CustomBlockParts<K>) {
+    super();
+    this.#parts = parts;
+    this.own = parts.parameters ?? [];
+  }
+
+  static build<K>({ parts }: { readonly parts: CustomBlockParts<K> }): CustomBlock<K> {
+    return new CustomBlock(parts);
+  }
+
+  get options() {
+    return { parts: this.#parts };
+  }
+
+  override get usesContext(): boolean {
+    return this.#parts.usesContext ?? this.#parts.forward.length > 1;
+  }
+
+  override forward(x: Tensor, context?: Tensor): { y: Tensor; saved: Saved<K> } {
+    const { y, saved } = super.forward(x, context);
+    const { kept } = saved;
+    return hasDispose(kept)
+      ? { y, saved: { ...saved, dispose: () => kept.dispose() } }
+      : { y, saved };
+  }
+
+  protected apply(x: Tensor, context?: Tensor) {
+    return this.#parts.forward(x, context);
+  }
+
+  protected applyBackward(dy: Tensor, saved: K) {
+    return this.#parts.backward(dy, saved);
+  }
+
+  /** @throws ValueError when the block was made without a `jvp`. */
+  protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
+    if (this.#parts.jvp) return this.#parts.jvp(x, tangent, context);
+    throw new ValueError(
+      'CustomBlock: made without jvp, which Jacobians need; expected { forward, backward, jvp }.',
+    );
+  }
+
+  protected applyShape(x: Shape): Shape | undefined {
+    return this.#parts.outputShape?.(x);
+  }
+}
+
+function hasDispose(kept: unknown): kept is { dispose(): void } {
+  return (
+    typeof kept === 'object' &&
+    kept !== null &&
+    'dispose' in kept &&
+    typeof kept.dispose === 'function'
+  );
+}

@@ -1,0 +1,35 @@
+/** The conditioner that a coupling makes when it is given none. */
+import type { RandomStream } from '@invnet/tensor';
+import type { Conditioner } from '../core/conditioner.ts';
+import { DenseBlock } from './dense-block.ts';
+import { ResidualBlock } from './residual-block.ts';
+import { WithContext } from './with-context.ts';
+
+/** Sizes of a default conditioner. */
+export interface DefaultConditionerOptions {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** Default: 0, no context. */
+  readonly contextChannels?: number;
+  /** Default: 64. */
+  readonly hidden?: number;
+  /** Number of spatial axes, 0 to 3. Default: 2. */
+  readonly ndims?: number;
+  readonly random?: RandomStream;
+}
+
+/**
+ * A `ResidualBlock`, or a `DenseBlock` for data without spatial axes; with a context it sees both,
+ * joined along the channels.
+ */
+export function defaultConditioner(options: DefaultConditionerOptions): Conditioner {
+  const { inChannels, outChannels, contextChannels = 0, hidden = 64, ndims = 2, random } = options;
+  const sizes = {
+    inChannels: inChannels + contextChannels,
+    hidden,
+    outChannels,
+    ...(random && { random }),
+  };
+  const inner = ndims === 0 ? new DenseBlock(sizes) : new ResidualBlock({ ...sizes, ndims });
+  return contextChannels > 0 ? new WithContext(inner, { contextChannels }) : inner;
+}

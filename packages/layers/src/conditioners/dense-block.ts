@@ -1,0 +1,128 @@
+/** The conditioner of couplings on vectors. Mathematics: docs/math/conditioners/dense-block.md */
+import {
+  add,
+  formatShape,
+  matmul,
+  RandomStream,
+  relu,
+  reluGrad,
+  type Shape,
+  ShapeError,
+  type Tensor,
+  tidy,
+  zeros,
+} from '@invnet/tensor';
+import { requireSizes } from '../core/checks.ts';
+import { Conditioner } from '../core/conditioner.ts';
+import { channelSums, sumOfTerms } from '../core/idioms.ts';
+import { Parameter } from '../core/parameter.ts';
+import type { Tangent } from '../core/tangent.ts';
+
+/** Options of `DenseBlock`. */
+export interface DenseBlockOptions {
+  readonly inChannels: number;
+  readonly hidden: number;
+  readonly outChannels: number;
+  /** Draws the weights. Default: seed 0. */
+  readonly random?: RandomStream;
+}
+
+/** The input and the two hidden layers. */
+type SavedDenseBlock = readonly [Tensor, Tensor, Tensor];
+
+/** Deviation of the last layer's weights relative to the usual one. */
+const lastLayerGain = 0.1;
+
+/**
+ * y = W₃ relu(W₂ relu(W₁ x + b₁) + b₂) + b₃ on vectors [N, C].
+ *
+ * Weights start as those of `ResidualBlock`: normal with variance 2/fan-in, the last ones ten times
+ * smaller, so that a coupling starts close to the identity.
+ *
+ * @example
+ * const block = new DenseBlock({ inChannels: 2, hidden: 32, outChannels: 4 });
+ * const { y, saved } = block.forward(x); // x [N, 2], y [N, 4]
+ */
+export class DenseBlock extends Conditioner<SavedDenseBlock> {
+  static readonly type: string = 'DenseBlock';
+  readonly options: Required<Omit<DenseBlockOptions, 'random'>>;
+  readonly layers: readonly { readonly w: Parameter; readonly b: Parameter }[];
+
+  /** @throws ValueError for channels below 1. */
+  constructor({ random = new RandomStream(0), ...options }: DenseBlockOptions) {
+    super();
+    const { inChannels, hidden, outChannels } = options;
+    this.options = { inChannels, hidden, outChannels };
+    requireSizes('DenseBlock', this.options);
+    const widths = [inChannels, hidden, hidden, outChannels];
+    this.layers = [1, 2, 3].map((i) => {
+      const [into, out] = [widths[i - 1]!, widths[i]!];
+      const deviation = (i === 3 ? lastLayerGain : 1) * Math.sqrt(2 / into);
+      return {
+        w: new Parameter(`w${i}`, random.normal([out, into], deviation)),
+        b: new Parameter(`b${i}`, zeros([out])),
+      };
+    });
+  }
+
+  protected apply(x: Tensor) {
+    const h1 = this.#layer(0, x);
+    const h2 = this.#layer(1, h1);
+    return { y: this.#layer(2, h2), saved: [x, h1, h2] as const };
+  }
+
+  protected applyBackward(dy: Tensor, inputs: SavedDenseBlock) {
+    let da = dy;
+    for (let i = 2; ; i--) {
+      const { w, b } = this.layers[i]!;
+      const input = inputs[i]!;
+      if (!w.frozen) w.takeGrad(matmul(da, input, { transposeA: true }));
+      if (!b.frozen) b.takeGrad(channelSums(da));
+      const dinput = matmul(da, w.data);
+      if (i === 0) return { dx: dinput };
+      da = reluGrad(input, dinput);
+    }
+  }
+
+  protected applyTangent(x: Tensor, tangent: Tangent) {
+    const h1 = this.#layer(0, x);
+    const dh1 = reluGrad(h1, this.#tangent(0, x, h1, tangent.x, tangent));
+    const h2 = this.#layer(1, h1);
+    const dh2 = reluGrad(h2, this.#tangent(1, h1, h2, dh1, tangent));
+    const y = this.#layer(2, h2);
+    return { y, dy: this.#tangent(2, h2, y, dh2, tangent) };
+  }
+
+  protected applyShape(x: Shape): Shape {
+    const { inChannels, outChannels } = this.options;
+    if (x.length === 2 && x[1] === inChannels) return [x[0]!, outChannels];
+    throw new ShapeError(`DenseBlock: got ${formatShape(x)}; expected [N, ${inChannels}].`);
+  }
+
+  /** Layer i, with the activation behind all but the last. */
+  #layer(i: number, x: Tensor): Tensor {
+    const { w, b } = this.layers[i]!;
+    return tidy(() => {
+      const a = add(matmul(x, w.data, { transposeB: true }), b.data);
+      return i < 2 ? relu(a) : a;
+    });
+  }
+
+  #tangent(
+    i: number,
+    input: Tensor,
+    output: Tensor,
+    dinput: Tensor | undefined,
+    tangent: Tangent,
+  ): Tensor {
+    const { w, b } = this.layers[i]!;
+    const dw = tangent.parameters?.get(w);
+    const db = tangent.parameters?.get(b);
+    const moved = sumOfTerms(
+      output,
+      dinput && matmul(dinput, w.data, { transposeB: true }),
+      dw && matmul(input, dw, { transposeB: true }),
+    );
+    return db ? add(moved, db) : moved;
+  }
+}

@@ -1,0 +1,141 @@
+/** The convolutional conditioner of Glow couplings. Mathematics: docs/math/conditioners/residual-block.md */
+import { RandomStream, reluGrad, type Shape, type Tensor, ValueError } from '@invnet/tensor';
+import { requireSizes } from '../core/checks.ts';
+import { Conditioner } from '../core/conditioner.ts';
+import type { Parameter } from '../core/parameter.ts';
+import type { Tangent } from '../core/tangent.ts';
+import { ConvLayer, requireImage } from './conv-layer.ts';
+import {
+  type OutputActivation,
+  type OutputActivationName,
+  outputActivation,
+} from './output-activation.ts';
+
+/** Options of `ResidualBlock`. */
+export interface ResidualBlockOptions {
+  readonly inChannels: number;
+  readonly hidden: number;
+  readonly outChannels: number;
+  /** Number of spatial axes, 1 to 3. Default: 2. */
+  readonly ndims?: number;
+  /** Kernel size of the first and the last convolution, odd where the stride is 1. Default: 3. */
+  readonly kernel1?: number;
+  /** Odd kernel size of the middle convolution. Default: 1. */
+  readonly kernel2?: number;
+  /**
+   * Stride of the first convolution. Where it is more than 1, the last one is transposed and
+   * restores the resolution. Default: 1.
+   */
+  readonly stride?: number;
+  /**
+   * What stands behind the last convolution: nothing, ReLU (`fan: true` in InvertibleNetworks.jl),
+   * or a gated linear unit (`fan: false` there), a ⊙ σ(b) of twice the channels. Default: `none`.
+   */
+  readonly outputActivation?: OutputActivationName;
+  /** Draws the weights. Default: seed 0. */
+  readonly random?: RandomStream;
+}
+
+/** The input, the two hidden layers, and what the output activation saw, if there is one. */
+interface SavedResidualBlock {
+  readonly x: Tensor;
+  readonly h1: Tensor;
+  readonly h2: Tensor;
+  readonly z: Tensor | undefined;
+}
+
+/** Deviation of the last layer's weights relative to the usual one. */
+const lastLayerGain = 0.1;
+
+/**
+ * y = f(w₃ ∗ relu(w₂ ∗ relu(w₁ ∗ x + b₁) + b₂) + b₃), keeping the resolution, f being the output
+ * activation.
+ *
+ * Weights start normal with variance 2/fan-in (He et al., 2015), the last ones ten times smaller,
+ * so that a coupling starts close to the identity.
+ *
+ * @example
+ * const block = new ResidualBlock({ inChannels: 2, hidden: 32, outChannels: 4 });
+ * const { y, saved } = block.forward(x); // x [N, 2, H, W], y [N, 4, H, W]
+ * const { dx } = block.backward(dy, saved);
+ * saved.dispose();
+ */
+export class ResidualBlock extends Conditioner<SavedResidualBlock> {
+  static readonly type: string = 'ResidualBlock';
+  readonly options: Required<Omit<ResidualBlockOptions, 'random'>>;
+  /** w₁, b₁, w₂, b₂, w₃ and b₃. */
+  readonly weights: readonly Parameter[];
+  readonly #layers: readonly [ConvLayer, ConvLayer, ConvLayer];
+  readonly #output: OutputActivation | undefined;
+
+  /** @throws ValueError for sizes that are not whole and positive, or even kernels of stride 1. */
+  constructor(options: ResidualBlockOptions) {
+    super();
+    const { inChannels, hidden, outChannels, ndims = 2, kernel1 = 3, kernel2 = 1 } = options;
+    const { stride = 1, outputActivation: name = 'none', random = new RandomStream(0) } = options;
+    const sizes = { inChannels, hidden, outChannels, ndims, kernel1, kernel2, stride };
+    requireSizes('ResidualBlock', sizes);
+    if ((stride === 1 && kernel1 % 2 === 0) || kernel2 % 2 === 0) {
+      throw new ValueError(
+        `ResidualBlock: kernels of ${kernel1} and ${kernel2}; expected odd ones, which keep the ` +
+          'resolution. Only the first may be even, with a stride.',
+      );
+    }
+    this.options = { ...sizes, outputActivation: name };
+    this.#output = outputActivation(name);
+    const inner = { inChannels: hidden, outChannels: hidden, ndims, random };
+    const outer = { ...inner, kernel: kernel1, stride };
+    this.#layers = [
+      new ConvLayer({ ...outer, inChannels, suffix: '1' }),
+      new ConvLayer({ ...inner, kernel: kernel2, suffix: '2' }),
+      new ConvLayer({
+        ...outer,
+        outChannels: outChannels * (this.#output?.channelFactor ?? 1),
+        transposed: stride > 1,
+        gain: lastLayerGain,
+        suffix: '3',
+      }),
+    ];
+    this.weights = this.#layers.flatMap(({ w, b }) => [w, b]);
+  }
+
+  protected apply(x: Tensor) {
+    const { h1, h2, z } = this.#run(x);
+    const y = this.#output?.apply(z);
+    return { y: y ?? z, saved: { x, h1, h2, z: y && z } };
+  }
+
+  protected applyBackward(dy: Tensor, { x, h1, h2, z }: SavedResidualBlock) {
+    const [first, middle, last] = this.#layers;
+    const dz = z && this.#output?.grad(z, dy);
+    const da2 = last.backward(h2, dz ?? dy, 'relu');
+    dz?.dispose();
+    const da1 = middle.backward(h1, da2, 'relu');
+    da2.dispose();
+    return { dx: first.backward(x, da1) };
+  }
+
+  protected applyTangent(x: Tensor, tangent: Tangent) {
+    const [first, middle, last] = this.#layers;
+    const { h1, h2, z } = this.#run(x);
+    const dh1 = reluGrad(h1, first.tangent(x, h1, tangent.x, tangent));
+    const dh2 = reluGrad(h2, middle.tangent(h1, h2, dh1, tangent));
+    const dz = last.tangent(h2, z, dh2, tangent);
+    if (!this.#output) return { y: z, dy: dz };
+    return { y: this.#output.apply(z), dy: this.#output.tangent(z, dz) };
+  }
+
+  protected applyShape(x: Shape): Shape {
+    const { inChannels, outChannels, ndims } = this.options;
+    const [n, , ...size] = requireImage('ResidualBlock', x, inChannels, ndims);
+    return [n!, outChannels, ...size];
+  }
+
+  #run(x: Tensor): { h1: Tensor; h2: Tensor; z: Tensor } {
+    const [first, middle, last] = this.#layers;
+    const size = x.shape.slice(2);
+    const h1 = first.forward(x, 'relu', size);
+    const h2 = middle.forward(h1, 'relu', size);
+    return { h1, h2, z: last.forward(h2, 'none', size) };
+  }
+}

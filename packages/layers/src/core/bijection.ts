@@ -1,0 +1,257 @@
+/**
+ * The contract of an invertible layer or network (docs/contract.md). Here arguments are checked,
+ * memory is freed and errors get their place, once for all; what a layer computes is left to it.
+ */
+import { type Tensor, zeros, zerosLike } from '@invnet/tensor';
+import {
+  checkedTangent,
+  contextFor,
+  likeContext,
+  requireShape,
+  requireState,
+  requireStateShape,
+} from './arguments.ts';
+import { guarded, owned, traceErrors } from './guard.ts';
+import { childrenOf, Module } from './module.ts';
+import { traceShape } from './shape-trace.ts';
+import { mapState, type Pair, type ShapeOf, type State, shapeOf, tensorsOf } from './state.ts';
+import type { Tangent } from './tangent.ts';
+
+/** What goes with a backward call. */
+export interface BackwardOptions {
+  /** ∂loss/∂logdet per sample, shape [N]. Zero when left out. */
+  readonly dlogdet?: Tensor | undefined;
+  /** The same context that the forward (inverse) call had. */
+  readonly context?: Tensor | undefined;
+}
+
+/** What `apply` makes; a log-determinant that is left out is zero. */
+export interface Applied<S extends State = Tensor> {
+  readonly y: S;
+  readonly logdet?: Tensor | undefined;
+}
+
+/** What `invert` makes; a log-determinant that is left out is zero. */
+export interface Inverted<S extends State = Tensor> {
+  readonly x: S;
+  readonly logdet?: Tensor | undefined;
+}
+
+/**
+ * An invertible map y = f(x) with parameters. `S` is a tensor, or a pair where the map acts on one.
+ *
+ * Ownership: a method disposes nothing that it was given; what it returns belongs to the caller.
+ * Gradients accumulate in `parameters`. No state is kept between calls: `backward` recomputes the
+ * input from the output, which is why memory does not grow with depth.
+ *
+ * The six methods come from outside: they check their arguments and free all but their results. A
+ * layer gives the six maps `apply`, `invert`, `applyBackward`, `invertBackward`, `applyTangent` and
+ * `invertTangent`, which are formulas and nothing else: their arguments are right, all that they make
+ * and do not return is freed, and they may return what they were given.
+ *
+ * @throws ShapeError, ValueError from all six methods, before any number is computed, for a state,
+ * gradient, direction, log-determinant or context of a wrong shape, or a context that nothing uses.
+ */
+export abstract class Bijection<S extends State = Tensor> extends Module {
+  /** y = f(x), and log|det ∂f/∂x| per sample, shape [N]. */
+  forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
+    return guarded(this, (outermost) => {
+      const c = outermost ? this.#check('forward', x, this.outputShape, context) : context;
+      const { y, logdet } = this.apply(x, c);
+      return { y: owned(y, tensorsOf(x)), logdet: logdet ?? zeroPerSample(x) };
+    });
+  }
+
+  /** x = f⁻¹(y), and log|det ∂f⁻¹/∂y| per sample, shape [N]. */
+  inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
+    return guarded(this, (outermost) => {
+      const c = outermost ? this.#check('inverse', y, this.inputShape, context) : context;
+      const { x, logdet } = this.invert(y, c);
+      return { x: owned(x, tensorsOf(y)), logdet: logdet ?? zeroPerSample(y) };
+    });
+  }
+
+  /**
+   * Recomputes x from y, and returns dx = Jᵀdy + dlogdet·∇ₓlogdet. Adds to each parameter's grad.
+   */
+  backward(y: S, dy: S, options: BackwardOptions = {}): { x: S; dx: S; dcontext?: Tensor } {
+    return guarded(this, (outermost) => {
+      const o = outermost
+        ? this.#checkBackward('backward', y, dy, this.inputShape, options)
+        : options;
+      const { x, dx, dcontext } = this.applyBackward(y, dy, o);
+      const given = [...tensorsOf(y), ...tensorsOf(dy)];
+      return {
+        x: owned(x, given),
+        dx: owned(dx, given),
+        ...(dcontext && { dcontext: likeContext(dcontext, options.context) }),
+      };
+    });
+  }
+
+  /** The same for the inverse map: recomputes y from x. */
+  backwardInverse(x: S, dx: S, options: BackwardOptions = {}): { y: S; dy: S; dcontext?: Tensor } {
+    return guarded(this, (outermost) => {
+      const o = outermost
+        ? this.#checkBackward('backwardInverse', x, dx, this.outputShape, options)
+        : options;
+      const { y, dy, dcontext } = this.invertBackward(x, dx, o);
+      const given = [...tensorsOf(x), ...tensorsOf(dx)];
+      return {
+        y: owned(y, given),
+        dy: owned(dy, given),
+        ...(dcontext && { dcontext: likeContext(dcontext, options.context) }),
+      };
+    });
+  }
+
+  /** Forward differentiation along a direction in the input, the parameters and the context. */
+  jvp(
+    x: S,
+    tangent: Tangent<S>,
+    context?: Tensor,
+  ): { y: S; dy: S; logdet: Tensor; dlogdet: Tensor } {
+    return guarded(this, (outermost) => {
+      const c = outermost ? this.#check('jvp', x, this.outputShape, context) : context;
+      const t = outermost ? checkedTangent(`${this.type}.jvp`, x, tangent, context) : tangent;
+      const { y, dy, logdet, dlogdet } = this.applyTangent(x, t, c);
+      const given = [...tensorsOf(x), ...(t.x ? tensorsOf(t.x) : [])];
+      return {
+        y: owned(y, given),
+        dy: dy ? owned(dy, given) : mapState(y, zerosLike),
+        logdet: logdet ?? zeroPerSample(x),
+        dlogdet: dlogdet ?? zeroPerSample(x),
+      };
+    });
+  }
+
+  /** The same for the inverse map, which is what lets a reversed network be differentiated. */
+  jvpInverse(
+    y: S,
+    tangent: Tangent<S>,
+    context?: Tensor,
+  ): { x: S; dx: S; logdet: Tensor; dlogdet: Tensor } {
+    return guarded(this, (outermost) => {
+      const c = outermost ? this.#check('jvpInverse', y, this.inputShape, context) : context;
+      const t = outermost
+        ? checkedTangent(`${this.type}.jvpInverse`, y, tangent, context)
+        : tangent;
+      const { x, dx, logdet, dlogdet } = this.invertTangent(y, t, c);
+      const given = [...tensorsOf(y), ...(t.x ? tensorsOf(t.x) : [])];
+      return {
+        x: owned(x, given),
+        dx: dx ? owned(dx, given) : mapState(x, zerosLike),
+        logdet: logdet ?? zeroPerSample(y),
+        dlogdet: dlogdet ?? zeroPerSample(y),
+      };
+    });
+  }
+
+  /** The shape of y for that of x, without computing it. @throws ShapeError for one that f does not take. */
+  outputShape(x: ShapeOf<S>): ShapeOf<S> {
+    return traceErrors(this, () => {
+      const y = this.applyShape(x);
+      traceShape(this, y);
+      return y;
+    });
+  }
+
+  /** The shape of x for that of y. @throws ShapeError for one that f does not give. */
+  inputShape(y: ShapeOf<S>): ShapeOf<S> {
+    return traceErrors(this, () => {
+      const x = this.invertShape(y);
+      traceShape(this, x);
+      return x;
+    });
+  }
+
+  /** Does the map depend on a context? Default: as one of its children does. */
+  get usesContext(): boolean {
+    return childrenOf(this).some((m) => 'usesContext' in m && m.usesContext === true);
+  }
+
+  /** How many tensors a state has: 1, or 2 for a map of pairs. */
+  get stateSize(): 1 | 2 {
+    return 1;
+  }
+
+  protected abstract apply(x: S, context?: Tensor): Applied<S>;
+
+  protected abstract invert(y: S, context?: Tensor): Inverted<S>;
+
+  protected abstract applyBackward(
+    y: S,
+    dy: S,
+    options: BackwardOptions,
+  ): { readonly x: S; readonly dx: S; readonly dcontext?: Tensor };
+
+  protected abstract invertBackward(
+    x: S,
+    dx: S,
+    options: BackwardOptions,
+  ): { readonly y: S; readonly dy: S; readonly dcontext?: Tensor };
+
+  /** A `dy` or `dlogdet` that is left out is zero. */
+  protected abstract applyTangent(
+    x: S,
+    tangent: Tangent<S>,
+    context?: Tensor,
+  ): Applied<S> & { readonly dy?: S | undefined; readonly dlogdet?: Tensor | undefined };
+
+  protected abstract invertTangent(
+    y: S,
+    tangent: Tangent<S>,
+    context?: Tensor,
+  ): Inverted<S> & { readonly dx?: S | undefined; readonly dlogdet?: Tensor | undefined };
+
+  /** The shape of f(x), checks included. Default: that of x, whatever it is. */
+  protected applyShape(x: ShapeOf<S>): ShapeOf<S> {
+    return x;
+  }
+
+  /** The shape of f⁻¹(y), checks included. Default: as `applyShape`, for maps that keep the shape. */
+  protected invertShape(y: ShapeOf<S>): ShapeOf<S> {
+    return this.applyShape(y);
+  }
+
+  /** Checks the state and the context, and gives the context, one for each sample. */
+  #check(
+    method: string,
+    state: S,
+    shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
+    context: Tensor | undefined,
+  ): Tensor | undefined {
+    const op = `${this.type}.${method}`;
+    requireState(op, state, this.stateSize);
+    shapeRule.call(this, shapeOf(state));
+    return contextFor(op, this.usesContext, state, context);
+  }
+
+  #checkBackward(
+    method: string,
+    state: S,
+    gradient: S,
+    shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
+    { dlogdet, context }: BackwardOptions,
+  ): BackwardOptions {
+    const op = `${this.type}.${method}`;
+    const contexts = this.#check(method, state, shapeRule, context);
+    requireState(op, gradient, this.stateSize);
+    requireStateShape(op, 'the gradient', gradient, state);
+    if (dlogdet) requireShape(op, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);
+    return { dlogdet, context: contexts };
+  }
+}
+
+/** A map of pairs. */
+export abstract class PairBijection extends Bijection<Pair> {
+  override get stateSize(): 2 {
+    return 2;
+  }
+}
+
+/** Zeros of shape [N]. */
+function zeroPerSample(state: State): Tensor {
+  const [x] = tensorsOf(state);
+  return zeros([x!.shape[0]!], x);
+}

@@ -1,0 +1,126 @@
+/** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
+import { collectTensors, type Shape, type Tensor, tidy, zerosLike } from '@invnet/tensor';
+import {
+  checkedTangent,
+  contextFor,
+  likeContext,
+  requireShape,
+  requireState,
+} from './arguments.ts';
+import { guarded, owned, traceErrors } from './guard.ts';
+import { childrenOf, Module } from './module.ts';
+import { traceShape } from './shape-trace.ts';
+import type { Tangent } from './tangent.ts';
+
+/** What a conditioner's forward leaves for its backward; the caller disposes it. */
+export interface Saved<K = unknown> {
+  /** What `apply` kept. */
+  readonly kept: K;
+  /** The shape of the result, whose gradient `backward` takes. */
+  readonly shape: Shape;
+  /** The context that `forward` got. */
+  readonly context: Tensor | undefined;
+  dispose(): void;
+}
+
+/**
+ * A differentiable function y = g(x), or g(x, context). `forward` returns what `backward` needs, so
+ * a coupling's backward evaluates its conditioner once.
+ *
+ * As with `Bijection`, the three methods check and free, and a block gives the three maps `apply`,
+ * `applyBackward` and `applyTangent`. What `apply` keeps (`K`: tensors in plain records and lists) are
+ * tensors that it made, which `saved.dispose()` frees, and arguments, which it does not: keep x and
+ * the context until `backward`.
+ *
+ * @throws ShapeError, ValueError from all three methods for arguments of a wrong shape.
+ */
+export abstract class Conditioner<K = unknown> extends Module {
+  forward(x: Tensor, context?: Tensor): { y: Tensor; saved: Saved<K> } {
+    return guarded(this, (outermost) => {
+      const c = outermost ? this.#check('forward', x, context) : context;
+      const { y: result, saved: kept } = this.apply(x, c);
+      const y = owned(result, [x, c]);
+      const tensors = new Set<Tensor>();
+      collectTensors(kept, tensors);
+      // A context that was repeated for all samples is one of those that were made.
+      const made = [...tensors].filter((t) => t !== x && t !== context && t !== y);
+      const dispose = () => {
+        for (const t of made) t.dispose();
+      };
+      return { y, saved: { kept, shape: y.shape, context, dispose } };
+    });
+  }
+
+  /** dx = (∂g/∂x)ᵀ dy; adds to each parameter's grad. Does not dispose `saved`. */
+  backward(dy: Tensor, saved: Saved<K>): { dx: Tensor; dcontext?: Tensor } {
+    return guarded(this, (outermost) => {
+      if (outermost) requireShape(`${this.type}.backward`, 'the gradient', dy, saved.shape);
+      const { dx, dcontext } = this.applyBackward(dy, saved.kept);
+      return {
+        dx: owned(dx, [dy]),
+        ...(dcontext && { dcontext: likeContext(dcontext, saved.context) }),
+      };
+    });
+  }
+
+  /** g(x) and its derivative along a direction. */
+  jvp(x: Tensor, tangent: Tangent, context?: Tensor): { y: Tensor; dy: Tensor } {
+    return guarded(this, (outermost) => {
+      const c = outermost ? this.#check('jvp', x, context) : context;
+      const t = outermost ? checkedTangent(`${this.type}.jvp`, x, tangent, context) : tangent;
+      const { y, dy } = this.applyTangent(x, t, c);
+      const given = [x, t.x, c, t.context];
+      return { y: owned(y, given), dy: dy ? owned(dy, given) : zerosLike(y) };
+    });
+  }
+
+  /**
+   * The shape of y for that of x; undefined for a block that does not say.
+   * @throws ShapeError for one that it does not take.
+   */
+  outputShape(x: Shape): Shape | undefined {
+    return traceErrors(this, () => {
+      const y = this.applyShape(x);
+      if (y) traceShape(this, y);
+      return y;
+    });
+  }
+
+  /** Does the result depend on a context? Default: as one of its children does. */
+  get usesContext(): boolean {
+    return childrenOf(this).some((m) => 'usesContext' in m && m.usesContext === true);
+  }
+
+  protected abstract apply(x: Tensor, context?: Tensor): { readonly y: Tensor; readonly saved: K };
+
+  protected abstract applyBackward(
+    dy: Tensor,
+    saved: K,
+  ): { readonly dx: Tensor; readonly dcontext?: Tensor };
+
+  /** A `dy` that is left out is zero. */
+  protected abstract applyTangent(
+    x: Tensor,
+    tangent: Tangent,
+    context?: Tensor,
+  ): { readonly y: Tensor; readonly dy?: Tensor | undefined };
+
+  /** The shape of g(x), checks included. */
+  protected abstract applyShape(x: Shape): Shape | undefined;
+
+  #check(method: string, x: Tensor, context: Tensor | undefined): Tensor | undefined {
+    const op = `${this.type}.${method}`;
+    requireState(op, x, 1);
+    this.outputShape(x.shape);
+    return contextFor(op, this.usesContext, x, context);
+  }
+}
+
+/** g(x) alone, without what its backward needs. */
+export function evaluate(g: Conditioner, x: Tensor, context?: Tensor): Tensor {
+  return tidy(() => {
+    const { y, saved } = g.forward(x, context);
+    saved.dispose();
+    return y;
+  });
+}

@@ -1,0 +1,250 @@
+/**
+ * Configurations: a module as plain JSON, from which it can be built again without its weights.
+ * docs/model-files.md describes the form. Left out: weights and files, which `@invnet/train` adds.
+ */
+import { InvNetError, RandomStream } from '@invnet/tensor';
+import { construct, isModuleType, Module, type ModuleType } from './module.ts';
+import { nameOf } from './named.ts';
+import { partsReplacedIn, setPart } from './parts.ts';
+
+/** Plain JSON. */
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/**
+ * A module as JSON: `$type` and its options, in which modules stand as configurations of their own.
+ * `$id` and `$ref` mark a module that stands at several places, `$named` a function, `$parts` the
+ * parts that were replaced.
+ */
+export interface ModuleConfig {
+  readonly $type: string;
+  readonly [option: string]: Json;
+}
+
+/** A module cannot be described, or a configuration cannot be built. */
+export class ConfigurationError extends InvNetError {
+  override name = 'ConfigurationError';
+}
+
+/** What a configuration is built with. */
+export interface BuildOptions {
+  /** The types that may occur: classes of modules and activations, such as a package's catalogue. */
+  readonly modules: readonly ModuleType[];
+  /** Makes what `named` gave a name to. */
+  readonly named?: Readonly<Record<string, () => object>>;
+  /** Draws the weights. Default: seed 0. */
+  readonly random?: RandomStream;
+}
+
+/**
+ * The configuration of a module.
+ *
+ * @throws ConfigurationError for an option that is no data and has no name; it says which and how to
+ * name it.
+ * @example describe(new ActNorm({ channels: 3 })) // { $type: 'ActNorm', channels: 3 }
+ */
+export function describe(module: Module): ModuleConfig {
+  const made = new Map<object, Record<string, Json>>();
+  let ids = 0;
+  const module_ = (m: Module, path: string): Json => {
+    const before = made.get(m);
+    if (before) {
+      before.$id ??= ++ids;
+      return { $ref: before.$id };
+    }
+    if (!isModuleType(m.constructor)) {
+      throw new ConfigurationError(
+        `${at(path)}: ${m.constructor.name} has no name for files; expected static type = '…' in ` +
+          'the class.',
+      );
+    }
+    const config: Record<string, Json> = { $type: m.type };
+    made.set(m, config);
+    record(m.options, path, config, m.type);
+    const replaced = partsReplacedIn(m);
+    if (replaced.size > 0) {
+      config.$parts = Object.fromEntries(
+        [...replaced].map(([part, child]) => [part, module_(child, `${path}${part}`)]),
+      );
+    }
+    return config;
+  };
+  const record = (from: object, path: string, into: Record<string, Json>, owner: string) => {
+    for (const [key, value] of Object.entries(from)) {
+      if (value === undefined) continue;
+      if (key.startsWith('$')) throw new ConfigurationError(`${at(path)}: option '${key}'.`);
+      into[key] = encode(value, `${path}${key}`, owner);
+    }
+    return into;
+  };
+  const encode = (value: unknown, path: string, owner: string): Json => {
+    if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    if (value instanceof Module) return module_(value, `${path}.`);
+    if (Array.isArray(value)) return value.map((v, i) => encode(v, `${path}.${i}`, owner));
+    if (typeof value === 'object' || typeof value === 'function') {
+      const name = nameOf(value);
+      if (name !== undefined) return { $named: name };
+    }
+    if (isDescribed(value)) return record(value.options, `${path}.`, { $type: value.name }, owner);
+    if (isRecord(value) && !Object.values(value).some((v) => typeof v === 'function')) {
+      return record(value, `${path}.`, {}, owner);
+    }
+    const what = typeof value === 'object' ? 'an object of functions' : `a ${typeof value}`;
+    throw new ConfigurationError(
+      `'${path}' of a ${owner} is ${what}, which cannot be saved; expected it as named('a name', ` +
+        'value), and a factory of that name when it is loaded.',
+    );
+  };
+  return module_(module, '') as ModuleConfig;
+}
+
+/**
+ * The module of a configuration, with fresh weights.
+ *
+ * @throws ConfigurationError for a type that was not passed, options that its class refuses or does
+ * not know, or a shared part that is missing; nothing is left behind.
+ * @example
+ * const net = build({ $type: 'ActNorm', channels: 3 }, { modules: layerCatalogue });
+ */
+export function build(config: Json, options: BuildOptions): Module {
+  const types = new Map(options.modules.map((m) => [m.type, m]));
+  const random = options.random ?? new RandomStream(0);
+  const shared = new Map<Json, object>();
+  const made: Module[] = [];
+  const decode = (value: Json | undefined, path: string): unknown => {
+    if (Array.isArray(value)) return value.map((v, i) => decode(v, `${path}.${i}`));
+    if (!isRecord(value)) return value;
+    const { $type, $ref, $named, $id, $parts, ...rest } = value as Readonly<Record<string, Json>>;
+    if ($ref !== undefined) {
+      return (
+        shared.get($ref) ?? fail(path, `refers to part ${JSON.stringify($ref)}, which is missing`)
+      );
+    }
+    if ($named !== undefined) {
+      const factory = typeof $named === 'string' ? options.named?.[$named] : undefined;
+      if (!factory) {
+        return fail(path, `needs '${$named}'; expected named: { '${$named}': () => … } with it`);
+      }
+      return named_(path, factory());
+    }
+    if ($type === undefined) {
+      return Object.fromEntries(
+        Object.entries(rest).map(([k, v]) => [k, decode(v, `${path}.${k}`)]),
+      );
+    }
+    const type = types.get(String($type));
+    if (!type) {
+      return fail(
+        path,
+        `is of the type '${$type}', which was not passed in; expected one of ` +
+          `${[...types.keys()].join(', ') || 'none'}`,
+      );
+    }
+    const decoded = Object.fromEntries(
+      Object.entries(rest).map(([k, v]) => [k, decode(v, path === '' ? k : `${path}.${k}`)]),
+    );
+    const result = attempt(path, () => construct(type, { ...decoded, random }));
+    if (result instanceof Module) made.push(result);
+    if ($id !== undefined) {
+      if (shared.has($id)) fail(path, `has the number ${JSON.stringify($id)} of another part`);
+      shared.set($id, result);
+    }
+    if ($parts !== undefined) {
+      if (!isRecord($parts) || !(result instanceof Module)) fail(path, 'has $parts that are none');
+      for (const [part, child] of Object.entries($parts as Readonly<Record<string, Json>>)) {
+        const replacement = decode(child, `${path}.$parts.${part}`);
+        if (!(replacement instanceof Module)) fail(`${path}.$parts.${part}`, 'is no module');
+        attempt(path, () => setPart(result as Module, part, replacement as Module));
+      }
+    }
+    return result;
+  };
+  try {
+    const result = decode(config, '');
+    if (!(result instanceof Module)) return fail('', 'is no configuration of a module');
+    const differences = configDifferences(
+      config,
+      describe(result),
+      'the configuration',
+      'its type',
+    );
+    if (differences.length > 0) return fail('', `does not hold: ${differences.join('; ')}`);
+    return result;
+  } catch (error) {
+    for (const m of made) m.dispose();
+    throw error;
+  }
+}
+
+/** Where two configurations differ, in words: paths, with both values; none when they are equal. */
+export function configDifferences(a: Json, b: Json, nameA: string, nameB: string): string[] {
+  const differences: string[] = [];
+  const compare = (x: Json | undefined, y: Json | undefined, path: string) => {
+    if (isRecord(x) && isRecord(y)) {
+      for (const key of new Set([...Object.keys(x), ...Object.keys(y)])) {
+        compare(x[key] as Json, y[key] as Json, path === '' ? key : `${path}.${key}`);
+      }
+    } else if (Array.isArray(x) && Array.isArray(y) && x.length === y.length) {
+      x.forEach((v, i) => {
+        compare(v, y[i], `${path}.${i}`);
+      });
+    } else if (x !== y) {
+      differences.push(`'${path}' is ${short(x)} in ${nameA} and ${short(y)} in ${nameB}`);
+    }
+  };
+  compare(a, b, '');
+  return differences;
+}
+
+/** A plain object with a name and options: an activation. */
+function isDescribed(value: unknown): value is { name: string; options: object } {
+  return (
+    isRecord(value) && typeof value.name === 'string' && isRecord(value.options) && 'apply' in value
+  );
+}
+
+function named_(path: string, value: unknown): object {
+  if ((typeof value === 'object' && value !== null) || typeof value === 'function') return value;
+  return fail(path, `was made by a factory that returned ${typeof value}; expected an object`);
+}
+
+function attempt<T>(path: string, make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigurationError(`${at(path)} cannot be built: ${message}`, { cause });
+  }
+}
+
+function fail(path: string, problem: string): never {
+  throw new ConfigurationError(`${at(path)} ${problem}.`);
+}
+
+function at(path: string): string {
+  return path === ''
+    ? 'the configuration'
+    : `the configuration at '${path.replace(/^\.|\.$/g, '')}'`;
+}
+
+function short(value: Json | undefined): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.getPrototypeOf(value) === Object.prototype
+  );
+}

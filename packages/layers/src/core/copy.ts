@@ -1,0 +1,99 @@
+/** Copies of a network, and copies with another part. */
+import { RandomStream, ValueError } from '@invnet/tensor';
+import { Flag, TensorBuffer } from './buffer.ts';
+import {
+  construct,
+  isModuleType,
+  Module,
+  namedBuffers,
+  namedParameters,
+  placesIn,
+} from './module.ts';
+import { partsReplacedIn, setPart } from './parts.ts';
+
+/**
+ * A network of the same structure with the same numbers, in memory of its own. Functions, and custom
+ * blocks with their parameters, are shared with the original.
+ */
+export function copyModule<M extends Module>(module: M): M {
+  return copyWith(module, (copy) => copyNumbers(module, copy));
+}
+
+/**
+ * A copy of a network in which `part` stands at `path`, such as another conditioner; the rest has
+ * the same numbers. The copy owns its parameters, those of `part` among them.
+ *
+ * @throws ValueError for a path that is none, or of a part of another kind.
+ * @example
+ * const wider = replacePart(glow, 'scales.0.steps.3.coupling.conditioner',
+ *   new ResNet({ inChannels: 2, hidden: 64, outChannels: 4 }));
+ */
+export function replacePart<M extends Module>(network: M, path: string, part: Module): M {
+  return copyWith(network, (copy) => {
+    copyNumbers(network, copy);
+    setPart(copy, path, part);
+  });
+}
+
+function copyWith<M extends Module>(module: M, finish: (copy: M) => void): M {
+  const copies = new Map<Module, Module>();
+  const copy = structureOf(module, copies);
+  try {
+    finish(copy);
+  } catch (error) {
+    copy.dispose();
+    throw error;
+  }
+  return copy;
+}
+
+function structureOf<M extends Module>(module: M, copies: Map<Module, Module>): M {
+  const before = copies.get(module);
+  if (before) return before as M;
+  const kind = module.constructor;
+  if (!isModuleType(kind)) {
+    throw new ValueError(
+      `${module.type}: a class of modules needs a name of its own to be copied; expected ` +
+        "static type = 'MyLayer'.",
+    );
+  }
+  const options = copyOption(module.options, copies) as object;
+  // Weights are copied afterwards, so it does not matter what is drawn.
+  const copy = construct(kind, { ...options, random: new RandomStream(0) }) as M;
+  copies.set(module, copy);
+  for (const [path, part] of partsReplacedIn(module)) {
+    setPart(copy, path, structureOf(part, copies));
+  }
+  return copy;
+}
+
+function copyOption(value: unknown, copies: Map<Module, Module>): unknown {
+  if (value instanceof Module) return structureOf(value, copies);
+  if (Array.isArray(value)) return value.map((v) => copyOption(v, copies));
+  const plain =
+    typeof value === 'object' &&
+    value !== null &&
+    Object.getPrototypeOf(value) === Object.prototype &&
+    !Object.values(value).some((v) => typeof v === 'function');
+  if (!plain) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, copyOption(v, copies)]));
+}
+
+function copyNumbers(from: Module, to: Module): void {
+  const parameters = namedParameters(to);
+  for (const [path, p] of namedParameters(from)) {
+    const q = parameters.get(path)!;
+    if (q.identity !== p.identity) q.assign(p.data);
+    q.frozen = p.frozen;
+  }
+  const buffers = namedBuffers(to);
+  for (const [path, b] of namedBuffers(from)) {
+    const c = buffers.get(path);
+    if (b instanceof Flag && c instanceof Flag) c.value = b.value;
+    if (b instanceof TensorBuffer && c instanceof TensorBuffer) c.assign(b.data);
+  }
+  const places = [...placesIn(to)];
+  [...placesIn(from)].forEach(({ module }, i) => {
+    places[i]!.module.training = module.training;
+  });
+}

@@ -1,0 +1,58 @@
+/** Which parameters are trained, by path; and how many numbers that are. */
+import { ValueError } from '@invnet/tensor';
+import { type Module, namedParameters } from './module.ts';
+import type { Parameter } from './parameter.ts';
+
+/**
+ * Keeps the parameters whose path matches as they are, and gives their paths. `*` stands for one
+ * name, `**` for any number of them; a pattern that is the path of a module means all in it.
+ *
+ * @throws ValueError when nothing matches.
+ * @example
+ * freeze(glow, 'scales.0'); // the first scale
+ * freeze(glow, '**.conditioner.*'); // all conditioners
+ */
+export function freeze(network: Module, pattern: string): string[] {
+  return setFrozen(network, pattern, true);
+}
+
+/** The opposite of `freeze`. @throws ValueError when nothing matches. */
+export function unfreeze(network: Module, pattern: string): string[] {
+  return setFrozen(network, pattern, false);
+}
+
+/** How many numbers the network's parameters are, all or those that are trained. */
+export function countParameters(
+  network: Module,
+  { trained = false }: { readonly trained?: boolean } = {},
+): number {
+  let count = 0;
+  for (const p of network.parameters) if (!(trained && p.frozen)) count += p.size;
+  return count;
+}
+
+function setFrozen(network: Module, pattern: string, on: boolean): string[] {
+  const parameters = namedParameters(network);
+  const matching = [...parameters].filter(([path]) => expressionOf(pattern).test(`${path}.`));
+  if (matching.length === 0) {
+    const [some] = parameters.keys();
+    throw new ValueError(
+      `${network.type}: no parameter matches '${pattern}'; expected a path or a pattern of paths, ` +
+        `which are like '${some ?? 'coupling.conditioner.w1'}'.`,
+    );
+  }
+  return matching.map(([path, p]: [string, Parameter]) => {
+    p.frozen = on;
+    return path;
+  });
+}
+
+/** Matches the paths, with a dot behind them, that a pattern means; what follows lies inside. */
+function expressionOf(pattern: string): RegExp {
+  const names = pattern.split('.').map((name) => {
+    if (name === '**') return '(?:[^.]+\\.)*';
+    const literal = name.replace(/[\\^$+?()[\]{}|]/g, '\\$&');
+    return `${literal.replaceAll('*', '[^.]*')}\\.`;
+  });
+  return new RegExp(`^${names.join('')}`);
+}

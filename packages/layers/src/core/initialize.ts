@@ -1,0 +1,143 @@
+/**
+ * Data-dependent initialization (Salimans and Kingma, "Weight normalization", 2016; Kingma and
+ * Dhariwal, "Glow", 2018), on purpose and once. Sampling, inverting or probing a network never does it.
+ */
+import { BackendError, type NumericArray, type Tensor, ValueError } from '@invnet/tensor';
+import type { Bijection } from './bijection.ts';
+import { Flag } from './buffer.ts';
+import { type Module, namedParameters, placesIn } from './module.ts';
+import { formatStateShape, type State, shapeOf, tensorsOf } from './state.ts';
+import { type DataDependent, TrainingStep } from './training-step.ts';
+
+/** What goes with the data. */
+export interface InitializeOptions {
+  /** The context of x, for a conditional network. */
+  readonly context?: Tensor | undefined;
+}
+
+/**
+ * Sets the parameters that depend on data (scales and shifts of `ActNorm`) so that each layer's
+ * output on x has mean 0 and variance 1 per channel, in the direction of `network.forward`. What was
+ * initialized, loaded or assigned before stays; a second call does nothing. `train` does it with the
+ * first batch.
+ *
+ * @throws ValueError for data that are not finite, or with which the network's numbers are not;
+ * nothing has changed then.
+ * @example
+ * await initialize(network, x);
+ * await initialize(reverse(generator), images); // in the direction in which it will be trained
+ */
+export async function initialize<S extends State>(
+  network: Bijection<S>,
+  x: S,
+  { context }: InitializeOptions = {},
+): Promise<void> {
+  if (isInitialized(network)) return;
+  for (const [name, t] of inputs(x, context)) requireFinite(network, name, await t.data());
+  const step = runOn(network, x, context);
+  try {
+    for (const [name, t] of results(step)) requireFinite(network, name, await t.data());
+  } catch (error) {
+    step.rollback();
+    throw error;
+  }
+}
+
+/**
+ * As `initialize`, at once, for a training loss that is called outside of `train`.
+ *
+ * @throws BackendError where data cannot be read at once; `await initialize(…)` can there.
+ */
+export function initializeSync<S extends State>(
+  network: Bijection<S>,
+  x: S,
+  { context }: InitializeOptions = {},
+): void {
+  if (isInitialized(network)) return;
+  for (const [name, t] of inputs(x, context)) requireFinite(network, name, readNow(network, t));
+  const step = runOn(network, x, context);
+  try {
+    for (const [name, t] of results(step)) requireFinite(network, name, readNow(network, t));
+  } catch (error) {
+    step.rollback();
+    throw error;
+  }
+}
+
+/** Has everything in the network that depends on data been set? Frozen parameters stay as they are. */
+export function isInitialized(network: Module): boolean {
+  let found = dependentParts.get(network);
+  if (!found) {
+    found = [...placesIn(network)].map(({ module }) => module).filter(isDataDependent);
+    dependentParts.set(network, found);
+  }
+  return found.every((m) => m.initialized.value || m.parameters.every((p) => p.frozen));
+}
+
+/** Forgets all initializations in the network: parameters that depend on data are as at the start. */
+export function resetInitialization(network: Module): void {
+  for (const { module } of placesIn(network)) if (isDataDependent(module)) module.reset();
+}
+
+/** The tree stays as it was built, so one walk is enough. */
+const dependentParts = new WeakMap<Module, readonly DataDependent[]>();
+
+function isDataDependent(module: Module): module is DataDependent {
+  return 'initialized' in module && module.initialized instanceof Flag;
+}
+
+function runOn<S extends State>(
+  network: Bijection<S>,
+  x: S,
+  context: Tensor | undefined,
+): TrainingStep {
+  const step = new TrainingStep();
+  try {
+    step.run(() => {
+      const { y, logdet } = network.forward(x, context);
+      for (const t of [...tensorsOf(y), logdet]) t.dispose();
+    });
+  } catch (error) {
+    step.rollback();
+    throw error;
+  }
+  step.discard();
+  return step;
+}
+
+function inputs(x: State, context: Tensor | undefined): [string, Tensor][] {
+  const shape = formatStateShape(shapeOf(x));
+  const data = tensorsOf(x).map((t): [string, Tensor] => [`the data ${shape}`, t]);
+  return context ? [...data, ['the context', context]] : data;
+}
+
+function results(step: TrainingStep): [string, Tensor][] {
+  return step.initialized.flatMap((m) =>
+    [...namedParameters(m)].map(([name, p]): [string, Tensor] => [
+      `what the data give for '${name}' of a ${m.type}`,
+      p.data,
+    ]),
+  );
+}
+
+function readNow(network: Module, t: Tensor): NumericArray {
+  try {
+    return t.dataSync();
+  } catch (cause) {
+    if (!(cause instanceof BackendError)) throw cause;
+    throw new BackendError(
+      `${network.type}: it was not initialized, and ${t.backend.name} cannot read the data at ` +
+        'once; expected `await initialize(network, x)` before, or `train`.',
+      { cause },
+    );
+  }
+}
+
+function requireFinite(network: Module, name: string, values: NumericArray): void {
+  for (const v of values) {
+    if (Number.isFinite(v)) continue;
+    throw new ValueError(
+      `initialize: ${name} holds ${v}; expected finite numbers. ${network.type} is as it was.`,
+    );
+  }
+}

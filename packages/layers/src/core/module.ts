@@ -1,0 +1,192 @@
+/**
+ * The tree that a network is: every bijection, conditioner, base distribution and flow is a module
+ * with a type name, options that it can be built from again, and parts. Paths are found by walking
+ * the tree from the module that is asked, and are stored nowhere.
+ *
+ * Left out: what a module computes. `Bijection` and `Conditioner` add that.
+ */
+import { ValueError } from '@invnet/tensor';
+import { ModuleBuffer } from './buffer.ts';
+import { Parameter } from './parameter.ts';
+
+/**
+ * What a module is built from: numbers, text, booleans, lists and records of them, other modules,
+ * activations, and functions that have a name (see `named`).
+ */
+export type Options = Readonly<Record<string, unknown>>;
+
+/** A class of modules, as it stands in a catalogue. */
+export interface ModuleType {
+  /** The name that files know it by; spelled out, for bundlers shorten the names of classes. */
+  readonly type: string;
+  /** Makes one from the `options` of another; `new` is called where it is left out. */
+  build?(options: never): object;
+}
+
+/** The parameters of a module under their paths from it; remembers which module was asked. */
+export type ParameterList = readonly Parameter[] & { readonly module: Module };
+
+/** A module within another. */
+export interface Place {
+  /** Names joined by dots, from the module that was asked; `''` for itself. */
+  readonly path: string;
+  readonly module: Module;
+  /** What holds it, a module or a list or record in one, and under which key; none for the root. */
+  readonly holder: { readonly container: object; readonly key: string } | undefined;
+}
+
+/**
+ * A node of a network's tree. Its parts are its public fields: modules are its children, named by
+ * their field (`conditioner`), with the index or key behind it for lists and records of modules
+ * (`steps.3`); parameters and buffers go by names of their own. A field called `inner` adds nothing to
+ * the path: a wrapper stands at the place of what it wraps. Private (`#`) fields are no parts.
+ *
+ * @example
+ * class Octave extends Bijection {
+ *   static readonly type = 'Octave';
+ *   readonly k = new Parameter('k', zeros([1]));
+ *   get options() { return {}; }
+ *   // apply, invert, …
+ * }
+ */
+export abstract class Module {
+  #training = true;
+  #parameters: ParameterList | undefined;
+
+  /** What a module of this kind is built from, so that it becomes what this one is, but for numbers. */
+  abstract get options(): Options;
+
+  /** The name of its class in files and messages. */
+  get type(): string {
+    const made = this.constructor;
+    return isModuleType(made) ? made.type : made.name;
+  }
+
+  /** All parameters in the tree, each once, named by the paths from this module. */
+  get parameters(): ParameterList {
+    // The tree stays as it was built, so one walk is enough.
+    this.#parameters ??= Object.assign([...namedParameters(this).values()], { module: this });
+    return this.#parameters;
+  }
+
+  /**
+   * Training or evaluation, of this module and all in it; what differs is up to them, as `BatchNorm`.
+   * Default: true.
+   */
+  get training(): boolean {
+    return this.#training;
+  }
+
+  set training(on: boolean) {
+    for (const { module } of placesIn(this)) module.#training = on;
+  }
+
+  /** Frees all parameters and buffers in the tree. */
+  dispose(): void {
+    for (const p of namedParameters(this).values()) p.dispose();
+    for (const b of namedBuffers(this).values()) b.dispose();
+  }
+}
+
+/** The module and all in it, each once, at the first place where it stands. */
+export function* placesIn(root: Module): Generator<Place> {
+  yield* walk({ path: '', module: root, holder: undefined }, new Set());
+}
+
+/** All parameters in a module, each once, by path. @throws ValueError when two have one path. */
+export function namedParameters(root: Module): Map<string, Parameter> {
+  const found = new Map<string, Parameter>();
+  const seen = new Set<Parameter>();
+  for (const { path, module } of placesIn(root)) {
+    for (const p of partsOf(module, Parameter)) {
+      if (seen.has(p.identity)) continue;
+      seen.add(p.identity);
+      const name = join(path, p.name);
+      requireFree(root, found, name);
+      found.set(name, new Parameter(name, p));
+    }
+  }
+  return found;
+}
+
+/** All buffers in a module, each once, by path. @throws ValueError when two have one path. */
+export function namedBuffers(root: Module): Map<string, ModuleBuffer> {
+  const found = new Map<string, ModuleBuffer>();
+  const seen = new Set<ModuleBuffer>();
+  for (const { path, module } of placesIn(root)) {
+    for (const b of partsOf(module, ModuleBuffer)) {
+      if (seen.has(b)) continue;
+      seen.add(b);
+      requireFree(root, found, join(path, b.name));
+      found.set(join(path, b.name), b);
+    }
+  }
+  return found;
+}
+
+/** Does a class have a type name of its own, which is not that of a class it extends? */
+export function isModuleType(value: object): value is ModuleType {
+  return Object.hasOwn(value, 'type') && 'type' in value && typeof value.type === 'string';
+}
+
+/** Makes a module, or an activation, from options; by `build` where its type has one of its own. */
+export function construct(type: ModuleType, options: Options): object {
+  if (type.build && Object.hasOwn(type, 'build')) return type.build(options as never);
+  const made = type as unknown as new (options: Options) => object;
+  return new made(options);
+}
+
+/** The modules directly in a module, which may be `inner` ones or in lists and records. */
+export function childrenOf(module: Module): Module[] {
+  return fieldsOf(module, '').flatMap(({ value }) => (value instanceof Module ? [value] : []));
+}
+
+/** The path of a part within the module at `path`. */
+function join(path: string, name: string): string {
+  if (name === '') return path;
+  return path === '' ? name : `${path}.${name}`;
+}
+
+function* walk(place: Place, seen: Set<Module>): Generator<Place> {
+  if (seen.has(place.module)) return;
+  seen.add(place.module);
+  yield place;
+  for (const { value, path, ...holder } of fieldsOf(place.module, place.path)) {
+    if (value instanceof Module) yield* walk({ path, module: value, holder }, seen);
+  }
+}
+
+function partsOf<T>(module: Module, kind: abstract new (...args: never) => T): T[] {
+  return fieldsOf(module, '').flatMap(({ value }) => (value instanceof kind ? [value] : []));
+}
+
+interface Field {
+  readonly value: Module | Parameter | ModuleBuffer;
+  readonly path: string;
+  readonly container: object;
+  readonly key: string;
+}
+
+/** The public fields that hold parts, lists and records of parts included. */
+function fieldsOf(container: object, path: string, isModule = true): Field[] {
+  return Object.entries(container).flatMap(([key, value]: [string, unknown]): Field[] => {
+    if (typeof value !== 'object' || value === null) return [];
+    const name = isModule && key === 'inner' ? '' : key;
+    const place = join(path, name);
+    if (value instanceof Module || value instanceof Parameter || value instanceof ModuleBuffer) {
+      return [{ value, path: place, container, key }];
+    }
+    return isPlain(value) ? fieldsOf(value, place, false) : [];
+  });
+}
+
+function isPlain(value: object): boolean {
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function requireFree(root: Module, found: ReadonlyMap<string, unknown>, path: string): void {
+  if (!found.has(path)) return;
+  throw new ValueError(
+    `${root.type}: two parts are called '${path}'; expected a name of its own for each.`,
+  );
+}

@@ -1,0 +1,31 @@
+/** Names for what is not data: functions, and objects of functions, that a network is built from. */
+import { ValueError } from '@invnet/tensor';
+
+const names = new WeakMap<object, string>();
+
+/**
+ * Gives a function, or an object of functions, a name under which files mention it; whoever loads
+ * such a file passes a factory of that name. Returns the value itself.
+ *
+ * @throws ValueError for an empty name.
+ * @example
+ * const operator = named('radon, 64 angles', { forward, adjoint });
+ * const loop = new UnrolledLoop({ memoryChannels: 4, iterations: 8, operator });
+ * await saveModel('loop.safetensors', loop);
+ * await loadModel('loop.safetensors', {
+ *   modules: networkCatalogue,
+ *   named: { 'radon, 64 angles': () => ({ forward, adjoint }) },
+ * });
+ */
+export function named<T extends object>(name: string, value: T): T {
+  if (typeof name !== 'string' || name === '') {
+    throw new ValueError(`named: got the name '${name}'; expected a text such as 'radon'.`);
+  }
+  names.set(value, name);
+  return value;
+}
+
+/** The name that `named` gave, if any. */
+export function nameOf(value: object): string | undefined {
+  return names.get(value);
+}

@@ -1,0 +1,110 @@
+/** Lists of parameters as one vector: the vector-space operations that optimization methods need. */
+import {
+  accumulate,
+  assign,
+  concat,
+  formatShape,
+  mul,
+  type NumericArray,
+  type Shape,
+  ShapeError,
+  sizeOf,
+  slice,
+  sum,
+  sumSquares,
+  type Tensor,
+  tidy,
+  ValueError,
+  zerosLike,
+} from '@invnet/tensor';
+import type { Parameter } from './parameter.ts';
+
+/** One tensor for each parameter of a list: a point of the space of parameters. */
+export type ParameterVector = readonly Tensor[];
+
+/** The gradients, in order; zeros where none was gathered. The caller disposes them. */
+export function gradients(parameters: readonly Parameter[]): Tensor[] {
+  return parameters.map((p) => {
+    const g = zerosLike(p.data);
+    if (p.grad) assign(g, p.grad);
+    return g;
+  });
+}
+
+/** a + alpha·b, tensor by tensor. */
+export function addVectors(a: ParameterVector, b: ParameterVector, alpha = 1): Tensor[] {
+  requireSameLength('addVectors', a, b);
+  return a.map((t, i) => {
+    const r = zerosLike(t);
+    assign(r, t);
+    accumulate(r, b[i]!, alpha);
+    return r;
+  });
+}
+
+/** alpha·a. */
+export function scaleVector(a: ParameterVector, alpha: number): Tensor[] {
+  return a.map((t) => {
+    const r = zerosLike(t);
+    accumulate(r, t, alpha);
+    return r;
+  });
+}
+
+/** ⟨a, b⟩ = Σ aᵢbᵢ over all tensors. */
+export async function dotVectors(a: ParameterVector, b: ParameterVector): Promise<number> {
+  requireSameLength('dotVectors', a, b);
+  return total(a.map((t, i) => tidy(() => sum(mul(t, b[i]!)))));
+}
+
+/** The Euclidean norm √⟨a, a⟩. */
+export async function normOfVector(a: ParameterVector): Promise<number> {
+  return Math.sqrt(await total(a.map((t) => sumSquares(t))));
+}
+
+/** All numbers in one tensor of rank 1, in order. */
+export function flatten(a: ParameterVector): Tensor {
+  return tidy(() =>
+    concat(
+      a.map((t) => t.reshape([-1])),
+      0,
+    ),
+  );
+}
+
+/** The inverse of `flatten`, with the shapes of `like`. @throws ShapeError when sizes differ. */
+export function unflatten(flat: Tensor, like: readonly { shape: Shape }[]): Tensor[] {
+  const sizes = like.map((p) => sizeOf(p.shape));
+  const expected = sizes.reduce((x, y) => x + y, 0);
+  if (flat.size !== expected) {
+    throw new ShapeError(
+      `unflatten: ${formatShape(flat.shape)} for parameters of ${expected} numbers in all.`,
+    );
+  }
+  return tidy(() => {
+    let start = 0;
+    return like.map((p, i) => {
+      const part = slice(flat, 0, start, sizes[i]!).reshape(p.shape);
+      start += sizes[i]!;
+      return part;
+    });
+  });
+}
+
+async function total(scalars: Tensor[]): Promise<number> {
+  let value = 0;
+  for (const s of scalars) {
+    const [v]: NumericArray = await s.data();
+    value += v!;
+    s.dispose();
+  }
+  return value;
+}
+
+function requireSameLength(op: string, a: ParameterVector, b: ParameterVector): void {
+  if (a.length !== b.length) {
+    throw new ValueError(
+      `${op}: lists of ${a.length} and ${b.length} tensors; expected one length.`,
+    );
+  }
+}

@@ -1,0 +1,75 @@
+/** What a network is made of, as a table of text. */
+import type { Shape } from '@invnet/tensor';
+import { countParameters } from './freezing.ts';
+import { type Module, placesIn } from './module.ts';
+import { shapesGivenBy } from './shape-trace.ts';
+import { formatStateShape } from './state.ts';
+
+/** What `summary` is asked about. */
+export interface SummaryOptions {
+  /** The shape of the input, batch first, or of a pair; without it shapes are left out. */
+  readonly input?: Shape | readonly [Shape, Shape];
+}
+
+/**
+ * A line for each module: path, type, main options, shape of its output, numbers of parameters in it.
+ * Nothing is computed for it but shapes.
+ *
+ * @throws ShapeError for an input that the network does not take.
+ * @example console.log(summary(new Glow({ channels: 1 }), { input: [16, 1, 28, 28] }));
+ */
+export function summary(network: Module, { input }: SummaryOptions = {}): string {
+  const shapes = input && shapesGivenBy(() => outputShapeOf(network, input));
+  const rows = [...placesIn(network)].map(({ path, module }) => {
+    const shape = shapes?.get(module);
+    return [
+      path === '' ? '(itself)' : path,
+      module.type,
+      optionsOf(module),
+      ...(shapes ? [shape ? formatStateShape(shape) : ''] : []),
+      String(countParameters(module)),
+    ];
+  });
+  const header = ['path', 'type', 'options', ...(shapes ? ['output'] : []), 'parameters'];
+  const [all, trained] = [countParameters(network), countParameters(network, { trained: true })];
+  return [...table(header, rows), '', `${all} parameters, ${trained} of them trained`].join('\n');
+}
+
+function outputShapeOf(network: Module, input: Shape | readonly [Shape, Shape]): void {
+  if ('outputShape' in network && typeof network.outputShape === 'function') {
+    network.outputShape(input);
+  }
+}
+
+/** Numbers, texts and short lists among the options. */
+function optionsOf(module: Module): string {
+  return Object.entries(module.options)
+    .flatMap(([name, value]) => {
+      const text = optionText(value);
+      return text === undefined ? [] : [`${name} ${text}`];
+    })
+    .join(', ');
+}
+
+function optionText(value: unknown): string | undefined {
+  if (['number', 'string', 'boolean'].includes(typeof value)) return String(value);
+  if (Array.isArray(value) && value.every((v) => typeof v === 'number')) {
+    return `[${value.join(', ')}]`;
+  }
+  const named = typeof value === 'object' && value !== null && 'apply' in value && 'name' in value;
+  return named ? String(value.name) : undefined;
+}
+
+/** Columns of one width; the last one, of numbers, to the right. */
+function table(header: readonly string[], rows: readonly string[][]): string[] {
+  const all = [header, ...rows];
+  const widths = header.map((_, i) => Math.max(...all.map((row) => row[i]!.length)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) =>
+        i === row.length - 1 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!),
+      )
+      .join('  ')
+      .trimEnd();
+  return [line(header), widths.map((w) => '-'.repeat(w)).join('  '), ...rows.map(line)];
+}

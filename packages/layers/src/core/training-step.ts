@@ -1,0 +1,100 @@
+/**
+ * A training step: while its loss is computed, what depends on data may set itself, and running
+ * statistics are gathered. Outside of one, no evaluation changes a module.
+ */
+import { accumulate, add, affine, clone, keep, type Tensor, tidy } from '@invnet/tensor';
+import type { Flag, TensorBuffer } from './buffer.ts';
+import type { Module } from './module.ts';
+
+/** A module some of whose parameters are set by the first data that it is trained on. */
+export interface DataDependent extends Module {
+  /** Has it happened? Then data change the module no more. */
+  readonly initialized: Flag;
+  /** Back to the start: as before any data. */
+  reset(): void;
+}
+
+/** The values of a statistic that a step's evaluations gave. */
+interface Gathered {
+  readonly sum: Tensor;
+  count: number;
+  readonly momentum: number;
+}
+
+let active: TrainingStep | undefined;
+
+/** The step whose loss is being computed, if any. */
+export function activeStep(): TrainingStep | undefined {
+  return active;
+}
+
+/**
+ * One step of training. `run` computes the loss, in which layers such as `ActNorm` set themselves on
+ * the first data that they see; then either `commit`, when the step has counted, or `rollback`, which
+ * leaves everything as it was before. `train` does all of this; it is for training loops of one's own.
+ *
+ * @example
+ * const step = new TrainingStep();
+ * const loss = step.run(() => negativeLogLikelihood(flow, x));
+ * optimizer.step(flow.parameters, { learningRate: 1e-3 });
+ * step.commit(); // moves running statistics
+ */
+export class TrainingStep {
+  readonly #initialized: DataDependent[] = [];
+  readonly #statistics = new Map<TensorBuffer, Gathered>();
+
+  /** Computes `fn`, which must be synchronous, as part of this step. */
+  run<T>(fn: () => T): T {
+    const outer = active;
+    active = this;
+    try {
+      return fn();
+    } finally {
+      active = outer;
+    }
+  }
+
+  /**
+   * Moves each running statistic once, r ← (1 − m) r + m v with the momentum m and the mean v of what
+   * the step's evaluations gave.
+   */
+  commit(): void {
+    tidy(() => {
+      for (const [buffer, { sum, count, momentum }] of this.#statistics) {
+        buffer.assign(add(affine(buffer.data, 1 - momentum), affine(sum, momentum / count)));
+      }
+    });
+    this.discard();
+  }
+
+  /** Forgets the statistics that were gathered. */
+  discard(): void {
+    for (const { sum } of this.#statistics.values()) sum.dispose();
+    this.#statistics.clear();
+  }
+
+  /** Forgets the statistics, and undoes the initializations that happened in this step. */
+  rollback(): void {
+    this.discard();
+    for (const module of this.#initialized.splice(0)) module.reset();
+  }
+
+  /** Called by what has just set itself on data. */
+  noteInitialized(module: DataDependent): void {
+    this.#initialized.push(module);
+  }
+
+  /** The modules that were initialized in this step. */
+  get initialized(): readonly DataDependent[] {
+    return this.#initialized;
+  }
+
+  /** Called by an evaluation with the value of a statistic on its batch. */
+  gather(buffer: TensorBuffer, value: Tensor, momentum: number): void {
+    const gathered = this.#statistics.get(buffer);
+    if (gathered) {
+      accumulate(gathered.sum, value);
+      gathered.count += 1;
+    } else this.#statistics.set(buffer, { sum: keep(clone(value)), count: 1, momentum });
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The affine coupling of Glow (Dinh et al., "Density estimation using Real NVP", 2017; Kingma and
+ * Dhariwal, "Glow", 2018), and its conditional form. Mathematics: docs/math/couplings/glow-coupling.md
+ */
+import type { Tensor } from '@invnet/tensor';
+import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
+import type { BackwardOptions } from '../core/bijection.ts';
+import { requireWhole } from '../core/checks.ts';
+import type { Conditioner } from '../core/conditioner.ts';
+import type { Options } from '../core/module.ts';
+import { type AffineOptions, BasicCoupling } from './basic-coupling.ts';
+
+/** Options of `GlowCoupling`. */
+export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannels'> {
+  /** At least 2; the first ⌊channels/2⌋ condition the others. */
+  readonly channels: number;
+  /**
+   * Maps the ⌊channels/2⌋ first channels to twice as many as the others. Default: a
+   * `ResidualBlock`, or a `DenseBlock` for `ndims: 0`.
+   */
+  readonly conditioner?: Conditioner;
+}
+
+/** A `BasicCoupling` of the two halves of the channels, without parting them where it can do without. */
+abstract class AffineHalves extends ChannelHalves {
+  readonly #coupling: BasicCoupling;
+
+  constructor(options: AffineOptions & { readonly channels: number }) {
+    const channels = halvesOf(options.channels);
+    const coupling = new BasicCoupling({ ...options, channels });
+    super(coupling, channels);
+    this.#coupling = coupling;
+  }
+
+  /** The block g. */
+  get conditioner(): Conditioner {
+    return this.#coupling.conditioner;
+  }
+
+  override get options(): Options {
+    const [first, second] = this.channels;
+    const { conditioner, scaleFunction } = this.#coupling;
+    return { channels: first + second, conditioner, scaleFunction };
+  }
+
+  protected override apply(x: Tensor, context?: Tensor) {
+    if (!this.#coupling.passesJoined(x)) return super.apply(x, context);
+    return this.#coupling.moveJoined(x, 'forward', context);
+  }
+
+  protected override invert(y: Tensor, context?: Tensor) {
+    if (!this.#coupling.passesJoined(y)) return super.invert(y, context);
+    const { y: x, logdet } = this.#coupling.moveJoined(y, 'inverse', context);
+    return { x, logdet };
+  }
+
+  protected override applyBackward(y: Tensor, dy: Tensor, options: BackwardOptions) {
+    if (!this.#coupling.passesJoined(y)) return super.applyBackward(y, dy, options);
+    return this.#coupling.moveJoinedBack(y, dy, 'forward', options);
+  }
+
+  protected override invertBackward(x: Tensor, dx: Tensor, options: BackwardOptions) {
+    if (!this.#coupling.passesJoined(x)) return super.invertBackward(x, dx, options);
+    const { x: y, dx: dy, ...rest } = this.#coupling.moveJoinedBack(x, dx, 'inverse', options);
+    return { y, dy, ...rest };
+  }
+}
+
+/**
+ * y₁ = x₁, y₂ = s ⊙ x₂ + t with (r, t) = g(x₁), s = scaleFunction(r); logdet = Σ log s.
+ *
+ * A `BasicCoupling` of the two halves of the channels; its `backward` evaluates g once.
+ *
+ * @example
+ * const coupling = new GlowCoupling({ channels: 4, hidden: 32 });
+ * const { y, logdet } = coupling.forward(x); // x [N, 4, H, W]
+ */
+export class GlowCoupling extends AffineHalves {
+  static override readonly type: string = 'GlowCoupling';
+
+  /** @throws ValueError for fewer than 2 channels, or a scale function that can reach zero. */
+  constructor(options: GlowCouplingOptions) {
+    requireWhole('GlowCoupling', 'channels', options.channels, 2);
+    super(options);
+  }
+}
+
+/** Options of `ConditionalGlowCoupling`. */
+export interface ConditionalGlowCouplingOptions extends GlowCouplingOptions {
+  /** Channels of the context, which has the batch size and the resolution of x. */
+  readonly contextChannels: number;
+}
+
+/**
+ * As `GlowCoupling`, with (r, t) = g(x₁, context): scale and shift depend on a context, which every
+ * method takes and whose gradient `backward` returns.
+ *
+ * A conditioner of one's own gets the context as its second argument, in whatever shape it takes.
+ *
+ * @example
+ * const coupling = new ConditionalGlowCoupling({ channels: 4, contextChannels: 3 });
+ * const { y, logdet } = coupling.forward(x, context); // x [N, 4, H, W], context [N, 3, H, W]
+ */
+export class ConditionalGlowCoupling extends AffineHalves {
+  static override readonly type: string = 'ConditionalGlowCoupling';
+  readonly contextChannels: number;
+
+  /** @throws ValueError as `GlowCoupling`, and for fewer than 1 channel of context. */
+  constructor(options: ConditionalGlowCouplingOptions) {
+    requireWhole('ConditionalGlowCoupling', 'channels', options.channels, 2);
+    requireWhole('ConditionalGlowCoupling', 'contextChannels', options.contextChannels, 1);
+    super(options);
+    this.contextChannels = options.contextChannels;
+  }
+
+  override get options(): Options {
+    return { ...super.options, contextChannels: this.contextChannels };
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The coupling of invertible recurrent inference machines (Putzky and Welling, "Invert to learn to
+ * invert", 2019). Mathematics: docs/math/couplings/irim-coupling.md
+ */
+import { RandomStream } from '@invnet/tensor';
+import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
+import { Composite } from '../combinators/composite.ts';
+import { reverse } from '../combinators/reverse.ts';
+import { compose } from '../combinators/sequential.ts';
+import { defaultConditioner } from '../conditioners/default-conditioner.ts';
+import type { Bijection } from '../core/bijection.ts';
+import { requireWhole } from '../core/checks.ts';
+import type { Conditioner } from '../core/conditioner.ts';
+import { Conv1x1 } from '../linear/conv1x1.ts';
+import { AdditiveCoupling } from './additive-coupling.ts';
+
+/** Options of `IrimCoupling`. */
+export interface IrimCouplingOptions {
+  /** At least 2. */
+  readonly channels: number;
+  /** Width of the default conditioner. Default: 64. */
+  readonly hidden?: number;
+  /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
+  readonly ndims?: number;
+  /** Maps the ⌊channels/2⌋ first channels to as many as there are others. */
+  readonly conditioner?: Conditioner;
+  /** Draws all weights. Default: seed 0. */
+  readonly random?: RandomStream;
+}
+
+/**
+ * y = Wᵀ(u₁, u₂ + g(u₁)) with u = W x: an orthogonal 1×1 convolution, an additive coupling on the
+ * halves of the channels, and the convolution's inverse; logdet = 0.
+ *
+ * @example
+ * const coupling = new IrimCoupling({ channels: 6, hidden: 32 });
+ * const { y } = coupling.forward(x); // x [N, 6, H, W]
+ */
+export class IrimCoupling extends Composite {
+  static readonly type: string = 'IrimCoupling';
+  readonly mix: Conv1x1;
+  readonly coupling: ChannelHalves;
+  readonly #conditioner: () => Conditioner;
+
+  /** @throws ValueError for fewer than 2 channels. */
+  constructor(options: IrimCouplingOptions) {
+    super();
+    const { channels, random = new RandomStream(0) } = options;
+    requireWhole('IrimCoupling', 'channels', channels, 2);
+    this.mix = new Conv1x1({ channels, random });
+    const halves = halvesOf(channels);
+    const [inChannels, outChannels] = halves;
+    const additive = new AdditiveCoupling(
+      options.conditioner ?? defaultConditioner({ ...options, inChannels, outChannels, random }),
+    );
+    this.coupling = new ChannelHalves(additive, halves);
+    this.#conditioner = () => additive.conditioner;
+  }
+
+  get options() {
+    return { channels: this.mix.channels, conditioner: this.#conditioner() };
+  }
+
+  protected get whole(): Bijection {
+    return compose(this.mix, this.coupling, reverse(this.mix));
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Regular matrices by their PLU factors (Kingma and Dhariwal, "Glow", 2018), whose determinant is a
+ * product of C numbers. Mathematics: docs/math/linear/conv1x1.md
+ */
+import {
+  add,
+  concat,
+  exp,
+  matmul,
+  mul,
+  neg,
+  type RandomStream,
+  slice,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+} from '@invnet/tensor';
+import { Parameter } from '../core/parameter.ts';
+import type { Tangent } from '../core/tangent.ts';
+import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './mixing.ts';
+
+/**
+ * W = P L U with L unit lower triangular, U upper triangular with the diagonal exp(dᵢ), and P the
+ * permutation that reverses the channels. One parameter `lu` holds L below its diagonal, d on it and
+ * U above. W starts as a random orthogonal matrix.
+ *
+ * P and the signs of the diagonal are not drawn, so the parameter alone says what W is: a saved
+ * network can be loaded into one that was made with another seed.
+ */
+export class PluFactors implements Mixing {
+  readonly parameters: readonly [Parameter];
+  readonly #channels: number;
+
+  constructor(channels: number, random: RandomStream, frozen: boolean) {
+    const lu = randomOrthogonal(channels, random);
+    factorize(lu, channels);
+    for (let k = 0; k < channels; k++) {
+      // Changing the sign of a column of W changes that of a column of U.
+      const sign = Math.sign(lu[k * (channels + 1)]!);
+      for (let i = 0; i < k; i++) lu[i * channels + k]! *= sign;
+      lu[k * (channels + 1)] = Math.log(Math.abs(lu[k * (channels + 1)]!));
+    }
+    this.#channels = channels;
+    this.parameters = [new Parameter('lu', tensor(lu, [channels, channels]), { frozen })];
+  }
+
+  evaluate(): EvaluatedMixing {
+    const lower = this.#lower();
+    const upper = this.#upper();
+    const reversal = this.#reversal();
+    const matrix = () => matmul(reversal, matmul(lower, upper));
+    const inverse = () => this.#invert(lower, upper, reversal);
+    return {
+      apply: (x) => mixingBy(matrix())(x),
+      applyInverse: (x) => mixingBy(inverse())(x),
+      applyTransposed: (x) => mixingByTransposed(matrix())(x),
+      applyInverseTransposed: (x) => mixingByTransposed(inverse())(x),
+      tangent: (tangent) => {
+        const d = tangent.parameters?.get(this.parameters[0]);
+        if (!d) return undefined;
+        const dlower = matmul(mul(d, this.#below()), upper);
+        const dupper = matmul(lower, mul(d, this.#upperSlope()));
+        return matmul(reversal, add(dlower, dupper));
+      },
+      accumulate: (g) => {
+        const reversed = matmul(reversal, g);
+        const dlower = matmul(reversed, upper, { transposeB: true });
+        const dupper = matmul(lower, reversed, { transposeA: true });
+        this.parameters[0].accumulateGrad(
+          add(mul(dlower, this.#below()), mul(dupper, this.#upperSlope())),
+        );
+      },
+    };
+  }
+
+  readonly volume = {
+    /** Σ dᵢ */
+    logdet: (): Tensor => sum(mul(this.parameters[0].data, this.#diagonal())),
+    tangent: (tangent: Tangent): Tensor | undefined => {
+      const d = tangent.parameters?.get(this.parameters[0]);
+      return d && sum(mul(d, this.#diagonal()));
+    },
+    accumulate: (gradient: Tensor, factor: number): void => {
+      this.parameters[0].accumulateGrad(mul(this.#diagonal(), gradient), factor);
+    },
+  };
+
+  #invert(lower: Tensor, upper: Tensor, reversal: Tensor): Tensor {
+    const n = this.#channels;
+    const { data } = this.parameters[0];
+    const identity = this.#diagonal();
+    const inverseDiagonal = mul(identity, exp(neg(mul(data, identity))));
+    // Both factors at once, as a batch of two.
+    const inverses = invertTriangular(stack(lower, upper), stack(identity, inverseDiagonal));
+    const [lowerInverse, upperInverse] = [0, 1].map((i) =>
+      slice(inverses, 0, i, 1).reshape([n, n]),
+    );
+    return matmul(matmul(upperInverse!, lowerInverse!), reversal);
+  }
+
+  #lower(): Tensor {
+    return add(mul(this.parameters[0].data, this.#below()), this.#diagonal());
+  }
+
+  #upper(): Tensor {
+    return add(mul(this.parameters[0].data, this.#above()), this.#expDiagonal());
+  }
+
+  /** The derivative of each entry of U by that of the parameter: 1, and exp(dᵢ) on the diagonal. */
+  #upperSlope(): Tensor {
+    return add(this.#above(), this.#expDiagonal());
+  }
+
+  /** exp(dᵢ) on the diagonal. What is off it must not reach the exponential, which may overflow. */
+  #expDiagonal(): Tensor {
+    const diagonal = this.#diagonal();
+    return mul(diagonal, exp(mul(this.parameters[0].data, diagonal)));
+  }
+
+  #below(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i > j);
+  }
+
+  #diagonal(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i === j);
+  }
+
+  #above(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i < j);
+  }
+
+  /** P, its own inverse. */
+  #reversal(): Tensor {
+    return mask(this.parameters[0].data, (i, j) => i + j === this.#channels - 1);
+  }
+}
+
+/** A matrix of ones where `inside` says so and zeros elsewhere, of the shape of `like`. */
+function mask(like: Tensor, inside: (i: number, j: number) => boolean): Tensor {
+  const n = like.shape.at(-1)!;
+  const values = Float64Array.from({ length: n * n }, (_, k) =>
+    inside(Math.floor(k / n), k % n) ? 1 : 0,
+  );
+  return tensor(values, [n, n], like);
+}
+
+function stack(a: Tensor, b: Tensor): Tensor {
+  return concat([a.reshape([1, ...a.shape]), b.reshape([1, ...b.shape])], 0);
+}
+
+/**
+ * The inverses of a batch of triangular matrices, given those of their diagonals, in log₂ C steps.
+ * Each inverts diagonal blocks of twice the size: with A and D inverted, the block B beside them
+ * becomes −D⁻¹BA⁻¹. Unlike a product of powers (I + N)⁻¹ = (I − N)(I + N²)…, which is as short, it
+ * has no large terms that cancel, and is as accurate as substitution.
+ */
+function invertTriangular(matrices: Tensor, inverseDiagonals: Tensor): Tensor {
+  const n = matrices.shape[1]!;
+  let inverses = inverseDiagonals;
+  for (let size = 1; size < n; size *= 2) {
+    const block = (i: number) => Math.floor(i / size);
+    const beside = mask(
+      matrices,
+      (i, j) => block(i) !== block(j) && block(i) >> 1 === block(j) >> 1,
+    );
+    const between = matmul(matmul(inverses, mul(matrices, beside)), inverses);
+    inverses = sub(inverses, between);
+  }
+  return inverses;
+}
+
+/** A product of reflections by C normal vectors, row-major. */
+function randomOrthogonal(n: number, random: RandomStream): Float64Array {
+  const q = Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) ? 0 : 1));
+  for (let k = 0; k < n; k++) {
+    const v = random.normalArray(n);
+    const square = v.reduce((s, x) => s + x * x, 0);
+    for (let i = 0; i < n; i++) {
+      let along = 0;
+      for (let j = 0; j < n; j++) along += q[i * n + j]! * v[j]!;
+      for (let j = 0; j < n; j++) q[i * n + j]! -= (2 * along * v[j]!) / square;
+    }
+  }
+  return q;
+}
+
+/**
+ * Elimination with pivoting, in place: L below the diagonal, U on and above it. The order of rows is
+ * forgotten, so L U is the matrix with its rows permuted.
+ */
+function factorize(lu: Float64Array, n: number): void {
+  for (let k = 0; k < n; k++) {
+    let pivot = k;
+    for (let i = k + 1; i < n; i++) {
+      if (Math.abs(lu[i * n + k]!) > Math.abs(lu[pivot * n + k]!)) pivot = i;
+    }
+    for (let j = 0; j < n; j++) {
+      [lu[k * n + j], lu[pivot * n + j]] = [lu[pivot * n + j]!, lu[k * n + j]!];
+    }
+    for (let i = k + 1; i < n; i++) {
+      lu[i * n + k]! /= lu[k * n + k]!;
+      for (let j = k + 1; j < n; j++) lu[i * n + j]! -= lu[i * n + k]! * lu[k * n + j]!;
+    }
+  }
+}

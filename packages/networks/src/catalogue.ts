@@ -1,0 +1,26 @@
+/** All types of this package and of the layers, for loading and building. */
+import { layerCatalogue, type ModuleType } from '@invnet/layers';
+import { ConditionalGlow } from './conditional-glow.ts';
+import { ConditionalHint, MultiScaleConditionalHint } from './conditional-hint.ts';
+import { Glow } from './glow.ts';
+import { HyperbolicNetwork } from './hyperbolic-network.ts';
+import { MisfitGradient } from './misfit-gradient.ts';
+import { MultiScale } from './multi-scale.ts';
+import { MultiScaleHint } from './multi-scale-hint.ts';
+import { SummarizedNetwork } from './summarized-network.ts';
+import { UnrolledLoop } from './unrolled-loop.ts';
+
+/** The networks, layers and activations that `loadModel` and `build` may be passed. */
+export const networkCatalogue: readonly ModuleType[] = [
+  ...layerCatalogue,
+  Glow,
+  ConditionalGlow,
+  MultiScale,
+  MultiScaleHint,
+  ConditionalHint,
+  MultiScaleConditionalHint,
+  HyperbolicNetwork,
+  SummarizedNetwork,
+  MisfitGradient,
+  UnrolledLoop,
+];
