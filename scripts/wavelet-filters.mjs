@@ -1,9 +1,10 @@
 /**
  * Computes the scaling filters of orthogonal wavelets and writes
- * packages/layers/src/squeezes/wavelet-filters.ts. Daubechies filters and symlets by spectral factorization
- * (Daubechies, "Ten lectures on wavelets", 1992, chapters 6 and 8), coiflets from their moment
- * equations. Each is then solved for by Newton's method in arithmetic of 60 decimal digits: the
- * equations are so ill-conditioned that float64 keeps only 8 digits of the longest coiflet.
+ * packages/layers/src/squeezes/wavelet-filters.ts. Daubechies filters and symlets by spectral
+ * factorization (Daubechies, "Ten lectures on wavelets", 1992, chapters 6 and 8), coiflets from
+ * their moment equations. Each is then solved for by Newton's method in arithmetic of 60 decimal
+ * digits: the equations are so ill-conditioned that float64 keeps only 8 digits of the longest
+ * coiflet.
  *
  *   node scripts/wavelet-filters.mjs && pnpm run format
  */
@@ -57,7 +58,10 @@ ${body.join('\n')}
 /** Daubechies' wavelets of 1 to 10 vanishing moments, symlets of 2 to 10, coiflets of 1 to 5. */
 export type WaveletName = keyof typeof waveletFilters;
 `;
-await writeFile(new URL('../packages/layers/src/squeezes/wavelet-filters.ts', import.meta.url), text);
+await writeFile(
+  new URL('../packages/layers/src/squeezes/wavelet-filters.ts', import.meta.url),
+  text,
+);
 
 /** The filter whose zeros all lie inside the unit circle. */
 function daubechies(n) {

@@ -2,8 +2,10 @@
 
 import { mkdir } from 'node:fs/promises';
 import { loadMnist } from '@invnet/datasets';
+import { countParameters } from '@invnet/layers';
 import { backendInfo, InvNetError, resetPeakMemory, setBackend } from '@invnet/tensor';
 import { NonFiniteLossError } from '@invnet/train';
+import { side } from './model.ts';
 import { help, OptionError, type Options, parseOptions } from './options.ts';
 import { clock, megabytes, Progress } from './progress.ts';
 import { type Metrics, writeResults } from './results.ts';
@@ -77,7 +79,7 @@ async function trainAndSave(run: Run, options: Options, signal: AbortSignal): Pr
     throw error;
   }
   progress.stop();
-  // Before its first step a network has not met data yet: there is nothing to save.
+  // Before its first step a network is as it was drawn: there is nothing to save.
   if (state.step > 0) await save();
   if (signal.aborted) {
     sayHowToResume(run, options);
@@ -94,14 +96,13 @@ function stopSignal(): AbortSignal {
 }
 
 function announce({ config, budget, flow, state }: Run, { backend, out, resume }: Options): void {
-  const parameters = flow.parameters.reduce((sum, p) => sum + p.size, 0);
   const limit = budget.epochs ? `${budget.epochs} epochs` : `${budget.minutes} minutes`;
   const details = Object.entries(backendInfo().details)
     .filter(([key]) => !key.endsWith('Bytes'))
     .map(([key, value]) => `${key} ${value}`);
   console.error(
     `Glow on MNIST: ${config.scales} scales × ${config.steps} steps, ${config.hidden} hidden ` +
-      `channels, ${parameters} parameters; batches of ${config.batch}, ${limit}, seed ` +
+      `channels, ${countParameters(flow)} parameters; batches of ${config.batch}, ${limit}, seed ` +
       `${config.seed}.\nBackend ${[backend, ...details].join(', ')}. Results go to ${out}.`,
   );
   if (resume) {
@@ -127,8 +128,25 @@ function summarize(m: Metrics, out: string): void {
       `Peak memory         ${megabytes(m.peakBytes)}, of which parameters ${megabytes(m.parameterBytes)}`,
       `Speed               ${Math.round(m.imagesPerSecond)} images/s on ${m.backend}`,
       `Results             ${out}`,
+      '',
+      'The model, to be used by another program:',
+      '',
+      ...howToLoad(checkpointPath(out), m).map((line) => `  ${line}`),
     ].join('\n'),
   );
+}
+
+/** A program that loads the model and samples from it. */
+function howToLoad(path: string, { seed, sampleTemperature }: Metrics): string[] {
+  return [
+    "import { Flow, flowCatalogue } from '@invnet/flows';",
+    "import { loadModel } from '@invnet/train';",
+    '',
+    `const path = ${JSON.stringify(path)};`,
+    'const flow = await loadModel(path, { modules: flowCatalogue, as: Flow });',
+    `const shape = [16, 1, ${side}, ${side}];`,
+    `const images = flow.sample({ shape, seed: ${seed}, temperature: ${sampleTemperature} });`,
+  ];
 }
 
 /** One line for what a user can act on; a stack for what is a mistake of ours. */

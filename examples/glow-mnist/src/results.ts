@@ -2,6 +2,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadMnist } from '@invnet/datasets';
+import { countParameters } from '@invnet/layers';
 import { backendInfo } from '@invnet/tensor';
 import { checkInverse, drawSamples, testBitsPerDim } from './evaluation.ts';
 import { lossChart } from './loss-chart.ts';
@@ -62,7 +63,7 @@ export async function writeResults(out: string, run: Run, signal: AbortSignal): 
     lastBitsPerDim: state.bitsPerDim.at(-1)!,
     inverseError: inverse.error,
     peakBytes: state.peakBytes,
-    parameterBytes: flow.parameters.reduce((sum, p) => sum + p.size * bytesPerNumber, 0),
+    parameterBytes: countParameters(flow) * bytesPerNumber,
     imagesPerSecond: imagesSeen / state.seconds,
     backend: name,
     backendDetails: details,

@@ -1,6 +1,7 @@
 /**
- * A run: its model and where it stands, and the checkpoint that holds both. All that a step depends
- * on is in here, so a run that was stopped goes on as if it had not been.
+ * A run: its model and where it stands, and the file that holds both. All that a step depends on is in
+ * there, so a run that was stopped goes on as if it had not been; and the model in it is whole, so
+ * `loadModel` gives it to whoever has nothing but the file.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,10 +43,10 @@ export interface Run {
   readonly state: RunState;
 }
 
-/** The key of the checkpoint's metadata that holds the run as JSON. */
+/** The key of the file's metadata that holds the run as JSON. */
 const metadataKey = 'glow-mnist';
 
-/** Path of the checkpoint. */
+/** Path of the file. */
 export function checkpointPath(out: string): string {
   return join(out, 'model.safetensors');
 }
@@ -68,7 +69,7 @@ export function newRun({ config, budget }: Options): Run {
   };
 }
 
-/** Saves the run, atomically. @throws CheckpointError */
+/** Saves the whole flow with the run, atomically. @throws CheckpointError */
 export async function saveRun(out: string, run: Run): Promise<void> {
   const { config, budget, state, flow, optimizer } = run;
   const metadata = { [metadataKey]: JSON.stringify({ config, budget, state }) };
@@ -76,11 +77,11 @@ export async function saveRun(out: string, run: Run): Promise<void> {
 }
 
 /**
- * Loads the run that `options.out` holds. Flags that were not given follow the checkpoint.
+ * Loads the run that `options.out` holds. Flags that were not given follow the file.
  *
- * @throws OptionError when a given flag contradicts the checkpoint.
- * @throws CheckpointError @throws SafetensorsFormatError when there is no checkpoint of this
- * program, or a damaged one.
+ * @throws OptionError when a given flag contradicts the file's data stream.
+ * @throws CheckpointError when there is no file of this program, or one of another network than the
+ * given flags make. @throws SafetensorsFormatError for a damaged one.
  */
 export async function resumeRun(options: Options): Promise<Run> {
   const path = checkpointPath(options.out);
@@ -92,19 +93,25 @@ export async function resumeRun(options: Options): Promise<Run> {
     );
   });
   const saved = savedRun(readSafetensors(bytes, path).metadata[metadataKey], path);
-  for (const key of ['hidden', 'scales', 'steps', 'batch', 'seed'] as const) {
-    if (options.given.has(key) && options.config[key] !== saved.config[key]) {
-      throw new OptionError(
-        `--${key} is ${options.config[key]}, but the checkpoint ${path} is of a run with ` +
-          `--${key} ${saved.config[key]}. Leave the flag out to resume that run, or leave out ` +
-          '--resume to start a new one (with another --out to keep both).',
-      );
-    }
+  const config = resumedConfig(options, saved.config);
+  for (const key of ['batch', 'seed'] as const) {
+    if (config[key] === saved.config[key]) continue;
+    throw new OptionError(
+      `--${key} is ${config[key]}, but the checkpoint ${path} is of a run with --${key} ` +
+        `${saved.config[key]}. Leave the flag out to resume that run, or leave out --resume to ` +
+        'start a new one (with another --out to keep both).',
+    );
   }
-  const flow = buildFlow(saved.config);
+  const flow = buildFlow(config);
   const optimizer = new Adam();
+  // Compares the network of the flags with that in the file.
   restoreCheckpoint(bytes, { parameters: flow.parameters, optimizer }, path);
   return { ...saved, budget: resumedBudget(options, saved.budget), flow, optimizer };
+}
+
+function resumedConfig({ given, config }: Options, saved: RunConfig): RunConfig {
+  const flags = Object.entries(config).filter(([name]) => given.has(name));
+  return { ...saved, ...Object.fromEntries(flags) };
 }
 
 function resumedBudget({ given, budget }: Options, saved: Budget): Budget {

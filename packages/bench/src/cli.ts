@@ -38,7 +38,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     return { report: { ...report, figures: [] }, table: describeGpu(report) };
   },
   memory: async () => {
-    const networks = measureNetworks();
+    const networks = await measureNetworks();
     const report = await measureMemory();
     const table = `${describeNetworks(networks)}\n\n${describeMemory(report)}`;
     const peak = (name: string, value: number): Figure => {

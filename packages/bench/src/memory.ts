@@ -125,13 +125,13 @@ async function measureStep(
     optimizer.step(parameters, { learningRate: 1e-4 });
     await loss.data();
   };
-  // The first step initializes ActNorm by the data and makes the optimizer's state.
+  // The first step initializes by the data, and makes the optimizer's state.
   await step();
   const liveBefore = memory().liveBytes;
   resetPeakMemory();
   await step();
   const { liveBytes: liveAfter, peakBytes } = memory();
   optimizer.dispose();
-  for (const p of parameters) p.dispose();
+  flow.dispose();
   return { liveBefore, liveAfter, peak: peakBytes - liveBefore };
 }

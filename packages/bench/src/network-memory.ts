@@ -4,7 +4,7 @@
  *
  * Parameters and their gradients are set aside, as in the table of Glow.
  */
-import { type Bijection, Flattened, type PairShape } from '@invnet/layers';
+import { type Bijection, Flattened, initialize, type PairShape } from '@invnet/layers';
 import {
   ConditionalGlow,
   ConditionalHint,
@@ -110,17 +110,22 @@ const subjects: Readonly<Record<string, (depth: number, random: RandomStream) =>
 export const measuredNetworks = Object.keys(subjects);
 
 /** Measures each network on the current backend. */
-export function measureNetworks(depths: readonly [number, number] = [4, 64]): NetworkMemory[] {
-  return measuredNetworks.map((network) => {
-    const [shallow, deep] = depths.map((depth) => measurePass(network, depth));
-    return {
+export async function measureNetworks(
+  depths: readonly [number, number] = [4, 64],
+): Promise<NetworkMemory[]> {
+  const results: NetworkMemory[] = [];
+  for (const network of measuredNetworks) {
+    const shallow = await measurePass(network, depths[0]);
+    const deep = await measurePass(network, depths[1]);
+    results.push({
       network,
       depths,
-      peaks: [shallow!.peak, deep!.peak],
-      ratio: deep!.peak / shallow!.peak,
-      left: deep!.left,
-    };
-  });
+      peaks: [shallow.peak, deep.peak],
+      ratio: deep.peak / shallow.peak,
+      left: deep.left,
+    });
+  }
+  return results;
 }
 
 /** The measurements as a table. */
@@ -151,8 +156,9 @@ function pairs(
   };
 }
 
-function measurePass(name: string, depth: number): { peak: number; left: number } {
+async function measurePass(name: string, depth: number): Promise<{ peak: number; left: number }> {
   const { network, x, context } = subjects[name]!(depth, new RandomStream(1));
+  await initialize(network, x, { context });
   for (const p of network.parameters) {
     using zeros = zerosLike(p.data);
     p.accumulateGrad(zeros);
@@ -165,13 +171,13 @@ function measurePass(name: string, depth: number): { peak: number; left: number 
     const back = network.backward(y, dy, { dlogdet, context });
     for (const t of [y, dy, dlogdet, ...Object.values(back)]) t.dispose();
   };
-  // The first pass initializes ActNorm by the data.
+  // The first pass makes what layers keep from then on.
   pass();
   const before = memory().liveBytes;
   resetPeakMemory();
   pass();
   const { liveBytes, peakBytes } = memory();
-  for (const p of network.parameters) p.dispose();
+  network.dispose();
   x.dispose();
   context?.dispose();
   return { peak: peakBytes - before, left: liveBytes - before };

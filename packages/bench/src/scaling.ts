@@ -4,7 +4,6 @@
  */
 import process from 'node:process';
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
-import { zeroGrad } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { backendInfo, memory, RandomStream, resetPeakMemory } from '@invnet/tensor';
 import { Adam } from '@invnet/train';
@@ -123,7 +122,7 @@ async function measure(hidden: number, side: number, steps: number) {
     optimizer.step(parameters, { learningRate: 1e-6 });
     await loss.data();
   };
-  // The first step initializes ActNorm by the data, and makes gradients and moments, which stay.
+  // The first step initializes by the data, and makes gradients and moments, which stay.
   await step();
   const before = memory().liveBytes;
   resetPeakMemory();
@@ -138,7 +137,6 @@ async function measure(hidden: number, side: number, steps: number) {
   const { milliseconds, fastest, slowest } = spreadOf(times);
   const memoryBytes = Number(backendInfo().details.memoryBytes ?? 0);
   optimizer.dispose();
-  zeroGrad(parameters);
-  for (const p of parameters) p.dispose();
+  flow.dispose();
   return { milliseconds, fastest, slowest, peak, memoryBytes };
 }

@@ -5,4 +5,6 @@ import { Flow } from './flow.ts';
 import { StandardNormal } from './standard-normal.ts';
 
 /** The flows, networks, layers and activations that `loadModel` and `build` may be passed. */
-export const flowCatalogue: readonly ModuleType[] = [...networkCatalogue, Flow, StandardNormal];
+export const flowCatalogue: readonly ModuleType[] =
+  // Pure, so that bundlers leave it out of a page that does not use it.
+  /* @__PURE__ */ networkCatalogue.concat([Flow, StandardNormal]);

@@ -1,6 +1,12 @@
 /** Normalizing flows: a bijection and a base distribution. Mathematics: docs/math/flows/flow.md */
 
-import { activeStep, type Bijection, initializeSync, Module } from '@invnet/layers';
+import {
+  activeStep,
+  type Bijection,
+  initializeSync,
+  Module,
+  requireBijection,
+} from '@invnet/layers';
 import {
   add,
   affine,
@@ -13,7 +19,7 @@ import {
   tidy,
   ValueError,
 } from '@invnet/tensor';
-import { type BaseDistribution, StandardNormal } from './standard-normal.ts';
+import { BaseDistribution, StandardNormal } from './standard-normal.ts';
 
 /** What to sample. */
 export interface SampleOptions {
@@ -41,8 +47,10 @@ export class Flow extends Module {
 
   constructor(options: { network: Bijection; base?: BaseDistribution }) {
     super();
-    this.network = options.network;
+    this.network = requireBijection('Flow', 'network', options.network, 1);
     this.base = options.base ?? new StandardNormal();
+    if (this.base instanceof BaseDistribution) return;
+    throw new ValueError(`Flow: base is ${typeof this.base}; expected a base distribution.`);
   }
 
   get options() {

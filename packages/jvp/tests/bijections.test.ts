@@ -8,7 +8,6 @@ import { createGpuBackend } from '@invnet/tensor/gpu';
 import { describe, expect, it } from 'vitest';
 import { assertBijection } from '../src/index.ts';
 import type { Row } from './row.ts';
-import { layerRows } from './rows/layers.ts';
 import { contextOf, inputOf, rows, scatterParameters } from './rows.ts';
 
 describe('in float64 on the reference backend', () => {
@@ -71,6 +70,11 @@ describe('a training step of Glow on gpu', () => {
     }
   });
 });
+
+/** Rows of layers that take any size, and so that of another one along the last axis. */
+const anySize = rows.filter((r) =>
+  /^(ActNorm|Logit|Conv1x1|GlowCoupling|ShuffleSqueeze|HaarSqueeze),.* [123]D$/.test(r.name),
+);
 
 /** One gpu backend for all rows, so that they share their compiled kernels. */
 const gpu = await createGpuBackend();
@@ -149,7 +153,7 @@ describe('shapes and seeds drawn at random', () => {
   it('keep the contract', async () => {
     const { default: fc } = await import('fast-check');
     await setBackend('reference', { dtype: 'float64' });
-    const row = fc.constantFrom(...layerRows(1), ...layerRows(2), ...layerRows(3));
+    const row = fc.constantFrom(...anySize);
     await fc.assert(
       fc.asyncProperty(row, fc.integer({ min: 1, max: 3 }), fc.nat(1000), async (r, n, seed) => {
         const f = r.make();

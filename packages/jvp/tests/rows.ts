@@ -2,15 +2,28 @@
 import type { Bijection } from '@invnet/layers';
 import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import type { Row } from './row.ts';
+import { combinatorRows } from './rows/combinators.ts';
 import { couplingRows } from './rows/couplings.ts';
-import { elementaryRows } from './rows/elementary.ts';
-import { glowRows } from './rows/glow.ts';
-import { layerRows } from './rows/layers.ts';
+import { elementwiseRows } from './rows/elementwise.ts';
+import { glowRows } from './rows/glow-networks.ts';
+import { linearRows } from './rows/linear.ts';
 import { networkRows } from './rows/networks.ts';
+import { squeezeRows } from './rows/squeezes.ts';
+
+/** In the order of the rooms that the layers stand in, then the networks. */
+const tables: readonly ((ndims: number) => Row[])[] = [
+  elementwiseRows,
+  linearRows,
+  squeezeRows,
+  combinatorRows,
+  couplingRows,
+  glowRows,
+  networkRows,
+];
 
 /** Every layer and network on vectors, where it takes them, and in 1D, 2D and 3D. */
 export const rows: readonly Row[] = [0, 1, 2, 3].flatMap((ndims) =>
-  [layerRows, elementaryRows, couplingRows, glowRows, networkRows]
+  tables
     .flatMap((rowsIn) => rowsIn(ndims))
     .map((row) => ({ ...row, name: `${row.name}, ${ndims}D` })),
 );

@@ -35,11 +35,11 @@ export { SymmetricBlock } from './conditioners/symmetric-block.ts';
 export { WithContext } from './conditioners/with-context.ts';
 // The tree, its contract, and what is done with it.
 export type { BackwardOptions } from './core/bijection.ts';
-export { Bijection, PairBijection } from './core/bijection.ts';
+export { Bijection, PairBijection, requireBijection } from './core/bijection.ts';
 export { Flag, ModuleBuffer, TensorBuffer } from './core/buffer.ts';
 export { requireBoolean, requireChannels, requireSizes, requireWhole } from './core/checks.ts';
 export type { Saved } from './core/conditioner.ts';
-export { Conditioner, evaluate } from './core/conditioner.ts';
+export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
 export type { BuildOptions, Json, ModuleConfig } from './core/config.ts';
 export { build, ConfigurationError, configDifferences, describe } from './core/config.ts';
 export { copyModule, replacePart } from './core/copy.ts';

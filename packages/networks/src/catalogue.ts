@@ -11,16 +11,17 @@ import { SummarizedNetwork } from './summarized-network.ts';
 import { UnrolledLoop } from './unrolled-loop.ts';
 
 /** The networks, layers and activations that `loadModel` and `build` may be passed. */
-export const networkCatalogue: readonly ModuleType[] = [
-  ...layerCatalogue,
-  Glow,
-  ConditionalGlow,
-  MultiScale,
-  MultiScaleHint,
-  ConditionalHint,
-  MultiScaleConditionalHint,
-  HyperbolicNetwork,
-  SummarizedNetwork,
-  MisfitGradient,
-  UnrolledLoop,
-];
+export const networkCatalogue: readonly ModuleType[] =
+  // Pure, so that bundlers leave it out of a page that does not use it.
+  /* @__PURE__ */ layerCatalogue.concat([
+    Glow,
+    ConditionalGlow,
+    MultiScale,
+    MultiScaleHint,
+    ConditionalHint,
+    MultiScaleConditionalHint,
+    HyperbolicNetwork,
+    SummarizedNetwork,
+    MisfitGradient,
+    UnrolledLoop,
+  ]);

@@ -138,10 +138,13 @@ function conditionalStep(
   options: ReturnType<typeof stepDefaults> & { readonly random: RandomStream },
 ): Bijection<Pair> {
   const { actnorm, channels, conditionChannels } = options;
-  const data = new ActNorm({ channels });
-  const condition = new ActNorm({ channels: conditionChannels });
+  const norms = () =>
+    new Parallel({
+      data: new ActNorm({ channels }),
+      condition: new ActNorm({ channels: conditionChannels }),
+    });
   return new Sequential<Pair>({
-    ...(actnorm && { actnorm: new Parallel({ data, condition }) }),
+    ...(actnorm && { actnorm: norms() }),
     coupling: new ConditionalHintCoupling(options),
   });
 }

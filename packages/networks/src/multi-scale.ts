@@ -6,6 +6,7 @@ import {
   compose,
   FirstHalf,
   type Options,
+  requireBijection,
   requireBoolean,
   requireSizes,
   requireWhole,
@@ -63,7 +64,7 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
     this.#sizes = multiScaleDefaults(this.type, options);
     for (const c of channels) requireWhole(this.type, 'channels', c, 1);
     const { scales, steps } = this.#sizes;
-    this.squeeze = squeeze;
+    this.squeeze = requireBijection(this.type, 'squeeze', squeeze);
     this.scales = Array.from({ length: scales }, (_, scale) => {
       const widths = channels.map((c) => widthAt(c, scale, this.#sizes));
       return { steps: new Sequential(Array.from({ length: steps }, () => step(widths, scale))) };

@@ -5,6 +5,8 @@ import {
   Bijection,
   type Conditioner,
   evaluate,
+  requireBijection,
+  requireConditioner,
   type Saved,
   type ShapeOf,
   type State,
@@ -38,8 +40,8 @@ export class SummarizedNetwork<S extends State = Tensor> extends Bijection<S> {
 
   constructor({ network, summary }: SummarizedNetworkParts<S>) {
     super();
-    this.network = network;
-    this.summary = summary;
+    this.network = requireBijection('SummarizedNetwork', 'network', network);
+    this.summary = requireConditioner('SummarizedNetwork', 'summary', summary);
   }
 
   get options() {

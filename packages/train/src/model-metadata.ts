@@ -26,7 +26,8 @@ export const formatVersion = 2;
 /** Metadata of this library begin with this. */
 const reserved = 'invnet.';
 const formatKey = 'invnet.format';
-const modelKey = 'invnet.model';
+/** Where the configuration is. */
+export const modelKey = 'invnet.model';
 /** Paths of frozen parameters, where there are any. */
 const frozenKey = 'invnet.frozen';
 /** Paths of modules whose mode is another than that of what holds them, each with it. */

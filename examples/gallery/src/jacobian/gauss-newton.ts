@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { twoMoons } from '@invnet/datasets';
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
 import { addInPlace, cg, disposeVector, gaussNewton } from '@invnet/jvp';
-import { gradients, zeroGrad } from '@invnet/layers';
+import { gradients, initialize, zeroGrad } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { mean, neg, RandomStream, type Tensor } from '@invnet/tensor';
 import { curves } from '../curves.ts';
@@ -13,6 +13,7 @@ const x = twoMoons().sample(256, new RandomStream(2));
 async function train(newton: boolean): Promise<number[]> {
   const random = new RandomStream(1);
   const network = new Glow({ channels: 2, ndims: 0, hidden: 16, scales: 1, steps: 3, random });
+  await initialize(network, x);
   const flow = new Flow({ network });
   const { parameters } = flow;
   const evaluate = async () => {

@@ -5,6 +5,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { addInPlace, disposeVector, innerProduct, jacobian } from '@invnet/jvp';
+import { initialize } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { add, RandomStream, sub } from '@invnet/tensor';
 import { curves } from '../curves.ts';
@@ -14,6 +15,7 @@ const random = new RandomStream(1);
 const x = await photograph(32);
 const target = add(x, random.normal(x.shape, 0.05));
 const net = new Glow({ channels: 1, hidden: 16, scales: 2, steps: 2, random });
+await initialize(net, x);
 
 const losses: number[] = [];
 for (let iteration = 0; iteration < 25; iteration++) {

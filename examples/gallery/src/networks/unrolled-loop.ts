@@ -1,5 +1,5 @@
 /** An unrolled loop (i-RIM) learns to deblur: forward and adjoint of the blur are all it knows. */
-import { zeroGrad } from '@invnet/layers';
+import { initialize, zeroGrad } from '@invnet/layers';
 import { UnrolledLoop } from '@invnet/networks';
 import {
   affine,
@@ -27,6 +27,7 @@ for (let step = 1; step <= 40; step++) {
   const x = random.normal([8, 1, 16, 16]);
   const data = operator.forward(x);
   const start = [operator.adjoint(data), zeros([8, 3, 16, 16])] as const;
+  await initialize(loop, start, { context: data });
   const { y, logdet } = loop.forward(start, data);
   const error = sub(y[0], x);
   if (step % 39 === 1) {

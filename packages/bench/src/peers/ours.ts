@@ -1,6 +1,6 @@
 /** The operations on our backends, and the numbers that every library gets. */
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
-import { zeroGrad } from '@invnet/layers';
+import { initialize, zeroGrad } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import {
   type Backend,
@@ -25,7 +25,7 @@ import {
   type Wanted,
 } from './peer.ts';
 
-/** Draws the inputs, on the given backend; the network has met its data. */
+/** Draws the inputs, on the given backend; the network is initialized by its data. */
 export async function makeProblem(
   backend: Backend,
   sizes: OperationSizes,
@@ -44,9 +44,8 @@ export async function makeProblem(
   const b = await normal([side, side]);
   const images = await normal([glow.batch, glow.channels, glow.side, glow.side]);
   const network = new Glow(glow);
-  const { y, logdet } = network.forward(tensor(images.values, images.shape));
-  y.dispose();
-  logdet.dispose();
+  using batch = tensor(images.values, images.shape);
+  await initialize(network, batch);
   const parameters: Numbers[] = [];
   for (const p of network.parameters) {
     // Biases of zero let a ReLU meet an exact zero, where libraries differ in its derivative.
@@ -69,10 +68,6 @@ export async function ownOperations(
   const [x, w] = [upload(problem.x), upload(problem.w)];
   const [w1, dy] = [upload(problem.w1), upload(problem.dy)];
   const [a, b] = [upload(problem.a), upload(problem.b)];
-  const flow = new Flow({ network: new Glow(problem.glow) });
-  flow.parameters.forEach((p, i) => {
-    p.assign(upload(problem.parameters[i]!));
-  });
   const same = { padding: 1 };
   const all: Record<Wanted[number], () => Operation> = {
     conv: () => operation(names.conv, () => conv(x, w, same)),

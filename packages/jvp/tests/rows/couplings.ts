@@ -1,80 +1,104 @@
-/** Rows of couplings, leapfrog steps and the pieces that they are made of. */
+/** Rows of couplings and leapfrog steps. */
 import {
   AdditiveCoupling,
   BasicCoupling,
   ConditionalGlowCoupling,
   ConditionalHintCoupling,
+  type ConditionalHintCouplingOptions,
   defaultConditioner,
+  expClamp,
   Flattened,
+  GlowCoupling,
   HintCoupling,
   type HintCouplingOptions,
   HyperbolicLayer,
-  Identity,
   IrimCoupling,
-  JoinedChannels,
+  Leapfrog,
   RecursiveCoupling,
   type ResolutionChange,
+  sigmoid,
 } from '@invnet/layers';
-import { even, odd, type Row, random } from '../row.ts';
+import { sizeOf } from '@invnet/tensor';
+import { even, odd, pairOf, type Row, random } from '../row.ts';
 
 export function couplingRows(ndims: number): Row[] {
   const size = odd(ndims);
-  const positions = size.reduce((a, b) => a * b, 1);
+  const positions = sizeOf(size);
   const sizes = () => ({ hidden: 3, ndims, random: random() });
-  const pair = (a: number, b: number) =>
-    [
-      [a, ...size],
-      [b, ...size],
-    ] as const;
+  const additive = (name: string, contextChannels: number): Row => ({
+    name,
+    shape: [2, 3 * positions],
+    ...(contextChannels > 0 && { context: [2, contextChannels, ...size] }),
+    make: () => {
+      const channels = { inChannels: 1, outChannels: 2, contextChannels };
+      const g = defaultConditioner({ ...sizes(), ...channels });
+      return new Flattened(new AdditiveCoupling(g), pairOf(1, 2, size));
+    },
+  });
+  const glow = (name: string, options: object = {}): Row => ({
+    name,
+    shape: [2, 3, ...size],
+    make: () => new GlowCoupling({ ...sizes(), channels: 3, hidden: 4, ...options }),
+  });
   const hint = (name: string, options: HintCouplingOptions): Row => ({
     name: `HintCoupling, ${name}`,
     shape: [2, options.channels, ...size],
     make: () => new HintCoupling({ ...sizes(), ...options }),
   });
+  const conditionalHint = (name: string, options: ConditionalHintCouplingOptions): Row => {
+    const { channels, conditionChannels = channels } = options;
+    return {
+      name,
+      shape: [2, (channels + conditionChannels) * positions],
+      make: () =>
+        new Flattened(
+          new ConditionalHintCoupling({ ...sizes(), ...options }),
+          pairOf(channels, conditionChannels, size),
+        ),
+    };
+  };
   const rows: Row[] = [
-    { name: 'Identity', shape: [2, 2, ...size], make: () => new Identity() },
+    additive('AdditiveCoupling', 0),
+    additive('AdditiveCoupling with context', 2),
     {
       name: 'BasicCoupling',
       shape: [2, 3 * positions],
-      make: () => new Flattened(new BasicCoupling({ ...sizes(), channels: [1, 2] }), pair(1, 2)),
+      make: () =>
+        new Flattened(new BasicCoupling({ ...sizes(), channels: [1, 2] }), pairOf(1, 2, size)),
     },
-    {
-      name: 'AdditiveCoupling',
-      shape: [2, 3 * positions],
-      make: () => {
-        const g = defaultConditioner({ ...sizes(), inChannels: 1, outChannels: 2 });
-        return new Flattened(new AdditiveCoupling(g), pair(1, 2));
-      },
-    },
-    {
-      name: 'AdditiveCoupling with context',
-      shape: [2, 3 * positions],
-      context: [2, 2, ...size],
-      make: () => {
-        const channels = { inChannels: 1, outChannels: 2, contextChannels: 2 };
-        const g = defaultConditioner({ ...sizes(), ...channels });
-        return new Flattened(new AdditiveCoupling(g), pair(1, 2));
-      },
-    },
+    conditionalHint('ConditionalHintCoupling', { channels: 2, conditionChannels: 3 }),
+    conditionalHint('ConditionalHintCoupling without permutation, shared', {
+      channels: 4,
+      permute: false,
+      shared: true,
+    }),
+    glow('GlowCoupling'),
+    glow('GlowCoupling, expClamp', { scaleFunction: expClamp({ clamp: 1 }) }),
+    glow('GlowCoupling, sigmoid from 0.2 to 3', {
+      scaleFunction: sigmoid({ low: 0.2, high: 3 }),
+    }),
     {
       name: 'ConditionalGlowCoupling',
       shape: [2, 3, ...size],
       context: [2, 2, ...size],
       make: () => new ConditionalGlowCoupling({ ...sizes(), channels: 3, contextChannels: 2 }),
     },
+    hint('none', { channels: 5 }),
+    hint('lower', { channels: 4, permute: 'lower' }),
+    hint('both, depth 1', { channels: 4, permute: 'both', depth: 1 }),
+    hint('full, shared', { channels: 4, permute: 'full', shared: true }),
     {
       name: 'IrimCoupling',
       shape: [2, 3, ...size],
       make: () => new IrimCoupling({ ...sizes(), channels: 3 }),
     },
     {
-      name: 'JoinedChannels',
-      shape: [2, 3 * positions],
-      make: () =>
-        new Flattened(
-          new JoinedChannels(new IrimCoupling({ ...sizes(), channels: 3 }), [1, 2]),
-          pair(1, 2),
-        ),
+      name: 'Leapfrog',
+      shape: [2, 4 * positions],
+      make: () => {
+        const force = defaultConditioner({ ...sizes(), inChannels: 2, outChannels: 2 });
+        return new Flattened(new Leapfrog({ force, stepSize: 0.4 }), pairOf(2, 2, size));
+      },
     },
     {
       name: 'RecursiveCoupling with context',
@@ -85,27 +109,7 @@ export function couplingRows(ndims: number): Row[] {
           new ConditionalGlowCoupling({ ...sizes(), channels: 2, contextChannels: 1 });
         const coupling = new BasicCoupling({ ...sizes(), channels: [2, 2], contextChannels: 1 });
         const node = new RecursiveCoupling({ first: part(), second: part(), coupling });
-        return new Flattened(node, pair(2, 2));
-      },
-    },
-    hint('none', { channels: 5 }),
-    hint('lower', { channels: 4, permute: 'lower' }),
-    hint('both, depth 1', { channels: 4, permute: 'both', depth: 1 }),
-    hint('full, shared', { channels: 4, permute: 'full', shared: true }),
-    {
-      name: 'ConditionalHintCoupling',
-      shape: [2, 5 * positions],
-      make: () => {
-        const options = { ...sizes(), channels: 2, conditionChannels: 3 };
-        return new Flattened(new ConditionalHintCoupling(options), pair(2, 3));
-      },
-    },
-    {
-      name: 'ConditionalHintCoupling without permutation, shared',
-      shape: [2, 8 * positions],
-      make: () => {
-        const options = { ...sizes(), channels: 4, permute: false, shared: true };
-        return new Flattened(new ConditionalHintCoupling(options), pair(4, 4));
+        return new Flattened(node, pairOf(2, 2, size));
       },
     },
   ];
@@ -115,7 +119,6 @@ export function couplingRows(ndims: number): Row[] {
 function hyperbolicRows(ndims: number): Row[] {
   const bands = 2 ** ndims;
   const [whole, halved] = [even(ndims), even(ndims).map((s) => s / 2)];
-  const positions = halved.reduce((a, b) => a * b, 1);
   const row = (resolution: ResolutionChange, stepSize: number): Row => {
     const fine = [1, ...whole];
     const coarse = [bands, ...halved];
@@ -126,20 +129,12 @@ function hyperbolicRows(ndims: number): Row[] {
     }[resolution] as [number[], number[]];
     return {
       name: `HyperbolicLayer, ${resolution}`,
-      shape: [2, 2 * bands * positions],
-      make: () =>
-        new Flattened(
-          new HyperbolicLayer({
-            channels: from[0]!,
-            hidden: 3,
-            ndims,
-            resolution,
-            stepSize,
-            random: random(),
-          }),
-          [from, from],
-          [to, to],
-        ),
+      shape: [2, 2 * bands * sizeOf(halved)],
+      make: () => {
+        const channels = from[0]!;
+        const sizes = { channels, hidden: 3, ndims, resolution, stepSize, random: random() };
+        return new Flattened(new HyperbolicLayer(sizes), [from, from], [to, to]);
+      },
     };
   };
   return [row('keep', 0.3), row('halve', 1), row('double', 0.5)];

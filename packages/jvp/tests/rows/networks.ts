@@ -1,154 +1,113 @@
 /** Rows of HINT, hyperbolic networks and unrolled loops. */
-import { type Activation, Flattened, sigmoid } from '@invnet/layers';
+import { Flattened, sigmoid } from '@invnet/layers';
 import {
   ConditionalHint,
   HyperbolicNetwork,
   type LinearForwardOperator,
   MultiScaleConditionalHint,
   MultiScaleHint,
+  type MultiScaleHintOptions,
   type NonlinearForwardOperator,
   UnrolledLoop,
+  type UnrolledLoopOptions,
 } from '@invnet/networks';
 import {
   affine,
   concat,
   mul,
-  type Shape,
+  sizeOf,
   slice,
   square,
   type Tensor,
   tidy,
   zeros,
 } from '@invnet/tensor';
-import { even, odd, type Row, random, twice } from '../row.ts';
+import { even, odd, pairOf, type Row, random, twice } from '../row.ts';
 
 export function networkRows(ndims: number): Row[] {
-  const sizes = { hidden: 3, ndims };
-  const [small, large] = [even(ndims), twice(ndims)];
-  const positions = (size: Shape) => size.reduce((a, b) => a * b, 1);
-  const pair = (a: number, b: number, size: Shape) =>
-    [
-      [a, ...size],
-      [b, ...size],
-    ] as const;
+  const rows = [...hintRows(ndims), ...loopRows(ndims)];
+  return ndims === 0 ? rows : [...rows, hyperbolicRow(ndims)];
+}
+
+function hintRows(ndims: number): Row[] {
   const channels = ndims === 0 ? 4 : 1;
-  const rows: Row[] = [
-    {
-      name: 'MultiScaleHint',
-      shape: [2, channels, ...(ndims === 1 ? large : small)],
-      make: () =>
-        new MultiScaleHint({
-          ...sizes,
-          channels,
-          scales: ndims < 2 ? 2 : 1,
-          steps: 1,
-          random: random(),
-        }),
-    },
-    {
-      name: 'MultiScaleHint, shared, without split scales',
-      shape: [2, channels, ...small],
-      make: () =>
-        new MultiScaleHint({
-          ...sizes,
-          channels,
-          scales: 1,
-          steps: 2,
-          permute: 'none',
-          shared: true,
-          splitScales: false,
-          random: random(),
-        }),
-    },
+  const several = ndims === 1 ? twice(ndims) : even(ndims);
+  const scales = ndims < 2 ? 2 : 1;
+  const sizes = () => ({ hidden: 3, ndims, random: random() });
+  const multiScale = (
+    name: string,
+    size: readonly number[],
+    options: Partial<MultiScaleHintOptions>,
+  ): Row => ({
+    name,
+    shape: [2, channels, ...size],
+    make: () => new MultiScaleHint({ ...sizes(), channels, ...options }),
+  });
+  return [
+    multiScale('MultiScaleHint', several, { scales, steps: 1 }),
+    multiScale('MultiScaleHint, shared, without split scales', even(ndims), {
+      scales: 1,
+      steps: 2,
+      permute: 'none',
+      shared: true,
+      splitScales: false,
+    }),
     {
       name: 'ConditionalHint',
-      shape: [2, 5 * positions(odd(ndims))],
-      make: () =>
-        new Flattened(
-          new ConditionalHint({
-            ...sizes,
-            channels: 2,
-            conditionChannels: 3,
-            steps: 2,
-            random: random(),
-          }),
-          pair(2, 3, odd(ndims)),
-        ),
+      shape: [2, 5 * sizeOf(odd(ndims))],
+      make: () => {
+        const options = { ...sizes(), channels: 2, conditionChannels: 3, steps: 2 };
+        return new Flattened(new ConditionalHint(options), pairOf(2, 3, odd(ndims)));
+      },
     },
     {
       name: 'MultiScaleConditionalHint',
-      shape: [2, 2 * channels * positions(ndims === 1 ? large : small)],
-      make: () =>
-        new Flattened(
-          new MultiScaleConditionalHint({
-            ...sizes,
-            channels,
-            scales: ndims < 2 ? 2 : 1,
-            steps: 1,
-            random: random(),
-          }),
-          pair(channels, channels, ndims === 1 ? large : small),
-        ),
+      shape: [2, 2 * channels * sizeOf(several)],
+      make: () => {
+        const options = { ...sizes(), channels, scales, steps: 1 };
+        const network = new MultiScaleConditionalHint(options);
+        return new Flattened(network, pairOf(channels, channels, several));
+      },
     },
-    ...loopRows(ndims),
   ];
-  if (ndims === 0) return rows;
-  const hyperbolic: Row = {
+}
+
+function hyperbolicRow(ndims: number): Row {
+  const size = even(ndims);
+  return {
     name: 'HyperbolicNetwork',
-    shape: [2, 2 * positions(small)],
+    shape: [2, 2 * sizeOf(size)],
     make: () => {
       const stages = [{ hidden: 3 }, { resolution: 'halve' }, { resolution: 'double' }] as const;
-      const network = new HyperbolicNetwork({
-        channels: 1,
-        architecture: stages,
-        ndims,
-        stepSize: 0.5,
-        random: random(),
-      });
-      return new Flattened(network, pair(1, 1, small));
+      const sizes = { channels: 1, architecture: stages, ndims, stepSize: 0.5 };
+      const network = new HyperbolicNetwork({ ...sizes, random: random() });
+      return new Flattened(network, pairOf(1, 1, size));
     },
   };
-  return [...rows, hyperbolic];
 }
 
 function loopRows(ndims: number): Row[] {
   const size = odd(ndims);
-  const positions = size.reduce((a, b) => a * b, 1);
-  const loop = (options: {
-    name: string;
-    operator: LinearForwardOperator | NonlinearForwardOperator;
-    channels?: number;
-    coupling?: 'additive' | 'hint';
-    link?: Activation;
-  }): Row => {
-    const { name, channels = 1, ...rest } = options;
+  type Options = Omit<UnrolledLoopOptions, 'memoryChannels' | 'iterations'>;
+  const loop = (name: string, options: Options): Row => {
+    const { channels = 1 } = options;
+    const sizes = { channels, memoryChannels: 3, iterations: 2, hidden: 3, ndims };
     return {
-      name: `UnrolledLoop, ${name}`,
-      shape: [2, (channels + 3) * positions],
+      name: `UnrolledLoop${name}`,
+      shape: [2, (channels + 3) * sizeOf(size)],
       context: [2, 1, ...size],
-      make: () =>
-        new Flattened(
-          new UnrolledLoop({
-            channels,
-            memoryChannels: 3,
-            iterations: 2,
-            hidden: 3,
-            ndims,
-            random: random(),
-            ...rest,
-          }),
-          [
-            [channels, ...size],
-            [3, ...size],
-          ],
-        ),
+      make: () => {
+        const network = new UnrolledLoop({ ...sizes, random: random(), ...options });
+        return new Flattened(network, pairOf(channels, 3, size));
+      },
     };
   };
   return [
-    loop({ name: 'linear', operator: scaling }),
-    loop({ name: 'two channels, HINT', operator: firstChannel, channels: 2, coupling: 'hint' }),
-    loop({ name: 'link', operator: scaling, link: sigmoid({ low: -1, high: 2 }) }),
-    loop({ name: 'non-linear', operator: squares, link: sigmoid() }),
+    loop(', linear', { operator: scaling }),
+    loop(', two channels, HINT', { operator: firstChannel, channels: 2, coupling: 'hint' }),
+    loop(', link', { operator: scaling, link: sigmoid({ low: -1, high: 2 }) }),
+    loop(', non-linear', { operator: squares, link: sigmoid() }),
+    loop(' without ActNorm', { operator: scaling, actnorm: false }),
   ];
 }
 

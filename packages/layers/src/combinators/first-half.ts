@@ -1,6 +1,6 @@
 /** A bijection on part of the channels, the piece that makes networks multi-scale. */
 import { concat, type Shape, slice, type Tensor, zerosLike } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
 import {
   disposeState,
   mapShape,
@@ -24,7 +24,7 @@ export class FirstHalf<S extends State = Tensor> extends Bijection<S> {
 
   constructor(inner: Bijection<S>) {
     super();
-    this.inner = inner;
+    this.inner = requireBijection('FirstHalf', 'inner', inner);
   }
 
   static build<S extends State>({ inner }: { readonly inner: Bijection<S> }): FirstHalf<S> {

@@ -1,6 +1,11 @@
 /** Two bijections beside each other. */
 import { type Shape, type Tensor, ValueError } from '@invnet/tensor';
-import { type BackwardOptions, type Bijection, PairBijection } from '../core/bijection.ts';
+import {
+  type BackwardOptions,
+  type Bijection,
+  PairBijection,
+  requireBijection,
+} from '../core/bijection.ts';
 import type { Options } from '../core/module.ts';
 import type { Pair } from '../core/state.ts';
 import { addOwned, sumOfContexts, sumOfLogdets } from '../core/sums.ts';
@@ -32,6 +37,7 @@ export class Parallel extends PairBijection {
     if (names.length !== 2) {
       throw new ValueError(`Parallel: got ${names.length} maps; expected two.`);
     }
+    for (const name of names) requireBijection('Parallel', name, this.inner[name]!, 1);
   }
 
   static build({ maps }: { readonly maps: Readonly<Record<string, Bijection>> }): Parallel {

@@ -1,6 +1,6 @@
 /** What changes how a state is laid out, and nothing else: a bijection of one kind of state as one of another. */
 import type { Tensor } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
 import { type ShapeOf, type State, tensorsOf } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -16,7 +16,7 @@ export abstract class Rearranged<S extends State, T extends State> extends Bijec
 
   constructor(inner: Bijection<T>) {
     super();
-    this.inner = inner;
+    this.inner = requireBijection(this.type, 'inner', inner);
   }
 
   /** R, of the map's argument or its result. */

@@ -1,6 +1,6 @@
 /** Reversal: the inverse of a bijection as a bijection. Mathematics: docs/math/combinators/composition.md */
 import type { Tensor } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
 import type { ShapeOf, State } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -11,7 +11,7 @@ export class Reversed<S extends State = Tensor> extends Bijection<S> {
 
   constructor({ inner }: { readonly inner: Bijection<S> }) {
     super();
-    this.inner = inner;
+    this.inner = requireBijection('Reversed', 'inner', inner);
   }
 
   get options() {

@@ -1,6 +1,6 @@
 /** Composition of bijections as plain data. Mathematics: docs/math/combinators/composition.md */
 import { type Tensor, ValueError } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
 import type { Options } from '../core/module.ts';
 import { disposeState, type ShapeOf, type State } from '../core/state.ts';
 import { addOwned } from '../core/sums.ts';
@@ -33,7 +33,9 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
     super();
     this.inner = { ...layers } as Readonly<Record<string, Bijection<S>>>;
     if (this.length === 0) throw new ValueError('Sequential: expected at least one layer.');
-    for (const name of this.names) {
+    const { stateSize } = this;
+    for (const [name, layer] of Object.entries(this.inner)) {
+      requireBijection('Sequential', `layer '${name}'`, layer, stateSize);
       if (/^[^.$]+$/.test(name)) continue;
       throw new ValueError(
         `Sequential: a layer is called '${name}'; expected a name without dots, such as 'norm'.`,
@@ -88,7 +90,7 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
   }
 
   override get stateSize(): 1 | 2 {
-    return this.layers[0]!.stateSize;
+    return requireBijection('Sequential', 'a layer', this.layers[0]!).stateSize;
   }
 
   protected apply(x: S, context?: Tensor) {

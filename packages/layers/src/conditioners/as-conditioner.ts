@@ -1,6 +1,6 @@
 /** A bijection in the place of a conditioner: for contexts that are squeezed or normalized. */
 import type { Shape, Tensor } from '@invnet/tensor';
-import type { Bijection } from '../core/bijection.ts';
+import { type Bijection, requireBijection } from '../core/bijection.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -11,7 +11,7 @@ export class AsConditioner extends Conditioner<Tensor> {
 
   constructor({ inner }: { readonly inner: Bijection }) {
     super();
-    this.inner = inner;
+    this.inner = requireBijection('AsConditioner', 'inner', inner, 1);
   }
 
   get options() {

@@ -42,21 +42,23 @@ export interface ConvLayerOptions {
 /** y = w ∗ x + b, or its transposed form y = wᵀ ∗ x + b; padded so that a stride of 1 keeps the size. */
 export class ConvLayer extends Module {
   static readonly type: string = 'ConvLayer';
-  readonly options: Required<Omit<ConvLayerOptions, 'random'>>;
+  readonly options: Omit<ConvLayerOptions, 'random'>;
   readonly w: Parameter;
   readonly b: Parameter;
   readonly #geometry: { readonly stride: number; readonly padding: number };
 
-  constructor({ random, ...options }: ConvLayerOptions) {
+  constructor(options: ConvLayerOptions) {
     super();
-    this.options = { stride: 1, transposed: false, gain: 1, suffix: '', ...options };
-    const { inChannels, outChannels, ndims, kernel, stride, transposed, gain } = this.options;
+    const { inChannels, outChannels, ndims, kernel, stride = 1, transposed = false } = options;
+    const { gain = 1, suffix = '', random } = options;
+    const sizes = { inChannels, outChannels, ndims, kernel };
+    this.options = { ...sizes, stride, transposed, gain, ...(suffix && { suffix }) };
     const channels = transposed ? [inChannels, outChannels] : [outChannels, inChannels];
     const fan = (inChannels * kernel ** ndims) / (transposed ? stride ** ndims : 1);
     const shape = [...channels, ...new Array<number>(ndims).fill(kernel)];
     const weights = random.normal(shape, gain * Math.sqrt(2 / fan));
-    this.w = new Parameter(`w${this.options.suffix}`, weights);
-    this.b = new Parameter(`b${this.options.suffix}`, zeros([outChannels]));
+    this.w = new Parameter(`w${suffix}`, weights);
+    this.b = new Parameter(`b${suffix}`, zeros([outChannels]));
     this.#geometry = { stride, padding: Math.ceil(Math.max(0, kernel - stride) / 2) };
   }
 

@@ -9,7 +9,7 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import { Conditioner, type Saved } from '../core/conditioner.ts';
+import { Conditioner, requireConditioner, type Saved } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 
 /** Options of `WithContext`. */
@@ -40,7 +40,7 @@ export class WithContext extends Conditioner<SavedJoin> {
 
   constructor(inner: Conditioner, { contextChannels }: WithContextOptions = {}) {
     super();
-    this.inner = inner;
+    this.inner = requireConditioner('WithContext', 'inner', inner);
     this.contextChannels = contextChannels;
   }
 

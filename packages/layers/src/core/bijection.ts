@@ -2,7 +2,7 @@
  * The contract of an invertible layer or network (docs/contract.md). Here arguments are checked,
  * memory is freed and errors get their place, once for all; what a layer computes is left to it.
  */
-import { type Tensor, zeros, zerosLike } from '@invnet/tensor';
+import { type Tensor, ValueError, zeros, zerosLike } from '@invnet/tensor';
 import {
   checkedTangent,
   contextFor,
@@ -254,4 +254,21 @@ export abstract class PairBijection extends Bijection<Pair> {
 function zeroPerSample(state: State): Tensor {
   const [x] = tensorsOf(state);
   return zeros([x!.shape[0]!], x);
+}
+
+/** The map itself. @throws ValueError unless it is a bijection, of states of `size` tensors where given. */
+export function requireBijection<S extends State>(
+  op: string,
+  name: string,
+  map: Bijection<S>,
+  size?: 1 | 2,
+): Bijection<S> {
+  if (map instanceof Bijection && (size === undefined || map.stateSize === size)) return map;
+  const kind =
+    size === undefined ? 'a bijection' : `a bijection of ${size === 1 ? 'tensors' : 'pairs'}`;
+  throw new ValueError(`${op}: ${name} is ${nameOf(map)}; expected ${kind}.`);
+}
+
+function nameOf(value: unknown): string {
+  return value instanceof Module ? `a ${value.type}` : typeof value;
 }

@@ -2,7 +2,6 @@
 import {
   assign,
   formatShape,
-  keep,
   type NumericArray,
   type Shape,
   ShapeError,
@@ -10,6 +9,7 @@ import {
   type Tensor,
   tensor,
 } from '@invnet/tensor';
+import { own } from './construction.ts';
 
 /** A named piece of a module's memory; its numbers go into files beside the parameters'. */
 export abstract class ModuleBuffer {
@@ -36,7 +36,7 @@ export class TensorBuffer extends ModuleBuffer {
   /** Takes over `data`. */
   constructor(name: string, data: Tensor) {
     super(name);
-    this.data = keep(data);
+    this.data = own(data);
   }
 
   get shape(): Shape {

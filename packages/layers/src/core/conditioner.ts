@@ -1,5 +1,12 @@
 /** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
-import { collectTensors, type Shape, type Tensor, tidy, zerosLike } from '@invnet/tensor';
+import {
+  collectTensors,
+  type Shape,
+  type Tensor,
+  tidy,
+  ValueError,
+  zerosLike,
+} from '@invnet/tensor';
 import {
   checkedTangent,
   contextFor,
@@ -123,4 +130,10 @@ export function evaluate(g: Conditioner, x: Tensor, context?: Tensor): Tensor {
     saved.dispose();
     return y;
   });
+}
+
+/** The block itself. @throws ValueError unless it is a conditioner. */
+export function requireConditioner<K>(op: string, name: string, g: Conditioner<K>): Conditioner<K> {
+  if (g instanceof Conditioner) return g;
+  throw new ValueError(`${op}: ${name} is ${typeof g}; expected a conditioner.`);
 }

@@ -3,8 +3,9 @@
  * docs/model-files.md describes the form. Left out: weights and files, which `@invnet/train` adds.
  */
 import { InvNetError, RandomStream } from '@invnet/tensor';
-import { construct, isModuleType, Module, type ModuleType } from './module.ts';
-import { nameOf } from './named.ts';
+import { constructing } from './construction.ts';
+import { construct, isModuleType, Module, type ModuleType, placesIn } from './module.ts';
+import { isData, nameOf } from './named.ts';
 import { partsReplacedIn, setPart } from './parts.ts';
 
 /** Plain JSON. */
@@ -49,9 +50,13 @@ export interface BuildOptions {
  * @example describe(new ActNorm({ channels: 3 })) // { $type: 'ActNorm', channels: 3 }
  */
 export function describe(module: Module): ModuleConfig {
-  const made = new Map<object, Record<string, Json>>();
+  const made = new Map<Module, Record<string, Json>>();
+  /** What was described within each module that is being described. */
+  const open: Set<Module>[] = [];
+  const described = new Map<Module, ReadonlySet<Module>>();
   let ids = 0;
   const module_ = (m: Module, path: string): Json => {
+    for (const within of open) within.add(m);
     const before = made.get(m);
     if (before) {
       before.$id ??= ++ids;
@@ -65,6 +70,8 @@ export function describe(module: Module): ModuleConfig {
     }
     const config: Record<string, Json> = { $type: m.type };
     made.set(m, config);
+    const within = new Set([m]);
+    open.push(within);
     record(m.options, path, config, m.type);
     const replaced = partsReplacedIn(m);
     if (replaced.size > 0) {
@@ -72,6 +79,8 @@ export function describe(module: Module): ModuleConfig {
         [...replaced].map(([part, child]) => [part, module_(child, `${path}${part}`)]),
       );
     }
+    open.pop();
+    described.set(m, within);
     return config;
   };
   const record = (from: object, path: string, into: Record<string, Json>, owner: string) => {
@@ -90,8 +99,8 @@ export function describe(module: Module): ModuleConfig {
     if (typeof value === 'object' || typeof value === 'function') {
       const name = nameOf(value);
       if (name !== undefined) return { $named: name };
+      if (isData(value)) return record(value.options, `${path}.`, { $type: value.name }, owner);
     }
-    if (isDescribed(value)) return record(value.options, `${path}.`, { $type: value.name }, owner);
     if (isRecord(value) && !Object.values(value).some((v) => typeof v === 'function')) {
       return record(value, `${path}.`, {}, owner);
     }
@@ -101,7 +110,24 @@ export function describe(module: Module): ModuleConfig {
         'value), and a factory of that name when it is loaded.',
     );
   };
-  return module_(module, '') as ModuleConfig;
+  const config = module_(module, '') as ModuleConfig;
+  for (const [m, within] of described) requireOwnParts(m, within, described);
+  return config;
+}
+
+/** @throws ConfigurationError when a part that a module makes by itself stands elsewhere as well. */
+function requireOwnParts(
+  owner: Module,
+  within: ReadonlySet<Module>,
+  described: ReadonlyMap<Module, unknown>,
+): void {
+  for (const { path, module } of placesIn(owner)) {
+    if (within.has(module) || !described.has(module)) continue;
+    throw new ConfigurationError(
+      `'${path}' is made by its ${owner.type}, and stands outside of it as well, which a file cannot ` +
+        'say; expected a part that was passed to both, or a copyModule of it.',
+    );
+  }
 }
 
 /**
@@ -116,7 +142,6 @@ export function build(config: Json, options: BuildOptions): Module {
   const types = new Map(options.modules.map((m) => [m.type, m]));
   const random = options.random ?? new RandomStream(0);
   const shared = new Map<Json, object>();
-  const made: Module[] = [];
   const decode = (value: Json | undefined, path: string): unknown => {
     if (Array.isArray(value)) return value.map((v, i) => decode(v, `${path}.${i}`));
     if (!isRecord(value)) return value;
@@ -150,7 +175,6 @@ export function build(config: Json, options: BuildOptions): Module {
       Object.entries(rest).map(([k, v]) => [k, decode(v, path === '' ? k : `${path}.${k}`)]),
     );
     const result = attempt(path, () => construct(type, { ...decoded, random }));
-    if (result instanceof Module) made.push(result);
     if ($id !== undefined) {
       if (shared.has($id)) fail(path, `has the number ${JSON.stringify($id)} of another part`);
       shared.set($id, result);
@@ -165,21 +189,20 @@ export function build(config: Json, options: BuildOptions): Module {
     }
     return result;
   };
-  try {
+  return constructing(() => {
     const result = decode(config, '');
     if (!(result instanceof Module)) return fail('', 'is no configuration of a module');
     const differences = configDifferences(
       config,
       describe(result),
       'the configuration',
-      'its type',
+      'what it builds',
     );
-    if (differences.length > 0) return fail('', `does not hold: ${differences.join('; ')}`);
+    if (differences.length > 0) {
+      return fail('', `does not hold: ${differences.slice(0, 4).join('; ')}`);
+    }
     return result;
-  } catch (error) {
-    for (const m of made) m.dispose();
-    throw error;
-  }
+  });
 }
 
 /** Where two configurations differ, in words: paths, with both values; none when they are equal. */
@@ -200,13 +223,6 @@ export function configDifferences(a: Json, b: Json, nameA: string, nameB: string
   };
   compare(a, b, '');
   return differences;
-}
-
-/** A plain object with a name and options: an activation. */
-function isDescribed(value: unknown): value is { name: string; options: object } {
-  return (
-    isRecord(value) && typeof value.name === 'string' && isRecord(value.options) && 'apply' in value
-  );
 }
 
 function named_(path: string, value: unknown): object {

@@ -1,6 +1,7 @@
 /** Copies of a network, and copies with another part. */
 import { RandomStream, ValueError } from '@invnet/tensor';
 import { Flag, TensorBuffer } from './buffer.ts';
+import { constructing } from './construction.ts';
 import {
   construct,
   isModuleType,
@@ -36,15 +37,11 @@ export function replacePart<M extends Module>(network: M, path: string, part: Mo
 }
 
 function copyWith<M extends Module>(module: M, finish: (copy: M) => void): M {
-  const copies = new Map<Module, Module>();
-  const copy = structureOf(module, copies);
-  try {
+  return constructing(() => {
+    const copy = structureOf(module, new Map());
     finish(copy);
-  } catch (error) {
-    copy.dispose();
-    throw error;
-  }
-  return copy;
+    return copy;
+  });
 }
 
 function structureOf<M extends Module>(module: M, copies: Map<Module, Module>): M {

@@ -25,6 +25,22 @@ export function named<T extends object>(name: string, value: T): T {
   return value;
 }
 
+/** Objects that their name and options make again. */
+const data = new WeakSet<object>();
+
+/** Marks what a name and options make again, as built-in activations; copies of it are not marked. */
+export function asData<T extends { readonly name: string; readonly options: object }>(value: T): T {
+  data.add(value);
+  return value;
+}
+
+/** Was it made by `asData`? */
+export function isData(
+  value: object,
+): value is { readonly name: string; readonly options: object } {
+  return data.has(value);
+}
+
 /** The name that `named` gave, if any. */
 export function nameOf(value: object): string | undefined {
   return names.get(value);

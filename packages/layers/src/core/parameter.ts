@@ -8,6 +8,7 @@ import {
   type Tensor,
   zerosLike,
 } from '@invnet/tensor';
+import { own } from './construction.ts';
 
 /** Numbers, gradient and state of a parameter, whatever name it is seen under. */
 interface Cell {
@@ -51,7 +52,7 @@ export class Parameter {
       data instanceof Parameter
         ? data.#cell
         : {
-            data: keep(data),
+            data: own(data),
             grad: undefined,
             frozen: options.frozen ?? false,
             onChange: options.onChange,

@@ -2,7 +2,7 @@
 import { ValueError } from '@invnet/tensor';
 import { Bijection } from './bijection.ts';
 import { Conditioner } from './conditioner.ts';
-import { type Module, type Place, placesIn } from './module.ts';
+import { type Module, namedBuffers, namedParameters, type Place, placesIn } from './module.ts';
 
 /** Parts that were put in, by path in the module that was asked; configurations hold them. */
 const replacements = new WeakMap<Module, Map<string, Module>>();
@@ -24,7 +24,7 @@ export function moduleAt(root: Module, path: string): Module {
 }
 
 /**
- * Puts a module in the place of a part, in a tree that nobody has asked anything yet.
+ * Puts a module in the place of a part, which is freed, in a tree that nobody has asked anything yet.
  *
  * @throws ValueError for a path that is none, the root's, or of a part of another kind.
  */
@@ -39,11 +39,20 @@ export function setPart(root: Module, path: string, part: Module): void {
     );
   }
   (holder.container as Record<string, Module>)[holder.key] = part;
+  disposeUnused(old, root);
   const replaced = replacements.get(root) ?? new Map<string, Module>();
   for (const earlier of replaced.keys()) {
     if (earlier === path || earlier.startsWith(`${path}.`)) replaced.delete(earlier);
   }
   replacements.set(root, replaced.set(path, part));
+}
+
+/** Frees what a part had that the tree has no more. */
+function disposeUnused(part: Module, root: Module): void {
+  const used = new Set([...namedParameters(root).values()].map((p) => p.identity));
+  for (const p of namedParameters(part).values()) if (!used.has(p.identity)) p.dispose();
+  const buffers = new Set(namedBuffers(root).values());
+  for (const b of namedBuffers(part).values()) if (!buffers.has(b)) b.dispose();
 }
 
 function placeAt(root: Module, path: string): Place {

@@ -13,7 +13,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
-import { type Conditioner, evaluate } from '../core/conditioner.ts';
+import { type Conditioner, evaluate, requireConditioner } from '../core/conditioner.ts';
 import { sumOfTerms } from '../core/idioms.ts';
 import type { Pair } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -32,7 +32,7 @@ export class AdditiveCoupling extends PairBijection {
 
   constructor(conditioner: Conditioner) {
     super();
-    this.conditioner = conditioner;
+    this.conditioner = requireConditioner('AdditiveCoupling', 'conditioner', conditioner);
   }
 
   static build({ conditioner }: { readonly conditioner: Conditioner }): AdditiveCoupling {

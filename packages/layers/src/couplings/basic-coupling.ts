@@ -30,11 +30,11 @@ import {
 import { defaultConditioner } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { requireChannels, requireWhole } from '../core/checks.ts';
-import { type Conditioner, evaluate, type Saved } from '../core/conditioner.ts';
+import { type Conditioner, evaluate, requireConditioner, type Saved } from '../core/conditioner.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
 import type { Pair } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
-import { type Activation, sigmoid } from '../elementwise/activations.ts';
+import { type Activation, requireActivation, sigmoid } from '../elementwise/activations.ts';
 
 /** What all affine couplings take. */
 export interface AffineOptions {
@@ -80,7 +80,11 @@ export class BasicCoupling extends PairBijection {
     requireWhole('coupling', 'channels of the first half', inChannels, 1);
     requireWhole('coupling', 'channels of the second half', moved, 1);
     this.channels = options.channels;
-    this.scaleFunction = options.scaleFunction ?? defaultScale();
+    this.scaleFunction = requireActivation(
+      'coupling',
+      'scaleFunction',
+      options.scaleFunction ?? defaultScale(),
+    );
     if (!(this.scaleFunction.range[0] > 0)) {
       throw new ValueError(
         `coupling: scale function ${this.scaleFunction.name} has the range ` +
@@ -88,8 +92,11 @@ export class BasicCoupling extends PairBijection {
           'sigmoid({ low: 0.5 }) or expClamp().',
       );
     }
-    this.conditioner =
-      options.conditioner ?? defaultConditioner({ ...options, inChannels, outChannels: 2 * moved });
+    this.conditioner = requireConditioner(
+      'coupling',
+      'conditioner',
+      options.conditioner ?? defaultConditioner({ ...options, inChannels, outChannels: 2 * moved }),
+    );
   }
 
   get options() {

@@ -11,7 +11,7 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import { PairBijection } from '../core/bijection.ts';
-import { type Conditioner, evaluate } from '../core/conditioner.ts';
+import { type Conditioner, evaluate, requireConditioner } from '../core/conditioner.ts';
 import { sumOfTerms } from '../core/idioms.ts';
 import { formatStateShape, type Pair } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -36,7 +36,7 @@ export class Leapfrog extends PairBijection {
     if (!Number.isFinite(stepSize)) {
       throw new ValueError(`Leapfrog: stepSize is ${stepSize}; expected a finite number.`);
     }
-    this.force = force;
+    this.force = requireConditioner('Leapfrog', 'force', force);
     this.stepSize = stepSize;
   }
 

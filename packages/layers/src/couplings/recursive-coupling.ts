@@ -4,7 +4,12 @@
  * from one to the other. Mathematics: docs/math/couplings/hint-coupling.md
  */
 import { type Shape, type Tensor, zerosLike } from '@invnet/tensor';
-import { type BackwardOptions, type Bijection, PairBijection } from '../core/bijection.ts';
+import {
+  type BackwardOptions,
+  type Bijection,
+  PairBijection,
+  requireBijection,
+} from '../core/bijection.ts';
 import type { Pair } from '../core/state.ts';
 import { addOwned, sumOfContexts, sumOfLogdets } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -34,9 +39,9 @@ export class RecursiveCoupling extends PairBijection {
 
   constructor({ first, second, coupling }: RecursiveCouplingParts) {
     super();
-    this.coupling = coupling;
-    this.first = first;
-    this.second = second;
+    this.coupling = requireBijection('RecursiveCoupling', 'coupling', coupling, 2);
+    this.first = requireBijection('RecursiveCoupling', 'first', first, 1);
+    this.second = requireBijection('RecursiveCoupling', 'second', second, 1);
   }
 
   get options() {

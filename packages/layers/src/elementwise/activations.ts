@@ -27,6 +27,7 @@ import {
 } from '@invnet/tensor';
 import { requireBetween } from '../core/checks.ts';
 import type { ModuleType } from '../core/module.ts';
+import { asData } from '../core/named.ts';
 
 /** y = f(x), element by element. */
 export interface Activation {
@@ -54,21 +55,24 @@ export interface InvertibleActivation extends Activation {
   logSlopeDerivative(x: Tensor, y: Tensor): Tensor;
 }
 
+/** One of those here, which files know by name and options; a copy of it with other functions is none. */
+type BuiltIn<F extends Activation> = F & { readonly options: Readonly<Record<string, number>> };
+
 /** max(x, 0) */
 export function relu(): Activation {
-  return {
+  return asData<BuiltIn<Activation>>({
     name: 'relu',
     options: {},
     range: [0, Number.POSITIVE_INFINITY],
     apply: reluOp,
     grad: reluGrad,
-  };
+  });
 }
 
 /** x for x > 0, slope·x otherwise. @throws ValueError unless slope is finite and positive. */
 export function leakyRelu({ slope = 0.01 }: { slope?: number } = {}): InvertibleActivation {
   requireBetween('leakyRelu', 'slope', slope, 0);
-  return {
+  return asData<BuiltIn<InvertibleActivation>>({
     name: 'leakyRelu',
     options: { slope },
     range: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
@@ -84,12 +88,12 @@ export function leakyRelu({ slope = 0.01 }: { slope?: number } = {}): Invertible
     logSlope: (x) =>
       tidy(() => affine(reluGrad(x, onesLike(x)), -Math.log(slope), Math.log(slope))),
     logSlopeDerivative: zerosLike,
-  };
+  });
 }
 
 /** Hyperbolic tangent. */
 export function tanh(): InvertibleActivation {
-  return {
+  return asData<BuiltIn<InvertibleActivation>>({
     name: 'tanh',
     options: {},
     range: [-1, 1],
@@ -98,7 +102,7 @@ export function tanh(): InvertibleActivation {
     invert: atanh,
     logSlope: logOneMinusTanhSquared,
     logSlopeDerivative: (_, y) => affine(y, -2),
-  };
+  });
 }
 
 /**
@@ -109,7 +113,7 @@ export function tanh(): InvertibleActivation {
  */
 export function softplus({ low = 0 }: { low?: number } = {}): InvertibleActivation {
   requireBetween('softplus', 'low', low);
-  return {
+  return asData<BuiltIn<InvertibleActivation>>({
     name: 'softplus',
     options: { low },
     range: [low, Number.POSITIVE_INFINITY],
@@ -128,7 +132,7 @@ export function softplus({ low = 0 }: { low?: number } = {}): InvertibleActivati
       }),
     logSlope: (x) => tidy(() => affine(softplusOp(affine(x, -1)), -1)),
     logSlopeDerivative: (x) => tidy(() => sigmoidOp(affine(x, -1))),
-  };
+  });
 }
 
 /**
@@ -149,7 +153,7 @@ export function sigmoid({
   if (!(low < high))
     throw new ValueError(`sigmoid: low ${low}, high ${high}; expected low < high.`);
   const width = high - low;
-  return {
+  return asData<BuiltIn<InvertibleActivation>>({
     name: 'sigmoid',
     options: { low, high },
     range: [low, high],
@@ -160,12 +164,12 @@ export function sigmoid({
     logSlope: (x) =>
       tidy(() => affine(add(softplusOp(x), softplusOp(affine(x, -1))), -1, Math.log(width))),
     logSlopeDerivative: (_, y) => affine(y, -2 / width, 1 + (2 * low) / width),
-  };
+  });
 }
 
 /** 2σ(x) − 1 = tanh(x/2) */
 export function sigmoid2(): InvertibleActivation {
-  return { ...sigmoid({ low: -1, high: 1 }), name: 'sigmoid2', options: {} };
+  return asData({ ...sigmoid({ low: -1, high: 1 }), name: 'sigmoid2', options: {} });
 }
 
 /**
@@ -176,7 +180,7 @@ export function sigmoid2(): InvertibleActivation {
  */
 export function expClamp({ clamp = 2 }: { clamp?: number } = {}): InvertibleActivation {
   requireBetween('expClamp', 'clamp', clamp, 0);
-  return {
+  return asData<BuiltIn<InvertibleActivation>>({
     name: 'expClamp',
     options: { clamp },
     range: [Math.exp(-clamp), Math.exp(clamp)],
@@ -190,7 +194,7 @@ export function expClamp({ clamp = 2 }: { clamp?: number } = {}): InvertibleActi
         const t = tanhOp(affine(x, 1 / clamp));
         return sub(affine(square(t), -1, 1), affine(t, 2 / clamp));
       }),
-  };
+  });
 }
 
 /** All functions here, by their names in files. */
@@ -218,4 +222,10 @@ function logOneMinusTanhSquared(x: Tensor): Tensor {
 
 function onesLike(x: Tensor): Tensor {
   return ones(x.shape, x);
+}
+
+/** The function itself. @throws ValueError unless it is an activation. */
+export function requireActivation(op: string, name: string, f: Activation): Activation {
+  if (typeof f === 'object' && typeof f.apply === 'function' && Array.isArray(f.range)) return f;
+  throw new ValueError(`${op}: ${name} is ${typeof f}; expected an activation, such as sigmoid().`);
 }

@@ -61,17 +61,22 @@ export class Elementwise extends Bijection {
   }
 
   protected applyTangent(x: Tensor, { x: dx }: Tangent) {
-    const { y, logdet } = this.apply(x);
-    if (!dx) return { y, logdet };
-    const dlogdet = sumPerSample(mul(dx, this.f.logSlopeDerivative(x, y)));
-    return { y, dy: this.f.grad(y, dx), logdet, dlogdet };
+    const y = this.f.apply(x);
+    const dy = dx && this.f.grad(y, dx);
+    const logdet = sumPerSample(this.f.logSlope(x, y));
+    return { y, dy, logdet, dlogdet: dx && this.#bendAlong(x, y, dx) };
   }
 
   protected invertTangent(y: Tensor, { x: dy }: Tangent) {
-    const { x, logdet } = this.invert(y);
-    if (!dy) return { x, logdet };
-    const dx = this.#overSlope(x, y, dy);
-    return { x, dx, logdet, dlogdet: neg(sumPerSample(mul(dx, this.f.logSlopeDerivative(x, y)))) };
+    const x = this.f.invert(y);
+    const dx = dy && this.#overSlope(x, y, dy);
+    const logdet = neg(sumPerSample(this.f.logSlope(x, y)));
+    return { x, dx, logdet, dlogdet: dx && neg(this.#bendAlong(x, y, dx)) };
+  }
+
+  /** The derivative of Σ log f′ at x along dx. */
+  #bendAlong(x: Tensor, y: Tensor, dx: Tensor): Tensor {
+    return sumPerSample(mul(dx, this.f.logSlopeDerivative(x, y)));
   }
 
   /** v/f′(x) */

@@ -25,9 +25,6 @@ import { Householder } from './householder.ts';
 import { type EvaluatedMixing, type Mixing, mixingBy } from './mixing.ts';
 import { PluFactors } from './plu-factors.ts';
 
-/** Which matrices a `Conv1x1` can be, and by which parameters: see its options. */
-export type MixingParametrization = 'householder' | 'plu';
-
 /** Options of `Conv1x1`. */
 export interface Conv1x1Options {
   readonly channels: number;
@@ -35,7 +32,7 @@ export interface Conv1x1Options {
    * `householder` keeps W orthogonal; `plu` lets it be any matrix P L U with a positive diagonal of
    * U, and its determinant with it. Default: `householder`.
    */
-  readonly parametrization?: MixingParametrization;
+  readonly parametrization?: 'householder' | 'plu';
   /** A fixed random mixing of channels, which is not trained. Default: false. */
   readonly frozen?: boolean;
   /** Draws the matrix, which starts orthogonal. Default: seed 0. */
@@ -53,7 +50,7 @@ export interface Conv1x1Options {
 export class Conv1x1 extends Bijection {
   static readonly type: string = 'Conv1x1';
   readonly channels: number;
-  readonly parametrization: MixingParametrization;
+  readonly parametrization: 'householder' | 'plu';
   /** v1, v2 and v3 of the reflections, or lu. */
   readonly weights: readonly Parameter[];
   readonly #frozen: boolean;

@@ -13,19 +13,11 @@ import {
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
-  type Activation,
   AffineLayer,
+  build,
   Conv1x1,
-  Elementwise,
-  expClamp,
-  GlowCoupling,
-  type InvertibleActivation,
-  leakyRelu,
-  relu,
-  sigmoid,
-  sigmoid2,
-  softplus,
-  tanh,
+  copyModule,
+  describe as describeModule,
 } from '../src/index.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
@@ -60,6 +52,8 @@ describe('AffineLayer', () => {
     expect(() => new AffineLayer({ channels: 0 })).toThrow(/channels is 0/);
     expect(() => new AffineLayer({ channels: 1, size: [2.5] })).toThrow(/size is 2.5/);
     expect(() => new AffineLayer({ channels: 1, size: [1, 1, 1, 1] })).toThrow(ValueError);
+    const text = { channels: 1, size: '44' as unknown as number[] };
+    expect(() => new AffineLayer(text)).toThrow(/size is "44"; expected a list/);
   });
 });
 
@@ -147,93 +141,41 @@ describe('Conv1x1 by PLU factors', () => {
   });
 });
 
-const invertible: readonly InvertibleActivation[] = [
-  leakyRelu({ slope: 0.2 }),
-  tanh(),
-  softplus(),
-  softplus({ low: 0.1 }),
-  sigmoid({ low: -1, high: 3 }),
-  sigmoid2(),
-  expClamp({ clamp: 1.5 }),
-];
-const activations: readonly Activation[] = [relu(), ...invertible];
+describe('Conv1x1', () => {
+  const kinds = [
+    { parametrization: 'householder', names: ['v1', 'v2', 'v3'] },
+    { parametrization: 'plu', names: ['lu'] },
+  ] as const;
 
-describe('activations', () => {
-  it.each(activations)('$name stays in its range, and its slope is its derivative', (f) => {
-    const points = [-30, -3, -1.1, -0.2, 0.3, 1, 2.5, 30];
-    const y = f.apply(tensor(points));
-    const [low, high] = f.range;
-    for (const v of numbers(y)) {
-      expect(v).toBeGreaterThanOrEqual(low);
-      expect(v).toBeLessThanOrEqual(high);
-    }
-    const h = 1e-5;
-    const [after, before] = [h, -h].map((s) => numbers(f.apply(affine(tensor(points), 1, s))));
-    numbers(f.grad(y, ones([points.length]))).forEach((slope, i) => {
-      expect(slope).toBeCloseTo((after![i]! - before![i]!) / (2 * h), 7);
-    });
+  it.each(kinds)('has its parameters directly in it: $parametrization', (kind) => {
+    const { parametrization, names } = kind;
+    const f = new Conv1x1({ channels: 3, parametrization });
+    expect(f.parameters.map((p) => p.name)).toEqual(names);
   });
 
-  it('scale couplings from a positive bound on', () => {
-    const x = new RandomStream(1).normal([2, 4, 3, 3]);
-    const coupling = new GlowCoupling({
-      channels: 4,
-      hidden: 3,
-      scaleFunction: softplus({ low: 0.1 }),
-    });
-    const { y, logdet } = coupling.forward(x);
-    const back = coupling.inverse(y);
-    expect(gap(back.x, x)).toBeLessThan(1e-12);
-    expect(largest(numbers(add(back.logdet, logdet)))).toBeLessThan(1e-12);
-    expect(() => new GlowCoupling({ channels: 4, scaleFunction: softplus() })).toThrow(/positive/);
+  it.each(kinds)('is described, built again and copied: $parametrization', (kind) => {
+    const { parametrization } = kind;
+    const f = new Conv1x1({ channels: 3, parametrization, frozen: true });
+    const config = describeModule(f);
+    expect(config).toEqual({ $type: 'Conv1x1', channels: 3, parametrization, frozen: true });
+    const again = build(config, { modules: [Conv1x1] });
+    expect(again.parameters.every((p) => p.frozen)).toBe(true);
+    const moved = new Conv1x1({ channels: 3, parametrization, random: new RandomStream(8) });
+    const x = new RandomStream(3).normal([2, 3, 4]);
+    expect(numbers(copyModule(moved).forward(x).y)).toEqual(numbers(moved.forward(x).y));
   });
 
-  it('name options out of range', () => {
-    expect(() => softplus({ low: Number.NaN })).toThrow(/softplus: low NaN/);
-    expect(() => expClamp({ clamp: 0 })).toThrow(ValueError);
-    expect(() => leakyRelu({ slope: 0 })).toThrow(ValueError);
-    expect(() => sigmoid({ low: 1, high: 1 })).toThrow(/low 1, high 1/);
-  });
-});
-
-describe('Elementwise', () => {
-  it.each(invertible)('$name has log-slopes and their derivatives', (f) => {
-    const points = [-2.2, -0.7, 0.4, 1.9];
-    const x = tensor(points);
-    const y = f.apply(x);
-    const slopes = numbers(f.grad(y, ones([points.length])));
-    numbers(f.logSlope(x, y)).forEach((v, i) => {
-      expect(v).toBeCloseTo(Math.log(slopes[i]!), 11);
-    });
-    const h = 1e-5;
-    const [after, before] = [h, -h].map((s) => {
-      const moved = affine(x, 1, s);
-      return numbers(f.logSlope(moved, f.apply(moved)));
-    });
-    numbers(f.logSlopeDerivative(x, y)).forEach((v, i) => {
-      expect(v).toBeCloseTo((after![i]! - before![i]!) / (2 * h), 8);
-    });
-  });
-
-  it.each(invertible)('$name has finite log-determinants where it is flat', (f) => {
-    const layer = new Elementwise(f);
-    const { logdet } = layer.forward(tensor([[-300, 40, 300]]));
-    expect(numbers(logdet).every(Number.isFinite)).toBe(true);
-  });
-
-  it.each([
-    { backend: 'reference', dtype: 'float64', bound: 1e-12 },
-    { backend: 'reference', dtype: 'float32', bound: 1e-4 },
-    { backend: 'wasm', dtype: 'float32', bound: 1e-4 },
-  ] as const)('inverts softplus close to zero: $backend, $dtype', async (settings) => {
-    await setBackend(settings.backend, { dtype: settings.dtype });
-    const layer = new Elementwise(softplus());
-    const x = tensor([[-80, -40, -20, -16, -8, -1, 0, 1, 20, 80]]);
-    expect(gap(layer.inverse(layer.forward(x).y).x, x)).toBeLessThan(settings.bound);
-  });
-
-  it('gives NaN outside the range', () => {
-    const { x } = new Elementwise(sigmoid()).inverse(tensor([[-0.1, 0.5, 1.1]]));
-    expect(numbers(x).map(Number.isNaN)).toEqual([true, false, true]);
+  it.each(kinds)('can be frozen later, and stays what it was made as: $parametrization', (kind) => {
+    const { parametrization } = kind;
+    const f = new Conv1x1({ channels: 3, parametrization });
+    const y = new RandomStream(1).normal([2, 3]);
+    for (const p of f.parameters) p.frozen = true;
+    f.backward(y, y, { dlogdet: ones([2]) });
+    f.backwardInverse(y, y, { dlogdet: ones([2]) });
+    expect(f.parameters.every((p) => p.grad === undefined)).toBe(true);
+    expect(f.options.frozen).toBe(false);
+    for (const p of f.parameters) p.frozen = false;
+    f.backward(y, y);
+    expect(f.parameters.every((p) => p.grad !== undefined)).toBe(true);
   });
 });

@@ -3,14 +3,23 @@ import {
   full,
   ones,
   RandomStream,
+  ShapeError,
   setBackend,
   tensor,
   ValueError,
   zeros,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { HaarSqueeze, type WaveletName, WaveletSqueeze } from '../src/index.ts';
-import { waveletFilters } from '../src/wavelet-filters.ts';
+import {
+  build,
+  describe as describeModule,
+  HaarSqueeze,
+  ShuffleSqueeze,
+  type Squeeze,
+  type WaveletName,
+  WaveletSqueeze,
+} from '../src/index.ts';
+import { waveletFilters } from '../src/squeezes/wavelet-filters.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -149,5 +158,43 @@ describe('WaveletSqueeze', () => {
     const squeeze = new WaveletSqueeze({ wavelet: 'db2' });
     expect(() => squeeze.forward(zeros([1, 1, 5, 4]))).toThrow(/even spatial sizes/);
     expect(() => squeeze.inverse(zeros([1, 3, 4, 4]))).toThrow(/multiple of 4/);
+  });
+});
+
+describe('squeezes', () => {
+  const squeezes = [
+    { squeeze: new ShuffleSqueeze(), config: { pattern: 'checkerboard' } },
+    { squeeze: new ShuffleSqueeze({ pattern: 'column' }), config: { pattern: 'column' } },
+    { squeeze: new ShuffleSqueeze({ pattern: 'patch' }), config: { pattern: 'patch' } },
+    { squeeze: new HaarSqueeze(), config: {} },
+    { squeeze: new WaveletSqueeze({ wavelet: 'db2' }), config: { wavelet: 'db2' } },
+  ];
+
+  it.each(squeezes)('$squeeze.type $config says shapes without computing', ({ squeeze }) => {
+    expect(squeeze.outputShape([2, 3, 4, 6])).toEqual([2, 12, 2, 3]);
+    expect(squeeze.inputShape([2, 12, 2, 3])).toEqual([2, 3, 4, 6]);
+    expect(squeeze.outputShape([1, 1, 2])).toEqual([1, 2, 1]);
+    expect(squeeze.inputShape([1, 8, 1, 2, 3])).toEqual([1, 1, 2, 4, 6]);
+    expect(() => squeeze.outputShape([1, 1, 4, 5])).toThrow(/\[1, 1, 4, 5\].*even/);
+    expect(() => squeeze.inputShape([1, 3, 2, 2])).toThrow(/multiple of 4/);
+    expect(() => squeeze.outputShape([1, 2])).toThrow(ShapeError);
+  });
+
+  it.each(squeezes)('$squeeze.type $config is described and built again', (row) => {
+    const { squeeze, config } = row;
+    expect(describeModule(squeeze)).toEqual({ $type: squeeze.type, ...config });
+    const modules = [ShuffleSqueeze, HaarSqueeze, WaveletSqueeze];
+    const again = build(describeModule(squeeze), { modules }) as Squeeze;
+    const x = new RandomStream(5).normal([2, 1, 4, 6]);
+    expect([...again.forward(x).y.dataSync()]).toEqual([...squeeze.forward(x).y.dataSync()]);
+  });
+
+  it('refuse patterns and wavelets that they do not know', () => {
+    const shuffle = (pattern: unknown) => new ShuffleSqueeze({ pattern: pattern as 'patch' });
+    expect(() => shuffle('rows')).toThrow(ValueError);
+    expect(() => shuffle('rows')).toThrow(/'rows'; expected column, patch or checkerboard/);
+    expect(() => shuffle(['patch'])).toThrow(ValueError);
+    const wavelet = ['db2'] as unknown as WaveletName;
+    expect(() => new WaveletSqueeze({ wavelet })).toThrow(ValueError);
   });
 });

@@ -1,0 +1,106 @@
+/** Rows of combinators, around layers that tell whether they are called rightly. */
+import {
+  ActNorm,
+  BasicCoupling,
+  ChannelHalves,
+  ConditionalGlowCoupling,
+  Conv1x1,
+  compose,
+  FirstHalf,
+  Flattened,
+  GlowCoupling,
+  HaarSqueeze,
+  Identity,
+  IrimCoupling,
+  JoinedChannels,
+  Parallel,
+  reverse,
+  Sequential,
+  Swapped,
+} from '@invnet/layers';
+import { sizeOf } from '@invnet/tensor';
+import { even, odd, pairOf, type Row, random } from '../row.ts';
+
+export function combinatorRows(ndims: number): Row[] {
+  const size = odd(ndims);
+  const sizes = () => ({ hidden: 3, ndims, random: random() });
+  const coupling = () => new GlowCoupling({ ...sizes(), channels: 3, hidden: 4 });
+  const mix = (channels: number) => new Conv1x1({ channels, random: random() });
+  const rows: Row[] = [
+    {
+      name: 'ChannelHalves',
+      shape: [2, 3, ...size],
+      make: () => new ChannelHalves(new BasicCoupling({ ...sizes(), channels: [1, 2] }), [1, 2]),
+    },
+    {
+      name: 'FirstHalf',
+      shape: [2, 3, ...size],
+      make: () => new FirstHalf(mix(2)),
+    },
+    { name: 'Identity', shape: [2, 2, ...size], make: () => new Identity() },
+    {
+      name: 'JoinedChannels',
+      shape: [2, 3 * sizeOf(size)],
+      make: () =>
+        new Flattened(
+          new JoinedChannels(new IrimCoupling({ ...sizes(), channels: 3 }), [1, 2]),
+          pairOf(1, 2, size),
+        ),
+    },
+    {
+      name: 'Parallel',
+      shape: [2, 5 * sizeOf(size)],
+      make: () => {
+        const maps = { data: mix(2), condition: new ActNorm({ channels: 3 }) };
+        return new Flattened(new Parallel(maps), pairOf(2, 3, size));
+      },
+    },
+    {
+      name: 'Parallel with context, one map for both',
+      shape: [2, 4 * sizeOf(size)],
+      context: [2, 1, ...size],
+      make: () => {
+        const map = new ConditionalGlowCoupling({ ...sizes(), channels: 2, contextChannels: 1 });
+        return new Flattened(new Parallel(map, map), pairOf(2, 2, size));
+      },
+    },
+    {
+      name: 'Sequential',
+      shape: [2, 3, ...size],
+      make: () =>
+        new Sequential([new ActNorm({ channels: 3 }), new Conv1x1({ channels: 3 }), coupling()]),
+    },
+    {
+      name: 'Sequential with a shared layer',
+      shape: [2, 3, ...size],
+      make: () => {
+        const shared = coupling();
+        return new Sequential([shared, new Conv1x1({ channels: 3 }), shared]);
+      },
+    },
+    {
+      name: 'Swapped',
+      shape: [2, 3 * sizeOf(size)],
+      make: () => {
+        const inner = new BasicCoupling({ ...sizes(), channels: [1, 2] });
+        return new Flattened(new Swapped(inner), pairOf(2, 1, size));
+      },
+    },
+  ];
+  return ndims === 0 ? rows : [...rows, reversedRow(ndims)];
+}
+
+function reversedRow(ndims: number): Row {
+  const channels = 2 ** ndims;
+  return {
+    name: 'compose with a reversed layer',
+    shape: [2, 1, ...even(ndims)],
+    make: () =>
+      compose(
+        new HaarSqueeze(),
+        reverse(new ActNorm({ channels })),
+        reverse(new GlowCoupling({ channels, hidden: 3, ndims, random: random() })),
+        reverse(new HaarSqueeze()),
+      ),
+  };
+}

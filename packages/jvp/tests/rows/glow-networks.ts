@@ -1,0 +1,94 @@
+/** Rows of Glow, its conditional form and summarized networks. */
+import {
+  ConditionalGlowCoupling,
+  defaultConditioner,
+  expClamp,
+  HaarSqueeze,
+  ShuffleSqueeze,
+} from '@invnet/layers';
+import { ConditionalGlow, Glow, type GlowOptions, SummarizedNetwork } from '@invnet/networks';
+import { even, odd, type Row, random, twice } from '../row.ts';
+
+export function glowRows(ndims: number): Row[] {
+  return [...(ndims === 0 ? vectorRows() : imageRows(ndims)), ...conditionalRows(ndims)];
+}
+
+function vectorRows(): Row[] {
+  const glow = (name: string, options: Partial<GlowOptions> = {}): Row => ({
+    name,
+    shape: [3, 5],
+    make: () => makeGlow(0, { channels: 5, steps: 2, ...options }),
+  });
+  return [glow('Glow on vectors'), glow('Glow without ActNorm', { actnorm: false })];
+}
+
+function imageRows(ndims: number): Row[] {
+  const scales = ndims === 3 ? 1 : 2;
+  return [
+    { name: 'Glow', shape: [2, 1, ...twice(ndims)], make: () => makeGlow(ndims) },
+    {
+      name: 'Glow without split scales, Haar, expClamp',
+      shape: [2, 1, ...(ndims === 3 ? even(ndims) : twice(ndims))],
+      make: () =>
+        makeGlow(ndims, {
+          splitScales: false,
+          squeeze: new HaarSqueeze(),
+          scaleFunction: expClamp(),
+          scales,
+        }),
+    },
+    {
+      name: 'Glow of one scale, patches, two steps',
+      shape: [2, 2, ...even(ndims)],
+      make: () =>
+        makeGlow(ndims, {
+          channels: 2,
+          scales: 1,
+          steps: 2,
+          squeeze: new ShuffleSqueeze({ pattern: 'patch' }),
+          frozenConv1x1: true,
+        }),
+    },
+    {
+      name: 'Glow without ActNorm',
+      shape: [2, 1, ...(ndims === 3 ? even(ndims) : twice(ndims))],
+      make: () => makeGlow(ndims, { actnorm: false, scales }),
+    },
+  ];
+}
+
+function makeGlow(ndims: number, options: Partial<GlowOptions> = {}): Glow {
+  const sizes = { channels: 1, hidden: 3, scales: 2, steps: 1, ndims };
+  return new Glow({ ...sizes, random: random(), ...options });
+}
+
+function conditionalRows(ndims: number): Row[] {
+  const size = odd(ndims);
+  const sizes = () => ({ hidden: 3, ndims, random: random() });
+  const conditionalGlow = (name: string, options: { actnorm?: boolean } = {}): Row => {
+    const channels = ndims === 0 ? 3 : 1;
+    const scaled = ndims === 1 ? twice(ndims) : even(ndims);
+    const scales = ndims < 2 ? 2 : 1;
+    const fixed = { channels, contextChannels: 2, scales, steps: 1 };
+    return {
+      name,
+      shape: [2, channels, ...scaled],
+      context: [2, 2, ...scaled],
+      make: () => new ConditionalGlow({ ...sizes(), ...fixed, ...options }),
+    };
+  };
+  return [
+    conditionalGlow('ConditionalGlow'),
+    conditionalGlow('ConditionalGlow without ActNorm', { actnorm: false }),
+    {
+      name: 'SummarizedNetwork',
+      shape: [2, 3, ...size],
+      context: [2, 3, ...size],
+      make: () =>
+        new SummarizedNetwork({
+          network: new ConditionalGlowCoupling({ ...sizes(), channels: 3, contextChannels: 2 }),
+          summary: defaultConditioner({ ...sizes(), inChannels: 3, outChannels: 2 }),
+        }),
+    },
+  ];
+}

@@ -1,0 +1,177 @@
+import {
+  add,
+  affine,
+  ones,
+  RandomStream,
+  setBackend,
+  sub,
+  type Tensor,
+  tensor,
+  ValueError,
+} from '@invnet/tensor';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  type Activation,
+  activationTypes,
+  build,
+  ConfigurationError,
+  describe as describeModule,
+  Elementwise,
+  expClamp,
+  GlowCoupling,
+  type InvertibleActivation,
+  Logit,
+  leakyRelu,
+  relu,
+  sigmoid,
+  sigmoid2,
+  softplus,
+  tanh,
+} from '../src/index.ts';
+
+beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+const numbers = (t: Tensor): number[] => Array.from(t.dataSync());
+const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
+const gap = (a: Tensor, b: Tensor) => largest(numbers(sub(a, b)));
+
+const invertible: readonly InvertibleActivation[] = [
+  leakyRelu({ slope: 0.2 }),
+  tanh(),
+  softplus(),
+  softplus({ low: 0.1 }),
+  sigmoid({ low: -1, high: 3 }),
+  sigmoid2(),
+  expClamp({ clamp: 1.5 }),
+];
+const activations: readonly Activation[] = [relu(), ...invertible];
+
+describe('activations', () => {
+  it.each(activations)('$name stays in its range, and its slope is its derivative', (f) => {
+    const points = [-30, -3, -1.1, -0.2, 0.3, 1, 2.5, 30];
+    const y = f.apply(tensor(points));
+    const [low, high] = f.range;
+    for (const v of numbers(y)) {
+      expect(v).toBeGreaterThanOrEqual(low);
+      expect(v).toBeLessThanOrEqual(high);
+    }
+    const h = 1e-5;
+    const [after, before] = [h, -h].map((s) => numbers(f.apply(affine(tensor(points), 1, s))));
+    numbers(f.grad(y, ones([points.length]))).forEach((slope, i) => {
+      expect(slope).toBeCloseTo((after![i]! - before![i]!) / (2 * h), 7);
+    });
+  });
+
+  it('scale couplings from a positive bound on', () => {
+    const x = new RandomStream(1).normal([2, 4, 3, 3]);
+    const coupling = new GlowCoupling({
+      channels: 4,
+      hidden: 3,
+      scaleFunction: softplus({ low: 0.1 }),
+    });
+    const { y, logdet } = coupling.forward(x);
+    const back = coupling.inverse(y);
+    expect(gap(back.x, x)).toBeLessThan(1e-12);
+    expect(largest(numbers(add(back.logdet, logdet)))).toBeLessThan(1e-12);
+    expect(() => new GlowCoupling({ channels: 4, scaleFunction: softplus() })).toThrow(/positive/);
+  });
+
+  it('name options out of range', () => {
+    expect(() => softplus({ low: Number.NaN })).toThrow(/softplus: low is NaN/);
+    expect(() => expClamp({ clamp: 0 })).toThrow(ValueError);
+    expect(() => leakyRelu({ slope: 0 })).toThrow(ValueError);
+    expect(() => sigmoid({ low: 1, high: 1 })).toThrow(/low 1, high 1/);
+  });
+
+  it('take numbers only, as configurations may hold anything', () => {
+    const wrong = ['0.5', [0.5], null, Number.NaN, Number.POSITIVE_INFINITY] as number[];
+    for (const v of wrong) {
+      expect(() => leakyRelu({ slope: v })).toThrow(ValueError);
+      expect(() => softplus({ low: v })).toThrow(ValueError);
+      expect(() => sigmoid({ low: v })).toThrow(ValueError);
+      expect(() => sigmoid({ high: v })).toThrow(ValueError);
+      expect(() => expClamp({ clamp: v })).toThrow(ValueError);
+      expect(() => new Logit({ lambda: v })).toThrow(ValueError);
+    }
+    expect(() => softplus({ low: '1' as unknown as number })).toThrow(/low is "1"; .* number/);
+    expect(() => new Logit({ lambda: 0.5 })).toThrow(/above 0 and below 0.5/);
+  });
+
+  it('say what makes them again', () => {
+    const options = Object.fromEntries(
+      [relu(), leakyRelu(), tanh(), softplus(), sigmoid(), sigmoid2(), expClamp()].map((f) => [
+        f.name,
+        f.options,
+      ]),
+    );
+    expect(options).toEqual({
+      relu: {},
+      leakyRelu: { slope: 0.01 },
+      tanh: {},
+      softplus: { low: 0 },
+      sigmoid: { low: 0, high: 1 },
+      sigmoid2: {},
+      expClamp: { clamp: 2 },
+    });
+    expect(activationTypes.map((t) => t.type)).toEqual(Object.keys(options));
+  });
+});
+
+describe('Elementwise', () => {
+  it.each(invertible)('$name has log-slopes and their derivatives', (f) => {
+    const points = [-2.2, -0.7, 0.4, 1.9];
+    const x = tensor(points);
+    const y = f.apply(x);
+    const slopes = numbers(f.grad(y, ones([points.length])));
+    numbers(f.logSlope(x, y)).forEach((v, i) => {
+      expect(v).toBeCloseTo(Math.log(slopes[i]!), 11);
+    });
+    const h = 1e-5;
+    const [after, before] = [h, -h].map((s) => {
+      const moved = affine(x, 1, s);
+      return numbers(f.logSlope(moved, f.apply(moved)));
+    });
+    numbers(f.logSlopeDerivative(x, y)).forEach((v, i) => {
+      expect(v).toBeCloseTo((after![i]! - before![i]!) / (2 * h), 8);
+    });
+  });
+
+  it.each(invertible)('$name has finite log-determinants where it is flat', (f) => {
+    const layer = new Elementwise(f);
+    const { logdet } = layer.forward(tensor([[-300, 40, 300]]));
+    expect(numbers(logdet).every(Number.isFinite)).toBe(true);
+  });
+
+  it.each([
+    { backend: 'reference', dtype: 'float64', bound: 1e-12 },
+    { backend: 'reference', dtype: 'float32', bound: 1e-4 },
+    { backend: 'wasm', dtype: 'float32', bound: 1e-4 },
+  ] as const)('inverts softplus close to zero: $backend, $dtype', async (settings) => {
+    await setBackend(settings.backend, { dtype: settings.dtype });
+    const layer = new Elementwise(softplus());
+    const x = tensor([[-80, -40, -20, -16, -8, -1, 0, 1, 20, 80]]);
+    expect(gap(layer.inverse(layer.forward(x).y).x, x)).toBeLessThan(settings.bound);
+  });
+
+  it('gives NaN outside the range', () => {
+    const { x } = new Elementwise(sigmoid()).inverse(tensor([[-0.1, 0.5, 1.1]]));
+    expect(numbers(x).map(Number.isNaN)).toEqual([true, false, true]);
+  });
+
+  it.each(invertible)('$name is described and built again', (f) => {
+    const layer = new Elementwise(f);
+    const config = describeModule(layer);
+    expect(config).toEqual({ $type: 'Elementwise', activation: { $type: f.name, ...f.options } });
+    const again = build(config, { modules: [Elementwise, ...activationTypes] });
+    const x = new RandomStream(4).normal([2, 5]);
+    expect(numbers((again as Elementwise).forward(x).y)).toEqual(numbers(layer.forward(x).y));
+  });
+
+  it('refuses what has no inverse', () => {
+    const without = relu() as InvertibleActivation;
+    expect(() => new Elementwise(without)).toThrow(/relu.*expected an invertible activation/);
+    const config = { $type: 'Elementwise', activation: { $type: 'relu' } };
+    const modules = [Elementwise, ...activationTypes];
+    expect(() => build(config, { modules })).toThrow(ConfigurationError);
+  });
+});

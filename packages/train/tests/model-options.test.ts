@@ -1,0 +1,368 @@
+/** Every class of the catalogue, with options drawn at random: configurations, files and copies. */
+import { flowCatalogue, standardNormal } from '@invnet/flows';
+import {
+  activationTypes,
+  build,
+  copyModule,
+  describe as describeModule,
+  type Json,
+  type Module,
+  named,
+  namedBuffers,
+  namedParameters,
+  summary,
+} from '@invnet/layers';
+import { memory, RandomStream, setBackend } from '@invnet/tensor';
+import fc, { type Arbitrary } from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { modelBytes, modelFromBytes } from '../src/index.ts';
+
+beforeEach(() => setBackend('reference'));
+
+const operator = named('doubling', { forward: (u: object) => u, adjoint: (r: object) => r });
+const customParts = named('block', { forward: () => {}, backward: () => {} });
+const factories = { doubling: () => operator, block: () => customParts };
+
+const size = fc.integer({ min: 1, max: 4 });
+const several = fc.integer({ min: 2, max: 5 });
+const axes = fc.integer({ min: 1, max: 3 });
+const kernel = fc.constantFrom(1, 3);
+const some = <T>(value: Arbitrary<T>) => fc.option(value, { nil: undefined });
+const config = ($type: string, options: Record<string, Arbitrary<unknown>> = {}) =>
+  fc.record(options).map((o): Json => {
+    const given = Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined));
+    return { $type, ...given } as Json;
+  });
+
+const bound = fc.double({ min: 0.1, max: 2, noNaN: true });
+const activation = {
+  relu: config('relu'),
+  tanh: config('tanh'),
+  sigmoid2: config('sigmoid2'),
+  leakyRelu: config('leakyRelu', { slope: bound }),
+  softplus: config('softplus', { low: bound }),
+  sigmoid: fc
+    .tuple(bound, bound)
+    .map(([low, width]): Json => ({ $type: 'sigmoid', low, high: low + width })),
+  expClamp: config('expClamp', { clamp: bound }),
+} satisfies Record<string, Arbitrary<Json>>;
+const scale = fc.oneof(activation.sigmoid, activation.expClamp, activation.softplus);
+
+const blocks = { inChannels: size, hidden: size, outChannels: size };
+const conditioner: Arbitrary<Json> = fc.oneof(
+  config('DenseBlock', blocks),
+  config('ResidualBlock', { ...blocks, ndims: some(axes), kernel1: some(kernel) }),
+);
+const norm = config('ActNorm', { channels: size });
+const squeeze = fc.oneof(
+  config('ShuffleSqueeze', { pattern: fc.constantFrom('column', 'patch', 'checkerboard') }),
+  config('HaarSqueeze'),
+  config('WaveletSqueeze', { wavelet: fc.constantFrom('db2', 'sym4', 'coif1') }),
+);
+const bijection = fc.oneof(
+  norm,
+  squeeze,
+  config('Conv1x1', { channels: size }),
+  config('Identity'),
+);
+const additive = config('AdditiveCoupling', { conditioner });
+const two = fc.tuple(size, size);
+const affine = {
+  hidden: some(size),
+  ndims: some(fc.integer({ min: 0, max: 3 })),
+  scaleFunction: some(scale),
+};
+const hint = { ...affine, shared: some(fc.constant(false)) };
+const scales = {
+  scales: some(fc.constantFrom(1, 2)),
+  steps: some(size),
+  splitScales: some(fc.boolean()),
+};
+const shape = fc.array(size, { minLength: 1, maxLength: 3 });
+
+/** Options of every type: what its constructor takes, given or left out. */
+const options: Record<string, Arbitrary<Json>> = {
+  ...activation,
+  Elementwise: config('Elementwise', {
+    activation: fc.oneof(activation.sigmoid, activation.tanh, activation.leakyRelu),
+  }),
+  Logit: config('Logit', { lambda: some(fc.double({ min: 0.01, max: 0.4, noNaN: true })) }),
+  ActNorm: norm,
+  AffineLayer: config('AffineLayer', {
+    channels: size,
+    size: some(fc.array(size, { maxLength: 3 })),
+  }),
+  Conv1x1: config('Conv1x1', {
+    channels: size,
+    parametrization: some(fc.constantFrom('householder', 'plu')),
+    frozen: some(fc.boolean()),
+  }),
+  ShuffleSqueeze: config('ShuffleSqueeze', { pattern: some(fc.constantFrom('column', 'patch')) }),
+  HaarSqueeze: config('HaarSqueeze'),
+  WaveletSqueeze: config('WaveletSqueeze', { wavelet: fc.constantFrom('db1', 'db10', 'sym3') }),
+  AsConditioner: config('AsConditioner', { inner: bijection }),
+  BatchNorm: config('BatchNorm', { channels: size, momentum: some(fc.constantFrom(0.1, 0.5)) }),
+  ConditionalResidualBlock: config('ConditionalResidualBlock', {
+    ...blocks,
+    contextSize: size,
+    size: shape,
+    contextChannels: some(size),
+    outputActivation: some(fc.constantFrom('none', 'relu', 'galu')),
+  }),
+  CustomBlock: config('CustomBlock', { parts: fc.constant({ $named: 'block' }) }),
+  DenseBlock: config('DenseBlock', blocks),
+  ResNet: config('ResNet', {
+    ...blocks,
+    blocks: some(size),
+    ndims: some(axes),
+    kernel: some(kernel),
+  }),
+  ResidualBlock: config('ResidualBlock', {
+    ...blocks,
+    ndims: some(axes),
+    kernel1: some(kernel),
+    kernel2: some(kernel),
+    stride: some(size),
+    outputActivation: some(fc.constantFrom('none', 'relu', 'galu')),
+  }),
+  SymmetricBlock: config('SymmetricBlock', {
+    channels: size,
+    hidden: some(size),
+    ndims: some(axes),
+    kernel: some(kernel),
+  }),
+  WithContext: config('WithContext', { inner: conditioner }),
+  ChannelHalves: config('ChannelHalves', { inner: additive, channels: two }),
+  FirstHalf: config('FirstHalf', { inner: bijection }),
+  Flattened: config('Flattened', { inner: additive, inputShapes: fc.tuple(shape, shape) }),
+  Identity: config('Identity'),
+  JoinedChannels: config('JoinedChannels', { inner: bijection, channels: two }),
+  Parallel: config('Parallel', { maps: fc.record({ data: bijection, condition: bijection }) }),
+  Reversed: config('Reversed', { inner: bijection }),
+  Sequential: fc.array(bijection, { minLength: 1, maxLength: 4 }).chain((layers) =>
+    fc.boolean().map((byName): Json => {
+      const names = byName ? { names: layers.map((_, i) => `layer${i}`) } : {};
+      return { $type: 'Sequential', ...names, layers };
+    }),
+  ),
+  Swapped: config('Swapped', { inner: additive }),
+  AdditiveCoupling: additive,
+  BasicCoupling: config('BasicCoupling', {
+    ...affine,
+    channels: two,
+    conditioner: some(conditioner),
+  }),
+  ConditionalGlowCoupling: config('ConditionalGlowCoupling', {
+    ...affine,
+    channels: several,
+    contextChannels: size,
+  }),
+  ConditionalHintCoupling: config('ConditionalHintCoupling', {
+    ...hint,
+    channels: several,
+    conditionChannels: some(several),
+    permute: some(fc.boolean()),
+  }),
+  GlowCoupling: config('GlowCoupling', {
+    ...affine,
+    channels: several,
+    conditioner: some(conditioner),
+  }),
+  HintCoupling: fc.oneof(
+    config('HintCoupling', {
+      ...hint,
+      channels: several,
+      permute: some(fc.constantFrom('none', 'lower', 'both', 'full')),
+      depth: some(fc.constant(1)),
+    }),
+    config('HintCoupling', {
+      ...affine,
+      channels: fc.constantFrom(4, 8),
+      shared: fc.constant(true),
+    }),
+  ),
+  HyperbolicLayer: config('HyperbolicLayer', {
+    channels: fc.constant(8),
+    hidden: some(size),
+    ndims: some(axes),
+    resolution: some(fc.constantFrom('keep', 'halve', 'double')),
+    stepSize: some(bound),
+  }),
+  IrimCoupling: config('IrimCoupling', { channels: several, conditioner: some(conditioner) }),
+  Leapfrog: config('Leapfrog', {
+    force: config('SymmetricBlock', { channels: size }),
+    stepSize: bound,
+  }),
+  RecursiveCoupling: config('RecursiveCoupling', {
+    first: bijection,
+    second: bijection,
+    coupling: additive,
+  }),
+  Glow: config('Glow', {
+    ...affine,
+    ...scales,
+    channels: several,
+    squeeze: some(squeeze),
+    frozenConv1x1: some(fc.boolean()),
+    actnorm: some(fc.boolean()),
+  }),
+  ConditionalGlow: config('ConditionalGlow', {
+    ...affine,
+    ...scales,
+    channels: several,
+    contextChannels: size,
+    squeeze: some(squeeze),
+    actnorm: some(fc.boolean()),
+  }),
+  MultiScale: fc.constant({
+    $type: 'MultiScale',
+    channels: [4],
+    squeeze: { $type: 'HaarSqueeze' },
+    step: { $named: 'step' },
+    scales: 2,
+    steps: 1,
+  }),
+  MultiScaleHint: config('MultiScaleHint', {
+    ...hint,
+    ...scales,
+    channels: several,
+    permute: some(fc.constantFrom('none', 'full')),
+    squeeze: some(squeeze),
+    actnorm: some(fc.boolean()),
+  }),
+  ConditionalHint: config('ConditionalHint', {
+    ...hint,
+    channels: several,
+    conditionChannels: some(several),
+    steps: some(size),
+    actnorm: some(fc.boolean()),
+  }),
+  MultiScaleConditionalHint: config('MultiScaleConditionalHint', {
+    ...hint,
+    ...scales,
+    channels: several,
+    squeeze: some(squeeze),
+    actnorm: some(fc.boolean()),
+  }),
+  HyperbolicNetwork: config('HyperbolicNetwork', {
+    channels: fc.constant(8),
+    architecture: fc.array(
+      fc.constantFrom<Json>({}, { hidden: 2 }, { resolution: 'halve' }, { resolution: 'double' }),
+      { minLength: 1, maxLength: 1 },
+    ),
+    ndims: some(axes),
+  }),
+  SummarizedNetwork: config('SummarizedNetwork', {
+    network: config('ConditionalGlowCoupling', {
+      ...affine,
+      channels: several,
+      contextChannels: size,
+    }),
+    summary: conditioner,
+  }),
+  MisfitGradient: config('MisfitGradient', {
+    channels: fc.constant(2),
+    outChannels: several,
+    operator: fc.constant({ $named: 'doubling' }),
+    link: some(activation.sigmoid),
+    actnorm: some(fc.boolean()),
+  }),
+  UnrolledLoop: config('UnrolledLoop', {
+    channels: some(fc.constant(1)),
+    memoryChannels: several,
+    iterations: size,
+    operator: fc.constant({ $named: 'doubling' }),
+    link: some(activation.tanh),
+    coupling: some(fc.constantFrom('additive', 'hint')),
+    hidden: some(size),
+    ndims: some(fc.integer({ min: 0, max: 3 })),
+    actnorm: some(fc.boolean()),
+  }),
+  StandardNormal: config('StandardNormal'),
+  Flow: config('Flow', { network: norm, base: some(config('StandardNormal')) }),
+};
+
+/** Options that were given, with a module of their type around them where they are none's own. */
+function moduleOf(type: string, json: Json): Json {
+  const isActivation = activationTypes.some((t) => t.type === type);
+  return isActivation && type !== 'relu' ? { $type: 'Elementwise', activation: json } : json;
+}
+
+const step = named('step', (channels: readonly number[]) =>
+  build({ $type: 'ActNorm', channels: channels[0]! }, { modules: flowCatalogue }),
+);
+const named_ = { ...factories, step: () => step };
+
+it('has options for every type of the catalogue', () => {
+  expect(Object.keys(options).sort()).toEqual(flowCatalogue.map((t) => t.type).sort());
+  expect(new Set(flowCatalogue.map((t) => t.type)).size).toBe(flowCatalogue.length);
+  expect(standardNormal().type).toBe('StandardNormal');
+});
+
+describe.each(Object.keys(options).filter((type) => type !== 'relu'))('%s', (type) => {
+  it('is plain JSON from which it is built again, saved, loaded and copied', async () => {
+    const seed = fc.nat(1000);
+    await fc.assert(
+      fc.asyncProperty(options[type]!, seed, async (drawn, n) => {
+        const before = memory().tensors;
+        const built = (json: Json, s: number) =>
+          build(json, { modules: flowCatalogue, named: named_, random: new RandomStream(s) });
+        const first = fill(moduleOf(type, drawn), built);
+        const json: Json = JSON.parse(JSON.stringify(describeModule(first)));
+        expect(json).toEqual(describeModule(first));
+        // Built again, twice, with other weights: the same structure.
+        const [second, third] = [built(json, n), built(json, n + 1)];
+        expect(summary(second)).toBe(summary(first));
+        expect(summary(third)).toBe(summary(first));
+        expect(describeModule(second)).toEqual(json);
+        // A file, and a copy, have the same numbers.
+        const scattered = built(json, n + 2);
+        for (const p of namedParameters(scattered).values()) p.changed();
+        const loaded = modelFromBytes(await modelBytes(scattered, { note: 'x' }), {
+          modules: flowCatalogue,
+          named: named_,
+        });
+        const copy = copyModule(scattered);
+        const numbers = await numbersOf(scattered);
+        expect(await numbersOf(loaded)).toEqual(numbers);
+        expect(await numbersOf(copy)).toEqual(numbers);
+        expect(describeModule(loaded)).toEqual(json);
+        for (const m of [first, second, third, scattered, loaded, copy]) m.dispose();
+        expect(memory().tensors).toBe(before);
+      }),
+      { numRuns: 8, seed: 4 },
+    );
+  });
+});
+
+/** Built from options of which some are left out: its configuration has the defaults. */
+function fill(json: Json, built: (json: Json, seed: number) => Module): Module {
+  const { $type, ...given } = json as { readonly $type: string };
+  const type = flowCatalogue.find((t) => t.type === $type)!;
+  const decoded = Object.fromEntries(
+    Object.entries(given).map(([key, value]) => [key, decode(value as Json, built)]),
+  );
+  const made = type as unknown as { build?(options: object): Module } & (new (o: object) => Module);
+  return type.build && Object.hasOwn(type, 'build') ? made.build!(decoded) : new made(decoded);
+}
+
+function decode(value: Json, built: (json: Json, seed: number) => Module): unknown {
+  if (Array.isArray(value)) return value.map((v: Json) => decode(v, built));
+  if (typeof value !== 'object' || value === null) return value;
+  const record = value as { readonly [key: string]: Json };
+  if (typeof record.$named === 'string') return named_[record.$named as keyof typeof named_]();
+  if (typeof record.$type !== 'string') {
+    return Object.fromEntries(Object.entries(record).map(([k, v]) => [k, decode(v, built)]));
+  }
+  const isActivation = activationTypes.some((t) => t.type === record.$type);
+  if (!isActivation) return fill(value, built);
+  const { $type, ...given } = record;
+  return activationTypes.find((t) => t.type === $type)!.build!(given as never);
+}
+
+async function numbersOf(module: Module): Promise<Record<string, number[]>> {
+  const found: Record<string, number[]> = {};
+  for (const [path, p] of namedParameters(module)) found[path] = [...(await p.data.data())];
+  for (const [path, b] of namedBuffers(module)) found[path] = [...(await b.read())];
+  return found;
+}
