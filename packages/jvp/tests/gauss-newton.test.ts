@@ -1,5 +1,13 @@
 /** The Gauss–Newton operator where the curvature is known, and a step that it takes. */
-import { ActNorm, AffineLayer, Conv1x1, compose, gradients, zeroGrad } from '@invnet/layers';
+import {
+  ActNorm,
+  AffineLayer,
+  Conv1x1,
+  compose,
+  gradients,
+  initialize,
+  zeroGrad,
+} from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import {
   affine,
@@ -102,7 +110,7 @@ describe('gaussNewton', () => {
   it('has no negative curvature without damping', async () => {
     const net = new Glow({ channels: 2, hidden: 4, scales: 1, steps: 2, ndims: 0 });
     const x = new RandomStream(1).normal([4, 2]);
-    net.forward(x);
+    await initialize(net, x);
     scatterParameters(net);
     const gn = gaussNewton(net, x, { with: 'parameters' });
     for (let seed = 0; seed < 20; seed++) {
@@ -118,7 +126,7 @@ describe('gaussNewton', () => {
   it('is symmetric and positive, and frees what it makes', async () => {
     const net = new Glow({ channels: 2, hidden: 4, scales: 1, steps: 2, ndims: 0 });
     const x = new RandomStream(1).normal([4, 2]);
-    net.forward(x);
+    await initialize(net, x);
     scatterParameters(net);
     const before = memory().liveBytes;
     const gn = gaussNewton(net, x, { with: 'both', damping: 0.1 });
@@ -142,7 +150,7 @@ describe('gaussNewton', () => {
         random: new RandomStream(5),
       });
       const x = new RandomStream(1).normal([32, 2]);
-      net.forward(x);
+      await initialize(net, x);
       scatterParameters(net);
       const loss = () => {
         const { y, logdet } = net.forward(x);

@@ -5,6 +5,7 @@ import {
   Conv1x1,
   compose,
   HyperbolicLayer,
+  initialize,
   reverse,
   zeroGrad,
 } from '@invnet/layers';
@@ -29,7 +30,7 @@ beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 const numbers = (t: Tensor) => [...t.dataSync()];
 
 describe('jacobian', () => {
-  const makeGlow = () => {
+  const makeGlow = async () => {
     const net = new Glow({
       channels: 1,
       hidden: 4,
@@ -38,7 +39,7 @@ describe('jacobian', () => {
       random: new RandomStream(3),
     });
     const x = new RandomStream(1).normal([2, 1, 4, 8]);
-    net.forward(x);
+    await initialize(net, x);
     scatterParameters(net);
     return { net, x };
   };
@@ -46,7 +47,7 @@ describe('jacobian', () => {
   it.each(['input', 'parameters', 'both'] as const)(
     'of Glow with %s has its adjoint',
     async (moving) => {
-      const { net, x } = makeGlow();
+      const { net, x } = await makeGlow();
       const before = memory().liveBytes;
       const J = jacobian(net, x, { with: moving, logdet: true });
       expect((await dotTest(J)).error).toBeLessThan(1e-11);
@@ -55,8 +56,8 @@ describe('jacobian', () => {
     },
   );
 
-  it('is the derivative along a direction of input and parameters', () => {
-    const { net, x } = makeGlow();
+  it('is the derivative along a direction of input and parameters', async () => {
+    const { net, x } = await makeGlow();
     const J = jacobian(net, x, { with: 'both' });
     const random = new RandomStream(8);
     const dx = random.normal(x.shape);
@@ -84,8 +85,8 @@ describe('jacobian', () => {
     });
   });
 
-  it('leaves gathered gradients alone, and frozen parameters out', () => {
-    const { net, x } = makeGlow();
+  it('leaves gathered gradients alone, and frozen parameters out', async () => {
+    const { net, x } = await makeGlow();
     const [first] = net.parameters;
     first!.attachGrad(ones(first!.shape));
     const J = jacobian(net, x, { with: 'parameters' });
@@ -116,6 +117,7 @@ describe('jacobian', () => {
     });
     const x = random.normal([3, 2]);
     const context = random.normal([3, 1]);
+    await initialize(net, x, { context });
     const J = jacobian(net, x, { with: 'both', context, logdet: true });
     expect((await dotTest(J)).error).toBeLessThan(1e-11);
   });
@@ -125,15 +127,15 @@ describe('jacobian', () => {
     norm.scale.assign(tensor([2, -3], [2]));
     return norm;
   };
-  const glow = () => makeGlow().net;
+  const glow = async () => (await makeGlow()).net;
   const shape = [2, 2, 4];
   it.each([
     ['ActNorm', actNorm, shape],
     ['a composition', () => compose(actNorm(), new Conv1x1({ channels: 2 })), shape],
     ['a reversed composition', () => reverse(compose(actNorm(), actNorm())), shape],
-    ['a reversed Glow', () => reverse(glow()), [2, 1, 4, 8]],
+    ['a reversed Glow', async () => reverse(await glow()), [2, 1, 4, 8]],
   ] as const)('of %s fits central differences, log-determinant included', async (_, make, size) => {
-    const net: Bijection = make();
+    const net: Bijection = await make();
     const random = new RandomStream(2);
     const x = random.normal(size);
     const J = jacobian(net, x, { with: 'both', logdet: true });

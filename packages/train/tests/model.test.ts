@@ -163,6 +163,9 @@ describe('a whole model', () => {
     const { y } = load({ twice: () => operator }).forward(state, state[0]);
     const { y: expected } = loop(operator).forward(state, state[0]);
     expect(await y[0].data()).toEqual(await expected[0].data());
+    // What a factory makes anew needs no name of its own.
+    const anew = load({ twice: () => ({ ...operator }) });
+    expect(await modelBytes(anew)).toEqual(bytes);
     expect(() => load({})).toThrow(/'operator' needs 'twice'; expected named: \{ 'twice'/);
     // A copy of a built-in function with another in it is not the built-in one.
     const scaleFunction = { ...expClamp(), apply: expClamp({ clamp: 1 }).apply };

@@ -16,7 +16,10 @@ const context = random.normal([4, 10]);
 /** One of our own: y = x², with its derivatives by hand. */
 class Squares extends Conditioner<Tensor> {
   static readonly type = 'Squares';
-  readonly options = {};
+
+  get options() {
+    return {};
+  }
 
   protected apply(x: Tensor) {
     return { y: square(x), saved: x };

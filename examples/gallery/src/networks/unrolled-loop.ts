@@ -27,6 +27,7 @@ for (let step = 1; step <= 40; step++) {
   const x = random.normal([8, 1, 16, 16]);
   const data = operator.forward(x);
   const start = [operator.adjoint(data), zeros([8, 3, 16, 16])] as const;
+  // By the first batch; nothing happens afterwards.
   await initialize(loop, start, { context: data });
   const { y, logdet } = loop.forward(start, data);
   const error = sub(y[0], x);

@@ -1,18 +1,25 @@
-/** A network's parameters in a safetensors file, read back into another one. */
+/** A whole flow in a safetensors file, loaded by code that knows nothing of how it was built. */
 import { mkdir } from 'node:fs/promises';
+import { Flow, flowCatalogue } from '@invnet/flows';
+import { initialize } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { RandomStream } from '@invnet/tensor';
-import { loadCheckpoint, saveCheckpoint } from '@invnet/train';
+import { loadModel, readModelInfo, saveModel } from '@invnet/train';
 import { report } from '../check.ts';
 
-const make = (seed: number) =>
-  new Glow({ channels: 1, hidden: 8, scales: 2, steps: 2, random: new RandomStream(seed) });
-const [saved, loaded] = [make(1), make(2)];
-const x = new RandomStream(3).normal([2, 1, 8, 8]);
-const { y } = saved.forward(x);
+const random = new RandomStream(1);
+const x = random.normal([2, 1, 8, 8]);
+const network = new Glow({ channels: 1, hidden: 8, scales: 2, steps: 2, random });
+await initialize(network, x);
+const saved = new Flow({ network });
 
 await mkdir('out/gallery', { recursive: true });
 const path = 'out/gallery/model.safetensors';
-await saveCheckpoint(path, { parameters: saved.parameters });
-await loadCheckpoint(path, { parameters: loaded.parameters });
-await report('the loaded network', loaded.forward(x).y, y);
+await saveModel(path, saved, { metadata: { data: 'noise' } });
+
+const { config, metadata } = await readModelInfo(path);
+console.log(`a ${config.$type}, trained on ${metadata.data}:`, config.network);
+const loaded = await loadModel(path, { modules: flowCatalogue, as: Flow });
+await report('log-densities of the loaded flow', loaded.logProb(x), saved.logProb(x));
+const what = { shape: x.shape, seed: 2 };
+await report('its samples', loaded.sample(what), saved.sample(what));

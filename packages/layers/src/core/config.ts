@@ -5,7 +5,7 @@
 import { InvNetError, RandomStream } from '@invnet/tensor';
 import { constructing } from './construction.ts';
 import { construct, isModuleType, Module, type ModuleType, placesIn } from './module.ts';
-import { isData, nameOf } from './named.ts';
+import { isData, named, nameOf } from './named.ts';
 import { partsReplacedIn, setPart } from './parts.ts';
 
 /** Plain JSON. */
@@ -73,10 +73,11 @@ export function describe(module: Module): ModuleConfig {
     const within = new Set([m]);
     open.push(within);
     record(m.options, path, config, m.type);
-    const replaced = partsReplacedIn(m);
-    if (replaced.size > 0) {
+    // Those that stand among the options are described already.
+    const replaced = [...partsReplacedIn(m)].filter(([, part]) => !within.has(part));
+    if (replaced.length > 0) {
       config.$parts = Object.fromEntries(
-        [...replaced].map(([part, child]) => [part, module_(child, `${path}${part}`)]),
+        replaced.map(([place, part]) => [place, module_(part, `${path}${place}`)]),
       );
     }
     open.pop();
@@ -156,7 +157,7 @@ export function build(config: Json, options: BuildOptions): Module {
       if (!factory) {
         return fail(path, `needs '${$named}'; expected named: { '${$named}': () => … } with it`);
       }
-      return named_(path, factory());
+      return madeAs(String($named), path, factory());
     }
     if ($type === undefined) {
       return Object.fromEntries(
@@ -225,8 +226,11 @@ export function configDifferences(a: Json, b: Json, nameA: string, nameB: string
   return differences;
 }
 
-function named_(path: string, value: unknown): object {
-  if ((typeof value === 'object' && value !== null) || typeof value === 'function') return value;
+/** What a factory made, under the name that it was asked for by, so that it can be saved again. */
+function madeAs(name: string, path: string, value: unknown): object {
+  if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
+    return nameOf(value) === undefined ? named(name, value) : value;
+  }
   return fail(path, `was made by a factory that returned ${typeof value}; expected an object`);
 }
 

@@ -5,6 +5,9 @@ import { type Module, placesIn } from './module.ts';
 import { shapesGivenBy } from './shape-trace.ts';
 import { formatStateShape } from './state.ts';
 
+/** Of the column of options. */
+const widestOptions = 60;
+
 /** What `summary` is asked about. */
 export interface SummaryOptions {
   /** The shape of the input, batch first, or of a pair; without it shapes are left out. */
@@ -41,14 +44,15 @@ function outputShapeOf(network: Module, input: Shape | readonly [Shape, Shape]):
   }
 }
 
-/** Numbers, texts and short lists among the options. */
+/** Numbers, texts and short lists among the options, as many as fit the column. */
 function optionsOf(module: Module): string {
-  return Object.entries(module.options)
+  const all = Object.entries(module.options)
     .flatMap(([name, value]) => {
       const text = optionText(value);
       return text === undefined ? [] : [`${name} ${text}`];
     })
     .join(', ');
+  return all.length > widestOptions ? `${all.slice(0, widestOptions - 1)}…` : all;
 }
 
 function optionText(value: unknown): string | undefined {
