@@ -1,5 +1,5 @@
 /** Derivative checks for conditioners: the library's own and its users'. */
-import { type Conditioner, type Parameter, zeroGrad } from '@invnet/layers';
+import { type Conditioner, evaluate, type Parameter, zeroGrad } from '@invnet/layers';
 import { getBackend, memory, RandomStream, type Tensor, tensor } from '@invnet/tensor';
 import {
   type CheckResult,
@@ -141,12 +141,6 @@ export async function assertConditioner(
   options: ConditionerCheckOptions,
 ): Promise<void> {
   throwIfFailed('conditioner', await checkConditioner(g, options));
-}
-
-function evaluate(g: Conditioner, x: Tensor, context: Tensor | undefined): Tensor {
-  const { y, saved } = g.forward(x, context);
-  saved.dispose();
-  return y;
 }
 
 function backward(

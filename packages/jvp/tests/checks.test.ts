@@ -28,11 +28,6 @@ beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
 const input = () => new RandomStream(1).normal([2, 3, 4]);
 
-type Hooks = Pick<
-  Layer,
-  'apply' | 'invert' | 'applyBackward' | 'invertBackward' | 'applyTangent' | 'invertTangent'
->;
-
 /** A conditioner that counts its evaluations. */
 class Counted extends Conditioner<Saved> {
   readonly inner: Conditioner;
@@ -65,7 +60,7 @@ class Counted extends Conditioner<Saved> {
   }
 }
 
-/** A layer of a user's own, which leaves its maps to an ActNorm that works. */
+/** A layer of a user's own, which leaves its maps to an ActNorm; public, so that tests replace them. */
 class Layer extends Bijection {
   readonly inner: ActNorm;
 
@@ -102,6 +97,11 @@ class Layer extends Bijection {
     return this.inner.jvpInverse(y, tangent);
   }
 }
+
+type Hooks = Pick<
+  Layer,
+  'apply' | 'invert' | 'applyBackward' | 'invertBackward' | 'applyTangent' | 'invertTangent'
+>;
 
 /** A working layer with some of its maps replaced. */
 async function broken(change: (good: ActNorm) => Partial<Hooks>): Promise<Bijection> {

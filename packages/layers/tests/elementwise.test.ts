@@ -62,6 +62,16 @@ describe('activations', () => {
     });
   });
 
+  it('stay in their range as scales of couplings, however large the numbers', () => {
+    const x = tensor([-50, -1, 0, 1, 50]);
+    for (const f of [sigmoid({ low: 0.5, high: 1.5 }), expClamp({ clamp: 2 })]) {
+      for (const v of numbers(f.apply(x))) {
+        expect(v).toBeGreaterThanOrEqual(f.range[0]);
+        expect(v).toBeLessThanOrEqual(f.range[1]);
+      }
+    }
+  });
+
   it('scale couplings from a positive bound on', () => {
     const x = new RandomStream(1).normal([2, 4, 3, 3]);
     const coupling = new GlowCoupling({
@@ -80,6 +90,8 @@ describe('activations', () => {
     expect(() => softplus({ low: Number.NaN })).toThrow(/softplus: low is NaN/);
     expect(() => expClamp({ clamp: 0 })).toThrow(ValueError);
     expect(() => leakyRelu({ slope: 0 })).toThrow(ValueError);
+    expect(() => leakyRelu({ slope: -1 })).toThrow(ValueError);
+    expect(() => sigmoid({ low: 2, high: 1 })).toThrow(ValueError);
     expect(() => sigmoid({ low: 1, high: 1 })).toThrow(/low 1, high 1/);
   });
 

@@ -13,11 +13,14 @@ import {
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
+  ActNorm,
   AffineLayer,
   build,
   Conv1x1,
   copyModule,
   describe as describeModule,
+  initialize,
+  reverse,
 } from '../src/index.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
@@ -25,6 +28,65 @@ beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 const numbers = (t: Tensor): number[] => Array.from(t.dataSync());
 const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
 const gap = (a: Tensor, b: Tensor) => largest(numbers(sub(a, b)));
+
+describe('ActNorm', () => {
+  const channelMoments = (values: readonly number[], n: number, c: number, p: number) =>
+    Array.from({ length: c }, (_, channel) => {
+      const own: number[] = [];
+      for (let i = 0; i < n; i++) {
+        for (let j = 0; j < p; j++) own.push(values[(i * c + channel) * p + j]!);
+      }
+      const average = own.reduce((a, b) => a + b, 0) / own.length;
+      return [average, own.reduce((a, b) => a + (b - average) ** 2, 0) / own.length] as const;
+    });
+
+  it('starts as the identity, and stays it whatever data it meets', () => {
+    const x = affine(new RandomStream(1).normal([4, 3, 5]), 3, 7);
+    const norm = new ActNorm({ channels: 3 });
+    const { y, logdet } = norm.forward(x);
+    expect(numbers(y)).toEqual(numbers(x));
+    expect(numbers(logdet)).toEqual([0, 0, 0, 0]);
+    expect(numbers(norm.inverse(x).x)).toEqual(numbers(x));
+  });
+
+  it.each(['forward', 'inverse'] as const)(
+    'normalizes the data that it is initialized on (%s)',
+    async (way) => {
+      const x = affine(new RandomStream(1).normal([4, 3, 5]), 3, 7);
+      const norm = new ActNorm({ channels: 3 });
+      await initialize(way === 'forward' ? norm : reverse(norm), x);
+      const out = way === 'forward' ? norm.forward(x).y : norm.inverse(x).x;
+      for (const [average, variance] of channelMoments(numbers(out), 4, 3, 5)) {
+        expect(average).toBeCloseTo(0, 10);
+        expect(variance).toBeCloseTo(1, 10);
+      }
+      const scale = numbers(norm.scale.data);
+      norm.forward(affine(x, 2));
+      await initialize(norm, affine(x, 2));
+      expect(numbers(norm.scale.data)).toEqual(scale);
+    },
+  );
+
+  it('keeps assigned parameters', async () => {
+    const norm = new ActNorm({ channels: 2 });
+    norm.scale.assign(tensor([2, 4]));
+    await initialize(norm, ones([1, 2, 1]));
+    const { y } = norm.forward(ones([1, 2, 1]));
+    expect(numbers(y)).toEqual([2, 4]);
+  });
+
+  it('gives a constant channel a finite scale', async () => {
+    const norm = new ActNorm({ channels: 1 });
+    await initialize(norm, ones([2, 1, 3]));
+    const { y, logdet } = norm.forward(ones([2, 1, 3]));
+    expect([...numbers(y), ...numbers(logdet)].every(Number.isFinite)).toBe(true);
+  });
+
+  it('says what it expected', () => {
+    expect(() => new ActNorm({ channels: 0 })).toThrow(ValueError);
+    expect(() => new ActNorm({ channels: 2 }).forward(zeros([1, 3, 2]))).toThrow(/3 channels.*2/);
+  });
+});
 
 describe('AffineLayer', () => {
   it('starts as the identity', () => {
@@ -146,6 +208,15 @@ describe('Conv1x1', () => {
     { parametrization: 'householder', names: ['v1', 'v2', 'v3'] },
     { parametrization: 'plu', names: ['lu'] },
   ] as const;
+
+  it('is orthogonal, and frozen vectors gather no gradient', () => {
+    const mix = new Conv1x1({ channels: 5, frozen: true, random: new RandomStream(4) });
+    const x = new RandomStream(2).normal([2, 5, 3]);
+    const { y } = mix.forward(x);
+    expect(Math.hypot(...numbers(y))).toBeCloseTo(Math.hypot(...numbers(x)), 12);
+    mix.backward(y, y);
+    expect(mix.parameters.every((p) => p.grad === undefined)).toBe(true);
+  });
 
   it.each(kinds)('has its parameters directly in it: $parametrization', (kind) => {
     const { parametrization, names } = kind;

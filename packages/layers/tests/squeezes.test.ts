@@ -162,6 +162,34 @@ describe('WaveletSqueeze', () => {
 });
 
 describe('squeezes', () => {
+  const image = () =>
+    tensor(
+      Array.from({ length: 16 }, (_, i) => i),
+      [1, 1, 4, 4],
+    );
+
+  it.each([
+    ['column', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]],
+    ['patch', [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]],
+    ['checkerboard', [0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15]],
+  ] as const)('%s moves positions into channels as its picture says', (pattern, expected) => {
+    const { y } = new ShuffleSqueeze({ pattern }).forward(image());
+    expect(y.shape).toEqual([1, 4, 2, 2]);
+    expect([...y.dataSync()]).toEqual(expected);
+  });
+
+  it('Haar gives averages and differences of each block', () => {
+    const { y } = new HaarSqueeze().forward(image());
+    // Of the block 0 1 / 4 5: half its sum, then its differences along W, along H, and both.
+    expect([0, 4, 8, 12].map((i) => y.dataSync()[i])).toEqual([5, -1, -4, 0]);
+  });
+
+  it('refuse data that they cannot halve', () => {
+    expect(() => new HaarSqueeze().forward(zeros([1, 1, 4, 5]))).toThrow(/\[1, 1, 4, 5\].*even/);
+    expect(() => new HaarSqueeze().inverse(zeros([1, 3, 2, 2]))).toThrow(/multiple of 4/);
+    expect(() => new ShuffleSqueeze().forward(zeros([2, 2]))).toThrow(ShapeError);
+  });
+
   const squeezes = [
     { squeeze: new ShuffleSqueeze(), config: { pattern: 'checkerboard' } },
     { squeeze: new ShuffleSqueeze({ pattern: 'column' }), config: { pattern: 'column' } },

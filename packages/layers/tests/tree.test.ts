@@ -113,9 +113,16 @@ describe('paths', () => {
       a: norm(),
       b: new Sequential([new Identity(), new ActNorm({ channels: 3 })]),
     });
-    expect(() => net.forward(ones([2, 4]))).toThrow(
+    const complain = () => net.forward(ones([2, 4]));
+    expect(complain).toThrow(
       /ActNorm: got \[2, 4\] with 4 channels; expected 3. \(at 'b.1' of Sequential\)/,
     );
+    // In what is printed of an error that nobody catches they stand once.
+    try {
+      complain();
+    } catch (error) {
+      expect(error instanceof Error && error.stack?.split("(at 'b.1'")).toHaveLength(2);
+    }
   });
 });
 

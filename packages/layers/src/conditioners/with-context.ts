@@ -9,6 +9,7 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
+import { requireWhole } from '../core/checks.ts';
 import { Conditioner, requireConditioner, type Saved } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -38,9 +39,13 @@ export class WithContext extends Conditioner<SavedJoin> {
   readonly inner: Conditioner;
   readonly contextChannels: number | undefined;
 
+  /** @throws ValueError for what is no conditioner, or contextChannels below 1. */
   constructor(inner: Conditioner, { contextChannels }: WithContextOptions = {}) {
     super();
     this.inner = requireConditioner('WithContext', 'inner', inner);
+    if (contextChannels !== undefined) {
+      requireWhole('WithContext', 'contextChannels', contextChannels, 1);
+    }
     this.contextChannels = contextChannels;
   }
 

@@ -58,13 +58,7 @@ function sameShape(a: Shape, b: Shape): boolean {
  *
  * @throws ValueError for a context that nothing uses. @throws ShapeError for another batch size.
  */
-export function contextFor(
-  op: string,
-  used: boolean,
-  state: State,
-  context: Tensor | undefined,
-): Tensor | undefined {
-  if (!context) return undefined;
+export function contextFor(op: string, used: boolean, state: State, context: Tensor): Tensor {
   if (!(context instanceof Tensor)) {
     throw new ValueError(`${op}: the context is ${typeof context}; expected a tensor.`);
   }

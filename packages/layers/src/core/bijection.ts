@@ -224,7 +224,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     const op = `${this.type}.${method}`;
     requireState(op, state, this.stateSize);
     shapeRule.call(this, shapeOf(state));
-    return contextFor(op, this.usesContext, state, context);
+    return context && contextFor(op, this.usesContext, state, context);
   }
 
   #checkBackward(

@@ -1,12 +1,5 @@
 /** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
-import {
-  collectTensors,
-  type Shape,
-  type Tensor,
-  tidy,
-  ValueError,
-  zerosLike,
-} from '@invnet/tensor';
+import { collectTensors, type Shape, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
 import {
   checkedTangent,
   contextFor,
@@ -119,17 +112,15 @@ export abstract class Conditioner<K = unknown> extends Module {
     const op = `${this.type}.${method}`;
     requireState(op, x, 1);
     this.outputShape(x.shape);
-    return contextFor(op, this.usesContext, x, context);
+    return context && contextFor(op, this.usesContext, x, context);
   }
 }
 
 /** g(x) alone, without what its backward needs. */
 export function evaluate(g: Conditioner, x: Tensor, context?: Tensor): Tensor {
-  return tidy(() => {
-    const { y, saved } = g.forward(x, context);
-    saved.dispose();
-    return y;
-  });
+  const { y, saved } = g.forward(x, context);
+  saved.dispose();
+  return y;
 }
 
 /** The block itself. @throws ValueError unless it is a conditioner. */

@@ -1,5 +1,5 @@
 /** What a network owns while it is being built: all of it is freed when that fails. */
-import { keep, type Tensor, tidy } from '@invnet/tensor';
+import { keep, type Tensor } from '@invnet/tensor';
 
 let owned: Set<Tensor> | undefined;
 
@@ -15,7 +15,7 @@ export function constructing<T>(make: () => T): T {
   const mine = new Set<Tensor>();
   owned = mine;
   try {
-    return tidy(make);
+    return make();
   } catch (error) {
     for (const t of mine) t.dispose();
     throw error;

@@ -58,7 +58,8 @@ function locate(error: unknown, root: Module): void {
   const paths = new Map([...placesIn(root)].map(({ module, path }) => [module, path]));
   const path = trail.map((m) => paths.get(m)).find((p) => p !== undefined);
   if (!path) return;
-  const { message } = error;
+  // The stack is read first, because engines write the message into it when it is read.
+  const { message, stack } = error;
   error.message = `${message} (at '${path}' of ${root.type})`;
-  if (error.stack) error.stack = error.stack.replace(message, error.message);
+  if (stack) error.stack = stack.replace(message, () => error.message);
 }
