@@ -1,6 +1,6 @@
 /**
  * Likelihoods of quantized data (Theis et al., "A note on the evaluation of generative models",
- * 2016). Mathematics: docs/math/flow.md
+ * 2016). Mathematics: docs/math/flows/flow.md
  */
 import {
   formatShape,

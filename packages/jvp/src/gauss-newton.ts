@@ -1,4 +1,4 @@
-/** The Gauss–Newton operator of a flow's loss. Mathematics: docs/math/jacobian.md */
+/** The Gauss–Newton operator of a flow's loss. Mathematics: docs/math/jvp/jacobian.md */
 import type { Bijection, State } from '@invnet/layers';
 import { affine, clone, type Tensor } from '@invnet/tensor';
 import { type Direction, type JacobianOptions, jacobian, type With } from './jacobian.ts';

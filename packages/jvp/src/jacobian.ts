@@ -1,4 +1,4 @@
-/** Jacobians of layers and networks as linear operators. Mathematics: docs/math/jacobian.md */
+/** Jacobians of layers and networks as linear operators. Mathematics: docs/math/jvp/jacobian.md */
 import {
   type Bijection,
   disposeState,

@@ -4,17 +4,20 @@ import {
   BasicCoupling,
   ChannelHalves,
   ConditionalGlowCoupling,
-  type Conditioner,
+  Conditioner,
   DenseBlock,
   HintCoupling,
   HyperbolicLayer,
   RecursiveCoupling,
   reverse,
+  type Saved,
+  type Tangent,
 } from '@invnet/layers';
 import {
   affine,
   ones,
   RandomStream,
+  type Shape,
   ShapeError,
   setBackend,
   type Tensor,
@@ -34,28 +37,45 @@ import {
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
 /** A conditioner that counts its evaluations. */
-function counted(inner: Conditioner) {
-  let evaluations = 0;
-  const conditioner: Conditioner = {
-    parameters: inner.parameters,
-    forward(x, context) {
-      evaluations += 1;
-      return inner.forward(x, context);
-    },
-    backward: (dy, saved) => inner.backward(dy, saved),
-    jvp: (x, tangent, context) => inner.jvp(x, tangent, context),
-  };
-  return { conditioner, count: () => evaluations };
+class Counted extends Conditioner<Saved> {
+  readonly inner: Conditioner;
+  evaluations = 0;
+
+  constructor(inner: Conditioner) {
+    super();
+    this.inner = inner;
+  }
+
+  get options() {
+    return { inner: this.inner };
+  }
+
+  protected apply(x: Tensor, context?: Tensor) {
+    this.evaluations += 1;
+    return this.inner.forward(x, context);
+  }
+
+  protected applyBackward(dy: Tensor, saved: Saved) {
+    return this.inner.backward(dy, saved);
+  }
+
+  protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
+    return this.inner.jvp(x, tangent, context);
+  }
+
+  protected applyShape(x: Shape) {
+    return this.inner.outputShape(x);
+  }
 }
 
 const dense = (inChannels: number, outChannels: number) =>
-  counted(new DenseBlock({ inChannels, hidden: 3, outChannels }));
+  new Counted(new DenseBlock({ inChannels, hidden: 3, outChannels }));
 
 describe('evaluations in one backward', () => {
   it('are one per conditioner of a HINT recursion, in both directions', () => {
     const parts = [dense(1, 2), dense(1, 2), dense(2, 4)];
     const coupling = (i: number, channels: [number, number]) =>
-      new BasicCoupling({ channels, conditioner: parts[i]!.conditioner });
+      new BasicCoupling({ channels, conditioner: parts[i]! });
     const half = (i: number) => {
       const inner = coupling(i, [1, 1]);
       return new RecursiveCoupling({
@@ -71,7 +91,7 @@ describe('evaluations in one backward', () => {
       coupling: coupling(2, [2, 2]),
     });
     const state = [new RandomStream(1).normal([2, 2]), new RandomStream(2).normal([2, 2])] as const;
-    const counts = () => parts.map(({ count }) => count());
+    const counts = () => parts.map(({ evaluations }) => evaluations);
     tree.backward(state, state);
     expect(counts()).toEqual([1, 1, 1]);
     tree.backwardInverse(state, state);
@@ -81,19 +101,19 @@ describe('evaluations in one backward', () => {
   });
 
   it('are one for the summary of a summarized network', () => {
-    const { conditioner, count } = dense(3, 2);
+    const summary = dense(3, 2);
     const net = new SummarizedNetwork({
       network: new ConditionalGlowCoupling({ channels: 2, contextChannels: 2, ndims: 0 }),
-      summary: conditioner,
+      summary,
     });
     const [y, context] = [ones([2, 2]), ones([2, 3])];
     expect(net.backward(y, y, { context }).dcontext?.shape).toEqual([2, 3]);
-    expect(count()).toBe(1);
+    expect(summary.evaluations).toBe(1);
   });
 
   it('are F once, J once and the adjoint twice per iteration of a loop', () => {
     const calls = { forward: 0, adjoint: 0 };
-    const blocks: (() => number)[] = [];
+    const blocks: Counted[] = [];
     const loop = new UnrolledLoop({
       memoryChannels: 2,
       iterations: 3,
@@ -109,9 +129,9 @@ describe('evaluations in one backward', () => {
         },
       },
       conditioner: (inChannels, outChannels) => {
-        const { conditioner, count } = dense(inChannels, outChannels);
-        blocks.push(count);
-        return conditioner;
+        const block = dense(inChannels, outChannels);
+        blocks.push(block);
+        return block;
       },
     });
     const random = new RandomStream(1);
@@ -125,7 +145,7 @@ describe('evaluations in one backward', () => {
     const { dcontext } = loop.backward(state, state, { context: data });
     // For linear operators J is forward.
     expect(calls).toEqual({ forward: 6, adjoint: 6 });
-    expect(blocks.map((count) => count())).toEqual([2, 2, 2]);
+    expect(blocks.map(({ evaluations }) => evaluations)).toEqual([2, 2, 2]);
     expect(dcontext?.shape).toEqual([2, 1]);
   });
 });
@@ -165,18 +185,22 @@ describe('bad input is told what was expected', () => {
     const x = zeros([2, 1, 4, 4]);
     expect(() => net.forward(x)).toThrow(/expected a context, got none/);
     expect(() => net.forward(x, ones([2, 3, 4, 4]))).toThrow(ShapeError);
-    expect(() => net.forward(x, ones([1, 2, 4, 4]))).toThrow(/same batch size and resolution/);
+    expect(() => net.forward(x, ones([3, 2, 4, 4]))).toThrow(/same batch size, 2/);
     expect(() => net.forward(x, ones([2, 2, 8, 8]))).toThrow(/same batch size and resolution/);
+    const [one, two] = [ones([1, 2, 4, 4]), ones([2, 2, 4, 4])].map((c) => net.forward(x, c));
+    expect(one!.y.dataSync()).toEqual(two!.y.dataSync());
   });
 
   it('by tangents', () => {
     const norm = new ActNorm({ channels: 2 });
     const x = ones([3, 2]);
     expect(() => norm.jvp(x, { x: ones([3, 1]) })).toThrow(
-      /ActNorm: tangent of the argument is \[3, 1\]; expected \[3, 2\]/,
+      /ActNorm\.jvp: the tangent of the argument is \[3, 1\]; expected \[3, 2\]/,
     );
     const parameters = new Map([[norm.scale, ones([1])]]);
-    expect(() => norm.jvpInverse(x, { parameters })).toThrow(/tangent of 'scale' is \[1\]/);
+    expect(() => norm.jvpInverse(x, { parameters })).toThrow(
+      /ActNorm\.jvpInverse: the tangent of 'scale' is \[1\]; expected \[2\]/,
+    );
     const net = new ConditionalGlow({
       channels: 2,
       contextChannels: 1,

@@ -1,4 +1,4 @@
-import { ActNorm, Conv1x1, HaarSqueeze } from '@invnet/layers';
+import { ActNorm, Conv1x1, HaarSqueeze, initialize } from '@invnet/layers';
 import { memory, RandomStream, setBackend, ValueError, zeros } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { compose, Glow, reverse, Sequential } from '../src/index.ts';
@@ -60,7 +60,7 @@ describe('Glow', () => {
 });
 
 describe('composition', () => {
-  it('applies from left to right, frees what lies between, and names by place or key', () => {
+  it('applies from left to right, frees what lies between, and names by place or key', async () => {
     const norm = new ActNorm({ channels: 4 });
     const mix = new Conv1x1({ channels: 4 });
     const net = compose(new HaarSqueeze(), norm, mix);
@@ -72,22 +72,28 @@ describe('composition', () => {
       '2.v3',
     ]);
     const x = new RandomStream(1).normal([3, 1, 4, 4]);
+    await initialize(net, x);
     const before = memory().tensors;
     const { y, logdet } = net.forward(x);
     expect(memory().tensors - before).toBe(2);
     const squeezed = new HaarSqueeze().forward(x).y;
     expect(mix.forward(norm.forward(squeezed).y).y.dataSync()).toEqual(y.dataSync());
     expect(norm.forward(squeezed).logdet.dataSync()).toEqual(logdet.dataSync());
+    expect(logdet.dataSync()[0]).not.toBe(0);
     expect(new Sequential({ a: new ActNorm({ channels: 1 }) }).parameters[0]!.name).toBe('a.scale');
     expect(() => new Sequential([])).toThrow(ValueError);
   });
 
-  it('reverses, and twice gives back the same', () => {
+  it('reverses, and twice gives back the same', async () => {
     const net = new Glow({ channels: 1, hidden: 2, scales: 1, steps: 1 });
     const x = new RandomStream(1).normal([2, 1, 2, 2]);
+    await initialize(net, x);
     const { y } = net.forward(x);
     expect(reverse(net).forward(y).y.dataSync()).toEqual(net.inverse(y).x.dataSync());
     expect(reverse(reverse(net))).toBe(net);
-    expect(reverse(net).parameters).toBe(net.parameters);
+    // Another list, since its module is another one, of the same parameters under the same names.
+    const reversed = reverse(net).parameters;
+    expect(reversed.map((p) => p.name)).toEqual(net.parameters.map((p) => p.name));
+    for (const [i, p] of reversed.entries()) expect(p.identity).toBe(net.parameters[i]!.identity);
   });
 });

@@ -13,7 +13,7 @@ import {
   type ParameterList,
 } from '@invnet/layers';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
-import { legacyName, loadLegacyState } from './legacy.ts';
+import { legacyNamesIn, loadLegacyState } from './legacy.ts';
 import { modelInfoIn, modelMetadata } from './model-metadata.ts';
 import { fitState, stateOf } from './module-state.ts';
 import type { Optimizer } from './optimizer.ts';
@@ -124,6 +124,7 @@ function fitTarget(
   }
   if (module) {
     const load = loadLegacyState(module, saved, name);
+    const legacyName = legacyNamesIn(module);
     return { load, names: parameters.map((p) => new Parameter(legacyName(p.name), p)) };
   }
   const problems = fitProblems(parameters, saved);

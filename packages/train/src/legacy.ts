@@ -2,19 +2,26 @@
  * Files of the form before version 2: weights alone, with the running statistics among them, under names
  * that leave out some parts of a path.
  */
-import { Flag, type Module, namedBuffers, namedParameters } from '@invnet/layers';
+import { Flag, type Module, namedBuffers, namedParameters, placesIn } from '@invnet/layers';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
 import type { HostTensor } from './safetensors.ts';
 
-/** Places that had no name. */
-const nameless = new Set(['network', 'summary']);
+/** Parts that had no name, by the type of the module that holds them. */
+const nameless: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Flow', ['network']],
+  ['SummarizedNetwork', ['network', 'summary']],
+]);
 
-/** What the form before version 2 called the part at a path. */
-export function legacyName(path: string): string {
-  return path
-    .split('.')
-    .filter((name) => !nameless.has(name))
-    .join('.');
+/** What the form before version 2 called the part of a module at a path. */
+export function legacyNamesIn(root: Module): (path: string) => string {
+  const places = [...placesIn(root)].flatMap(({ path, module }) =>
+    (nameless.get(module.type) ?? []).map((field) => (path === '' ? field : `${path}.${field}`)),
+  );
+  const leftOut = new Set(places);
+  return (path) => {
+    const names = path.split('.');
+    return names.filter((_, i) => !leftOut.has(names.slice(0, i + 1).join('.'))).join('.');
+  };
 }
 
 /**
@@ -30,6 +37,7 @@ export function loadLegacyState(
 ): () => void {
   const parameters = [...namedParameters(module)];
   const buffers = [...namedBuffers(module)].filter(([, b]) => !(b instanceof Flag));
+  const legacyName = legacyNamesIn(module);
   const expected = [...parameters, ...buffers].map(([path, { shape }]) => ({
     name: legacyName(path),
     shape,

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Parameter } from '@invnet/layers';
+import { AffineLayer, Parameter } from '@invnet/layers';
 import { memory, setBackend, tensor } from '@invnet/tensor';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -11,14 +11,18 @@ import {
   CheckpointError,
   checkpointBytes,
   constant,
+  type HostTensor,
   loadCheckpoint,
+  modelFromBytes,
+  modelInfo,
   readSafetensors,
   restoreCheckpoint,
   SafetensorsFormatError,
   saveCheckpoint,
   train,
+  writeSafetensors,
 } from '../src/index.ts';
-import { quadratic, targets, values } from './quadratic.ts';
+import { QuadraticModel, quadratic, targets, values } from './quadratic.ts';
 
 let directory: string;
 let path: string;
@@ -53,9 +57,9 @@ describe('checkpoints', () => {
     expect(await readdir(directory)).toEqual(['model.safetensors']);
   });
 
-  it('are the model too: parameters under their names, loadable without the optimizer', async () => {
+  it('are the whole model too: parameters by path, loadable without the optimizer', async () => {
     const source = await trained();
-    const bytes = await checkpointBytes(source);
+    const bytes = await checkpointBytes({ ...source, metadata: { step: '3' } });
     const { tensors } = readSafetensors(bytes);
     expect([...tensors.keys()]).toEqual(
       expect.arrayContaining(['layer.w', 'layer.b', 'optimizer/adam/m/layer.w']),
@@ -63,6 +67,26 @@ describe('checkpoints', () => {
     const target = quadratic();
     restoreCheckpoint(bytes, target);
     expect(values(target)).toEqual(values(source));
+    const { config, metadata } = modelInfo(bytes);
+    expect([config, metadata]).toEqual([
+      { $type: 'QuadraticModel', label: 'first' },
+      { step: '3' },
+    ]);
+    const built = modelFromBytes(bytes, { modules: [QuadraticModel], as: QuadraticModel });
+    expect(values(built)).toEqual(values(source));
+  });
+
+  it('of a list put together by hand are weights alone, under their names', async () => {
+    const source = await trained();
+    const [w, b] = source.parameters as unknown as [Parameter, Parameter];
+    const bytes = await checkpointBytes({ parameters: [b, w], optimizer: source.optimizer });
+    expect(() => modelInfo(bytes)).toThrow(/weights alone/);
+    const target = { ...quadratic(), optimizer: new Adam() };
+    restoreCheckpoint(bytes, { ...target, parameters: [...target.parameters] });
+    expect(values(target)).toEqual(values(source));
+    expect(await target.optimizer.state(target.parameters)).toEqual(
+      await source.optimizer.state(source.parameters),
+    );
   });
 
   it('keep float32 bit for bit', async () => {
@@ -76,29 +100,70 @@ describe('checkpoints', () => {
 
   it('of another architecture are refused by name, and nothing changes', async () => {
     const source = await trained();
-    const bytes = await checkpointBytes(source);
     const target = { ...quadratic(), optimizer: new Adam() };
-    const [w] = target.parameters;
+    const [w, b] = target.parameters as unknown as [Parameter, Parameter];
     const extra = new Parameter('layer.extra', tensor([1, 2]));
-    const b = new Parameter('layer.b', tensor([1]));
-    const load =
-      (...parameters: Parameter[]) =>
-      () =>
-        restoreCheckpoint(bytes, { parameters, optimizer: target.optimizer }, 'm.safetensors');
+    const short = new Parameter('layer.b', tensor([1]));
+    // A whole model is compared with a list of parameters as weights alone are.
+    for (const parameters of [source.parameters, [...source.parameters]]) {
+      const bytes = await checkpointBytes({ parameters, optimizer: source.optimizer });
+      const load =
+        (...list: Parameter[]) =>
+        () =>
+          restoreCheckpoint(
+            bytes,
+            { parameters: list, optimizer: target.optimizer },
+            'm.safetensors',
+          );
+      const before = values(target);
+      expect(load(w)).toThrow(CheckpointError);
+      expect(load(w)).toThrow(
+        /m\.safetensors is of another architecture: .*unexpected layer\.b \[2, 2\]/,
+      );
+      expect(load(w, b, extra)).toThrow(/it lacks layer\.extra \[2\]/);
+      expect(load(w, short)).toThrow(/layer\.b has \[2, 2\], expected \[1\]/);
+      expect(values(target)).toEqual(before);
+      expect(await target.optimizer.state(target.parameters)).toEqual(new Map());
+    }
+  });
+
+  it('of another configuration are refused by path, and nothing changes', async () => {
+    const bytes = await checkpointBytes(await trained());
+    const target = { ...quadratic({ label: 'second' }), optimizer: new Adam() };
     const before = values(target);
-    expect(load(w)).toThrow(CheckpointError);
-    expect(load(w)).toThrow(
-      /m\.safetensors is of another architecture: .*unexpected layer\.b \[2, 2\]/,
+    const load = () => restoreCheckpoint(bytes, target, 'm.safetensors');
+    expect(load).toThrow(CheckpointError);
+    expect(load).toThrow(
+      /m\.safetensors is of another network: 'label' is "first" in m\.safetensors and "second" in the network/,
     );
-    expect(load(...target.parameters, extra)).toThrow(/it lacks layer\.extra \[2\]/);
-    expect(load(w, b)).toThrow(/layer\.b has \[2, 2\], expected \[1\]/);
+    expect(values(target)).toEqual(before);
+    expect(await target.optimizer.state(target.parameters)).toEqual(new Map());
+  });
+
+  it('whose arrays are not those of their configuration are refused, and nothing changes', async () => {
+    const { tensors, metadata } = readSafetensors(await checkpointBytes(await trained()));
+    const target = { ...quadratic(), optimizer: new Adam() };
+    const before = values(target);
+    const load = (change: (tensors: Map<string, HostTensor>) => void) => () => {
+      const changed = new Map(tensors);
+      change(changed);
+      restoreCheckpoint(writeSafetensors({ tensors: changed, metadata }), target, 'm.safetensors');
+    };
+    expect(load((t) => t.delete('layer.w'))).toThrow(CheckpointError);
+    expect(load((t) => t.delete('layer.w'))).toThrow(
+      /m\.safetensors does not fit a QuadraticModel of its configuration: it lacks layer\.w \[3\]/,
+    );
+    const two = { shape: [2], data: Float64Array.of(1, 2) };
+    expect(load((t) => t.set('layer.extra', two))).toThrow(/unexpected layer\.extra \[2\]/);
+    expect(load((t) => t.set('layer.w', two))).toThrow(/layer\.w has \[2\], expected \[3\]/);
+    expect(load((t) => t.delete('optimizer/adam/v/layer.w'))).toThrow(/it lacks v\/layer\.w/);
     expect(values(target)).toEqual(before);
     expect(await target.optimizer.state(target.parameters)).toEqual(new Map());
   });
 
   it('without the state that is asked for are refused', async () => {
     const source = await trained();
-    const bytes = await checkpointBytes({ parameters: source.parameters });
+    const bytes = await checkpointBytes(source.model);
     const target = { ...quadratic(), optimizer: new Adam() };
     const before = values(target);
     expect(() => restoreCheckpoint(bytes, target)).toThrow(
@@ -136,7 +201,7 @@ describe('checkpoints', () => {
     expect(await readdir(directory)).toEqual([]);
     await saveCheckpoint(path, source);
     const before = await readFile(path);
-    const twins = [source.parameters[0], source.parameters[0]];
+    const twins = [source.parameters[0]!, source.parameters[0]!];
     await expect(saveCheckpoint(path, { parameters: twins })).rejects.toThrow(CheckpointError);
     expect(await readFile(path)).toEqual(before);
   });
@@ -165,11 +230,12 @@ describe('checkpoints', () => {
           signal === 'SIGKILL' ? resolve() : reject(new Error(`the child ended with ${code}`)),
         );
       });
-      const p = new Parameter('p', tensor(new Float64Array(200_000)));
-      const { step } = await loadCheckpoint(path, { parameters: [p] });
-      const data = p.data.dataSync();
-      expect(data.every((v) => v === Number(step))).toBe(true);
-      p.dispose();
+      const layer = new AffineLayer({ channels: 100_000 });
+      const { step } = await loadCheckpoint(path, layer);
+      for (const p of layer.parameters) {
+        expect(p.data.dataSync().every((v) => v === Number(step))).toBe(true);
+      }
+      layer.dispose();
     }
     // Whatever the kills left beside it goes with the next save.
     await saveCheckpoint(path, quadratic());

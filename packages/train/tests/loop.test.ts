@@ -211,7 +211,7 @@ describe('train', () => {
   it('names a parameter that is not finite before any gradient', async () => {
     const { model, run } = setUp();
     using bad = full([2, 2], Number.POSITIVE_INFINITY);
-    model.parameters[1].assign(bad);
+    model.parameters[1]!.assign(bad);
     await expect(run.next()).rejects.toMatchObject({
       step: 1,
       location: { parameter: 'layer.b', where: 'value' },
@@ -222,7 +222,7 @@ describe('train', () => {
     const model = quadratic();
     const loss = () => {
       using g = full([3], Number.NaN);
-      model.parameters[0].accumulateGrad(g);
+      model.parameters[0]!.accumulateGrad(g);
       return zeros([]);
     };
     const run = setUp({ parameters: model.parameters, loss }).run;

@@ -29,7 +29,16 @@ import {
   unfreeze,
 } from '@invnet/layers';
 import { Glow, networkCatalogue, UnrolledLoop } from '@invnet/networks';
-import { affine, InvNetError, memory, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
+import {
+  affine,
+  full,
+  InvNetError,
+  memory,
+  mul,
+  RandomStream,
+  setBackend,
+  type Tensor,
+} from '@invnet/tensor';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   Adam,
@@ -163,8 +172,14 @@ describe('a whole model', () => {
     const { y } = load({ twice: () => operator }).forward(state, state[0]);
     const { y: expected } = loop(operator).forward(state, state[0]);
     expect(await y[0].data()).toEqual(await expected[0].data());
-    // What a factory makes anew needs no name of its own.
-    const anew = load({ twice: () => ({ ...operator }) });
+    // What a factory makes anew needs no name of its own, and keeps the tensors that it holds.
+    const anew = load({
+      twice: () => {
+        const two = full([1, 1], 2);
+        return { forward: (u: Tensor) => mul(u, two), adjoint: (r: Tensor) => mul(r, two) };
+      },
+    });
+    expect(await anew.forward(state, state[0]).y[0].data()).toEqual(await expected[0].data());
     expect(await modelBytes(anew)).toEqual(bytes);
     expect(() => load({})).toThrow(/'operator' needs 'twice'; expected named: \{ 'twice'/);
     // A copy of a built-in function with another in it is not the built-in one.

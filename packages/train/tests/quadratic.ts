@@ -1,21 +1,48 @@
 /** The smallest model to train: |w − target|² + |b|² over two parameters, gradients by hand. */
-import { Parameter } from '@invnet/layers';
+import { Module, Parameter, type ParameterList } from '@invnet/layers';
 import { add, affine, mul, sub, sumSquares, type Tensor, tensor, tidy } from '@invnet/tensor';
 
-export interface Quadratic {
-  readonly parameters: readonly [Parameter, Parameter];
-  readonly loss: (target: readonly number[]) => Tensor;
-}
-
-export function quadratic(): Quadratic {
-  const w = new Parameter('layer.w', tensor([0.5, -1, 2]));
-  const b = new Parameter(
-    'layer.b',
+class Numbers extends Module {
+  static readonly type: string = 'Numbers';
+  readonly w = new Parameter('w', tensor([0.5, -1, 2]));
+  readonly b = new Parameter(
+    'b',
     tensor([
       [1, -2],
       [0.25, 4],
     ]),
   );
+
+  get options() {
+    return {};
+  }
+}
+
+/** The parameters `layer.w` and `layer.b`; `label` is an option that changes nothing. */
+export class QuadraticModel extends Module {
+  static readonly type: string = 'QuadraticModel';
+  readonly layer = new Numbers();
+  readonly label: string;
+
+  constructor({ label = 'first' }: { readonly label?: string } = {}) {
+    super();
+    this.label = label;
+  }
+
+  get options() {
+    return { label: this.label };
+  }
+}
+
+export interface Quadratic {
+  readonly model: QuadraticModel;
+  readonly parameters: ParameterList;
+  readonly loss: (target: readonly number[]) => Tensor;
+}
+
+export function quadratic(options: { readonly label?: string } = {}): Quadratic {
+  const model = new QuadraticModel(options);
+  const { w, b } = model.layer;
   const loss = (target: readonly number[]) =>
     tidy(() => {
       const difference = sub(w.data, tensor(target));
@@ -24,7 +51,7 @@ export function quadratic(): Quadratic {
       b.accumulateGrad(affine(b.data, 2));
       return add(sumSquares(difference), sumSquares(b.data));
     });
-  return { parameters: [w, b], loss };
+  return { model, parameters: model.parameters, loss };
 }
 
 /** Targets that differ from step to step, without end. */
@@ -32,6 +59,6 @@ export function* targets(from = 0): Generator<number[]> {
   for (let i = from; ; i++) yield [Math.sin(i), Math.cos(3 * i), 0.1 * (i % 7)];
 }
 
-export function values(model: Quadratic): number[][] {
+export function values(model: Pick<Quadratic, 'parameters'>): number[][] {
   return model.parameters.map((p) => [...p.data.dataSync()]);
 }

@@ -3,25 +3,14 @@ import { Flattened, sigmoid } from '@invnet/layers';
 import {
   ConditionalHint,
   HyperbolicNetwork,
-  type LinearForwardOperator,
   MultiScaleConditionalHint,
   MultiScaleHint,
   type MultiScaleHintOptions,
-  type NonlinearForwardOperator,
   UnrolledLoop,
   type UnrolledLoopOptions,
 } from '@invnet/networks';
-import {
-  affine,
-  concat,
-  mul,
-  sizeOf,
-  slice,
-  square,
-  type Tensor,
-  tidy,
-  zeros,
-} from '@invnet/tensor';
+import { sizeOf } from '@invnet/tensor';
+import { firstChannel, scaling, squares } from '../operators.ts';
 import { even, odd, pairOf, type Row, random, twice } from '../row.ts';
 
 export function networkRows(ndims: number): Row[] {
@@ -109,28 +98,4 @@ function loopRows(ndims: number): Row[] {
     loop(', non-linear', { operator: squares, link: sigmoid() }),
     loop(' without ActNorm', { operator: scaling, actnorm: false }),
   ];
-}
-
-/** A = 0.7 I */
-const scaling: LinearForwardOperator = {
-  forward: (u) => affine(u, 0.7),
-  adjoint: (r) => affine(r, 0.7),
-};
-
-/** Takes the first of two channels. */
-const firstChannel: LinearForwardOperator = {
-  forward: (u) => slice(u, 1, 0, 1),
-  adjoint: (r) => tidy(() => concat([r, zeros(r.shape, r)], 1)),
-};
-
-/** F(u) = u² */
-const squares: NonlinearForwardOperator = {
-  forward: square,
-  jvp: (u, du) => twiceProduct(u, du),
-  vjp: (u, r) => twiceProduct(u, r),
-  hvp: (_, r, du) => twiceProduct(r, du),
-};
-
-function twiceProduct(a: Tensor, b: Tensor): Tensor {
-  return tidy(() => affine(mul(a, b), 2));
 }
