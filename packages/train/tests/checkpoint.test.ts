@@ -41,6 +41,12 @@ async function trained(steps = 3) {
   return { ...model, optimizer };
 }
 
+/** The command of a process that saves to `path` until it is stopped. */
+function saveForever(): [string, ...string[]] {
+  const script = fileURLToPath(new URL('./save-forever.ts', import.meta.url));
+  return [process.execPath, script, path];
+}
+
 describe('checkpoints', () => {
   it('bring back parameters, optimizer and metadata', async () => {
     const source = await trained();
@@ -206,6 +212,24 @@ describe('checkpoints', () => {
     expect(await readFile(path)).toEqual(before);
   });
 
+  it.skipIf(process.platform === 'win32')('leave the old file when the disk is full', async () => {
+    await saveCheckpoint(path, await trained());
+    const before = await readFile(path);
+    // A limit on the size of files stands in for a disk: the write fails half way.
+    const child = spawn('sh', ['-c', 'ulimit -f 1000 && exec "$@"', 'sh', ...saveForever()], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let errors = '';
+    child.stderr.on('data', (text) => {
+      errors += text;
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(errors).toMatch(/CheckpointError: saveCheckpoint: cannot write .*EFBIG/);
+    expect(code).toBe(1);
+    expect(await readFile(path)).toEqual(before);
+    expect(await readdir(directory)).toEqual(['model.safetensors']);
+  });
+
   it('may be saved twice at once', async () => {
     const source = await trained();
     await Promise.all(
@@ -216,11 +240,9 @@ describe('checkpoints', () => {
   });
 
   it('are whole whenever the process is killed', async () => {
-    const script = fileURLToPath(new URL('./save-forever.ts', import.meta.url));
     for (let kill = 0; kill < 5; kill++) {
-      const child = spawn(process.execPath, [script, path], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+      const [program, ...args] = saveForever();
+      const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       // Killed after some saves, in the middle of a later one, at a moment that varies by itself.
       await new Promise<void>((resolve, reject) => {
         child.stdout.on('data', () => {
