@@ -1,4 +1,7 @@
-/** Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015). */
+/**
+ * Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
+ * Mathematics: docs/math/train/adam.md
+ */
 import { type Parameter, ParameterMap } from '@invnet/layers';
 import { adamUpdate, keep, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';

@@ -9,48 +9,48 @@ import {
   ValueError,
   zeros,
 } from '@invnet/tensor';
-import { ParameterMap } from './parameter.ts';
-import { formatStateShape, type State, shapeOf, shapesIn, tensorsOf } from './state.ts';
+import { type Parameter, ParameterMap } from './parameter.ts';
+import { formatStateShape, type State, sameShape, shapeOf, tensorsOf } from './state.ts';
 import type { Tangent } from './tangent.ts';
 
 /** @throws ValueError unless it is a tensor, or a pair. @throws ShapeError for pairs of two batch sizes. */
-export function requireState(op: string, state: unknown, size: 1 | 2): asserts state is State {
+export function requireState(
+  op: () => string,
+  state: unknown,
+  size: 1 | 2,
+): asserts state is State {
+  if (size === 1 && state instanceof Tensor && state.rank > 0) return;
   const tensors: readonly unknown[] = Array.isArray(state) ? state : [state];
   const kind = (count: number) => (count === 1 ? 'a tensor' : 'a pair of tensors');
   const right = size === 1 ? !Array.isArray(state) : tensors.length === 2;
   if (!right || !tensors.every((t) => t instanceof Tensor)) {
     const came = tensors.every((t) => t instanceof Tensor) ? kind(tensors.length) : typeof state;
-    throw new ValueError(`${op}: got ${came}; expected ${kind(size)}.`);
+    throw new ValueError(`${op()}: got ${came}; expected ${kind(size)}.`);
   }
   const [first, second] = tensors as Tensor[];
   if (first!.rank === 0 || (second && second.shape[0] !== first!.shape[0])) {
     throw new ShapeError(
-      `${op}: got ${formatStateShape(shapeOf(state as State))}; expected samples along the first axis` +
+      `${op()}: got ${formatStateShape(shapeOf(state as State))}; expected samples along the first axis` +
         `${second ? ', as many in both' : ''}.`,
     );
   }
 }
 
 /** @throws ShapeError unless a gradient or a direction has the shape of its state. */
-export function requireStateShape(op: string, what: string, found: State, like: State): void {
-  const expected = shapesIn(shapeOf(like));
-  shapesIn(shapeOf(found)).forEach((shape, i) => {
-    if (sameShape(shape, expected[i]!)) return;
-    const [came, wanted] = [formatStateShape(shapeOf(found)), formatStateShape(shapeOf(like))];
-    throw new ShapeError(`${op}: ${what} is ${came}; expected ${wanted}.`);
-  });
-}
-
-/** @throws ShapeError unless the shape is the one expected. */
-export function requireShape(op: string, what: string, found: Tensor, expected: Shape): void {
-  if (sameShape(found.shape, expected)) return;
+export function requireStateShape(op: () => string, what: string, found: State, like: State): void {
+  const [came, expected] = [shapeOf(found), shapeOf(like)];
+  if (sameShape(came, expected)) return;
   throw new ShapeError(
-    `${op}: ${what} is ${formatShape(found.shape)}; expected ${formatShape(expected)}.`,
+    `${op()}: ${what} is ${formatStateShape(came)}; expected ${formatStateShape(expected)}.`,
   );
 }
 
-function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((s, i) => s === b[i]);
+/** @throws ShapeError unless the shape is the one expected. */
+export function requireShape(op: () => string, what: string, found: Tensor, expected: Shape): void {
+  if (sameShape(found.shape, expected)) return;
+  throw new ShapeError(
+    `${op()}: ${what} is ${formatShape(found.shape)}; expected ${formatShape(expected)}.`,
+  );
 }
 
 /**
@@ -58,13 +58,13 @@ function sameShape(a: Shape, b: Shape): boolean {
  *
  * @throws ValueError for a context that nothing uses. @throws ShapeError for another batch size.
  */
-export function contextFor(op: string, used: boolean, state: State, context: Tensor): Tensor {
+export function contextFor(op: () => string, used: boolean, state: State, context: Tensor): Tensor {
   if (!(context instanceof Tensor)) {
-    throw new ValueError(`${op}: the context is ${typeof context}; expected a tensor.`);
+    throw new ValueError(`${op()}: the context is ${typeof context}; expected a tensor.`);
   }
   if (!used) {
     throw new ValueError(
-      `${op}: got a context ${formatShape(context.shape)}, but nothing here uses one; expected ` +
+      `${op()}: got a context ${formatShape(context.shape)}, but nothing here uses one; expected ` +
         'none, or a conditional network.',
     );
   }
@@ -73,7 +73,7 @@ export function contextFor(op: string, used: boolean, state: State, context: Ten
   if (contexts === samples) return context;
   if (contexts === 1) return add(zeros([samples!, ...rest], context), context);
   throw new ShapeError(
-    `${op}: context ${formatShape(context.shape)} for data ${formatStateShape(shapeOf(state))}; ` +
+    `${op()}: context ${formatShape(context.shape)} for data ${formatStateShape(shapeOf(state))}; ` +
       `expected the same batch size, ${samples}, or one context for all samples, [1, …].`,
   );
 }
@@ -86,7 +86,7 @@ export function likeContext(dcontext: Tensor, context: Tensor | undefined): Tens
 
 /** A tangent whose directions have the shapes of what they move. @throws ShapeError, ValueError */
 export function checkedTangent<S extends State>(
-  op: string,
+  op: () => string,
   state: S,
   tangent: Tangent<S>,
   context: Tensor | undefined,
@@ -95,14 +95,24 @@ export function checkedTangent<S extends State>(
     requireState(op, tangent.x, tensorsOf(state).length === 1 ? 1 : 2);
     requireStateShape(op, 'the tangent of the argument', tangent.x, state);
   }
-  const parameters = tangent.parameters && new ParameterMap(tangent.parameters);
-  for (const [p, direction] of parameters ?? []) {
-    requireShape(op, `the tangent of '${p.name}'`, direction, p.shape);
-  }
+  const parameters = checkedDirections(op, tangent.parameters);
   if (!tangent.context) return { ...tangent, parameters };
   if (!context) {
-    throw new ValueError(`${op}: a tangent of the context came without a context.`);
+    throw new ValueError(`${op()}: a tangent of the context came without a context.`);
   }
   requireShape(op, 'the tangent of the context', tangent.context, context.shape);
   return { ...tangent, parameters, context: contextFor(op, true, state, tangent.context) };
+}
+
+/** Directions of parameters under any of their names; those that were checked before as they are. */
+function checkedDirections(
+  op: () => string,
+  directions: ReadonlyMap<Parameter, Tensor> | undefined,
+): ParameterMap<Tensor> | undefined {
+  if (!directions || directions instanceof ParameterMap) return directions;
+  const checked = new ParameterMap(directions);
+  for (const [p, direction] of checked) {
+    requireShape(op, `the tangent of '${p.name}'`, direction, p.shape);
+  }
+  return checked;
 }

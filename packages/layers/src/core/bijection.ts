@@ -11,9 +11,9 @@ import {
   requireState,
   requireStateShape,
 } from './arguments.ts';
-import { guarded, owned, traceErrors } from './guard.ts';
+import { guarded, owned } from './guard.ts';
 import { childrenOf, Module } from './module.ts';
-import { traceShape } from './shape-trace.ts';
+import { ShapeRule } from './shape-rule.ts';
 import { mapState, type Pair, type ShapeOf, type State, shapeOf, tensorsOf } from './state.ts';
 import type { Tangent } from './tangent.ts';
 
@@ -53,10 +53,13 @@ export interface Inverted<S extends State = Tensor> {
  * gradient, direction, log-determinant or context of a wrong shape, or a context that nothing uses.
  */
 export abstract class Bijection<S extends State = Tensor> extends Module {
+  readonly #outputShapes = new ShapeRule<ShapeOf<S>, ShapeOf<S>>();
+  readonly #inputShapes = new ShapeRule<ShapeOf<S>, ShapeOf<S>>();
+
   /** y = f(x), and log|det ∂f/∂x| per sample, shape [N]. */
   forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
     return guarded(this, (outermost) => {
-      const c = outermost ? this.#check('forward', x, this.outputShape, context) : context;
+      const c = this.#check('forward', outermost, x, this.outputShape, context);
       const { y, logdet } = this.apply(x, c);
       return { y: owned(y, tensorsOf(x)), logdet: logdet ?? zeroPerSample(x) };
     });
@@ -65,7 +68,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   /** x = f⁻¹(y), and log|det ∂f⁻¹/∂y| per sample, shape [N]. */
   inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
     return guarded(this, (outermost) => {
-      const c = outermost ? this.#check('inverse', y, this.inputShape, context) : context;
+      const c = this.#check('inverse', outermost, y, this.inputShape, context);
       const { x, logdet } = this.invert(y, c);
       return { x: owned(x, tensorsOf(y)), logdet: logdet ?? zeroPerSample(y) };
     });
@@ -76,9 +79,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
    */
   backward(y: S, dy: S, options: BackwardOptions = {}): { x: S; dx: S; dcontext?: Tensor } {
     return guarded(this, (outermost) => {
-      const o = outermost
-        ? this.#checkBackward('backward', y, dy, this.inputShape, options)
-        : options;
+      const o = this.#checkBackward('backward', outermost, y, dy, this.inputShape, options);
       const { x, dx, dcontext } = this.applyBackward(y, dy, o);
       const given = [...tensorsOf(y), ...tensorsOf(dy)];
       return {
@@ -92,9 +93,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   /** The same for the inverse map: recomputes y from x. */
   backwardInverse(x: S, dx: S, options: BackwardOptions = {}): { y: S; dy: S; dcontext?: Tensor } {
     return guarded(this, (outermost) => {
-      const o = outermost
-        ? this.#checkBackward('backwardInverse', x, dx, this.outputShape, options)
-        : options;
+      const o = this.#checkBackward('backwardInverse', outermost, x, dx, this.outputShape, options);
       const { y, dy, dcontext } = this.invertBackward(x, dx, o);
       const given = [...tensorsOf(x), ...tensorsOf(dx)];
       return {
@@ -112,8 +111,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     context?: Tensor,
   ): { y: S; dy: S; logdet: Tensor; dlogdet: Tensor } {
     return guarded(this, (outermost) => {
-      const c = outermost ? this.#check('jvp', x, this.outputShape, context) : context;
-      const t = outermost ? checkedTangent(`${this.type}.jvp`, x, tangent, context) : tangent;
+      const c = this.#check('jvp', outermost, x, this.outputShape, context);
+      const t = checkedTangent(() => `${this.type}.jvp`, x, tangent, context);
       const { y, dy, logdet, dlogdet } = this.applyTangent(x, t, c);
       const given = [...tensorsOf(x), ...(t.x ? tensorsOf(t.x) : [])];
       return {
@@ -132,10 +131,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     context?: Tensor,
   ): { x: S; dx: S; logdet: Tensor; dlogdet: Tensor } {
     return guarded(this, (outermost) => {
-      const c = outermost ? this.#check('jvpInverse', y, this.inputShape, context) : context;
-      const t = outermost
-        ? checkedTangent(`${this.type}.jvpInverse`, y, tangent, context)
-        : tangent;
+      const c = this.#check('jvpInverse', outermost, y, this.inputShape, context);
+      const t = checkedTangent(() => `${this.type}.jvpInverse`, y, tangent, context);
       const { x, dx, logdet, dlogdet } = this.invertTangent(y, t, c);
       const given = [...tensorsOf(y), ...(t.x ? tensorsOf(t.x) : [])];
       return {
@@ -149,20 +146,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
 
   /** The shape of y for that of x, without computing it. @throws ShapeError for one that f does not take. */
   outputShape(x: ShapeOf<S>): ShapeOf<S> {
-    return traceErrors(this, () => {
-      const y = this.applyShape(x);
-      traceShape(this, y);
-      return y;
-    });
+    return this.#outputShapes.of(x, this, () => this.applyShape(x));
   }
 
   /** The shape of x for that of y. @throws ShapeError for one that f does not give. */
   inputShape(y: ShapeOf<S>): ShapeOf<S> {
-    return traceErrors(this, () => {
-      const x = this.invertShape(y);
-      traceShape(this, x);
-      return x;
-    });
+    return this.#inputShapes.of(y, this, () => this.invertShape(y));
   }
 
   /** Does the map depend on a context? Default: as one of its children does. */
@@ -217,25 +206,28 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   /** Checks the state and the context, and gives the context, one for each sample. */
   #check(
     method: string,
+    outermost: boolean,
     state: S,
     shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
     context: Tensor | undefined,
   ): Tensor | undefined {
-    const op = `${this.type}.${method}`;
+    const op = () => `${this.type}.${method}`;
     requireState(op, state, this.stateSize);
     shapeRule.call(this, shapeOf(state));
-    return context && contextFor(op, this.usesContext, state, context);
+    // Within a network all are passed the context, whether they use it or not.
+    return context && contextFor(op, !outermost || this.usesContext, state, context);
   }
 
   #checkBackward(
     method: string,
+    outermost: boolean,
     state: S,
     gradient: S,
     shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
     { dlogdet, context }: BackwardOptions,
   ): BackwardOptions {
-    const op = `${this.type}.${method}`;
-    const contexts = this.#check(method, state, shapeRule, context);
+    const op = () => `${this.type}.${method}`;
+    const contexts = this.#check(method, outermost, state, shapeRule, context);
     requireState(op, gradient, this.stateSize);
     requireStateShape(op, 'the gradient', gradient, state);
     if (dlogdet) requireShape(op, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);

@@ -7,9 +7,9 @@ import {
   requireShape,
   requireState,
 } from './arguments.ts';
-import { guarded, owned, traceErrors } from './guard.ts';
+import { guarded, owned } from './guard.ts';
 import { childrenOf, Module } from './module.ts';
-import { traceShape } from './shape-trace.ts';
+import { ShapeRule } from './shape-rule.ts';
 import type { Tangent } from './tangent.ts';
 
 /** What a conditioner's forward leaves for its backward; the caller disposes it. */
@@ -35,9 +35,11 @@ export interface Saved<K = unknown> {
  * @throws ShapeError, ValueError from all three methods for arguments of a wrong shape.
  */
 export abstract class Conditioner<K = unknown> extends Module {
+  readonly #shapes = new ShapeRule<Shape, Shape | undefined>();
+
   forward(x: Tensor, context?: Tensor): { y: Tensor; saved: Saved<K> } {
     return guarded(this, (outermost) => {
-      const c = outermost ? this.#check('forward', x, context) : context;
+      const c = this.#check('forward', outermost, x, context);
       const { y: result, saved: kept } = this.apply(x, c);
       const y = owned(result, [x, c]);
       const tensors = new Set<Tensor>();
@@ -53,8 +55,8 @@ export abstract class Conditioner<K = unknown> extends Module {
 
   /** dx = (∂g/∂x)ᵀ dy; adds to each parameter's grad. Does not dispose `saved`. */
   backward(dy: Tensor, saved: Saved<K>): { dx: Tensor; dcontext?: Tensor } {
-    return guarded(this, (outermost) => {
-      if (outermost) requireShape(`${this.type}.backward`, 'the gradient', dy, saved.shape);
+    return guarded(this, () => {
+      requireShape(() => `${this.type}.backward`, 'the gradient', dy, saved.shape);
       const { dx, dcontext } = this.applyBackward(dy, saved.kept);
       return {
         dx: owned(dx, [dy]),
@@ -66,8 +68,8 @@ export abstract class Conditioner<K = unknown> extends Module {
   /** g(x) and its derivative along a direction. */
   jvp(x: Tensor, tangent: Tangent, context?: Tensor): { y: Tensor; dy: Tensor } {
     return guarded(this, (outermost) => {
-      const c = outermost ? this.#check('jvp', x, context) : context;
-      const t = outermost ? checkedTangent(`${this.type}.jvp`, x, tangent, context) : tangent;
+      const c = this.#check('jvp', outermost, x, context);
+      const t = checkedTangent(() => `${this.type}.jvp`, x, tangent, context);
       const { y, dy } = this.applyTangent(x, t, c);
       const given = [x, t.x, c, t.context];
       return { y: owned(y, given), dy: dy ? owned(dy, given) : zerosLike(y) };
@@ -79,11 +81,7 @@ export abstract class Conditioner<K = unknown> extends Module {
    * @throws ShapeError for one that it does not take.
    */
   outputShape(x: Shape): Shape | undefined {
-    return traceErrors(this, () => {
-      const y = this.applyShape(x);
-      if (y) traceShape(this, y);
-      return y;
-    });
+    return this.#shapes.of(x, this, () => this.applyShape(x));
   }
 
   /** Does the result depend on a context? Default: as one of its children does. */
@@ -108,11 +106,17 @@ export abstract class Conditioner<K = unknown> extends Module {
   /** The shape of g(x), checks included. */
   protected abstract applyShape(x: Shape): Shape | undefined;
 
-  #check(method: string, x: Tensor, context: Tensor | undefined): Tensor | undefined {
-    const op = `${this.type}.${method}`;
+  #check(
+    method: string,
+    outermost: boolean,
+    x: Tensor,
+    context: Tensor | undefined,
+  ): Tensor | undefined {
+    const op = () => `${this.type}.${method}`;
     requireState(op, x, 1);
     this.outputShape(x.shape);
-    return context && contextFor(op, this.usesContext, x, context);
+    // Within a network all are passed the context, whether they use it or not.
+    return context && contextFor(op, !outermost || this.usesContext, x, context);
   }
 }
 

@@ -61,6 +61,19 @@ export function zipStates(a: State, b: State, f: (s: Tensor, t: Tensor) => Tenso
   return f(a, b);
 }
 
+/** Are two shapes, or two pairs of shapes, equal? */
+export function sameShape(
+  a: Shape | readonly [Shape, Shape],
+  b: Shape | readonly [Shape, Shape],
+): boolean {
+  if (a.length !== b.length) return false;
+  return a.every((size: number | Shape, i: number) => {
+    const other = b[i]!;
+    if (typeof size === 'number' || typeof other === 'number') return size === other;
+    return sameShape(size, other);
+  });
+}
+
 /** `[2, 3]`, or `([2, 3], [2, 4])` for a pair, as it stands in messages. */
 export function formatStateShape(shape: Shape | readonly [Shape, Shape]): string {
   const texts = shapesIn(shape).map((s) => `[${s.join(', ')}]`);

@@ -2,7 +2,7 @@
 import type { Shape } from '@invnet/tensor';
 import { countParameters } from './freezing.ts';
 import { type Module, placesIn } from './module.ts';
-import { shapesGivenBy } from './shape-trace.ts';
+import { shapesGivenBy } from './shape-rule.ts';
 import { formatStateShape } from './state.ts';
 
 /** Of the column of options. */

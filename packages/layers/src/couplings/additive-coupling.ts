@@ -15,7 +15,7 @@ import {
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { type Conditioner, evaluate, requireConditioner } from '../core/conditioner.ts';
 import { sumOfTerms } from '../core/idioms.ts';
-import type { Pair } from '../core/state.ts';
+import { type Pair, sameShape } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 
 /**
@@ -103,7 +103,7 @@ function fitting(shift: Tensor, moved: Tensor): Tensor {
 }
 
 function requireFitting(shift: Shape, moved: Shape): void {
-  if (shift.length === moved.length && shift.every((s, i) => s === moved[i])) return;
+  if (sameShape(shift, moved)) return;
   throw new ShapeError(
     `AdditiveCoupling: the conditioner returned ${formatShape(shift)}; expected ` +
       `${formatShape(moved)}, the shape of the second half.`,

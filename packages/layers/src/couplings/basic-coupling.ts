@@ -32,7 +32,7 @@ import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { requireChannels, requireWhole } from '../core/checks.ts';
 import { type Conditioner, evaluate, requireConditioner, type Saved } from '../core/conditioner.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
-import type { Pair } from '../core/state.ts';
+import { type Pair, sameShape } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { type Activation, requireActivation, sigmoid } from '../elementwise/activations.ts';
 
@@ -293,7 +293,7 @@ export class BasicCoupling extends PairBijection {
 }
 
 function requireOutput(found: Shape, expected: Shape): void {
-  if (found.length === expected.length && found.every((s, i) => s === expected[i])) return;
+  if (sameShape(found, expected)) return;
   throw new ShapeError(
     `coupling: the conditioner returned ${formatShape(found)}; expected ${expected[1]} channels, a ` +
       `scale and a shift for each of ${expected[1]! / 2}: ${formatShape(expected)}.`,

@@ -13,7 +13,7 @@ import {
 import { PairBijection } from '../core/bijection.ts';
 import { type Conditioner, evaluate, requireConditioner } from '../core/conditioner.ts';
 import { sumOfTerms } from '../core/idioms.ts';
-import { formatStateShape, type Pair } from '../core/state.ts';
+import { formatStateShape, type Pair, sameShape } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 
 /** Options of `Leapfrog`. */
@@ -78,7 +78,7 @@ export class Leapfrog extends PairBijection {
     const [first, second] = x;
     const force = this.force.outputShape(second);
     for (const shape of [first, ...(force ? [force] : [])]) {
-      if (shape.length === second.length && shape.every((s, i) => s === second[i])) continue;
+      if (sameShape(shape, second)) continue;
       throw new ShapeError(
         `Leapfrog: got ${formatStateShape(x)}; expected two states of one shape, and a force of it.`,
       );

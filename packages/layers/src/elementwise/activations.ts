@@ -1,6 +1,7 @@
 /**
  * Element-wise functions: activations of conditioners, and scale functions of couplings. Each gives
  * its derivative in terms of its output, so that nothing else needs to be kept.
+ * Mathematics: docs/math/elementwise/activations-and-scales.md
  */
 import {
   add,
