@@ -1,6 +1,6 @@
 /**
  * W = H(v₁)H(v₂)H(v₃) with H(v) = I − 2vvᵀ/vᵀv, and the gradients of the vectors, by the compact form
- * W = I − UᵀTU of docs/math/conv1x1.md. Sums are in double precision.
+ * W = I − UᵀTU of docs/math/linear/conv1x1.md. Sums are in double precision.
  *
  * `rows` is room for 9·size doubles: U, TU and TᵀU, three rows of `size` each.
  */

@@ -1,7 +1,7 @@
 /**
  * 3×3 convolutions of stride 1 by Winograd's minimal filtering F(2×2, 3×3) (Lavin and Gray, "Fast
  * algorithms for convolutional neural networks", 2016): 16 products of matrices for four outputs,
- * where the direct method has 36. Mathematics: docs/math/winograd.md
+ * where the direct method has 36. Mathematics: docs/math/tensor/winograd.md
  *
  * The output is cut into tiles of 2×2, and rows of tiles into groups of four tiles, one vector. A
  * block of groups is transformed straight into the panels that gemm.ts reads, multiplied, and

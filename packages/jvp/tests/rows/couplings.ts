@@ -101,6 +101,16 @@ export function couplingRows(ndims: number): Row[] {
       },
     },
     {
+      name: 'Leapfrog with context',
+      shape: [2, 2 * positions],
+      context: [2, 2, ...size],
+      make: () => {
+        const channels = { inChannels: 1, outChannels: 1, contextChannels: 2 };
+        const force = defaultConditioner({ ...sizes(), ...channels });
+        return new Flattened(new Leapfrog({ force, stepSize: 0.4 }), pairOf(1, 1, size));
+      },
+    },
+    {
       name: 'RecursiveCoupling with context',
       shape: [2, 4 * positions],
       context: [2, 1, ...size],

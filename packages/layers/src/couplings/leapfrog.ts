@@ -10,7 +10,7 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import { PairBijection } from '../core/bijection.ts';
+import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { type Conditioner, evaluate, requireConditioner } from '../core/conditioner.ts';
 import { sumOfTerms } from '../core/idioms.ts';
 import { formatStateShape, type Pair, sameShape } from '../core/state.ts';
@@ -24,7 +24,7 @@ export interface LeapfrogOptions {
   readonly stepSize: number;
 }
 
-/** (x₀, x₁) ↦ (x₁, 2x₁ − x₀ + α g(x₁)); logdet = 0. `backward` evaluates g once. */
+/** (x₀, x₁) ↦ (x₁, 2x₁ − x₀ + α g(x₁, context)); logdet = 0. `backward` evaluates g once. */
 export class Leapfrog extends PairBijection {
   static readonly type: string = 'Leapfrog';
   readonly force: Conditioner;
@@ -44,33 +44,33 @@ export class Leapfrog extends PairBijection {
     return { force: this.force, stepSize: this.stepSize };
   }
 
-  protected apply([x0, x1]: Pair) {
-    return { y: [x1, this.#next(x0, x1)] as const };
+  protected apply([x0, x1]: Pair, context?: Tensor) {
+    return { y: [x1, this.#next(x0, x1, context)] as const };
   }
 
-  protected invert([x1, x2]: Pair) {
-    return { x: [this.#next(x2, x1), x1] as const };
+  protected invert([x1, x2]: Pair, context?: Tensor) {
+    return { x: [this.#next(x2, x1, context), x1] as const };
   }
 
-  protected applyBackward([x1, x2]: Pair, [dx1, dx2]: Pair) {
-    const { other, through } = this.#back(x1, x2, dx2);
-    return { x: [other, x1] as const, dx: [neg(dx2), add(dx1, through)] as const };
+  protected applyBackward([x1, x2]: Pair, [dx1, dx2]: Pair, { context }: BackwardOptions) {
+    const { other, through, ...rest } = this.#back(x1, x2, dx2, context);
+    return { x: [other, x1] as const, dx: [neg(dx2), add(dx1, through)] as const, ...rest };
   }
 
-  protected invertBackward([x0, x1]: Pair, [dx0, dx1]: Pair) {
-    const { other, through } = this.#back(x1, x0, dx0);
-    return { y: [x1, other] as const, dy: [add(dx1, through), neg(dx0)] as const };
+  protected invertBackward([x0, x1]: Pair, [dx0, dx1]: Pair, { context }: BackwardOptions) {
+    const { other, through, ...rest } = this.#back(x1, x0, dx0, context);
+    return { y: [x1, other] as const, dy: [add(dx1, through), neg(dx0)] as const, ...rest };
   }
 
-  protected applyTangent([x0, x1]: Pair, tangent: Tangent<Pair>) {
+  protected applyTangent([x0, x1]: Pair, tangent: Tangent<Pair>, context?: Tensor) {
     const [dx0, dx1] = tangent.x ?? [];
-    const { other, dother } = this.#tangent(x0, x1, dx0, dx1, tangent);
+    const { other, dother } = this.#tangent(x0, x1, dx0, dx1, tangent, context);
     return { y: [x1, other] as const, dy: [dx1 ?? zerosLike(x1), dother] as const };
   }
 
-  protected invertTangent([x1, x2]: Pair, tangent: Tangent<Pair>) {
+  protected invertTangent([x1, x2]: Pair, tangent: Tangent<Pair>, context?: Tensor) {
     const [dx1, dx2] = tangent.x ?? [];
-    const { other, dother } = this.#tangent(x2, x1, dx2, dx1, tangent);
+    const { other, dother } = this.#tangent(x2, x1, dx2, dx1, tangent, context);
     return { x: [other, x1] as const, dx: [dother, dx1 ?? zerosLike(x1)] as const };
   }
 
@@ -87,18 +87,18 @@ export class Leapfrog extends PairBijection {
   }
 
   /** 2x₁ − `other` + α g(x₁): the step is its own inverse, with time reversed. */
-  #next(other: Tensor, x1: Tensor): Tensor {
-    const force = evaluate(this.force, x1);
+  #next(other: Tensor, x1: Tensor, context: Tensor | undefined): Tensor {
+    const force = evaluate(this.force, x1, context);
     return sub(add(affine(x1, 2), affine(force, this.stepSize)), other);
   }
 
-  /** The state on the other side, and the gradient that reaches x₁ from it. */
-  #back(x1: Tensor, given: Tensor, gradient: Tensor): { other: Tensor; through: Tensor } {
-    const { y: force, saved } = this.force.forward(x1);
+  /** The state on the other side, and the gradients that reach x₁ and the context from it. */
+  #back(x1: Tensor, given: Tensor, gradient: Tensor, context: Tensor | undefined) {
+    const { y: force, saved } = this.force.forward(x1, context);
     const other = sub(add(affine(x1, 2), affine(force, this.stepSize)), given);
-    const { dx } = this.force.backward(affine(gradient, this.stepSize), saved);
+    const { dx, ...rest } = this.force.backward(affine(gradient, this.stepSize), saved);
     saved.dispose();
-    return { other, through: add(affine(gradient, 2), dx) };
+    return { other, through: add(affine(gradient, 2), dx), ...rest };
   }
 
   #tangent(
@@ -107,8 +107,9 @@ export class Leapfrog extends PairBijection {
     dgiven: Tensor | undefined,
     dx1: Tensor | undefined,
     tangent: Tangent<Pair>,
+    context: Tensor | undefined,
   ): { other: Tensor; dother: Tensor } {
-    const { y: force, dy } = this.force.jvp(x1, { x: dx1, parameters: tangent.parameters });
+    const { y: force, dy } = this.force.jvp(x1, { ...tangent, x: dx1 }, context);
     const other = sub(add(affine(x1, 2), affine(force, this.stepSize)), given);
     const dother = sumOfTerms(
       x1,
