@@ -131,7 +131,7 @@ function summarize(m: Metrics, out: string): void {
       '',
       'The model, to be used by another program:',
       '',
-      ...howToLoad(checkpointPath(out), m).map((line) => `  ${line}`),
+      ...howToLoad(checkpointPath(out), m).map((line) => `  ${line}`.trimEnd()),
     ].join('\n'),
   );
 }

@@ -3,8 +3,11 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readSafetensors, type Safetensors, writeSafetensors } from '@invnet/train';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseOptions } from '../src/options.ts';
+import { resumeRun } from '../src/run-state.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const tiny = ['--hidden', '4', '--steps', '1', '--batch', '8'];
@@ -20,9 +23,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('a run', () => {
   let out: string;
+  let printed: string;
   beforeAll(async () => {
     out = join(folder, 'whole');
-    const { code, stderr } = await run('--epochs', epochs, '--out', out, ...tiny);
+    const { code, stdout, stderr } = await run('--epochs', epochs, '--out', out, ...tiny);
+    printed = stdout;
     expect(stderr).toContain('100% | step 20');
     expect(code).toBe(0);
   });
@@ -57,6 +62,16 @@ describe('a run', () => {
     expect(metrics.imagesPerSecond).toBeGreaterThan(0);
   });
 
+  test('leaves a whole model, which another program loads by the lines that it prints', async () => {
+    const [, lines] = printed.split('by another program:');
+    const program = `${lines}; console.log(JSON.stringify([...(await images.data())]));`;
+    const { stdout, stderr } = await ended(launch('--input-type=module', '--eval', program));
+    expect(stderr).toBe('');
+    const { flow } = await resumeRun(parseOptions(['--resume', '--out', out])!);
+    const images = flow.sample({ shape: [16, 1, 28, 28], seed: 0, temperature: 0.9 });
+    expect(JSON.parse(stdout)).toEqual([...(await images.data())]);
+  });
+
   test('has the same losses again with the same seed, others with another', async () => {
     const again = join(folder, 'again');
     const other = join(folder, 'other');
@@ -80,6 +95,21 @@ describe('resuming', () => {
     const after = await lossesOf(out);
     expect(after.startsWith(before)).toBe(true);
     expect(after.trimEnd().split('\n')).toHaveLength(1 + 20);
+  });
+
+  test('goes on from a file of the form before, of weights alone, as from its own', async () => {
+    const [out, old] = [join(folder, 'own-form'), join(folder, 'old-form')];
+    for (const to of [out, old]) await run('--epochs', half, '--out', to, ...tiny);
+    const path = join(old, 'model.safetensors');
+    const { tensors, metadata } = readSafetensors(await readFile(path));
+    await writeFile(path, writeSafetensors(formBefore({ tensors, metadata })));
+    for (const from of [out, old]) {
+      const { code } = await run('--resume', '--epochs', epochs, '--out', from);
+      expect(code).toBe(0);
+    }
+    expect(await lossesOf(old)).toBe(await lossesOf(out));
+    // From then on it is a whole model.
+    expect(readSafetensors(await readFile(path)).metadata['invnet.model']).toContain('Glow');
   });
 
   test('after Ctrl-C gives what an uninterrupted run gives, bit for bit', async () => {
@@ -113,7 +143,11 @@ describe('resuming', () => {
       expect(await readFile(path)).toEqual(before);
       expect(await readFile(join(out, 'metrics.json'))).toEqual(metrics);
     };
-    await expectRefusal('--hidden is 8, but the checkpoint', '--hidden', '8');
+    const hidden = `'network.layers.1.hidden' is 4 in ${path} and 8 in the network`;
+    await expectRefusal(hidden, '--hidden', '8');
+    await expectRefusal("'network.layers.1.scales' is 2 in", '--scales', '1');
+    await expectRefusal("'network.layers.1.steps' is 1 in", '--steps', '2');
+    await expectRefusal('--batch is 4, but the checkpoint', '--batch', '4');
     await expectRefusal('--seed is 5, but the checkpoint', '--seed', '5');
     await truncate(path, 1000);
     await expectRefusal('truncated');
@@ -171,7 +205,13 @@ interface Running extends ChildProcess {
 }
 
 function start(...args: string[]): Running {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return launch(main, ...args);
+}
+
+/** Runs Node where the packages of this example are found. */
+function launch(...args: string[]): Running {
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => {
     output.stdout += chunk;
@@ -199,6 +239,17 @@ function untilStderr(child: Running, text: string): Promise<void> {
       if (child.output.stderr.includes(text)) resolve();
     });
   });
+}
+
+/** A checkpoint as versions before wrote it: weights alone, under names that leave the flow out. */
+function formBefore({ tensors, metadata }: Safetensors): Safetensors {
+  const weights = [...tensors].filter(([name]) => !name.endsWith('.initialized'));
+  return {
+    tensors: new Map(weights.map(([name, t]) => [name.replace('network.', ''), t])),
+    metadata: Object.fromEntries(
+      Object.entries(metadata).filter(([key]) => ['glow-mnist', 'invnet.optimizer'].includes(key)),
+    ),
+  };
 }
 
 async function metricsOf(out: string) {

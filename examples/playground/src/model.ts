@@ -1,185 +1,163 @@
-/** A flow in training: the model, its data, and where it stands. Runs in the worker. */
-import type { Samplable } from '@invnet/datasets';
-import { Flow, negativeLogLikelihood } from '@invnet/flows';
-import type { Sequential } from '@invnet/networks';
-import {
-  backendInfo,
-  memory,
-  RandomStream,
-  resetPeakMemory,
-  setBackend,
-  type Tensor,
-  tensor,
-} from '@invnet/tensor';
-import { Adam, checkpointBytes, constant, restoreCheckpoint, train } from '@invnet/train';
-import { samplable } from './data.ts';
+/**
+ * The model that the page is about, made here or opened from a file: what it is, what can be drawn
+ * of it, and its file. Runs in the worker.
+ */
+import { Flow } from '@invnet/flows';
+import { Bijection, countParameters, type Module, summary } from '@invnet/layers';
+import { type Shape, sizeOf } from '@invnet/tensor';
+import { checkpointBytes, modelFromBytes, modelInfo } from '@invnet/train';
+import { inputKey, inputShapes } from './input-shape.ts';
 import { networks } from './networks.ts';
-import {
-  type Config,
-  cells,
-  extent,
-  lines,
-  type MemoryUse,
-  reach,
-  type Views,
-} from './protocol.ts';
+import type { Config, Description, Drawable, ImageShape } from './protocol.ts';
+import { Training } from './training.ts';
 
-const batchSize = 256;
-const learningRate = 5e-3;
-const shown = 600;
+/** Under these keys of its metadata a file says how far, and on what, its model was trained. */
+const stepKey = 'step';
+const dataKey = 'data';
 
 export class Model {
-  readonly config: Config;
-  readonly points: Float32Array;
-  readonly #network: Sequential;
-  readonly #flow: Flow;
-  readonly #optimizer = new Adam();
-  readonly #data: Samplable;
-  readonly #random: RandomStream;
-  step = 0;
+  /** As it was made or opened, and as it is saved. */
+  readonly module: Module;
+  /** The flow that it is or, with a normal base, is the network of; if any can be drawn. */
+  readonly flow: Flow | undefined;
+  /** The shape of its input without the batch, where it is known. */
+  readonly input: Shape | undefined;
+  readonly drawable: Drawable;
+  /** Points of the plane can be trained on. */
+  readonly training: Training | undefined;
+  readonly #metadata: Readonly<Record<string, string>>;
+  /** What it was made from, if here. */
+  readonly #made: Config | undefined;
 
-  private constructor(config: Config, points: Float32Array) {
-    this.config = config;
-    this.points = points;
-    const { network, depth, width, seed } = config;
-    const entry = networks[network];
-    if (!entry) throw new RangeError(`There is no network '${network}' in this page.`);
-    this.#network = entry.build({ depth, width, seed });
-    this.#flow = new Flow({ network: this.#network });
-    this.#data = samplable(config.density, points);
-    this.#random = new RandomStream(seed, 2 ** 40);
+  private constructor(module: Module, metadata: Readonly<Record<string, string>>, made?: Config) {
+    this.module = module;
+    this.#metadata = metadata;
+    this.#made = made;
+    const network = module instanceof Flow ? module.network : module;
+    const inputs = movesTensors(network) ? inputShapes(network, metadata[inputKey]) : [];
+    this.input = inputs[0];
+    this.drawable = drawableOf(network, inputs);
+    if (this.drawable.kind === 'nothing' || !movesTensors(network)) return;
+    this.flow = module instanceof Flow ? module : new Flow({ network });
+    if (this.drawable.kind !== 'plane') return;
+    const { parameters } = module;
+    this.training = new Training(this.flow, parameters, inputs[0]!, storedPerPoint(made));
+    this.training.step = wholeNumber(metadata[stepKey]);
   }
 
-  /** A fresh model on a fresh backend. @throws BackendError */
-  static async create(config: Config, points: Float32Array): Promise<Model> {
-    if (config.backend === 'wasm') {
-      await setBackend('wasm');
-    } else {
-      await import('@invnet/tensor/gpu');
-      await setBackend('gpu', { mode: config.backend });
-    }
-    return new Model(config, points);
+  /** A fresh one of the registry. */
+  static make(config: Config): Model {
+    const entry = networks[config.network];
+    if (!entry) throw new RangeError(`There is no network '${config.network}' in this page.`);
+    return new Model(new Flow({ network: entry.build(config) }), {}, config);
   }
 
-  /** What computes, in words. */
-  get adapter(): string {
-    const { name, details } = backendInfo();
-    return name === 'gpu' ? `${details.mode} on ${details.adapter}` : `wasm, ${details.simd}`;
-  }
-
-  /** Trains until the signal; yields the loss of each step. */
-  async *train(signal: AbortSignal): AsyncGenerator<{ loss: number; memory: MemoryUse }> {
-    resetPeakMemory();
-    const steps = train({
-      parameters: this.#flow.parameters,
-      optimizer: this.#optimizer,
-      schedule: constant(learningRate),
-      clipNorm: 5,
-      signal,
-      startStep: this.step,
-      batches: this.#batches(),
-      loss: (batch: Tensor) => negativeLogLikelihood(this.#flow, batch),
-      disposeBatch: (batch: Tensor) => batch.dispose(),
-    });
-    for await (const { step, loss, liveBytes, peakBytes } of steps) {
-      this.step = step;
-      yield { loss, memory: { live: liveBytes, peak: peakBytes, stored: this.#stored() } };
-      resetPeakMemory();
+  /**
+   * The one of a file, with all that it may be made of, which is only then fetched.
+   *
+   * @throws CheckpointError, ConfigurationError, SafetensorsFormatError; nothing is left behind.
+   */
+  static async open(bytes: Uint8Array, file: string, made?: Config): Promise<Model> {
+    const { flowCatalogue } = await import('./catalogue.ts');
+    const module = modelFromBytes(bytes, { modules: flowCatalogue }, file);
+    try {
+      const model = new Model(module, modelInfo(bytes, file).metadata, made);
+      model.training?.restoreOptimizer(bytes, file);
+      return model;
+    } catch (error) {
+      module.dispose();
+      throw error;
     }
   }
 
-  async views(): Promise<Views> {
-    const before = memory().tensors;
-    const random = new RandomStream(this.config.seed, 2 ** 41);
-    using data = this.#data.sample(shown, random);
-    using samples = this.#flow.sample({ shape: [shown, 2, 1], seed: random });
-    using lattice = pointsOf(square(cells, extent));
-    using logs = this.#flow.logProb(lattice);
-    const views = {
-      data: await host(data),
-      samples: await host(samples),
-      density: (await host(logs)).map(Math.exp),
-      baseToData: await this.#through('inverse', square(lines, reach)),
-      dataToBase: await this.#through('forward', square(lines, reach)),
+  get description(): Description {
+    const { module, input, drawable, training } = this;
+    return {
+      type: module.type,
+      parameters: countParameters(module),
+      step: training?.step ?? 0,
+      input,
+      summary: summary(module, input && { input: [1, ...input] }),
+      metadata: this.#metadata,
+      drawable,
     };
-    data.dispose();
-    samples.dispose();
-    lattice.dispose();
-    logs.dispose();
-    if (memory().tensors !== before) throw new Error('views: tensors were left behind.');
-    return views;
   }
 
-  checkpoint(): Promise<Uint8Array<ArrayBuffer>> {
-    const metadata = { playground: JSON.stringify(this.config), step: String(this.step) };
-    const { parameters } = this.#flow;
-    return checkpointBytes({ parameters, optimizer: this.#optimizer, metadata });
+  /** Its file, of the whole model; with the optimizer's state, so that training goes on alike. */
+  file(): Promise<Uint8Array<ArrayBuffer>> {
+    const { parameters } = this.module;
+    const optimizer = this.training?.optimizer;
+    return checkpointBytes({ parameters, optimizer, metadata: this.#fileMetadata });
   }
 
-  restore(bytes: Uint8Array): void {
-    const { parameters } = this.#flow;
-    const { step } = restoreCheckpoint(
-      bytes,
-      { parameters, optimizer: this.#optimizer },
-      'this file',
+  /** The model as its file has it, on the current backend, which may be another. */
+  reopened(file: Uint8Array): Promise<Model> {
+    return Model.open(file, 'the model', this.#made);
+  }
+
+  dispose(): void {
+    this.training?.dispose();
+    this.module.dispose();
+  }
+
+  /** All that its file said before, with the shape that was drawn, and its training here. */
+  get #fileMetadata(): Record<string, string> {
+    const { input, drawable, training } = this;
+    return {
+      ...this.#metadata,
+      ...(input && drawable.kind !== 'nothing' && { [inputKey]: JSON.stringify(input) }),
+      ...(training?.data && {
+        [dataKey]: training.data.density,
+        [stepKey]: String(training.step),
+      }),
+    };
+  }
+}
+
+/** Is it a map of single tensors, with or without a context? */
+function movesTensors(module: Module): module is Bijection {
+  return module instanceof Bijection && module.stateSize === 1;
+}
+
+function drawableOf(network: Module, [input, ...others]: readonly Shape[]): Drawable {
+  const nothing = (reason: string): Drawable => ({ kind: 'nothing', reason });
+  if (!(network instanceof Bijection)) {
+    return nothing(`A ${network.type} is not an invertible network, which is what can be drawn.`);
+  }
+  if (network.stateSize === 2) {
+    return nothing(
+      `A ${network.type} moves pairs of tensors; to be drawn it would have to move one.`,
     );
-    this.step = Number(step ?? 0);
   }
-
-  *#batches(): Generator<Tensor> {
-    for (;;) {
-      const points = this.#data.sample(batchSize, this.#random);
-      const batch = points.reshape([batchSize, 2, 1]);
-      points.dispose();
-      yield batch;
-    }
+  if (network.usesContext) {
+    return nothing(
+      'The network is conditional: its samples need a context, such as a measurement, which this ' +
+        'page has none of. In a program: flow.sample({ shape, seed, context }).',
+    );
   }
-
-  /** A lattice after each layer, the first before any. */
-  async #through(direction: 'forward' | 'inverse', start: Float32Array): Promise<Float32Array[]> {
-    const layers = [...this.#network.layers];
-    if (direction === 'inverse') layers.reverse();
-    const states = [start];
-    let state = pointsOf(start);
-    for (const layer of layers) {
-      let next: Tensor;
-      if (direction === 'forward') {
-        const { y, logdet } = layer.forward(state);
-        logdet.dispose();
-        next = y;
-      } else {
-        const { x, logdet } = layer.inverse(state);
-        logdet.dispose();
-        next = x;
-      }
-      state.dispose();
-      state = next;
-      states.push(await host(state));
-    }
-    state.dispose();
-    return states;
+  if (!input) {
+    return nothing(
+      'The network takes none of the usual shapes. What it takes can be said when it is saved: ' +
+        `saveModel(path, model, { metadata: { ${inputKey}: '[1,28,28]' } }).`,
+    );
   }
-
-  #stored(): number {
-    const { network, depth, width } = this.config;
-    return 4 * batchSize * depth * networks[network]!.storedPerStep(width);
-  }
+  if (sizeOf(input) === 2) return { kind: 'plane' };
+  if (isImage(input)) return { kind: 'images', shapes: [input, ...others.filter(isImage)] };
+  return nothing(
+    `The network takes samples of shape [${input.join(', ')}]; to be drawn it would have to take two ` +
+      'numbers, or images of 1 or 3 channels.',
+  );
 }
 
-function pointsOf(points: Float32Array): Tensor {
-  return tensor(points, [points.length / 2, 2, 1]);
+function isImage(shape: Shape): shape is ImageShape {
+  return shape.length === 3 && (shape[0] === 1 || shape[0] === 3);
 }
 
-async function host(t: Tensor): Promise<Float32Array> {
-  return Float32Array.from(await t.data());
+/** Numbers per point that autodiff would keep, known of networks of the registry. */
+function storedPerPoint(made: Config | undefined): number | undefined {
+  return made && made.depth * networks[made.network]!.storedPerStep(made.width);
 }
 
-/** A square lattice of n × n points over [−half, half]², row by row from below. */
-function square(n: number, half: number): Float32Array {
-  const points = new Float32Array(2 * n * n);
-  for (let i = 0; i < n * n; i++) {
-    points[2 * i] = half * ((2 * (i % n)) / (n - 1) - 1);
-    points[2 * i + 1] = half * ((2 * Math.floor(i / n)) / (n - 1) - 1);
-  }
-  return points;
+function wholeNumber(text: string | undefined): number {
+  return /^\d{1,15}$/.test(text ?? '') ? Number(text) : 0;
 }

@@ -9,8 +9,8 @@ import {
   expClamp,
   GlowCoupling,
   ResidualBlock,
+  Sequential,
 } from '@invnet/layers';
-import { Sequential } from '@invnet/networks';
 import { RandomStream } from '@invnet/tensor';
 
 /** Size and seed of a network. */

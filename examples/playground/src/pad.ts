@@ -1,5 +1,5 @@
 /** A pad to draw data on. */
-import { extent } from './protocol.ts';
+import { dataExtent } from './protocol.ts';
 
 export class Pad {
   #points: number[] = [];
@@ -12,7 +12,7 @@ export class Pad {
       const box = canvas.getBoundingClientRect();
       const u = (event.clientX - box.left) / box.width;
       const v = (event.clientY - box.top) / box.height;
-      this.#points.push(extent * (2 * u - 1), extent * (1 - 2 * v));
+      this.#points.push(dataExtent * (2 * u - 1), dataExtent * (1 - 2 * v));
       this.#draw();
     };
     canvas.addEventListener('pointerdown', draw);
@@ -35,8 +35,8 @@ export class Pad {
     pen.clearRect(0, 0, width, height);
     pen.fillStyle = getComputedStyle(this.#canvas).getPropertyValue('--warm');
     for (let i = 0; i < this.#points.length; i += 2) {
-      const x = (width * (this.#points[i]! / extent + 1)) / 2;
-      const y = (height * (1 - this.#points[i + 1]! / extent)) / 2;
+      const x = (width * (this.#points[i]! / dataExtent + 1)) / 2;
+      const y = (height * (1 - this.#points[i + 1]! / dataExtent)) / 2;
       pen.beginPath();
       pen.arc(x, y, 4, 0, 2 * Math.PI);
       pen.fill();

@@ -1,19 +1,13 @@
 /** The pictures of the page, drawn with Observable Plot. */
 import * as Plot from '@observablehq/plot';
-import { cells, extent, lines, type MemoryUse } from './protocol.ts';
+import { cells, lines, type MemoryUse, type Views } from './protocol.ts';
 
-const domain: [number, number] = [-extent, extent];
 const warm = 'var(--warm)';
 const accent = 'var(--accent)';
 
-/** Puts a plot where the last one was. */
-export function show(id: string, plot: Element): void {
-  document.getElementById(id)!.replaceChildren(plot);
-}
-
 /** The model's density as colours, dark where it is high, with data on top. */
-export function densityPlot(density: Float32Array, data: Float32Array): Element {
-  return plane([
+export function densityPlot({ density, data, extent }: Views): Element {
+  return plane(extent, [
     Plot.raster(density, {
       width: cells,
       height: cells,
@@ -27,12 +21,13 @@ export function densityPlot(density: Float32Array, data: Float32Array): Element 
   ]);
 }
 
-export function samplesPlot(samples: Float32Array): Element {
-  return plane([Plot.dot(pairs(samples), { r: 1.8, fill: accent, fillOpacity: 0.6, clip: true })]);
+export function samplesPlot({ samples, extent }: Views): Element {
+  const dots = { r: 1.8, fill: accent, fillOpacity: 0.6, clip: true };
+  return plane(extent, [Plot.dot(pairs(samples), dots)]);
 }
 
 /** A lattice, the lines of its two directions in two colours. */
-export function gridPlot(points: Float32Array): Element {
+export function gridPlot(points: Float32Array, extent: number): Element {
   const at = pairs(points);
   const rows = at.map((p, i) => ({ p, line: Math.floor(i / lines) }));
   const columns = at.map((p, i) => ({ p, line: i % lines }));
@@ -45,13 +40,14 @@ export function gridPlot(points: Float32Array): Element {
       strokeWidth: 1,
       clip: true,
     });
-  return plane([line(rows, accent), line(columns, warm)]);
+  return plane(extent, [line(rows, accent), line(columns, warm)]);
 }
 
-export function lossPlot(losses: readonly number[]): Element {
+/** The losses up to a step. */
+export function lossPlot(losses: readonly number[], step: number): Element {
   const every = Math.max(1, Math.floor(losses.length / 400));
   const thinned = losses
-    .map((loss, i) => ({ step: i + 1, loss }))
+    .map((loss, i) => ({ step: step - losses.length + i + 1, loss }))
     .filter((_, i) => i % every === 0);
   return Plot.plot({
     ...size(320),
@@ -67,12 +63,12 @@ export function lossPlot(losses: readonly number[]): Element {
   });
 }
 
-/** What the step held, beside what stored activations would have taken. */
+/** What the step held, beside what stored activations would have taken, where that is known. */
 export function memoryPlot({ peak, stored }: MemoryUse): Element {
-  const bars = [
-    { what: 'this page, at its peak', mebibytes: peak / 2 ** 20 },
-    { what: 'stored activations alone', mebibytes: stored / 2 ** 20 },
-  ];
+  const bars = [{ what: 'this page, at its peak', mebibytes: peak / 2 ** 20 }];
+  if (stored !== undefined) {
+    bars.push({ what: 'stored activations alone', mebibytes: stored / 2 ** 20 });
+  }
   return Plot.plot({
     ...size(130),
     marginLeft: 160,
@@ -97,7 +93,8 @@ export function memoryPlot({ peak, stored }: MemoryUse): Element {
   });
 }
 
-function plane(marks: Plot.Markish[]): Element {
+function plane(extent: number, marks: Plot.Markish[]): Element {
+  const domain = [-extent, extent];
   return Plot.plot({
     ...size(360),
     width: 360,

@@ -1,128 +1,185 @@
-/** The worker: trains, and tells the page how it goes. The page never computes. */
+/** The worker: holds one model, trains it, and tells the page how it goes. The page never computes. */
 import { DeviceLostError } from '@invnet/tensor';
-import { readSafetensors } from '@invnet/train';
-import { sampleDigits } from './digits.ts';
+import { adapter, useBackend, usedBackend } from './computing.ts';
 import { Model } from './model.ts';
-import type { Config, MemoryUse, Reply, Request } from './protocol.ts';
+import { networks } from './networks.ts';
+import type { BackendName, Config, MemoryUse, Reply, Request } from './protocol.ts';
+import { sampleImages } from './sample-images.ts';
+import type { Training } from './training.ts';
+import { viewsOf } from './views.ts';
+
+type Start = Extract<Request, { type: 'start' }>;
 
 const checkpointEvery = 50;
 const progressMilliseconds = 150;
 const viewMilliseconds = 900;
 
 let model: Model | undefined;
-let imported: Uint8Array | undefined;
-let running: { stop: AbortController; done: Promise<void> } | undefined;
+let seed = 1;
+let running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
+// One request after another; training goes on between them.
+let last = Promise.resolve();
 self.onmessage = ({ data }: MessageEvent<Request>) => {
-  answer(data).catch((error) => {
-    post({ type: 'error', message: error instanceof Error ? error.message : String(error) });
-  });
+  last = last.then(() => answer(data)).catch(report);
 };
+const labels = Object.entries(networks).map(([name, { label }]) => [name, label]);
+post({ type: 'ready', networks: Object.fromEntries(labels) });
 
 async function answer(request: Request): Promise<void> {
   switch (request.type) {
-    case 'start': {
+    case 'start':
       await pause();
-      const { config, points, steps = Number.POSITIVE_INFINITY } = request;
-      model ??= await open(config, points);
-      post({ type: 'running', adapter: model.adapter });
-      const stop = new AbortController();
-      running = { stop, done: run(stop, steps) };
-      return running.done;
-    }
+      return start(request);
     case 'pause':
       return pause();
     case 'reset':
       await pause();
+      model?.dispose();
       model = undefined;
-      imported = undefined;
-      return;
-    case 'export':
+      return post({ type: 'reset' });
+    case 'save':
       await pause();
-      if (!model) throw new RangeError('There is no model yet: start training first.');
-      return post({ type: 'exported', bytes: await model.checkpoint() });
-    case 'import': {
-      await pause();
-      const config = configOf(request.bytes);
-      imported = request.bytes;
-      model = undefined;
-      return post({ type: 'imported', config });
+      return post({ type: 'saved', bytes: await present().file() });
+    case 'open':
+      return open(request);
+    case 'sample': {
+      await moveTo(request.backend);
+      const { flow } = present();
+      if (!flow) throw new RangeError('There are no samples of this model.');
+      return post({ type: 'images', images: await sampleImages(flow, request.shape, request) });
     }
-    case 'digits':
-      await pause();
-      return post({ type: 'digits', ...(await sampleDigits(request.bytes, request)) });
   }
 }
 
-async function open(config: Config, points: Float32Array): Promise<Model> {
-  const made = await Model.create(config, points);
-  if (imported) made.restore(imported);
-  return made;
+async function start(request: Start): Promise<void> {
+  const { config, points } = request;
+  seed = config.seed;
+  if (model) await moveTo(config.backend);
+  else await make(config);
+  trainingOf(present()).useData(config, points);
+  post({ type: 'running' });
+  const stop = new AbortController();
+  const done = run(stop, request)
+    .finally(() => {
+      running = undefined;
+    })
+    .catch(report);
+  running = { stop, done };
+}
+
+async function make(config: Config): Promise<void> {
+  await useBackend(config.backend);
+  model = Model.make(config);
+  tell();
+}
+
+/** Opens a file; when that fails all is as before, and a training that is under way goes on. */
+async function open({ bytes, file, config }: Extract<Request, { type: 'open' }>): Promise<void> {
+  // Where there is a model, the new one comes beside it, and moves when it is used.
+  if (!model) await useBackend(config.backend);
+  const opened = await Model.open(bytes, file);
+  await pause();
+  model?.dispose();
+  model = opened;
+  seed = config.seed;
+  tell(file);
+  if (opened.training) await show();
+}
+
+/** Moves the model to another backend, unless it is there. */
+async function moveTo(backend: BackendName): Promise<void> {
+  if (backend === usedBackend()) return;
+  const before = present();
+  const file = await before.file();
+  await useBackend(backend);
+  model = await before.reopened(file);
+  before.dispose();
+  tell();
 }
 
 async function pause(): Promise<void> {
   running?.stop.abort();
-  await running?.done.catch(() => {});
-  running = undefined;
+  await running?.done;
 }
 
 /** Trains until it is stopped; after a lost device from the last checkpoint on. */
-async function run(stop: AbortController, steps: number): Promise<void> {
-  let saved = await model!.checkpoint();
+async function run(stop: AbortController, { config, points, steps }: Start): Promise<void> {
+  let saved = await present().file();
   for (;;) {
     try {
-      await loop(stop, steps, (bytes) => {
-        saved = bytes;
+      await loop(stop, steps, (file) => {
+        saved = file;
       });
       return;
     } catch (error) {
       if (!(error instanceof DeviceLostError)) throw error;
-      const { config, points } = model!;
-      model = await Model.create(config, points);
-      model.restore(saved);
-      post({ type: 'lost', step: model.step });
+      await useBackend(config.backend);
+      model = await present().reopened(saved);
+      const training = trainingOf(model);
+      training.useData(config, points);
+      post({ type: 'lost', step: training.step });
     }
   }
 }
 
 async function loop(
   stop: AbortController,
-  steps: number,
-  save: (bytes: Uint8Array<ArrayBuffer>) => void,
+  steps = Number.POSITIVE_INFINITY,
+  save: (file: Uint8Array<ArrayBuffer>) => void,
 ): Promise<void> {
-  const current = model!;
+  const training = trainingOf(present());
   let losses: number[] = [];
   let [told, drawn] = [performance.now(), Number.NEGATIVE_INFINITY];
-  let use: MemoryUse = { live: 0, peak: 0, stored: 0 };
-  const tell = () => {
-    post({ type: 'progress', step: current.step, losses, memory: use });
+  let use: MemoryUse = { live: 0, peak: 0, stored: undefined };
+  const progress = () => {
+    post({ type: 'progress', step: training.step, losses, memory: use });
     losses = [];
     told = performance.now();
   };
-  for await (const { loss, memory } of current.train(stop.signal)) {
+  for await (const { loss, memory } of training.run(stop.signal)) {
     losses.push(loss);
     use = memory;
-    if (current.step >= steps) stop.abort();
-    if (current.step % checkpointEvery === 0) save(await current.checkpoint());
-    if (performance.now() - told > progressMilliseconds) tell();
+    if (training.step >= steps) stop.abort();
+    if (training.step % checkpointEvery === 0) save(await present().file());
+    if (performance.now() - told > progressMilliseconds) progress();
     if (performance.now() - drawn > viewMilliseconds) {
       const before = performance.now();
-      post({ type: 'views', views: await current.views() });
+      await show();
       // At most a fifth of the time goes to drawing.
       drawn = performance.now() + 4 * (performance.now() - before);
     }
   }
-  tell();
-  post({ type: 'views', views: await current.views() });
-  post({ type: 'paused', step: current.step });
+  progress();
+  await show();
+  post({ type: 'paused', step: training.step });
 }
 
-function configOf(bytes: Uint8Array): Config {
-  const { metadata } = readSafetensors(bytes, 'this file');
-  if (metadata.playground === undefined) {
-    throw new RangeError('This file is not a model of the playground.');
-  }
-  return JSON.parse(metadata.playground);
+function present(): Model {
+  if (!model) throw new RangeError('There is no model yet: start training, or open a file.');
+  return model;
+}
+
+function trainingOf({ training }: Model): Training {
+  if (!training) throw new RangeError('This page trains models of points of the plane alone.');
+  return training;
+}
+
+/** Sends what is drawn of a model of the plane. */
+async function show(): Promise<void> {
+  const { flow, input, training } = present();
+  if (!flow || !input) return;
+  post({ type: 'views', views: await viewsOf(flow, input, training?.data?.points, seed) });
+}
+
+function tell(file?: string): void {
+  const { description } = present();
+  post({ type: 'model', description, adapter: adapter(), ...(file !== undefined && { file }) });
+}
+
+function report(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  post({ type: 'error', message, running: running !== undefined });
 }
 
 function post(reply: Reply): void {

@@ -16,15 +16,13 @@ const random = new RandomStream(1);
 const net = new Glow({ channels: 1, hidden: 16, scales: 1, steps: 2, random });
 console.log(summary(net, { input: [16, 1, 8, 8] }));
 
-const trained = () => `${countParameters(net, { trained: true })} of ${countParameters(net)}`;
-console.log('\nfrozen:', freeze(net, 'scales.0.steps.0.*.*'));
-console.log('trained:', trained());
+console.log('\nkept as they are:', freeze(net, '**.conv1x1'));
+console.log('trained:', countParameters(net, { trained: true }), 'of', countParameters(net));
 unfreeze(net, '**');
-console.log('trained:', trained());
 
 const path = 'scales.0.steps.1.coupling.conditioner';
-const wider = new ResNet({ inChannels: 2, hidden: 32, outChannels: 4, random });
-const other = replacePart(net, path, wider);
+const part = new ResNet({ inChannels: 2, hidden: 32, outChannels: 4, random });
+const other = replacePart(net, path, part);
 console.log(`${path}: ${moduleAt(net, path).type} →`, moduleAt(other, path).type);
 const x = random.normal([16, 1, 8, 8]);
 await report('inverse with it', other.inverse(other.forward(x).y).x, x);

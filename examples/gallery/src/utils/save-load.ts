@@ -18,7 +18,7 @@ const path = 'out/gallery/model.safetensors';
 await saveModel(path, saved, { metadata: { data: 'noise' } });
 
 const { config, metadata } = await readModelInfo(path);
-console.log(`a ${config.$type}, trained on ${metadata.data}:`, config.network);
+console.log(`a ${config.$type} for ${metadata.data}:`, config.network);
 const loaded = await loadModel(path, { modules: flowCatalogue, as: Flow });
 await report('log-densities of the loaded flow', loaded.logProb(x), saved.logProb(x));
 const what = { shape: x.shape, seed: 2 };

@@ -1,0 +1,16 @@
+/** Images sampled from a flow. Runs in the worker. */
+import type { Flow } from '@invnet/flows';
+import type { ImageShape, Images } from './protocol.ts';
+
+const count = 16;
+
+/** @throws ShapeError for a shape that the network does not take. */
+export async function sampleImages(
+  flow: Flow,
+  image: ImageShape,
+  options: { readonly temperature: number; readonly seed: number },
+): Promise<Images> {
+  const shape = flow.outputShape([count, ...image]);
+  using images = flow.sample({ ...options, shape });
+  return { pixels: Float32Array.from(await images.data()), shape: image, count };
+}
