@@ -46,6 +46,7 @@ export interface BundleReport {
 
 const defaultPages: readonly Page[] = [
   { name: 'trains a flow on vectors', html: 'page.html', limit: 82_000 },
+  { name: 'opens the file of a Glow', html: 'load.html', limit: 82_000 },
 ];
 
 /** Bundles each page, and weighs it. */
@@ -85,7 +86,8 @@ export function describeBundle({ vite, results }: BundleReport): string {
 
 type OutputFile = Rolldown.OutputChunk | Rolldown.OutputAsset;
 
-async function buildPage(html: string): Promise<readonly OutputFile[]> {
+/** The files of a page, as Vite builds them. */
+export async function buildPage(html: string): Promise<readonly OutputFile[]> {
   const { build } = await import('vite');
   const root = fileURLToPath(new URL('./bundle/', import.meta.url));
   const built = await build({

@@ -2,7 +2,7 @@
  * Loads the compiled kernels: decodes them from this package's own text, picks the build that the
  * engine can run, and instantiates it over a memory of its own.
  *
- * Left out: anything asynchronous. The modules are small enough (about 30 kB) for a page to compile
+ * Left out: anything asynchronous. The modules are small enough (about 50 kB) for a page to compile
  * at once, which keeps backends, and so tensors, free of promises.
  */
 import { BackendError } from '../errors.ts';
@@ -183,10 +183,10 @@ export interface LoadedKernels {
   readonly relaxedSimd: boolean;
 }
 
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+function decode(hex: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
   return bytes;
 }
 
@@ -194,7 +194,7 @@ let supported: boolean | undefined;
 
 /** Can this engine run the build with relaxed SIMD? */
 export function supportsRelaxedSimd(): boolean {
-  supported ??= WebAssembly.validate(decode(relaxed.base64));
+  supported ??= WebAssembly.validate(decode(relaxed.hex));
   return supported;
 }
 
@@ -212,8 +212,8 @@ export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false)
   const key = `${relaxedSimd} ${shared}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const { base64, sharedFlagAt } = relaxedSimd ? relaxed : baseline;
-    const bytes = decode(base64);
+    const { hex, sharedFlagAt } = relaxedSimd ? relaxed : baseline;
+    const bytes = decode(hex);
     if (shared) bytes[sharedFlagAt] = SHARED;
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(
