@@ -37,12 +37,15 @@ export { WithContext } from './conditioners/with-context.ts';
 export type { BackwardOptions } from './core/bijection.ts';
 export { Bijection, PairBijection, requireBijection } from './core/bijection.ts';
 export { Flag, ModuleBuffer, TensorBuffer } from './core/buffer.ts';
+export type { BuildOptions } from './core/build.ts';
+export { build } from './core/build.ts';
 export { requireBoolean, requireChannels, requireSizes, requireWhole } from './core/checks.ts';
 export type { Saved } from './core/conditioner.ts';
 export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
-export type { BuildOptions, Json, ModuleConfig } from './core/config.ts';
-export { build, ConfigurationError, configDifferences, describe } from './core/config.ts';
+export type { Json, ModuleConfig } from './core/config.ts';
+export { ConfigurationError, configDifferences } from './core/config.ts';
 export { copyModule, replacePart } from './core/copy.ts';
+export { describe } from './core/describe.ts';
 export { countParameters, freeze, unfreeze } from './core/freezing.ts';
 export type { InitializeOptions } from './core/initialize.ts';
 export {

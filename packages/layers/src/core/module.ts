@@ -8,6 +8,7 @@
 import { ValueError } from '@invnet/tensor';
 import { ModuleBuffer } from './buffer.ts';
 import { Parameter } from './parameter.ts';
+import { join } from './path.ts';
 
 /**
  * What a module is built from: numbers, text, booleans, lists and records of them, other modules,
@@ -139,12 +140,6 @@ export function construct(type: ModuleType, options: Options): object {
 /** The modules directly in a module, which may be `inner` ones or in lists and records. */
 export function childrenOf(module: Module): Module[] {
   return fieldsOf(module, '').flatMap(({ value }) => (value instanceof Module ? [value] : []));
-}
-
-/** The path of a part within the module at `path`. */
-function join(path: string, name: string): string {
-  if (name === '') return path;
-  return path === '' ? name : `${path}.${name}`;
 }
 
 function* walk(place: Place, seen: Set<Module>): Generator<Place> {

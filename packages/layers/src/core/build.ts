@@ -1,0 +1,142 @@
+/** From configurations to modules. */
+import { RandomStream } from '@invnet/tensor';
+import {
+  ConfigurationError,
+  configDifferences,
+  isRecord,
+  type Json,
+  type ModuleConfig,
+} from './config.ts';
+import { constructing } from './construction.ts';
+import { describe } from './describe.ts';
+import { construct, Module, type ModuleType } from './module.ts';
+import { named, nameOf } from './named.ts';
+import { setPart } from './parts.ts';
+import { join } from './path.ts';
+
+/** What a configuration is built with. */
+export interface BuildOptions {
+  /** The types that may occur: classes of modules and activations, such as a package's catalogue. */
+  readonly modules: readonly ModuleType[];
+  /** Makes what `named` gave a name to. */
+  readonly named?: Readonly<Record<string, () => object>>;
+  /** Draws the weights. Default: seed 0. */
+  readonly random?: RandomStream;
+}
+
+/**
+ * The module of a configuration, with fresh weights.
+ *
+ * @throws ConfigurationError for a type that was not passed, options that its class refuses or does
+ * not know, or a shared part that is missing; nothing is left behind.
+ * @example
+ * const net = build({ $type: 'ActNorm', channels: 3 }, { modules: layerCatalogue });
+ */
+export function build(config: ModuleConfig | Json, options: BuildOptions): Module {
+  return constructing(() => {
+    const module = new Building(options).decoded(config, '');
+    if (!(module instanceof Module)) return fail('', 'is no configuration of a module');
+    // What a class fills in, or leaves aside, was not in the configuration, or not meant by it.
+    const differences = configDifferences(config, describe(module), 'it', 'what is built');
+    if (differences.length === 0) return module;
+    return fail('', `does not hold: ${differences.slice(0, 4).join('; ')}`);
+  });
+}
+
+/** What was built so far of a network. */
+class Building {
+  readonly #types: ReadonlyMap<string, ModuleType>;
+  readonly #factories: Readonly<Record<string, () => object>>;
+  readonly #random: RandomStream;
+  /** Modules that stand at several places, by their number. */
+  readonly #shared = new Map<Json, object>();
+
+  constructor({ modules, named = {}, random = new RandomStream(0) }: BuildOptions) {
+    this.#types = new Map(modules.map((m) => [m.type, m]));
+    this.#factories = named;
+    this.#random = random;
+  }
+
+  /** The value that an option of a configuration means. */
+  decoded(value: Json, path: string): unknown {
+    if (Array.isArray(value)) return value.map((v, i) => this.decoded(v, join(path, String(i))));
+    if (!isRecord(value)) return value;
+    const config = value as Readonly<Record<string, Json>>;
+    if (config.$ref !== undefined) return this.#sharedPart(config.$ref, path);
+    if (config.$named !== undefined) return this.#namedValue(config.$named, path);
+    if (config.$type !== undefined) return this.#typedValue(config, path);
+    return this.#record(config, path);
+  }
+
+  #record(config: Readonly<Record<string, Json>>, path: string): Record<string, unknown> {
+    const entries = Object.entries(config);
+    return Object.fromEntries(entries.map(([k, v]) => [k, this.decoded(v, join(path, k))]));
+  }
+
+  #sharedPart(id: Json, path: string): object {
+    const part = this.#shared.get(id);
+    return part ?? fail(path, `refers to part ${JSON.stringify(id)}, which is missing`);
+  }
+
+  /** What a factory made, under the name that it was asked for by, so that it can be saved again. */
+  #namedValue(name: Json, path: string): object {
+    const key = String(name);
+    if (!Object.hasOwn(this.#factories, key)) {
+      return fail(path, `needs '${key}'; expected named: { '${key}': () => … } with it`);
+    }
+    const value: unknown = this.#factories[key]!();
+    if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
+      return nameOf(value) === undefined ? named(key, value) : value;
+    }
+    return fail(path, `was made by a factory that returned ${typeof value}; expected an object`);
+  }
+
+  /** A module, or an activation. */
+  #typedValue(config: Readonly<Record<string, Json>>, path: string): object {
+    const { $type, $id, $parts, ...options } = config;
+    const type = this.#types.get(String($type));
+    if (!type) {
+      const known = [...this.#types.keys()].join(', ');
+      return fail(
+        path,
+        `is of the type '${$type}', which was not passed in; expected one of ${known || 'none'}`,
+      );
+    }
+    const values = this.#record(options, path);
+    const made = attempt(path, () => construct(type, { ...values, random: this.#random }));
+    if ($id !== undefined) {
+      if (this.#shared.has($id))
+        fail(path, `has the number ${JSON.stringify($id)} of another part`);
+      this.#shared.set($id, made);
+    }
+    if ($parts !== undefined) this.#replaceParts(made, $parts, join(path, '$parts'));
+    return made;
+  }
+
+  #replaceParts(owner: object, parts: Json, path: string): void {
+    if (!isRecord(parts) || !(owner instanceof Module)) fail(path, 'are no parts');
+    for (const [place, config] of Object.entries(parts as Readonly<Record<string, Json>>)) {
+      const part = this.decoded(config, join(path, place));
+      if (!(part instanceof Module)) fail(join(path, place), 'is no module');
+      attempt(path, () => setPart(owner, place, part));
+    }
+  }
+}
+
+function attempt<T>(path: string, make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigurationError(`${at(path)} cannot be built: ${message}`, { cause });
+  }
+}
+
+function fail(path: string, problem: string): never {
+  throw new ConfigurationError(`${at(path)} ${problem}.`);
+}
+
+function at(path: string): string {
+  return path === '' ? 'the configuration' : `the configuration at '${path}'`;
+}
