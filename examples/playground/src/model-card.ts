@@ -20,6 +20,8 @@ export function showCard(description: Description, file: string | undefined): vo
     }),
   );
   byId('model-summary').textContent = summary;
+  // The table is what there is to see where nothing is drawn.
+  if (drawable.kind === 'nothing') byId<HTMLDetailsElement>('model-parts').open = true;
   byId('model').hidden = false;
 }
 

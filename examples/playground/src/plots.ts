@@ -97,8 +97,9 @@ function plane(extent: number, marks: Plot.Markish[]): Element {
   const domain = [-extent, extent];
   return Plot.plot({
     ...size(360),
-    width: 360,
+    width: 376,
     margin: 24,
+    marginLeft: 40,
     x: { domain, label: null, ticks: 5 },
     y: { domain, label: null, ticks: 5 },
     color: { scheme: 'viridis' },

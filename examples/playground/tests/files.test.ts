@@ -63,8 +63,8 @@ describe.runIf(executablePath)('files in the playground', () => {
     using x = flow.sample({ shape: [600, 2, 1], seed: new RandomStream(1, 2 ** 41) });
     const numbers = await x.data();
     samples.forEach(([right, down], i) => {
-      // The plane from −4 to 4 lies in a picture of 360 with a margin of 24.
-      expect(numbers[2 * i]).toBeCloseTo(((right - 24) / 312) * 8 - 4, 4);
+      // The plane from −4 to 4 is 312 wide and high, with 40 to the left and 24 above.
+      expect(numbers[2 * i]).toBeCloseTo(((right - 40) / 312) * 8 - 4, 4);
       expect(numbers[2 * i + 1]).toBeCloseTo(4 - ((down - 24) / 312) * 8, 4);
     });
 
@@ -165,6 +165,7 @@ describe.runIf(executablePath)('files in the playground', () => {
       await open(page, path);
       expect(await page.textContent('#model-metadata')).toBe(`note${i}`);
       expect(await said(page)).toMatchObject({ type, reason: expect.stringMatching(reason) });
+      expect(await page.isVisible('#model-summary')).toBe(true);
       expect(await page.textContent('#model-summary')).toContain(type);
       expect(await page.isVisible('#plane')).toBe(false);
       expect(await page.isVisible('#images')).toBe(false);

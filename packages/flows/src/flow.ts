@@ -77,7 +77,7 @@ export class Flow extends Module {
     }
     const random = typeof seed === 'number' ? new RandomStream(seed) : seed;
     return tidy(() => {
-      const z = this.base.sample(shape, random, temperature);
+      const z = this.base.sample(this.network.outputShape(shape), random, temperature);
       return this.network.inverse(z, context).x;
     });
   }

@@ -4,7 +4,8 @@ import { traceErrors } from './guard.ts';
 import type { Module } from './module.ts';
 import { sameShape } from './state.ts';
 
-type AnyShape = Shape | readonly [Shape, Shape];
+/** The shape of a tensor, or those of a pair. */
+export type AnyShape = Shape | readonly [Shape, Shape];
 
 /** A rule from the shape of an argument to that of a result, with the last answer it gave. */
 export class ShapeRule<X extends AnyShape, Y extends AnyShape | undefined> {

@@ -1,8 +1,7 @@
 /** What a network is made of, as a table of text. */
-import type { Shape } from '@invnet/tensor';
 import { countParameters } from './freezing.ts';
 import { type Module, placesIn } from './module.ts';
-import { shapesGivenBy } from './shape-rule.ts';
+import { type AnyShape, shapesGivenBy } from './shape-rule.ts';
 import { formatStateShape } from './state.ts';
 
 /** Of the column of options. */
@@ -11,7 +10,7 @@ const widestOptions = 60;
 /** What `summary` is asked about. */
 export interface SummaryOptions {
   /** The shape of the input, batch first, or of a pair; without it shapes are left out. */
-  readonly input?: Shape | readonly [Shape, Shape];
+  readonly input?: AnyShape;
 }
 
 /**
@@ -22,7 +21,7 @@ export interface SummaryOptions {
  * @example console.log(summary(new Glow({ channels: 1 }), { input: [16, 1, 28, 28] }));
  */
 export function summary(network: Module, { input }: SummaryOptions = {}): string {
-  const shapes = input && shapesGivenBy(() => outputShapeOf(network, input));
+  const shapes = input && shapesIn(network, input);
   const rows = [...placesIn(network)].map(({ path, module }) => {
     const shape = shapes?.get(module);
     return [
@@ -38,10 +37,14 @@ export function summary(network: Module, { input }: SummaryOptions = {}): string
   return [...table(header, rows), '', `${all} parameters, ${trained} of them trained`].join('\n');
 }
 
-function outputShapeOf(network: Module, input: Shape | readonly [Shape, Shape]): void {
-  if ('outputShape' in network && typeof network.outputShape === 'function') {
-    network.outputShape(input);
-  }
+/** The shapes that the network, and what it is made of, give for an input. */
+function shapesIn(network: Module, input: AnyShape): ReadonlyMap<Module, AnyShape> {
+  if (!('outputShape' in network && typeof network.outputShape === 'function')) return new Map();
+  let own: AnyShape | undefined;
+  const given = shapesGivenBy(() => {
+    own = network.outputShape(input);
+  });
+  return own ? new Map([...given, [network, own]]) : given;
 }
 
 /** Numbers, texts and short lists among the options, as many as fit the column. */
