@@ -1,7 +1,7 @@
 /** The training of a flow on points of the plane: its data, its optimizer, and where it stands. */
 import type { Samplable } from '@invnet/datasets';
 import { type Flow, negativeLogLikelihood } from '@invnet/flows';
-import type { ParameterList } from '@invnet/layers';
+import type { Parameter } from '@invnet/layers';
 import { RandomStream, resetPeakMemory, type Shape, type Tensor } from '@invnet/tensor';
 import { Adam, constant, readSafetensors, restoreCheckpoint, train } from '@invnet/train';
 import { samplable } from './data.ts';
@@ -15,7 +15,7 @@ export class Training {
   /** Steps so far. */
   step = 0;
   readonly #flow: Flow;
-  readonly #parameters: ParameterList;
+  readonly #parameters: readonly Parameter[];
   readonly #input: Shape;
   readonly #storedPerPoint: number | undefined;
   #data: { readonly density: DensityName; readonly points: Samplable } | undefined;
@@ -24,7 +24,7 @@ export class Training {
   /** `parameters` are those of the module that files hold, under its names. */
   constructor(
     flow: Flow,
-    parameters: ParameterList,
+    parameters: readonly Parameter[],
     input: Shape,
     storedPerPoint: number | undefined,
   ) {

@@ -5,7 +5,7 @@
  *
  * Left out: statistics. Each check is a hard bound on one number.
  */
-import { type Bijection, type Parameter, zeroGrad } from '@invnet/layers';
+import { type Bijection, Flag, namedBuffers, type Parameter, zeroGrad } from '@invnet/layers';
 import {
   getBackend,
   memory,
@@ -56,6 +56,9 @@ export interface CheckOptions {
 export async function checkBijection(f: Bijection, options: CheckOptions): Promise<CheckResult[]> {
   const tolerances = { ...float64Tolerances, ...options.tolerances };
   const { x, context } = options;
+  // Parameters are moved and put back, which is no initialization.
+  const flags = [...namedBuffers(f).values()].filter((b) => b instanceof Flag);
+  const before = flags.map((flag) => flag.value);
   const { y, logdet } = f.forward(x, context);
   const results: CheckResult[] = [];
   const maps = [
@@ -71,6 +74,9 @@ export async function checkBijection(f: Bijection, options: CheckOptions): Promi
   y.dispose();
   logdet.dispose();
   zeroGrad(f.parameters);
+  flags.forEach((flag, i) => {
+    flag.value = before[i]!;
+  });
   return results;
 }
 

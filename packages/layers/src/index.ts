@@ -54,8 +54,8 @@ export {
   isInitialized,
   resetInitialization,
 } from './core/initialize.ts';
-export type { ModuleType, Options, ParameterList, Place } from './core/module.ts';
-export { Module, namedBuffers, namedParameters, placesIn } from './core/module.ts';
+export type { ModuleType, Options, Place } from './core/module.ts';
+export { Module, moduleOf, namedBuffers, namedParameters, placesIn } from './core/module.ts';
 export { named } from './core/named.ts';
 export type { ParameterOptions } from './core/parameter.ts';
 export { Parameter, ParameterMap, zeroGrad } from './core/parameter.ts';

@@ -113,7 +113,10 @@ describe('initialize', () => {
     const [first, , last] = net.layers as [ActNorm, Conv1x1, ActNorm];
     first.scale.assign(tensor([2, 4, 8]));
     last.scale.frozen = true;
+    expect(isInitialized(net)).toBe(true);
+    last.scale.frozen = false;
     expect(isInitialized(net)).toBe(false);
+    last.shift.frozen = true;
     await initialize(net, data());
     expect([...first.scale.data.dataSync()]).toEqual([2, 4, 8]);
     expect([...last.scale.data.dataSync()]).toEqual([1, 1, 1]);

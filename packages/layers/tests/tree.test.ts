@@ -88,7 +88,7 @@ describe('paths', () => {
       }
     }
     expect(() => new Twice().parameters).toThrow(/two parts are called 'w'/);
-    expect(() => new Sequential({ 'a.b': norm() })).toThrow(/'a.b'.*without dots/);
+    expect(() => new Sequential({ 'a.b': norm() })).toThrow(/the name is 'a.b'.*without dots/);
     expect(() => new Sequential({ '': norm() })).toThrow(/without dots/);
     expect(() => new Sequential([norm(), {} as never])).toThrow(/layer '1' is object/);
   });

@@ -5,13 +5,7 @@
  * This module works on bytes and runs anywhere; checkpoint-file.ts puts them on disk. Left out:
  * the meaning of metadata (the step, the place in the data, random states), which is the caller's.
  */
-import {
-  configDifferences,
-  describe,
-  type Module,
-  Parameter,
-  type ParameterList,
-} from '@invnet/layers';
+import { configDifferences, describe, Module, moduleOf, Parameter } from '@invnet/layers';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
 import { legacyNamesIn, loadLegacyState } from './legacy.ts';
 import { modelInfoIn, modelMetadata } from './model-metadata.ts';
@@ -58,8 +52,8 @@ const optimizerKey = 'invnet.optimizer';
  * const bytes = await checkpointBytes({ parameters, optimizer, metadata: { step: '100' } });
  */
 export async function checkpointBytes(source: CheckpointSource): Promise<Uint8Array<ArrayBuffer>> {
-  const { parameters, optimizer, metadata = {} } = source;
-  const module = moduleOf(parameters);
+  const { parameters, optimizer, metadata = {} }: CheckpointSource = source;
+  const module = source instanceof Module ? source : moduleOf(parameters);
   const described = module ? modelMetadata(module, metadata) : metadata;
   const tensors = module ? await stateOf(module) : await weightsOf(parameters);
   if (!optimizer) return writeSafetensors({ tensors, metadata: described });
@@ -95,7 +89,8 @@ export function restoreCheckpoint(
     );
   }
   const saved = new Map([...file.tensors].filter(([key]) => !key.startsWith(optimizerPrefix)));
-  const { load, names } = fitTarget(parameters, file, saved, name);
+  const module = target instanceof Module ? target : moduleOf(parameters);
+  const { load, names } = fitTarget(module, parameters, file, saved, name);
   // It checks before it changes anything, and assigning the parameters cannot fail after that.
   optimizer?.load(optimizerState(optimizer, file.tensors), names);
   load();
@@ -106,15 +101,17 @@ export function restoreCheckpoint(
 
 /** What loads the arrays, and the parameters under the names that the file has for them. */
 function fitTarget(
+  module: Module | undefined,
   parameters: readonly Parameter[],
   file: Safetensors,
   saved: ReadonlyMap<string, HostTensor>,
   name: string,
 ): { load: () => void; names: readonly Parameter[] } {
-  const module = moduleOf(parameters);
   const info = modelInfoIn(file, name);
   if (module && info) {
-    const differences = configDifferences(info.config, describe(module), name, 'the network');
+    const differences = configDifferences(info.config, describe(module), {
+      names: [name, 'the network'],
+    });
     if (differences.length > 0) {
       throw new CheckpointError(
         `restoreCheckpoint: ${name} is of another network: ${differences.slice(0, 4).join('; ')}.`,
@@ -140,11 +137,6 @@ function fitTarget(
     }
   };
   return { load, names: parameters };
-}
-
-/** The module that a list of parameters was asked from; none for a list put together otherwise. */
-function moduleOf(parameters: readonly Parameter[]): Module | undefined {
-  return 'module' in parameters ? (parameters as ParameterList).module : undefined;
 }
 
 async function weightsOf(parameters: readonly Parameter[]): Promise<Map<string, HostTensor>> {

@@ -82,14 +82,30 @@ describe('checkpoints', () => {
     expect(values(built)).toEqual(values(source));
   });
 
+  it('of a list of all parameters are whole models, whoever holds the list', async () => {
+    const source = await trained();
+    const bytes = await checkpointBytes({ parameters: [...source.parameters].reverse() });
+    expect(modelInfo(bytes).config.$type).toBe('QuadraticModel');
+    const target = quadratic();
+    restoreCheckpoint(bytes, { parameters: target.parameters.filter(() => true) });
+    expect(values(target)).toEqual(values(source));
+  });
+
   it('of a list put together by hand are weights alone, under their names', async () => {
     const source = await trained();
-    const [w, b] = source.parameters as unknown as [Parameter, Parameter];
-    const bytes = await checkpointBytes({ parameters: [b, w], optimizer: source.optimizer });
+    const extra = (start: number) => new Parameter('extra', tensor([start]));
+    const parameters = [...source.parameters, extra(5)];
+    const bytes = await checkpointBytes({ parameters, optimizer: source.optimizer });
     expect(() => modelInfo(bytes)).toThrow(/weights alone/);
     const target = { ...quadratic(), optimizer: new Adam() };
-    restoreCheckpoint(bytes, { ...target, parameters: [...target.parameters] });
+    const other = extra(0);
+    restoreCheckpoint(bytes, { ...target, parameters: [...target.parameters, other] });
     expect(values(target)).toEqual(values(source));
+    expect([...other.data.dataSync()]).toEqual([5]);
+    const part = await checkpointBytes({ parameters: source.parameters.slice(1) });
+    const again = quadratic();
+    restoreCheckpoint(part, { parameters: again.parameters.slice(1) });
+    expect(values(again)[1]).toEqual(values(source)[1]);
     expect(await target.optimizer.state(target.parameters)).toEqual(
       await source.optimizer.state(source.parameters),
     );

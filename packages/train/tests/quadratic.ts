@@ -1,5 +1,5 @@
 /** The smallest model to train: |w − target|² + |b|² over two parameters, gradients by hand. */
-import { Module, Parameter, type ParameterList } from '@invnet/layers';
+import { Module, Parameter } from '@invnet/layers';
 import { add, affine, mul, sub, sumSquares, type Tensor, tensor, tidy } from '@invnet/tensor';
 
 class Numbers extends Module {
@@ -36,7 +36,7 @@ export class QuadraticModel extends Module {
 
 export interface Quadratic {
   readonly model: QuadraticModel;
-  readonly parameters: ParameterList;
+  readonly parameters: readonly Parameter[];
   readonly loss: (target: readonly number[]) => Tensor;
 }
 

@@ -2,6 +2,7 @@
 import { type Tensor, ValueError } from '@invnet/tensor';
 import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
 import type { Options } from '../core/module.ts';
+import { requireName } from '../core/path.ts';
 import { disposeState, type ShapeOf, type State } from '../core/state.ts';
 import { addOwned } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -36,10 +37,7 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
     const { stateSize } = this;
     for (const [name, layer] of Object.entries(this.inner)) {
       requireBijection('Sequential', `layer '${name}'`, layer, stateSize);
-      if (/^[^.$]+$/.test(name)) continue;
-      throw new ValueError(
-        `Sequential: a layer is called '${name}'; expected a name without dots, such as 'norm'.`,
-      );
+      requireName('Sequential', name);
     }
   }
 

@@ -25,7 +25,7 @@ export class AsConditioner extends Conditioner<Tensor> {
 
   protected apply(x: Tensor) {
     const { y } = this.inner.forward(x);
-    return { y, saved: y.reshape(y.shape) };
+    return { y, saved: y };
   }
 
   protected applyBackward(dy: Tensor, y: Tensor) {

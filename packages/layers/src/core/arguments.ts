@@ -109,10 +109,11 @@ function checkedDirections(
   op: () => string,
   directions: ReadonlyMap<Parameter, Tensor> | undefined,
 ): ParameterMap<Tensor> | undefined {
-  if (!directions || directions instanceof ParameterMap) return directions;
-  const checked = new ParameterMap(directions);
-  for (const [p, direction] of checked) {
+  if (!directions || directions instanceof CheckedDirections) return directions;
+  for (const [p, direction] of directions) {
     requireShape(op, `the tangent of '${p.name}'`, direction, p.shape);
   }
-  return checked;
+  return new CheckedDirections(directions);
 }
+
+class CheckedDirections extends ParameterMap<Tensor> {}

@@ -36,8 +36,10 @@ export function build(config: ModuleConfig | Json, options: BuildOptions): Modul
   return constructing(() => {
     const module = new Building(options).decoded(config, '');
     if (!(module instanceof Module)) return fail('', 'is no configuration of a module');
-    // What a class fills in, or leaves aside, was not in the configuration, or not meant by it.
-    const differences = configDifferences(config, describe(module), 'it', 'what is built');
+    // What a class reads otherwise, or does not know. An option that is left out has its default, as in
+    // files from before there was one.
+    const names = ['it', 'what is built'] as const;
+    const differences = configDifferences(config, describe(module), { names, partial: true });
     if (differences.length === 0) return module;
     return fail('', `does not hold: ${differences.slice(0, 4).join('; ')}`);
   });

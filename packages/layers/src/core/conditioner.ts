@@ -41,11 +41,13 @@ export abstract class Conditioner<K = unknown> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('forward', outermost, x, context);
       const { y: result, saved: kept } = this.apply(x, c);
-      const y = owned(result, [x, c]);
       const tensors = new Set<Tensor>();
       collectTensors(kept, tensors);
+      // The caller may free the result before backward: a result that is kept is handed out as a view.
+      const own = owned(result, [x, c]);
+      const y = tensors.has(own) ? own.reshape(own.shape) : own;
       // A context that was repeated for all samples is one of those that were made.
-      const made = [...tensors].filter((t) => t !== x && t !== context && t !== y);
+      const made = [...tensors].filter((t) => t !== x && t !== context);
       const dispose = () => {
         for (const t of made) t.dispose();
       };

@@ -29,8 +29,20 @@ export class ConfigurationError extends InvNetError {
   override name = 'ConfigurationError';
 }
 
+/** Two configurations under comparison. */
+export interface ComparedConfigs {
+  /** What messages call them. */
+  readonly names: readonly [string, string];
+  /** Is an option that the first lacks no difference? Default: false. */
+  readonly partial?: boolean;
+}
+
 /** Where two configurations differ, in words: paths, with both values; none when they are equal. */
-export function configDifferences(a: Json, b: Json, nameA: string, nameB: string): string[] {
+export function configDifferences(
+  a: Json,
+  b: Json,
+  { names: [nameA, nameB], partial = false }: ComparedConfigs,
+): string[] {
   const differences: string[] = [];
   const compare = (x: Json | undefined, y: Json | undefined, path: string) => {
     if (isRecord(x) && isRecord(y)) {
@@ -41,7 +53,7 @@ export function configDifferences(a: Json, b: Json, nameA: string, nameB: string
       x.forEach((v, i) => {
         compare(v, y[i], `${path}.${i}`);
       });
-    } else if (x !== y) {
+    } else if (x !== y && !(partial && x === undefined)) {
       differences.push(`'${path}' is ${short(x)} in ${nameA} and ${short(y)} in ${nameB}`);
     }
   };

@@ -71,7 +71,7 @@ export function isInitialized(network: Module): boolean {
     found = [...placesIn(network)].map(({ module }) => module).filter(isDataDependent);
     dependentParts.set(network, found);
   }
-  return found.every((m) => m.initialized.value || m.parameters.every((p) => p.frozen));
+  return !found.some((m) => m.awaitsData);
 }
 
 /** Forgets all initializations in the network: parameters that depend on data are as at the start. */

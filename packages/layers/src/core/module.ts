@@ -1,14 +1,14 @@
 /**
  * The tree that a network is: every bijection, conditioner, base distribution and flow is a module
  * with a type name, options that it can be built from again, and parts. Paths are found by walking
- * the tree from the module that is asked, and are stored nowhere.
+ * the tree from the module that is asked; no part knows its own.
  *
  * Left out: what a module computes. `Bijection` and `Conditioner` add that.
  */
 import { ValueError } from '@invnet/tensor';
 import { ModuleBuffer } from './buffer.ts';
 import { Parameter } from './parameter.ts';
-import { join } from './path.ts';
+import { join, requireName } from './path.ts';
 
 /**
  * What a module is built from: numbers, text, booleans, lists and records of them, other modules,
@@ -23,9 +23,6 @@ export interface ModuleType {
   /** Makes one from the `options` of another; `new` is called where it is left out. */
   build?(options: never): object;
 }
-
-/** The parameters of a module under their paths from it; remembers which module was asked. */
-export type ParameterList = readonly Parameter[] & { readonly module: Module };
 
 /** A module within another. */
 export interface Place {
@@ -52,7 +49,7 @@ export interface Place {
  */
 export abstract class Module {
   #training = true;
-  #parameters: ParameterList | undefined;
+  #parameters: readonly Parameter[] | undefined;
 
   /** What a module of this kind is built from, so that it becomes what this one is, but for numbers. */
   abstract get options(): Options;
@@ -64,9 +61,12 @@ export abstract class Module {
   }
 
   /** All parameters in the tree, each once, named by the paths from this module. */
-  get parameters(): ParameterList {
+  get parameters(): readonly Parameter[] {
     // The tree stays as it was built, so one walk is enough.
-    this.#parameters ??= Object.assign([...namedParameters(this).values()], { module: this });
+    if (!this.#parameters) {
+      this.#parameters = [...namedParameters(this).values()];
+      for (const p of this.#parameters) askedFrom.set(p, this);
+    }
     return this.#parameters;
   }
 
@@ -89,6 +89,19 @@ export abstract class Module {
   }
 }
 
+/** The modules whose lists of parameters these are from. */
+const askedFrom = new WeakMap<Parameter, Module>();
+
+/** The module whose parameters these are, all of them and no others; none for any other list. */
+export function moduleOf(parameters: readonly Parameter[]): Module | undefined {
+  const [first] = parameters;
+  const module = first && askedFrom.get(first);
+  const whole =
+    module?.parameters.length === new Set(parameters).size &&
+    parameters.every((p) => askedFrom.get(p) === module);
+  return whole ? module : undefined;
+}
+
 /** The module and all in it, each once, at the first place where it stands. */
 export function* placesIn(root: Module): Generator<Place> {
   yield* walk({ path: '', module: root, holder: undefined }, new Set());
@@ -102,7 +115,8 @@ export function namedParameters(root: Module): Map<string, Parameter> {
     for (const p of partsOf(module, Parameter)) {
       if (seen.has(p.identity)) continue;
       seen.add(p.identity);
-      const name = join(path, p.name);
+      // Held under a name that it has from elsewhere, it goes by that of its own module.
+      const name = partAt(root, path, p.identity.name);
       requireFree(root, found, name);
       found.set(name, new Parameter(name, p));
     }
@@ -118,8 +132,9 @@ export function namedBuffers(root: Module): Map<string, ModuleBuffer> {
     for (const b of partsOf(module, ModuleBuffer)) {
       if (seen.has(b)) continue;
       seen.add(b);
-      requireFree(root, found, join(path, b.name));
-      found.set(join(path, b.name), b);
+      const name = partAt(root, path, b.name);
+      requireFree(root, found, name);
+      found.set(name, b);
     }
   }
   return found;
@@ -165,6 +180,8 @@ interface Field {
 /** The public fields that hold parts, lists and records of parts included. */
 function fieldsOf(container: object, path: string, isModule = true): Field[] {
   return Object.entries(container).flatMap(([key, value]: [string, unknown]): Field[] => {
+    // What a module is built from are its options, not its parts.
+    if (isModule && key === 'options') return [];
     if (typeof value !== 'object' || value === null) return [];
     const name = isModule && key === 'inner' ? '' : key;
     const place = join(path, name);
@@ -177,6 +194,11 @@ function fieldsOf(container: object, path: string, isModule = true): Field[] {
 
 function isPlain(value: object): boolean {
   return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function partAt(root: Module, path: string, name: string): string {
+  requireName(root.type, name);
+  return join(path, name);
 }
 
 function requireFree(root: Module, found: ReadonlyMap<string, unknown>, path: string): void {

@@ -39,12 +39,19 @@ export function summary(network: Module, { input }: SummaryOptions = {}): string
 
 /** The shapes that the network, and what it is made of, give for an input. */
 function shapesIn(network: Module, input: AnyShape): ReadonlyMap<Module, AnyShape> {
-  if (!('outputShape' in network && typeof network.outputShape === 'function')) return new Map();
+  if (!givesShapes(network)) return new Map();
   let own: AnyShape | undefined;
   const given = shapesGivenBy(() => {
     own = network.outputShape(input);
   });
   return own ? new Map([...given, [network, own]]) : given;
+}
+
+/** Is it a network, a conditioner or a flow? */
+function givesShapes(
+  module: Module,
+): module is Module & { outputShape(x: AnyShape): AnyShape | undefined } {
+  return 'outputShape' in module && typeof module.outputShape === 'function';
 }
 
 /** Numbers, texts and short lists among the options, as many as fit the column. */

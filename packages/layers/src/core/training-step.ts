@@ -10,6 +10,8 @@ import type { Module } from './module.ts';
 export interface DataDependent extends Module {
   /** Has it happened? Then data change the module no more. */
   readonly initialized: Flag;
+  /** Will the first data set it? Not when it has happened, nor what is frozen. */
+  readonly awaitsData: boolean;
   /** Back to the start: as before any data. */
   reset(): void;
 }

@@ -30,7 +30,7 @@ import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { activeStep, type DataDependent } from '../core/training-step.ts';
 
-/** Variances below this share of the mean square are rounding: the channel is constant. */
+/** Variances below this share of the squared mean are rounding: the channel is constant. */
 const leastShare = 1e-12;
 
 /**
@@ -67,6 +67,10 @@ export class ActNorm extends Bijection implements DataDependent {
 
   get options() {
     return { channels: this.channels };
+  }
+
+  get awaitsData(): boolean {
+    return !(this.initialized.value || this.scale.frozen || this.shift.frozen);
   }
 
   /** Back to the identity, to be initialized anew. */
@@ -189,7 +193,7 @@ export class ActNorm extends Bijection implements DataDependent {
 
   #initializeOn(data: Tensor, direction: 'forward' | 'inverse'): void {
     const step = activeStep();
-    if (!step || this.initialized.value || this.scale.frozen || this.shift.frozen) return;
+    if (!step || !this.awaitsData) return;
     tidy(() => {
       const count = data.size / this.channels;
       const average = affine(channelSums(data), 1 / count);
