@@ -1,12 +1,9 @@
 /** Activation normalization (Kingma and Dhariwal, "Glow", 2018). Mathematics: docs/math/linear/actnorm.md */
 import {
-  abs,
   add,
   affine,
   assign,
-  div,
   fusedChannelAffine,
-  log,
   mul,
   neg,
   ones,
@@ -16,19 +13,17 @@ import {
   sqrt,
   square,
   sub,
-  sum,
   type Tensor,
   tidy,
   zeros,
-  zerosLike,
 } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
+import type { BackwardOptions } from '../core/bijection.ts';
 import { Flag } from '../core/buffer.ts';
 import { requireChannels, requireWhole } from '../core/checks.ts';
-import { alongChannels, channelSums, positions, sumOfTerms } from '../core/idioms.ts';
+import { alongChannels, channelSums, positions } from '../core/idioms.ts';
 import { Parameter } from '../core/parameter.ts';
-import type { Tangent } from '../core/tangent.ts';
 import { activeStep, type DataDependent } from '../core/training-step.ts';
+import { ScaleAndShift } from './scale-and-shift.ts';
 
 /** Variances below this share of the squared mean are rounding: the channel is constant. */
 const leastShare = 1e-12;
@@ -46,7 +41,7 @@ const leastShare = 1e-12;
  * await initialize(norm, x);
  * const { y, logdet } = norm.forward(x); // x [N, 3, ...], logdet [N]
  */
-export class ActNorm extends Bijection implements DataDependent {
+export class ActNorm extends ScaleAndShift implements DataDependent {
   static readonly type: string = 'ActNorm';
   readonly channels: number;
   readonly scale: Parameter;
@@ -82,113 +77,60 @@ export class ActNorm extends Bijection implements DataDependent {
     this.initialized.value = false;
   }
 
-  protected apply(x: Tensor) {
+  protected override apply(x: Tensor) {
     this.#initializeOn(x, 'forward');
-    return this.#map(x);
+    return this.map(x);
   }
 
-  protected invert(y: Tensor) {
+  protected override invert(y: Tensor) {
     this.#initializeOn(y, 'inverse');
-    return this.#mapBack(y);
+    return this.mapBack(y);
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
+  protected override applyBackward(y: Tensor, dy: Tensor, options: BackwardOptions) {
     const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
-    if (fused) {
-      const { x, dx, dscale, dshift } = fused.backward(y, dy, dlogdet);
-      this.scale.takeGrad(dscale);
-      this.shift.takeGrad(dshift);
-      return { x, dx };
-    }
-    this.#accumulateLogdetGrad(y, dlogdet, 1);
-    const { x } = this.#mapBack(y);
-    this.scale.takeGrad(channelSums(mul(dy, x)));
-    this.shift.takeGrad(channelSums(dy));
-    return { x, dx: mul(dy, alongChannels(this.scale.data, y)) };
+    if (!fused) return super.applyBackward(y, dy, options);
+    const { x, dx, dscale, dshift } = fused.backward(y, dy, options.dlogdet);
+    this.scale.takeGrad(dscale);
+    this.shift.takeGrad(dshift);
+    return { x, dx };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
+  protected override invertBackward(x: Tensor, dx: Tensor, options: BackwardOptions) {
     const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
-    if (fused) {
-      const { x: y, dx: dy, dscale, dshift } = fused.backward(x, dx, dlogdet);
-      this.scale.takeGrad(dscale);
-      this.shift.takeGrad(dshift);
-      return { y, dy };
-    }
-    this.#accumulateLogdetGrad(x, dlogdet, -1);
-    const dy = div(dx, alongChannels(this.scale.data, x));
-    this.scale.accumulateGrad(channelSums(mul(dy, x)), -1);
-    this.shift.accumulateGrad(channelSums(dy), -1);
-    return { y: this.#map(x).y, dy };
+    if (!fused) return super.invertBackward(x, dx, options);
+    const { x: y, dx: dy, dscale, dshift } = fused.backward(x, dx, options.dlogdet);
+    this.scale.takeGrad(dscale);
+    this.shift.takeGrad(dshift);
+    return { y, dy };
   }
 
-  protected applyTangent(x: Tensor, tangent: Tangent) {
-    const { ds, db } = this.#directions(tangent);
-    const dy = sumOfTerms(
-      x,
-      tangent.x && mul(tangent.x, alongChannels(this.scale.data, x)),
-      ds && mul(x, alongChannels(ds, x)),
-      db && add(zerosLike(x), alongChannels(db, x)),
-    );
-    return { ...this.#map(x), dy, dlogdet: this.#logdetTangent(x, ds, 1) };
+  protected override map(x: Tensor) {
+    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
+    return fused ? fused.apply(x) : super.map(x);
   }
 
-  protected invertTangent(y: Tensor, tangent: Tangent) {
-    const { x, logdet } = this.#mapBack(y);
-    const { ds, db } = this.#directions(tangent);
-    const moved = sumOfTerms(
-      y,
-      tangent.x,
-      ds && neg(mul(x, alongChannels(ds, x))),
-      db && sub(zerosLike(y), alongChannels(db, y)),
-    );
-    const dx = div(moved, alongChannels(this.scale.data, y));
-    return { x, dx, logdet, dlogdet: this.#logdetTangent(y, ds, -1) };
+  protected override mapBack(y: Tensor) {
+    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
+    if (!fused) return super.mapBack(y);
+    const { y: x, logdet } = fused.apply(y);
+    return { x, logdet };
+  }
+
+  protected over(v: Tensor, x: Tensor): Tensor {
+    return alongChannels(v, x);
+  }
+
+  protected gather(x: Tensor): Tensor {
+    return channelSums(x);
+  }
+
+  protected reach(x: Tensor): number {
+    return positions(x);
   }
 
   protected override applyShape(x: Shape): Shape {
     return requireChannels('ActNorm', x, this.channels);
-  }
-
-  #map(x: Tensor): { y: Tensor; logdet: Tensor } {
-    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
-    if (fused) return fused.apply(x);
-    const scaled = mul(x, alongChannels(this.scale.data, x));
-    return { y: add(scaled, alongChannels(this.shift.data, x)), logdet: this.#logdet(x) };
-  }
-
-  #mapBack(y: Tensor): { x: Tensor; logdet: Tensor } {
-    const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
-    if (fused) {
-      const { y: x, logdet } = fused.apply(y);
-      return { x, logdet };
-    }
-    const centered = sub(y, alongChannels(this.shift.data, y));
-    return { x: div(centered, alongChannels(this.scale.data, y)), logdet: neg(this.#logdet(y)) };
-  }
-
-  #logdet(x: Tensor): Tensor {
-    const perSample = affine(sum(log(abs(this.scale.data))), positions(x));
-    return add(zeros([x.shape[0]!], x), perSample);
-  }
-
-  #directions(tangent: Tangent): { ds: Tensor | undefined; db: Tensor | undefined } {
-    return {
-      ds: tangent.parameters?.get(this.scale),
-      db: tangent.parameters?.get(this.shift),
-    };
-  }
-
-  #logdetTangent(x: Tensor, ds: Tensor | undefined, sign: 1 | -1): Tensor | undefined {
-    if (!ds) return undefined;
-    const perSample = affine(sum(div(ds, this.scale.data)), sign * positions(x));
-    return add(zeros([x.shape[0]!], x), perSample);
-  }
-
-  #accumulateLogdetGrad(x: Tensor, dlogdet: Tensor | undefined, sign: 1 | -1): void {
-    if (!dlogdet) return;
-    const gradient = mul(reciprocal(this.scale.data), sum(dlogdet));
-    this.scale.accumulateGrad(gradient, sign * positions(x));
   }
 
   #initializeOn(data: Tensor, direction: 'forward' | 'inverse'): void {

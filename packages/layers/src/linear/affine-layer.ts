@@ -1,28 +1,17 @@
 /** A scale and a shift of every number of a sample. Mathematics: docs/math/linear/affine-layer.md */
 import {
-  abs,
-  add,
-  div,
   formatShape,
-  log,
-  mul,
-  neg,
   ones,
-  reciprocal,
   type Shape,
   ShapeError,
-  sub,
   sum,
   type Tensor,
   ValueError,
   zeros,
-  zerosLike,
 } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireWhole } from '../core/checks.ts';
-import { sumOfTerms } from '../core/idioms.ts';
 import { Parameter } from '../core/parameter.ts';
-import type { Tangent } from '../core/tangent.ts';
+import { ScaleAndShift } from './scale-and-shift.ts';
 
 /** Options of `AffineLayer`. */
 export interface AffineLayerOptions {
@@ -39,7 +28,7 @@ export interface AffineLayerOptions {
  * const layer = new AffineLayer({ channels: 3, size: [32, 32] });
  * const { y, logdet } = layer.forward(x); // x [N, 3, 32, 32]
  */
-export class AffineLayer extends Bijection {
+export class AffineLayer extends ScaleAndShift {
   static readonly type: string = 'AffineLayer';
   readonly channels: number;
   readonly size: Shape;
@@ -66,74 +55,21 @@ export class AffineLayer extends Bijection {
     return { channels: this.channels, size: this.size };
   }
 
-  protected apply(x: Tensor) {
-    return { y: this.#map(x), logdet: this.#logdet(x) };
+  protected over(v: Tensor): Tensor {
+    return v;
   }
 
-  protected invert(y: Tensor) {
-    return { x: this.#mapBack(y), logdet: neg(this.#logdet(y)) };
+  protected gather(x: Tensor): Tensor {
+    return sum(x, { axes: [0] });
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
-    const x = this.#mapBack(y);
-    this.#accumulate(mul(dy, x), dy, dlogdet, 1);
-    return { x, dx: mul(dy, this.scale.data) };
-  }
-
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
-    const dy = div(dx, this.scale.data);
-    this.#accumulate(mul(dy, x), dy, dlogdet, -1);
-    return { y: this.#map(x), dy };
-  }
-
-  protected applyTangent(x: Tensor, tangent: Tangent) {
-    const { ds, db } = this.#directions(x, tangent);
-    const dy = sumOfTerms(x, tangent.x && mul(tangent.x, this.scale.data), ds && mul(x, ds), db);
-    return { ...this.apply(x), dy, dlogdet: ds && this.#logdetTangent(x, ds) };
-  }
-
-  protected invertTangent(y: Tensor, tangent: Tangent) {
-    const { x, logdet } = this.invert(y);
-    const { ds, db } = this.#directions(y, tangent);
-    const moved = sumOfTerms(y, tangent.x, ds && neg(mul(x, ds)), db && neg(db));
-    const dlogdet = ds && neg(this.#logdetTangent(y, ds));
-    return { x, dx: div(moved, this.scale.data), logdet, dlogdet };
+  protected reach(): number {
+    return 1;
   }
 
   protected override applyShape(x: Shape): Shape {
     const { shape } = this.scale;
     if (x.length === shape.length + 1 && shape.every((s, i) => s === x[i + 1])) return x;
     throw new ShapeError(`AffineLayer: got ${formatShape(x)}; expected [N, ${shape.join(', ')}].`);
-  }
-
-  #map(x: Tensor): Tensor {
-    return add(mul(x, this.scale.data), this.shift.data);
-  }
-
-  #mapBack(y: Tensor): Tensor {
-    return div(sub(y, this.shift.data), this.scale.data);
-  }
-
-  #logdet(x: Tensor): Tensor {
-    return add(zeros([x.shape[0]!], x), sum(log(abs(this.scale.data))));
-  }
-
-  #logdetTangent(x: Tensor, ds: Tensor): Tensor {
-    return add(zeros([x.shape[0]!], x), sum(div(ds, this.scale.data)));
-  }
-
-  /** Directions of the scale and, for each sample, of the shift. */
-  #directions(x: Tensor, { parameters }: Tangent) {
-    const db = parameters?.get(this.shift);
-    return { ds: parameters?.get(this.scale), db: db && add(zerosLike(x), db) };
-  }
-
-  /** Adds ±Σₙ of the two gradients, and that of the log-determinant. */
-  #accumulate(ds: Tensor, db: Tensor, dlogdet: Tensor | undefined, sign: 1 | -1): void {
-    this.scale.accumulateGrad(sum(ds, { axes: [0] }), sign);
-    this.shift.accumulateGrad(sum(db, { axes: [0] }), sign);
-    if (dlogdet) {
-      this.scale.accumulateGrad(mul(reciprocal(this.scale.data), sum(dlogdet)), sign);
-    }
   }
 }
