@@ -5,7 +5,16 @@
  *
  * Left out: statistics. Each check is a hard bound on one number.
  */
-import { type Bijection, Flag, namedBuffers, type Parameter, zeroGrad } from '@invnet/layers';
+import {
+  type Bijection,
+  copyModule,
+  Flag,
+  isModuleType,
+  namedBuffers,
+  type Parameter,
+  summary,
+  zeroGrad,
+} from '@invnet/layers';
 import {
   getBackend,
   memory,
@@ -60,7 +69,7 @@ export async function checkBijection(f: Bijection, options: CheckOptions): Promi
   const flags = [...namedBuffers(f).values()].filter((b) => b instanceof Flag);
   const before = flags.map((flag) => flag.value);
   const { y, logdet } = f.forward(x, context);
-  const results: CheckResult[] = [];
+  const results = await checkCopy(f, y, options);
   const maps = [
     { map: forwardMap(f), opposite: inverseMap(f), u: x },
     { map: inverseMap(f), opposite: forwardMap(f), u: y },
@@ -78,6 +87,27 @@ export async function checkBijection(f: Bijection, options: CheckOptions): Promi
     flag.value = before[i]!;
   });
   return results;
+}
+
+/**
+ * Is a copy that is built from `options` the same map? A forgotten option would load as another one. Maps
+ * without a type for files, and custom blocks that are none of the library's, are not copied.
+ */
+async function checkCopy(
+  f: Bijection,
+  y: Tensor,
+  { x, context }: CheckOptions,
+): Promise<CheckResult[]> {
+  if (!isModuleType(f.constructor)) return [];
+  const copy = copyModule(f);
+  const { y: again, logdet } = copy.forward(x, context);
+  const error = distance(await again.data(), await y.data());
+  const sameTable = summary(copy) === summary(f);
+  disposeAll(again, logdet);
+  for (const p of copy.parameters)
+    if (!f.parameters.some((q) => q.identity === p.identity)) p.dispose();
+  const passed = error === 0 && sameTable;
+  return [{ name: 'a copy built from its options', error, tolerance: 0, passed }];
 }
 
 /** As `checkBijection`. @throws CheckError with all results when one fails. */

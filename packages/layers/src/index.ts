@@ -39,7 +39,13 @@ export { Bijection, PairBijection, requireBijection } from './core/bijection.ts'
 export { Flag, ModuleBuffer, TensorBuffer } from './core/buffer.ts';
 export type { BuildOptions } from './core/build.ts';
 export { build } from './core/build.ts';
-export { requireBoolean, requireChannels, requireSizes, requireWhole } from './core/checks.ts';
+export {
+  requireBetween,
+  requireBoolean,
+  requireChannels,
+  requireSizes,
+  requireWhole,
+} from './core/checks.ts';
 export type { Saved } from './core/conditioner.ts';
 export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
 export type { Json, ModuleConfig } from './core/config.ts';
@@ -47,7 +53,8 @@ export { ConfigurationError, configDifferences } from './core/config.ts';
 export { copyModule, replacePart } from './core/copy.ts';
 export { describe } from './core/describe.ts';
 export { countParameters, freeze, unfreeze } from './core/freezing.ts';
-export type { InitializeOptions } from './core/initialize.ts';
+export { alongChannels, channelSums, perSample, positions, sumOfTerms } from './core/idioms.ts';
+export type { Initializable, InitializeOptions } from './core/initialize.ts';
 export {
   initialize,
   initializeSync,
@@ -55,7 +62,14 @@ export {
   resetInitialization,
 } from './core/initialize.ts';
 export type { ModuleType, Options, Place } from './core/module.ts';
-export { Module, moduleOf, namedBuffers, namedParameters, placesIn } from './core/module.ts';
+export {
+  isModuleType,
+  Module,
+  moduleOf,
+  namedBuffers,
+  namedParameters,
+  placesIn,
+} from './core/module.ts';
 export { named } from './core/named.ts';
 export type { ParameterOptions } from './core/parameter.ts';
 export { Parameter, ParameterMap, zeroGrad } from './core/parameter.ts';

@@ -1,5 +1,5 @@
 /** The tree of a network: paths, identities, surgery, freezing, the table. */
-import { add, memory, ones, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
+import { add, memory, mul, ones, RandomStream, setBackend, type Tensor } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   ActNorm,
@@ -8,6 +8,7 @@ import {
   ChannelHalves,
   Composite,
   Conv1x1,
+  CustomBlock,
   compose,
   copyModule,
   countParameters,
@@ -51,7 +52,9 @@ describe('paths', () => {
     expect(names(outer)).toEqual(before.map((name) => `net.${name}`));
     expect(names(wrapped)).toEqual(names(outer));
     expect(moduleAt(outer, 'net.coupling')).toBe(inner.at('coupling'));
-    expect(() => moduleAt(outer, 'net.nothing')).toThrow(/no part at 'net.nothing'.*first, net/);
+    expect(() => moduleAt(outer, 'net.nothing')).toThrow(
+      /no part at 'net.nothing'; expected one of net.norm, net.coupling/,
+    );
   });
 
   it('are many for a part that stands at many places, which is one', () => {
@@ -90,6 +93,7 @@ describe('paths', () => {
     expect(() => new Twice().parameters).toThrow(/two parts are called 'w'/);
     expect(() => new Sequential({ 'a.b': norm() })).toThrow(/the name is 'a.b'.*without dots/);
     expect(() => new Sequential({ '': norm() })).toThrow(/without dots/);
+    expect(() => new Sequential({ b: norm(), 1: norm() })).toThrow(/called 1, b; expected names/);
     expect(() => new Sequential([norm(), {} as never])).toThrow(/layer '1' is object/);
   });
 
@@ -178,6 +182,40 @@ describe('copies', () => {
     expect(() => replacePart(net, '1', wide)).toThrow(/another bijection/);
     expect(() => replacePart(net, '', new Identity())).toThrow(/path of a part/);
     expect(() => replacePart(net, '2', new Identity())).toThrow(/no part at '2'/);
+    const pairs = new BasicCoupling({ channels: [2, 2], ndims: 0 });
+    expect(() => replacePart(net, '1', pairs)).toThrow(/'1' is a map of tensors.*one of pairs/);
+  });
+
+  it('reach what a wrapper wraps, and the wrapper', () => {
+    const [inner, other] = [norm(), norm()];
+    other.shift.assign(ones([4]));
+    const net = new Sequential({ back: reverse(inner) });
+    expect(moduleAt(net, 'back').type).toBe('Reversed');
+    expect(moduleAt(net, 'back.inner')).toBe(inner);
+    expect(() => moduleAt(net, 'back.inner.inner')).toThrow(/no part/);
+    const changed = replacePart(net, 'back.inner', other);
+    expect(changed.forward(ones([1, 4])).y.dataSync()[0]).toBe(0);
+    expect(changed.at('back').type).toBe('Reversed');
+    const copied = copyModule(changed);
+    expect(copied.forward(ones([1, 4])).y.dataSync()[0]).toBe(0);
+    expect(
+      summary(net)
+        .split('\n')
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(expect.arrayContaining(['back', 'back.inner']));
+  });
+
+  it('share custom blocks, which are not freed with a copy that lost them', () => {
+    const w = new Parameter('w', ones([1]));
+    const block = new CustomBlock({
+      parameters: [w],
+      forward: (x) => ({ y: mul(x, w.data), saved: { x } }),
+      backward: (dy) => ({ dx: mul(dy, w.data) }),
+    });
+    const net = new Sequential([new GlowCoupling({ channels: 2, conditioner: block })]);
+    const part = new DenseBlock({ inChannels: 1, hidden: 2, outChannels: 2 });
+    replacePart(net, '0.conditioner', part);
+    expect(w.data.disposed).toBe(false);
   });
 
   it('of networks that make their parts themselves can be changed as well', () => {
@@ -307,5 +345,37 @@ describe('a layer of one’s own', () => {
     );
     expect(() => f.forward([x, x] as never)).toThrow(/got a pair of tensors; expected a tensor/);
     expect(() => f.forward(3 as never)).toThrow(/got number; expected a tensor/);
+  });
+
+  it('is told what its hooks made wrong', () => {
+    class Wrong extends Doubling {
+      static override readonly type: string = 'Wrong';
+      readonly result: object;
+      constructor(result: object) {
+        super();
+        this.result = result;
+      }
+      protected override apply() {
+        return this.result as { y: Tensor };
+      }
+      protected override applyBackward() {
+        return this.result as { x: Tensor; dx: Tensor };
+      }
+    }
+    const x = ones([2, 3]);
+    const before = memory().tensors;
+    const refused = (result: object, message: RegExp) =>
+      expect(() => new Wrong(result).forward(x)).toThrow(message);
+    refused(
+      { y: x, logdet: x },
+      /Wrong.apply: its hook gave logdet of shape \[2, 3\]; expected \[2\]/,
+    );
+    refused({ y: x, logdet: 3 }, /logdet as number/);
+    refused({}, /its hook gave y as undefined; expected a tensor, \[2, 3\]/);
+    refused(Promise.resolve({ y: x }), /y as undefined/);
+    expect(() => new Wrong({ x }).backward(x, x)).toThrow(
+      /applyBackward: its hook gave dx as undef/,
+    );
+    expect(memory().tensors).toBe(before);
   });
 });

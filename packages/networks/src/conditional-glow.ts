@@ -13,7 +13,7 @@ import {
   ShuffleSqueeze,
 } from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import { type GlowOptions, glowDefaults } from './glow.ts';
+import { type GlowOptions, glowDefaults, requireHalves } from './glow.ts';
 import { MultiScale } from './multi-scale.ts';
 import { SummarizedNetwork } from './summarized-network.ts';
 
@@ -52,8 +52,9 @@ export class ConditionalGlow extends MultiScale {
       ...options,
       channels: [options.channels],
       squeeze,
-      step: ([channels], scale) =>
-        new Sequential({
+      step: ([channels], scale) => {
+        requireHalves('ConditionalGlow', channels!, scale);
+        return new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
           conv1x1: new Conv1x1({ channels: channels!, frozen, random }),
           coupling: new ConditionalGlowCoupling({
@@ -64,7 +65,8 @@ export class ConditionalGlow extends MultiScale {
             random,
             scaleFunction,
           }),
-        }),
+        });
+      },
       around: (network) =>
         ndims === 0 ? network : new SummarizedNetwork({ network, summary: asConditioner(squeeze) }),
     });

@@ -16,7 +16,7 @@ import {
   Sequential,
   ShuffleSqueeze,
 } from '@invnet/layers';
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, ValueError } from '@invnet/tensor';
 import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
 
 /** Options of `Glow`. */
@@ -61,12 +61,14 @@ export class Glow extends MultiScale {
       ...options,
       channels: [options.channels],
       squeeze: options.squeeze ?? new ShuffleSqueeze(),
-      step: ([channels]) =>
-        new Sequential({
+      step: ([channels], scale) => {
+        requireHalves('Glow', channels!, scale);
+        return new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
           conv1x1: new Conv1x1({ channels: channels!, frozen, random }),
           coupling: new GlowCoupling({ channels: channels!, hidden, ndims, random, scaleFunction }),
-        }),
+        });
+      },
     });
     this.#options = resolved;
   }
@@ -74,6 +76,15 @@ export class Glow extends MultiScale {
   override get options(): Options {
     return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
   }
+}
+
+/** @throws ValueError for a scale whose channels a coupling cannot part. */
+export function requireHalves(network: string, channels: number, scale: number): void {
+  if (channels >= 2) return;
+  throw new ValueError(
+    `${network}: ${channels} channel is left at scale ${scale}; expected at least 2, as with fewer ` +
+      'scales, splitScales: false, or more channels.',
+  );
 }
 
 /** The options that Glow and its conditional form share, with their defaults. */

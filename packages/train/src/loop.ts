@@ -141,6 +141,7 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
       throw new NonFiniteLossError(step, loss, await firstNonFinite(batch, parameters));
     }
+    requireGradients(parameters, step);
     const learningRate = schedule(step - 1);
     if (!Number.isFinite(learningRate)) {
       throw new ValueError(
@@ -154,6 +155,16 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
     attempt.rollback();
     throw error;
   }
+}
+
+/** @throws ValueError when there is something to train, and the loss added no gradient to any of it. */
+function requireGradients(parameters: readonly Parameter[], step: number): void {
+  const trained = parameters.filter((p) => !p.frozen);
+  if (trained.length === 0 || trained.some((p) => p.grad)) return;
+  throw new ValueError(
+    `train: the loss of step ${step} added no gradient to any of ${trained.length} parameters; expected ` +
+      'one that calls backward, as negativeLogLikelihood does: there is no automatic differentiation.',
+  );
 }
 
 async function readLoss(loss: Tensor): Promise<number> {

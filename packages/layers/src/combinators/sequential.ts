@@ -34,6 +34,13 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
     super();
     this.inner = { ...layers } as Readonly<Record<string, Bijection<S>>>;
     if (this.length === 0) throw new ValueError('Sequential: expected at least one layer.');
+    // JavaScript would move such keys to the front of a record.
+    if (!Array.isArray(layers) && this.names.some((name) => /^\d+$/.test(name))) {
+      throw new ValueError(
+        `Sequential: layers are called ${this.names.join(', ')}; expected names that are no numbers, ` +
+          'or a list.',
+      );
+    }
     const { stateSize } = this;
     for (const [name, layer] of Object.entries(this.inner)) {
       requireBijection('Sequential', `layer '${name}'`, layer, stateSize);

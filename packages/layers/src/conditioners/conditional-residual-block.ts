@@ -87,7 +87,7 @@ export class ConditionalResidualBlock extends Conditioner<SavedConditional> {
   }
 
   /** @throws ValueError without a context, ShapeError for one of another size. */
-  protected apply(x: Tensor, context?: Tensor) {
+  protected apply(x: Tensor, context?: Tensor): { y: Tensor; saved: SavedConditional } {
     const d = this.#context(x, context);
     const image = this.#image(d);
     const { y, saved: joined } = this.inner.forward(concat([x, image], 1));

@@ -10,7 +10,15 @@ import {
   zeros,
 } from '@invnet/tensor';
 import { type Parameter, ParameterMap } from './parameter.ts';
-import { formatStateShape, type State, sameShape, shapeOf, tensorsOf } from './state.ts';
+import {
+  type AnyShape,
+  formatStateShape,
+  type State,
+  sameShape,
+  shapeOf,
+  shapesIn,
+  tensorsOf,
+} from './state.ts';
 import type { Tangent } from './tangent.ts';
 
 /** @throws ValueError unless it is a tensor, or a pair. @throws ShapeError for pairs of two batch sizes. */
@@ -50,6 +58,29 @@ export function requireShape(op: () => string, what: string, found: Tensor, expe
   if (sameShape(found.shape, expected)) return;
   throw new ShapeError(
     `${op()}: ${what} is ${formatShape(found.shape)}; expected ${formatShape(expected)}.`,
+  );
+}
+
+/** @throws ValueError, ShapeError unless what a hook made is a state of the shape expected. */
+export function requireResult(
+  op: () => string,
+  what: string,
+  found: unknown,
+  expected: AnyShape,
+): void {
+  const shapes = shapesIn(expected);
+  const tensors: readonly unknown[] = Array.isArray(found) ? found : [found];
+  if (tensors.length !== shapes.length || !tensors.every((t) => t instanceof Tensor)) {
+    const kind = shapes.length === 1 ? 'a tensor' : 'a pair of tensors';
+    throw new ValueError(
+      `${op()}: its hook gave ${what} as ${typeof found}; expected ${kind}, ` +
+        `${formatStateShape(expected)}.`,
+    );
+  }
+  if (tensors.every((t, i) => sameShape(t.shape, shapes[i]!))) return;
+  const came = tensors.map((t) => formatShape(t.shape)).join(', ');
+  throw new ShapeError(
+    `${op()}: its hook gave ${what} of shape ${came}; expected ${formatStateShape(expected)}.`,
   );
 }
 

@@ -7,6 +7,7 @@ import {
   checkedTangent,
   contextFor,
   likeContext,
+  requireResult,
   requireShape,
   requireState,
   requireStateShape,
@@ -14,7 +15,15 @@ import {
 import { guarded, owned } from './guard.ts';
 import { childrenOf, Module } from './module.ts';
 import { ShapeRule } from './shape-rule.ts';
-import { mapState, type Pair, type ShapeOf, type State, shapeOf, tensorsOf } from './state.ts';
+import {
+  mapState,
+  type Pair,
+  type ShapeOf,
+  type State,
+  shapeOf,
+  shapesIn,
+  tensorsOf,
+} from './state.ts';
 import type { Tangent } from './tangent.ts';
 
 /** What goes with a backward call. */
@@ -61,6 +70,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('forward', outermost, x, this.outputShape, context);
       const { y, logdet } = this.apply(x, c);
+      this.#checkResult('apply', { y }, this.outputShape(shapeOf(x)), { logdet });
       return { y: owned(y, tensorsOf(x)), logdet: logdet ?? zeroPerSample(x) };
     });
   }
@@ -70,6 +80,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('inverse', outermost, y, this.inputShape, context);
       const { x, logdet } = this.invert(y, c);
+      this.#checkResult('invert', { x }, this.inputShape(shapeOf(y)), { logdet });
       return { x: owned(x, tensorsOf(y)), logdet: logdet ?? zeroPerSample(y) };
     });
   }
@@ -81,6 +92,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const o = this.#checkBackward('backward', outermost, y, dy, this.inputShape, options);
       const { x, dx, dcontext } = this.applyBackward(y, dy, o);
+      this.#checkResult('applyBackward', { x, dx }, this.inputShape(shapeOf(y)));
       const given = [...tensorsOf(y), ...tensorsOf(dy)];
       return {
         x: owned(x, given),
@@ -95,6 +107,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const o = this.#checkBackward('backwardInverse', outermost, x, dx, this.outputShape, options);
       const { y, dy, dcontext } = this.invertBackward(x, dx, o);
+      this.#checkResult('invertBackward', { y, dy }, this.outputShape(shapeOf(x)));
       const given = [...tensorsOf(x), ...tensorsOf(dx)];
       return {
         y: owned(y, given),
@@ -114,6 +127,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       const c = this.#check('jvp', outermost, x, this.outputShape, context);
       const t = checkedTangent(() => `${this.type}.jvp`, x, tangent, context);
       const { y, dy, logdet, dlogdet } = this.applyTangent(x, t, c);
+      const shape = this.outputShape(shapeOf(x));
+      this.#checkResult('applyTangent', dy ? { y, dy } : { y }, shape, { logdet, dlogdet });
       const given = [...tensorsOf(x), ...(t.x ? tensorsOf(t.x) : [])];
       return {
         y: owned(y, given),
@@ -134,6 +149,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       const c = this.#check('jvpInverse', outermost, y, this.inputShape, context);
       const t = checkedTangent(() => `${this.type}.jvpInverse`, y, tangent, context);
       const { x, dx, logdet, dlogdet } = this.invertTangent(y, t, c);
+      const shape = this.inputShape(shapeOf(y));
+      this.#checkResult('invertTangent', dx ? { x, dx } : { x }, shape, { logdet, dlogdet });
       const given = [...tensorsOf(y), ...(t.x ? tensorsOf(t.x) : [])];
       return {
         x: owned(x, given),
@@ -232,6 +249,21 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     requireStateShape(op, 'the gradient', gradient, state);
     if (dlogdet) requireShape(op, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);
     return { dlogdet, context: contexts };
+  }
+
+  /** What a hook made: states of the shape that was declared, and numbers per sample. */
+  #checkResult(
+    hook: string,
+    states: Readonly<Record<string, S>>,
+    shape: ShapeOf<S>,
+    perSample: Readonly<Record<string, Tensor | undefined>> = {},
+  ): void {
+    const op = () => `${this.type}.${hook}`;
+    for (const name in states) requireResult(op, name, states[name], shape);
+    for (const name in perSample) {
+      const values = perSample[name];
+      if (values) requireResult(op, name, values, [shapesIn(shape)[0]![0]!]);
+    }
   }
 }
 

@@ -86,7 +86,11 @@ class Building {
     if (!Object.hasOwn(this.#factories, key)) {
       return fail(path, `needs '${key}'; expected named: { '${key}': () => … } with it`);
     }
-    const value: unknown = this.#factories[key]!();
+    const factory: unknown = this.#factories[key];
+    if (typeof factory !== 'function') {
+      return fail(path, `got ${typeof factory} for '${key}'; expected a function that makes it`);
+    }
+    const value: unknown = factory();
     if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
       return nameOf(value) === undefined ? named(key, value) : value;
     }
@@ -98,10 +102,10 @@ class Building {
     const { $type, $id, $parts, ...options } = config;
     const type = this.#types.get(String($type));
     if (!type) {
-      const known = [...this.#types.keys()].join(', ');
       return fail(
         path,
-        `is of the type '${$type}', which was not passed in; expected one of ${known || 'none'}`,
+        `is of the type '${$type}', which was not passed in; expected its class among the modules, ` +
+          `as modules: [${$type}, …]`,
       );
     }
     const values = this.#record(options, path);

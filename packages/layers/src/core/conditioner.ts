@@ -4,6 +4,7 @@ import {
   checkedTangent,
   contextFor,
   likeContext,
+  requireResult,
   requireShape,
   requireState,
 } from './arguments.ts';
@@ -16,6 +17,8 @@ import type { Tangent } from './tangent.ts';
 export interface Saved<K = unknown> {
   /** What `apply` kept. */
   readonly kept: K;
+  /** The shape of x. */
+  readonly input: Shape;
   /** The shape of the result, whose gradient `backward` takes. */
   readonly shape: Shape;
   /** The context that `forward` got. */
@@ -41,6 +44,8 @@ export abstract class Conditioner<K = unknown> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('forward', outermost, x, context);
       const { y: result, saved: kept } = this.apply(x, c);
+      const shape = this.outputShape(x.shape);
+      if (shape) requireResult(() => `${this.type}.apply`, 'y', result, shape);
       const tensors = new Set<Tensor>();
       collectTensors(kept, tensors);
       // The caller may free the result before backward: a result that is kept is handed out as a view.
@@ -51,7 +56,7 @@ export abstract class Conditioner<K = unknown> extends Module {
       const dispose = () => {
         for (const t of made) t.dispose();
       };
-      return { y, saved: { kept, shape: y.shape, context, dispose } };
+      return { y, saved: { kept, input: x.shape, shape: y.shape, context, dispose } };
     });
   }
 
@@ -60,6 +65,7 @@ export abstract class Conditioner<K = unknown> extends Module {
     return guarded(this, () => {
       requireShape(() => `${this.type}.backward`, 'the gradient', dy, saved.shape);
       const { dx, dcontext } = this.applyBackward(dy, saved.kept);
+      requireResult(() => `${this.type}.applyBackward`, 'dx', dx, saved.input);
       return {
         dx: owned(dx, [dy]),
         ...(dcontext && { dcontext: likeContext(dcontext, saved.context) }),

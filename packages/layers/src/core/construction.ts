@@ -9,6 +9,11 @@ export function own(t: Tensor): Tensor {
   return keep(t);
 }
 
+/** Frees a tensor if it was taken over while what is being built was; others may be someone's. */
+export function disown(t: Tensor): void {
+  if (owned?.delete(t)) t.dispose();
+}
+
 /** Runs `make`, which builds modules; when it throws, the tensors that they took over are freed. */
 export function constructing<T>(make: () => T): T {
   const outer = owned;

@@ -1,4 +1,5 @@
 /** From modules to configurations. */
+import { Tensor } from '@invnet/tensor';
 import { ConfigurationError, isRecord, type Json, type ModuleConfig } from './config.ts';
 import { isModuleType, Module, placesIn } from './module.ts';
 import { isData, nameOf } from './named.ts';
@@ -93,6 +94,15 @@ class Description {
     }
     if (isRecord(value) && !Object.values(value).some((v) => typeof v === 'function')) {
       return this.#ofRecord(value, path, owner);
+    }
+    if (typeof value === 'number') {
+      throw new ConfigurationError(`'${path}' of a ${owner} is ${value}; expected finite numbers.`);
+    }
+    if (value instanceof Tensor || ArrayBuffer.isView(value)) {
+      throw new ConfigurationError(
+        `'${path}' of a ${owner} is a ${value.constructor.name}; expected a plain list of numbers, or a ` +
+          'Parameter or TensorBuffer in a field of the module instead of an option.',
+      );
     }
     const what = typeof value === 'object' ? 'an object of functions' : `a ${typeof value}`;
     throw new ConfigurationError(

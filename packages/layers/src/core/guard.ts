@@ -30,12 +30,16 @@ export function guarded<T>(module: Module, body: (outermost: boolean) => T): T {
 
 /** As `guarded`, for what makes no tensors. */
 export function traceErrors<T>(module: Module, body: () => T): T {
+  const outermost = depth === 0;
+  depth += 1;
   try {
     return body();
   } catch (error) {
     traced(error, module);
-    if (depth === 0) locate(error, module);
+    if (outermost) locate(error, module);
     throw error;
+  } finally {
+    depth -= 1;
   }
 }
 

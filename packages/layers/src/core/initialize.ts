@@ -3,11 +3,14 @@
  * Dhariwal, "Glow", 2018), on purpose and once. Sampling, inverting or probing a network never does it.
  */
 import { BackendError, type NumericArray, type Tensor, ValueError } from '@invnet/tensor';
-import type { Bijection } from './bijection.ts';
+import { Bijection, requireBijection } from './bijection.ts';
 import { Flag } from './buffer.ts';
 import { type Module, namedParameters, placesIn } from './module.ts';
 import { formatStateShape, type State, shapeOf, tensorsOf } from './state.ts';
 import { type DataDependent, TrainingStep } from './training-step.ts';
+
+/** A network, or a flow of one. */
+export type Initializable<S extends State> = Bijection<S> | { readonly network: Bijection<S> };
 
 /** What goes with the data. */
 export interface InitializeOptions {
@@ -28,10 +31,11 @@ export interface InitializeOptions {
  * await initialize(reverse(generator), images); // in the direction in which it will be trained
  */
 export async function initialize<S extends State>(
-  network: Bijection<S>,
+  model: Initializable<S>,
   x: S,
   { context }: InitializeOptions = {},
 ): Promise<void> {
+  const network = networkOf(model);
   if (isInitialized(network)) return;
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, await t.data());
   const step = runOn(network, x, context);
@@ -49,10 +53,11 @@ export async function initialize<S extends State>(
  * @throws BackendError where data cannot be read at once; `await initialize(…)` can there.
  */
 export function initializeSync<S extends State>(
-  network: Bijection<S>,
+  model: Initializable<S>,
   x: S,
   { context }: InitializeOptions = {},
 ): void {
+  const network = networkOf(model);
   if (isInitialized(network)) return;
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, readNow(network, t));
   const step = runOn(network, x, context);
@@ -81,6 +86,12 @@ export function resetInitialization(network: Module): void {
 
 /** The tree stays as it was built, so one walk is enough. */
 const dependentParts = new WeakMap<Module, readonly DataDependent[]>();
+
+function networkOf<S extends State>(model: Initializable<S>): Bijection<S> {
+  return model instanceof Bijection
+    ? model
+    : requireBijection('initialize', 'network', model.network);
+}
 
 function isDataDependent(module: Module): module is DataDependent {
   return 'initialized' in module && module.initialized instanceof Flag;

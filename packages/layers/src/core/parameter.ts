@@ -95,6 +95,7 @@ export class Parameter {
   /** grad ← grad + alpha·g; nothing for a frozen parameter. Does not dispose g. */
   accumulateGrad(g: Tensor, alpha = 1): void {
     if (this.frozen) return;
+    if (g.size !== this.size) requireSameShape(`gradient of '${this.name}'`, this.data, g);
     this.#cell.grad ??= keep(zerosLike(this.data));
     accumulate(this.#cell.grad, g, alpha);
   }

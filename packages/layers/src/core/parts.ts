@@ -1,7 +1,9 @@
 /** Parts of a network by their path: finding them, and putting another one in a part's place. */
 import { ValueError } from '@invnet/tensor';
 import { Bijection } from './bijection.ts';
+import { TensorBuffer } from './buffer.ts';
 import { Conditioner } from './conditioner.ts';
+import { disown } from './construction.ts';
 import { type Module, namedBuffers, namedParameters, type Place, placesIn } from './module.ts';
 
 /** Parts that were put in, by path in the module that was asked; configurations hold them. */
@@ -14,7 +16,7 @@ export function partsReplacedIn(module: Module): ReadonlyMap<string, Module> {
 
 /**
  * The module at a path; the root itself at `''`. A wrapper and what it wraps have one path, which
- * means the wrapper.
+ * means the wrapper; with `.inner` behind it, what is wrapped.
  *
  * @throws ValueError when there is none.
  * @example moduleAt(glow, 'scales.0.steps.3.coupling')
@@ -34,8 +36,15 @@ export function setPart(root: Module, path: string, part: Module): void {
   for (const kind of [Bijection, Conditioner]) {
     if (old instanceof kind === part instanceof kind) continue;
     throw new ValueError(
-      `${root.type}: '${path}' is a ${old.type}, and a ${part.type} cannot take its place; expected ` +
+      `${root.type}: ${part.type} cannot take the place of ${old.type} at '${path}'; expected ` +
         `another ${old instanceof Bijection ? 'bijection' : 'conditioner'}.`,
+    );
+  }
+  if (old instanceof Bijection && part instanceof Bijection && old.stateSize !== part.stateSize) {
+    const kind = (map: Bijection) => (map.stateSize === 1 ? 'tensors' : 'pairs');
+    throw new ValueError(
+      `${root.type}: '${path}' is a map of ${kind(old)}, and ${part.type} one of ${kind(part)}; ` +
+        `expected one of ${kind(old)}.`,
     );
   }
   (holder.container as Record<string, Module>)[holder.key] = part;
@@ -47,19 +56,45 @@ export function setPart(root: Module, path: string, part: Module): void {
   replacements.set(root, replaced.set(path, part));
 }
 
-/** Frees what a part had that the tree has no more. */
+/** Frees what a part had that the tree has no more, but for what it shares with another. */
 function disposeUnused(part: Module, root: Module): void {
   const used = new Set([...namedParameters(root).values()].map((p) => p.identity));
-  for (const p of namedParameters(part).values()) if (!used.has(p.identity)) p.dispose();
+  for (const p of namedParameters(part).values()) if (!used.has(p.identity)) disown(p.data);
   const buffers = new Set(namedBuffers(root).values());
-  for (const b of namedBuffers(part).values()) if (!buffers.has(b)) b.dispose();
+  for (const b of namedBuffers(part).values()) {
+    if (b instanceof TensorBuffer && !buffers.has(b)) disown(b.data);
+  }
 }
 
+/** What stands at a path; what a wrapper there wraps goes by the path with `inner` behind it. */
 function placeAt(root: Module, path: string): Place {
-  for (const place of placesIn(root)) if (place.path === path) return place;
-  const known = [...new Set([...placesIn(root)].map((p) => p.path))].filter((p) => p !== '');
+  const names = path.split('.');
+  let wrapped = 0;
+  while (names.at(-1) === 'inner') {
+    names.pop();
+    wrapped += 1;
+  }
+  const outer = names.join('.');
+  const place = [...placesIn(root)].filter((p) => p.path === outer)[wrapped];
+  if (place) return place;
   throw new ValueError(
-    `${root.type}: there is no part at '${path}'; expected one of ${known.slice(0, 8).join(', ')}` +
-      `${known.length > 8 ? `, … (${known.length} in all)` : ''}.`,
+    `${root.type}: there is no part at '${path}'; expected one of ${partsNear(root, names)}.`,
   );
+}
+
+/** The parts within the longest part of a path that there is. */
+function partsNear(root: Module, names: readonly string[]): string {
+  const paths = [...new Set([...placesIn(root)].map((p) => p.path))].filter((p) => p !== '');
+  for (let length = names.length; length > 0; length--) {
+    const outer = `${names.slice(0, length).join('.')}.`;
+    const inside = paths.filter((p) => p.startsWith(outer));
+    if (inside.length > 0) return some(inside);
+  }
+  return some(paths);
+}
+
+function some(paths: readonly string[], most = 8): string {
+  if (paths.length === 0) return 'none';
+  const more = paths.length > most ? `, … (${paths.length} in all)` : '';
+  return `${paths.slice(0, most).join(', ')}${more}`;
 }

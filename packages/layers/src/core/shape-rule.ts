@@ -1,11 +1,7 @@
 /** Shapes that modules give for those that they take: asked at every call, so the last answer is kept. */
-import type { Shape } from '@invnet/tensor';
 import { traceErrors } from './guard.ts';
 import type { Module } from './module.ts';
-import { sameShape } from './state.ts';
-
-/** The shape of a tensor, or those of a pair. */
-export type AnyShape = Shape | readonly [Shape, Shape];
+import { type AnyShape, sameShape } from './state.ts';
 
 /** A rule from the shape of an argument to that of a result, with the last answer it gave. */
 export class ShapeRule<X extends AnyShape, Y extends AnyShape | undefined> {

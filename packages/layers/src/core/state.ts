@@ -7,6 +7,9 @@ export type Pair = readonly [Tensor, Tensor];
 /** The argument and the result of a `Bijection`. */
 export type State = Tensor | Pair;
 
+/** The shape of a tensor, or those of a pair. */
+export type AnyShape = Shape | readonly [Shape, Shape];
+
 /** The shape of a state, batch first: one shape, or one for each tensor of a pair. */
 export type ShapeOf<S extends State = State> = S extends Pair ? readonly [Shape, Shape] : Shape;
 
@@ -22,12 +25,12 @@ export function isPair(state: State): state is Pair {
 
 /** The shapes of the state's tensors. */
 export function shapeOf<S extends State>(state: S): ShapeOf<S>;
-export function shapeOf(state: State): Shape | readonly [Shape, Shape] {
+export function shapeOf(state: State): AnyShape {
   return isPair(state) ? [state[0].shape, state[1].shape] : state.shape;
 }
 
 /** Each shape of a state's: one, or two. */
-export function shapesIn(shape: Shape | readonly [Shape, Shape]): readonly Shape[] {
+export function shapesIn(shape: AnyShape): readonly Shape[] {
   return Array.isArray(shape[0]) ? (shape as readonly [Shape, Shape]) : [shape as Shape];
 }
 
@@ -44,10 +47,7 @@ export function mapState(state: State, f: (t: Tensor) => Tensor): State {
 
 /** As `mapState`, of the shapes of a state. */
 export function mapShape<S extends State>(shape: ShapeOf<S>, f: (s: Shape) => Shape): ShapeOf<S>;
-export function mapShape(
-  shape: Shape | readonly [Shape, Shape],
-  f: (s: Shape) => Shape,
-): Shape | readonly Shape[] {
+export function mapShape(shape: AnyShape, f: (s: Shape) => Shape): Shape | readonly Shape[] {
   const mapped = shapesIn(shape).map(f);
   return mapped.length === 1 ? mapped[0]! : mapped;
 }
@@ -62,10 +62,7 @@ export function zipStates(a: State, b: State, f: (s: Tensor, t: Tensor) => Tenso
 }
 
 /** Are two shapes, or two pairs of shapes, equal? */
-export function sameShape(
-  a: Shape | readonly [Shape, Shape],
-  b: Shape | readonly [Shape, Shape],
-): boolean {
+export function sameShape(a: AnyShape, b: AnyShape): boolean {
   if (a.length !== b.length) return false;
   return a.every((size: number | Shape, i: number) => {
     const other = b[i]!;
@@ -75,7 +72,7 @@ export function sameShape(
 }
 
 /** `[2, 3]`, or `([2, 3], [2, 4])` for a pair, as it stands in messages. */
-export function formatStateShape(shape: Shape | readonly [Shape, Shape]): string {
+export function formatStateShape(shape: AnyShape): string {
   const texts = shapesIn(shape).map((s) => `[${s.join(', ')}]`);
   return texts.length === 1 ? texts[0]! : `(${texts.join(', ')})`;
 }

@@ -1,8 +1,8 @@
 /** What a network is made of, as a table of text. */
 import { countParameters } from './freezing.ts';
 import { type Module, placesIn } from './module.ts';
-import { type AnyShape, shapesGivenBy } from './shape-rule.ts';
-import { formatStateShape } from './state.ts';
+import { shapesGivenBy } from './shape-rule.ts';
+import { type AnyShape, formatStateShape } from './state.ts';
 
 /** Of the column of options. */
 const widestOptions = 60;
@@ -22,10 +22,13 @@ export interface SummaryOptions {
  */
 export function summary(network: Module, { input }: SummaryOptions = {}): string {
   const shapes = input && shapesIn(network, input);
+  const wrapped = new Map<string, number>();
   const rows = [...placesIn(network)].map(({ path, module }) => {
+    const depth = wrapped.get(path) ?? 0;
+    wrapped.set(path, depth + 1);
     const shape = shapes?.get(module);
     return [
-      path === '' ? '(itself)' : path,
+      nameOf(path, depth),
       module.type,
       optionsOf(module),
       ...(shapes ? [shape ? formatStateShape(shape) : ''] : []),
@@ -35,6 +38,12 @@ export function summary(network: Module, { input }: SummaryOptions = {}): string
   const header = ['path', 'type', 'options', ...(shapes ? ['output'] : []), 'parameters'];
   const [all, trained] = [countParameters(network), countParameters(network, { trained: true })];
   return [...table(header, rows), '', `${all} parameters, ${trained} of them trained`].join('\n');
+}
+
+/** The path, with `inner` behind it for what a wrapper there wraps. */
+function nameOf(path: string, wrappers: number): string {
+  const names = [...(path === '' ? [] : [path]), ...new Array<string>(wrappers).fill('inner')];
+  return names.join('.') || '(itself)';
 }
 
 /** The shapes that the network, and what it is made of, give for an input. */
