@@ -104,8 +104,9 @@ async function checkCopy(
   const error = distance(await again.data(), await y.data());
   const sameTable = summary(copy) === summary(f);
   disposeAll(again, logdet);
-  for (const p of copy.parameters)
-    if (!f.parameters.some((q) => q.identity === p.identity)) p.dispose();
+  const own = new Set(f.parameters.map((p) => p.identity));
+  for (const p of copy.parameters) if (!own.has(p.identity)) p.dispose();
+  for (const buffer of namedBuffers(copy).values()) buffer.dispose();
   const passed = error === 0 && sameTable;
   return [{ name: 'a copy built from its options', error, tolerance: 0, passed }];
 }

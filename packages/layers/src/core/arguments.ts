@@ -21,66 +21,65 @@ import {
 } from './state.ts';
 import type { Tangent } from './tangent.ts';
 
+/** The method that checks: a module's, or one of its hooks. Named in messages only. */
+export type Call = readonly [module: { readonly type: string }, method: string];
+
+function nameOf([module, method]: Call): string {
+  return `${module.type}.${method}`;
+}
+
 /** @throws ValueError unless it is a tensor, or a pair. @throws ShapeError for pairs of two batch sizes. */
-export function requireState(
-  op: () => string,
-  state: unknown,
-  size: 1 | 2,
-): asserts state is State {
+export function requireState(at: Call, state: unknown, size: 1 | 2): asserts state is State {
   if (size === 1 && state instanceof Tensor && state.rank > 0) return;
   const tensors: readonly unknown[] = Array.isArray(state) ? state : [state];
   const kind = (count: number) => (count === 1 ? 'a tensor' : 'a pair of tensors');
   const right = size === 1 ? !Array.isArray(state) : tensors.length === 2;
   if (!right || !tensors.every((t) => t instanceof Tensor)) {
     const came = tensors.every((t) => t instanceof Tensor) ? kind(tensors.length) : typeof state;
-    throw new ValueError(`${op()}: got ${came}; expected ${kind(size)}.`);
+    throw new ValueError(`${nameOf(at)}: got ${came}; expected ${kind(size)}.`);
   }
   const [first, second] = tensors as Tensor[];
   if (first!.rank === 0 || (second && second.shape[0] !== first!.shape[0])) {
     throw new ShapeError(
-      `${op()}: got ${formatStateShape(shapeOf(state as State))}; expected samples along the first axis` +
+      `${nameOf(at)}: got ${formatStateShape(shapeOf(state as State))}; expected samples along the first axis` +
         `${second ? ', as many in both' : ''}.`,
     );
   }
 }
 
 /** @throws ShapeError unless a gradient or a direction has the shape of its state. */
-export function requireStateShape(op: () => string, what: string, found: State, like: State): void {
+export function requireStateShape(at: Call, what: string, found: State, like: State): void {
   const [came, expected] = [shapeOf(found), shapeOf(like)];
   if (sameShape(came, expected)) return;
   throw new ShapeError(
-    `${op()}: ${what} is ${formatStateShape(came)}; expected ${formatStateShape(expected)}.`,
+    `${nameOf(at)}: ${what} is ${formatStateShape(came)}; expected ${formatStateShape(expected)}.`,
   );
 }
 
 /** @throws ShapeError unless the shape is the one expected. */
-export function requireShape(op: () => string, what: string, found: Tensor, expected: Shape): void {
+export function requireShape(at: Call, what: string, found: Tensor, expected: Shape): void {
   if (sameShape(found.shape, expected)) return;
   throw new ShapeError(
-    `${op()}: ${what} is ${formatShape(found.shape)}; expected ${formatShape(expected)}.`,
+    `${nameOf(at)}: ${what} is ${formatShape(found.shape)}; expected ${formatShape(expected)}.`,
   );
 }
 
 /** @throws ValueError, ShapeError unless what a hook made is a state of the shape expected. */
-export function requireResult(
-  op: () => string,
-  what: string,
-  found: unknown,
-  expected: AnyShape,
-): void {
+export function requireResult(at: Call, what: string, found: unknown, expected: AnyShape): void {
+  if (found instanceof Tensor && sameShape(found.shape, expected)) return;
   const shapes = shapesIn(expected);
   const tensors: readonly unknown[] = Array.isArray(found) ? found : [found];
   if (tensors.length !== shapes.length || !tensors.every((t) => t instanceof Tensor)) {
     const kind = shapes.length === 1 ? 'a tensor' : 'a pair of tensors';
     throw new ValueError(
-      `${op()}: its hook gave ${what} as ${typeof found}; expected ${kind}, ` +
+      `${nameOf(at)}: its hook gave ${what} as ${typeof found}; expected ${kind}, ` +
         `${formatStateShape(expected)}.`,
     );
   }
   if (tensors.every((t, i) => sameShape(t.shape, shapes[i]!))) return;
   const came = tensors.map((t) => formatShape(t.shape)).join(', ');
   throw new ShapeError(
-    `${op()}: its hook gave ${what} of shape ${came}; expected ${formatStateShape(expected)}.`,
+    `${nameOf(at)}: its hook gave ${what} of shape ${came}; expected ${formatStateShape(expected)}.`,
   );
 }
 
@@ -89,13 +88,13 @@ export function requireResult(
  *
  * @throws ValueError for a context that nothing uses. @throws ShapeError for another batch size.
  */
-export function contextFor(op: () => string, used: boolean, state: State, context: Tensor): Tensor {
+export function contextFor(at: Call, used: boolean, state: State, context: Tensor): Tensor {
   if (!(context instanceof Tensor)) {
-    throw new ValueError(`${op()}: the context is ${typeof context}; expected a tensor.`);
+    throw new ValueError(`${nameOf(at)}: the context is ${typeof context}; expected a tensor.`);
   }
   if (!used) {
     throw new ValueError(
-      `${op()}: got a context ${formatShape(context.shape)}, but nothing here uses one; expected ` +
+      `${nameOf(at)}: got a context ${formatShape(context.shape)}, but nothing here uses one; expected ` +
         'none, or a conditional network.',
     );
   }
@@ -104,7 +103,7 @@ export function contextFor(op: () => string, used: boolean, state: State, contex
   if (contexts === samples) return context;
   if (contexts === 1) return add(zeros([samples!, ...rest], context), context);
   throw new ShapeError(
-    `${op()}: context ${formatShape(context.shape)} for data ${formatStateShape(shapeOf(state))}; ` +
+    `${nameOf(at)}: context ${formatShape(context.shape)} for data ${formatStateShape(shapeOf(state))}; ` +
       `expected the same batch size, ${samples}, or one context for all samples, [1, …].`,
   );
 }
@@ -117,32 +116,32 @@ export function likeContext(dcontext: Tensor, context: Tensor | undefined): Tens
 
 /** A tangent whose directions have the shapes of what they move. @throws ShapeError, ValueError */
 export function checkedTangent<S extends State>(
-  op: () => string,
+  at: Call,
   state: S,
   tangent: Tangent<S>,
   context: Tensor | undefined,
 ): Tangent<S> {
   if (tangent.x) {
-    requireState(op, tangent.x, tensorsOf(state).length === 1 ? 1 : 2);
-    requireStateShape(op, 'the tangent of the argument', tangent.x, state);
+    requireState(at, tangent.x, tensorsOf(state).length === 1 ? 1 : 2);
+    requireStateShape(at, 'the tangent of the argument', tangent.x, state);
   }
-  const parameters = checkedDirections(op, tangent.parameters);
+  const parameters = checkedDirections(at, tangent.parameters);
   if (!tangent.context) return { ...tangent, parameters };
   if (!context) {
-    throw new ValueError(`${op()}: a tangent of the context came without a context.`);
+    throw new ValueError(`${nameOf(at)}: a tangent of the context came without a context.`);
   }
-  requireShape(op, 'the tangent of the context', tangent.context, context.shape);
-  return { ...tangent, parameters, context: contextFor(op, true, state, tangent.context) };
+  requireShape(at, 'the tangent of the context', tangent.context, context.shape);
+  return { ...tangent, parameters, context: contextFor(at, true, state, tangent.context) };
 }
 
 /** Directions of parameters under any of their names; those that were checked before as they are. */
 function checkedDirections(
-  op: () => string,
+  at: Call,
   directions: ReadonlyMap<Parameter, Tensor> | undefined,
 ): ParameterMap<Tensor> | undefined {
   if (!directions || directions instanceof CheckedDirections) return directions;
   for (const [p, direction] of directions) {
-    requireShape(op, `the tangent of '${p.name}'`, direction, p.shape);
+    requireShape(at, `the tangent of '${p.name}'`, direction, p.shape);
   }
   return new CheckedDirections(directions);
 }

@@ -4,6 +4,7 @@
  */
 import { type Tensor, ValueError, zeros, zerosLike } from '@invnet/tensor';
 import {
+  type Call,
   checkedTangent,
   contextFor,
   likeContext,
@@ -70,7 +71,9 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('forward', outermost, x, this.outputShape, context);
       const { y, logdet } = this.apply(x, c);
-      this.#checkResult('apply', { y }, this.outputShape(shapeOf(x)), { logdet });
+      const shape = this.outputShape(shapeOf(x));
+      this.#checkStates('apply', shape, ['y', y]);
+      this.#checkPerSample('apply', shape, 'logdet', logdet);
       return { y: owned(y, tensorsOf(x)), logdet: logdet ?? zeroPerSample(x) };
     });
   }
@@ -80,7 +83,9 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('inverse', outermost, y, this.inputShape, context);
       const { x, logdet } = this.invert(y, c);
-      this.#checkResult('invert', { x }, this.inputShape(shapeOf(y)), { logdet });
+      const shape = this.inputShape(shapeOf(y));
+      this.#checkStates('invert', shape, ['x', x]);
+      this.#checkPerSample('invert', shape, 'logdet', logdet);
       return { x: owned(x, tensorsOf(y)), logdet: logdet ?? zeroPerSample(y) };
     });
   }
@@ -92,7 +97,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const o = this.#checkBackward('backward', outermost, y, dy, this.inputShape, options);
       const { x, dx, dcontext } = this.applyBackward(y, dy, o);
-      this.#checkResult('applyBackward', { x, dx }, this.inputShape(shapeOf(y)));
+      this.#checkStates('applyBackward', this.inputShape(shapeOf(y)), ['x', x], ['dx', dx]);
       const given = [...tensorsOf(y), ...tensorsOf(dy)];
       return {
         x: owned(x, given),
@@ -107,7 +112,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const o = this.#checkBackward('backwardInverse', outermost, x, dx, this.outputShape, options);
       const { y, dy, dcontext } = this.invertBackward(x, dx, o);
-      this.#checkResult('invertBackward', { y, dy }, this.outputShape(shapeOf(x)));
+      this.#checkStates('invertBackward', this.outputShape(shapeOf(x)), ['y', y], ['dy', dy]);
       const given = [...tensorsOf(x), ...tensorsOf(dx)];
       return {
         y: owned(y, given),
@@ -125,10 +130,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   ): { y: S; dy: S; logdet: Tensor; dlogdet: Tensor } {
     return guarded(this, (outermost) => {
       const c = this.#check('jvp', outermost, x, this.outputShape, context);
-      const t = checkedTangent(() => `${this.type}.jvp`, x, tangent, context);
+      const t = checkedTangent([this, 'jvp'], x, tangent, context);
       const { y, dy, logdet, dlogdet } = this.applyTangent(x, t, c);
       const shape = this.outputShape(shapeOf(x));
-      this.#checkResult('applyTangent', dy ? { y, dy } : { y }, shape, { logdet, dlogdet });
+      this.#checkStates('applyTangent', shape, ['y', y], ...(dy ? [['dy', dy] as const] : []));
+      this.#checkPerSample('applyTangent', shape, 'logdet', logdet);
+      this.#checkPerSample('applyTangent', shape, 'dlogdet', dlogdet);
       const given = [...tensorsOf(x), ...(t.x ? tensorsOf(t.x) : [])];
       return {
         y: owned(y, given),
@@ -147,10 +154,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   ): { x: S; dx: S; logdet: Tensor; dlogdet: Tensor } {
     return guarded(this, (outermost) => {
       const c = this.#check('jvpInverse', outermost, y, this.inputShape, context);
-      const t = checkedTangent(() => `${this.type}.jvpInverse`, y, tangent, context);
+      const t = checkedTangent([this, 'jvpInverse'], y, tangent, context);
       const { x, dx, logdet, dlogdet } = this.invertTangent(y, t, c);
       const shape = this.inputShape(shapeOf(y));
-      this.#checkResult('invertTangent', dx ? { x, dx } : { x }, shape, { logdet, dlogdet });
+      this.#checkStates('invertTangent', shape, ['x', x], ...(dx ? [['dx', dx] as const] : []));
+      this.#checkPerSample('invertTangent', shape, 'logdet', logdet);
+      this.#checkPerSample('invertTangent', shape, 'dlogdet', dlogdet);
       const given = [...tensorsOf(y), ...(t.x ? tensorsOf(t.x) : [])];
       return {
         x: owned(x, given),
@@ -228,11 +237,11 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
     context: Tensor | undefined,
   ): Tensor | undefined {
-    const op = () => `${this.type}.${method}`;
-    requireState(op, state, this.stateSize);
+    const call: Call = [this, method];
+    requireState(call, state, this.stateSize);
     shapeRule.call(this, shapeOf(state));
     // Within a network all are passed the context, whether they use it or not.
-    return context && contextFor(op, !outermost || this.usesContext, state, context);
+    return context && contextFor(call, !outermost || this.usesContext, state, context);
   }
 
   #checkBackward(
@@ -243,27 +252,27 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
     { dlogdet, context }: BackwardOptions,
   ): BackwardOptions {
-    const op = () => `${this.type}.${method}`;
+    const call: Call = [this, method];
     const contexts = this.#check(method, outermost, state, shapeRule, context);
-    requireState(op, gradient, this.stateSize);
-    requireStateShape(op, 'the gradient', gradient, state);
-    if (dlogdet) requireShape(op, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);
+    requireState(call, gradient, this.stateSize);
+    requireStateShape(call, 'the gradient', gradient, state);
+    if (dlogdet) requireShape(call, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);
     return { dlogdet, context: contexts };
   }
 
-  /** What a hook made: states of the shape that was declared, and numbers per sample. */
-  #checkResult(
+  /** States that a hook made, of the shape that was declared. */
+  #checkStates(
     hook: string,
-    states: Readonly<Record<string, S>>,
     shape: ShapeOf<S>,
-    perSample: Readonly<Record<string, Tensor | undefined>> = {},
-  ): void {
-    const op = () => `${this.type}.${hook}`;
-    for (const name in states) requireResult(op, name, states[name], shape);
-    for (const name in perSample) {
-      const values = perSample[name];
-      if (values) requireResult(op, name, values, [shapesIn(shape)[0]![0]!]);
-    }
+    ...states: readonly (readonly [string, S | undefined])[]
+  ) {
+    const call: Call = [this, hook];
+    for (const [name, state] of states) requireResult(call, name, state, shape);
+  }
+
+  /** Numbers per sample that a hook made. */
+  #checkPerSample(hook: string, shape: ShapeOf<S>, name: string, values: Tensor | undefined): void {
+    if (values) requireResult([this, hook], name, values, [shapesIn(shape)[0]![0]!]);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
 import { collectTensors, type Shape, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
 import {
+  type Call,
   checkedTangent,
   contextFor,
   likeContext,
@@ -45,7 +46,7 @@ export abstract class Conditioner<K = unknown> extends Module {
       const c = this.#check('forward', outermost, x, context);
       const { y: result, saved: kept } = this.apply(x, c);
       const shape = this.outputShape(x.shape);
-      if (shape) requireResult(() => `${this.type}.apply`, 'y', result, shape);
+      if (shape) requireResult([this, 'apply'], 'y', result, shape);
       const tensors = new Set<Tensor>();
       collectTensors(kept, tensors);
       // The caller may free the result before backward: a result that is kept is handed out as a view.
@@ -63,9 +64,9 @@ export abstract class Conditioner<K = unknown> extends Module {
   /** dx = (∂g/∂x)ᵀ dy; adds to each parameter's grad. Does not dispose `saved`. */
   backward(dy: Tensor, saved: Saved<K>): { dx: Tensor; dcontext?: Tensor } {
     return guarded(this, () => {
-      requireShape(() => `${this.type}.backward`, 'the gradient', dy, saved.shape);
+      requireShape([this, 'backward'], 'the gradient', dy, saved.shape);
       const { dx, dcontext } = this.applyBackward(dy, saved.kept);
-      requireResult(() => `${this.type}.applyBackward`, 'dx', dx, saved.input);
+      requireResult([this, 'applyBackward'], 'dx', dx, saved.input);
       return {
         dx: owned(dx, [dy]),
         ...(dcontext && { dcontext: likeContext(dcontext, saved.context) }),
@@ -77,7 +78,7 @@ export abstract class Conditioner<K = unknown> extends Module {
   jvp(x: Tensor, tangent: Tangent, context?: Tensor): { y: Tensor; dy: Tensor } {
     return guarded(this, (outermost) => {
       const c = this.#check('jvp', outermost, x, context);
-      const t = checkedTangent(() => `${this.type}.jvp`, x, tangent, context);
+      const t = checkedTangent([this, 'jvp'], x, tangent, context);
       const { y, dy } = this.applyTangent(x, t, c);
       const given = [x, t.x, c, t.context];
       return { y: owned(y, given), dy: dy ? owned(dy, given) : zerosLike(y) };
@@ -120,11 +121,11 @@ export abstract class Conditioner<K = unknown> extends Module {
     x: Tensor,
     context: Tensor | undefined,
   ): Tensor | undefined {
-    const op = () => `${this.type}.${method}`;
-    requireState(op, x, 1);
+    const call: Call = [this, method];
+    requireState(call, x, 1);
     this.outputShape(x.shape);
     // Within a network all are passed the context, whether they use it or not.
-    return context && contextFor(op, !outermost || this.usesContext, x, context);
+    return context && contextFor(call, !outermost || this.usesContext, x, context);
   }
 }
 

@@ -64,11 +64,13 @@ export function zipStates(a: State, b: State, f: (s: Tensor, t: Tensor) => Tenso
 /** Are two shapes, or two pairs of shapes, equal? */
 export function sameShape(a: AnyShape, b: AnyShape): boolean {
   if (a.length !== b.length) return false;
-  return a.every((size: number | Shape, i: number) => {
-    const other = b[i]!;
-    if (typeof size === 'number' || typeof other === 'number') return size === other;
-    return sameShape(size, other);
-  });
+  for (let i = 0; i < a.length; i++) {
+    const [size, other] = [a[i]!, b[i]!];
+    if (size === other) continue;
+    if (typeof size === 'number' || typeof other === 'number' || !sameShape(size, other))
+      return false;
+  }
+  return true;
 }
 
 /** `[2, 3]`, or `([2, 3], [2, 4])` for a pair, as it stands in messages. */
