@@ -30,6 +30,9 @@ const points = () => new Glow({ channels: 2, ndims: 0, hidden: 16, scales: 1, st
 
 let site: Site;
 
+/** A busy machine takes its time. */
+const waiting = { timeout: 60_000 };
+
 describe.runIf(executablePath)('files in the playground', () => {
   beforeAll(async () => {
     await setBackend('wasm');

@@ -127,7 +127,8 @@ describe('checkpoints', () => {
     const extra = new Parameter('layer.extra', tensor([1, 2]));
     const short = new Parameter('layer.b', tensor([1]));
     // A whole model is compared with a list of parameters as weights alone are.
-    for (const parameters of [source.parameters, [...source.parameters]]) {
+    const weights = source.parameters.map((p) => new Parameter(p.name, p));
+    for (const parameters of [source.parameters, weights]) {
       const bytes = await checkpointBytes({ parameters, optimizer: source.optimizer });
       const load =
         (...list: Parameter[]) =>
