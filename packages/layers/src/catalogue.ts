@@ -17,7 +17,6 @@ import { ResNet } from './conditioners/res-net.ts';
 import { ResidualBlock } from './conditioners/residual-block.ts';
 import { SymmetricBlock } from './conditioners/symmetric-block.ts';
 import { WithContext } from './conditioners/with-context.ts';
-import type { ModuleType } from './core/module.ts';
 import { AdditiveCoupling } from './couplings/additive-coupling.ts';
 import { BasicCoupling } from './couplings/basic-coupling.ts';
 import { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
@@ -36,6 +35,7 @@ import { Conv1x1 } from './linear/conv1x1.ts';
 import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
 import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
+import type { ModuleType } from './tree/module.ts';
 
 /** The layers, conditioners and activations that `loadModel` and `build` may be passed. */
 export const layerCatalogue: readonly ModuleType[] =

@@ -36,9 +36,6 @@ export { WithContext } from './conditioners/with-context.ts';
 // The tree, its contract, and what is done with it.
 export type { BackwardOptions } from './core/bijection.ts';
 export { Bijection, PairBijection, requireBijection } from './core/bijection.ts';
-export { Flag, ModuleBuffer, TensorBuffer } from './core/buffer.ts';
-export type { BuildOptions } from './core/build.ts';
-export { build } from './core/build.ts';
 export {
   requireBetween,
   requireBoolean,
@@ -48,42 +45,7 @@ export {
 } from './core/checks.ts';
 export type { Saved } from './core/conditioner.ts';
 export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
-export type { Json, ModuleConfig } from './core/config.ts';
-export { ConfigurationError, configDifferences } from './core/config.ts';
-export { copyModule, replacePart } from './core/copy.ts';
-export { describe } from './core/describe.ts';
-export { countParameters, freeze, unfreeze } from './core/freezing.ts';
 export { alongChannels, channelSums, perSample, positions, sumOfTerms } from './core/idioms.ts';
-export type { Initializable, InitializeOptions } from './core/initialize.ts';
-export {
-  initialize,
-  initializeSync,
-  isInitialized,
-  resetInitialization,
-} from './core/initialize.ts';
-export type { ModuleType, Options, Place } from './core/module.ts';
-export {
-  isModuleType,
-  Module,
-  moduleOf,
-  namedBuffers,
-  namedParameters,
-  placesIn,
-} from './core/module.ts';
-export { named } from './core/named.ts';
-export type { ParameterOptions } from './core/parameter.ts';
-export { Parameter, ParameterMap, zeroGrad } from './core/parameter.ts';
-export type { ParameterVector } from './core/parameter-vector.ts';
-export {
-  addVectors,
-  dotVectors,
-  flatten,
-  gradients,
-  normOfVector,
-  scaleVector,
-  unflatten,
-} from './core/parameter-vector.ts';
-export { moduleAt } from './core/parts.ts';
 export type { Pair, ShapeOf, State } from './core/state.ts';
 export {
   disposeState,
@@ -95,8 +57,6 @@ export {
   tensorsOf,
   zipStates,
 } from './core/state.ts';
-export type { SummaryOptions } from './core/summary.ts';
-export { summary } from './core/summary.ts';
 export { addOwned } from './core/sums.ts';
 export type { Tangent } from './core/tangent.ts';
 export type { DataDependent } from './core/training-step.ts';
@@ -141,6 +101,23 @@ export type { AffineLayerOptions } from './linear/affine-layer.ts';
 export { AffineLayer } from './linear/affine-layer.ts';
 export type { Conv1x1Options } from './linear/conv1x1.ts';
 export { Conv1x1 } from './linear/conv1x1.ts';
+export type { BuildOptions } from './models/build.ts';
+export { build } from './models/build.ts';
+export type { Json, ModuleConfig } from './models/config.ts';
+export { ConfigurationError, configDifferences } from './models/config.ts';
+export { copyModule, replacePart } from './models/copy.ts';
+export { describe } from './models/describe.ts';
+export { countParameters, freeze, unfreeze } from './models/freezing.ts';
+export type { Initializable, InitializeOptions } from './models/initialize.ts';
+export {
+  initialize,
+  initializeSync,
+  isInitialized,
+  resetInitialization,
+} from './models/initialize.ts';
+export { moduleAt } from './models/parts.ts';
+export type { SummaryOptions } from './models/summary.ts';
+export { summary } from './models/summary.ts';
 // Squeezes.
 export { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 export type { ShufflePattern } from './squeezes/shuffle-squeeze.ts';
@@ -149,3 +126,26 @@ export { Squeeze } from './squeezes/squeeze.ts';
 export type { WaveletName } from './squeezes/wavelet-filters.ts';
 export type { WaveletSqueezeOptions } from './squeezes/wavelet-squeeze.ts';
 export { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
+export { Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
+export type { ModuleType, Options, Place } from './tree/module.ts';
+export {
+  isModuleType,
+  Module,
+  moduleOf,
+  namedBuffers,
+  namedParameters,
+  placesIn,
+} from './tree/module.ts';
+export { named } from './tree/named.ts';
+export type { ParameterOptions } from './tree/parameter.ts';
+export { Parameter, ParameterMap, zeroGrad } from './tree/parameter.ts';
+export type { ParameterVector } from './tree/parameter-vector.ts';
+export {
+  addVectors,
+  dotVectors,
+  flatten,
+  gradients,
+  normOfVector,
+  scaleVector,
+  unflatten,
+} from './tree/parameter-vector.ts';

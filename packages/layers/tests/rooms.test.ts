@@ -45,7 +45,9 @@ describe('the linter', () => {
   });
 
   it.each([
-    ['core', 'linear'],
+    ['tree', 'core'],
+    ['core', 'models'],
+    ['models', 'linear'],
     ['elementwise', 'squeezes'],
     ['linear', 'squeezes'],
     ['squeezes', 'conditioners'],

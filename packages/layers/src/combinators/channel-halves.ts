@@ -2,8 +2,8 @@
 import { concat, type Shape, split, type Tensor } from '@invnet/tensor';
 import type { Bijection } from '../core/bijection.ts';
 import { requireChannels } from '../core/checks.ts';
-import type { Options } from '../core/module.ts';
 import type { Pair } from '../core/state.ts';
+import type { Options } from '../tree/module.ts';
 import { Rearranged } from './rearranged.ts';
 
 /**

@@ -6,10 +6,10 @@ import {
   PairBijection,
   requireBijection,
 } from '../core/bijection.ts';
-import type { Options } from '../core/module.ts';
 import type { Pair } from '../core/state.ts';
 import { addOwned, sumOfContexts, sumOfLogdets } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Options } from '../tree/module.ts';
 
 /**
  * (x₁, x₂) ↦ (f(x₁), g(x₂)); log-determinants add up. f and g may be one map.

@@ -1,11 +1,11 @@
 /** Composition of bijections as plain data. Mathematics: docs/math/combinators/composition.md */
 import { type Tensor, ValueError } from '@invnet/tensor';
 import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
-import type { Options } from '../core/module.ts';
-import { requireName } from '../core/path.ts';
 import { disposeState, type ShapeOf, type State } from '../core/state.ts';
 import { addOwned } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Options } from '../tree/module.ts';
+import { requireName } from '../tree/path.ts';
 
 /** Bijections in order, or by name. */
 export type Layers<S extends State = Tensor> =

@@ -19,13 +19,13 @@ import {
   zeros,
   zerosLike,
 } from '@invnet/tensor';
-import { TensorBuffer } from '../core/buffer.ts';
 import { requireChannels, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
-import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { activeStep } from '../core/training-step.ts';
+import { TensorBuffer } from '../tree/buffer.ts';
+import { Parameter } from '../tree/parameter.ts';
 
 /** Options of `BatchNorm`. */
 export interface BatchNormOptions {

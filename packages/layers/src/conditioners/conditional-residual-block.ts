@@ -23,8 +23,8 @@ import {
 import { requireChannels, requireSizes, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { channelSums, sumOfTerms } from '../core/idioms.ts';
-import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Parameter } from '../tree/parameter.ts';
 import { ResidualBlock, type ResidualBlockOptions } from './residual-block.ts';
 
 /** Options of `ConditionalResidualBlock`; those of its `ResidualBlock` among them. */

@@ -15,9 +15,9 @@ import {
 } from '@invnet/tensor';
 import { requireChannels } from '../core/checks.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
-import { Module } from '../core/module.ts';
-import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Module } from '../tree/module.ts';
+import { Parameter } from '../tree/parameter.ts';
 
 /** Options of `ConvLayer`. */
 export interface ConvLayerOptions {

@@ -1,8 +1,8 @@
 /** Conditioners that users write, from a function and its backward. */
 import { type Shape, type Tensor, ValueError } from '@invnet/tensor';
 import { Conditioner, type Saved } from '../core/conditioner.ts';
-import type { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Parameter } from '../tree/parameter.ts';
 
 /** What a `CustomBlock` is made of. */
 export interface CustomBlockParts<K = unknown> {

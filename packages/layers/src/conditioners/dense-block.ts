@@ -15,8 +15,8 @@ import {
 import { requireSizes } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { channelSums, sumOfTerms } from '../core/idioms.ts';
-import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Parameter } from '../tree/parameter.ts';
 
 /** Options of `DenseBlock`. */
 export interface DenseBlockOptions {

@@ -2,8 +2,8 @@
 import { RandomStream, reluGrad, type Shape, type Tensor, ValueError } from '@invnet/tensor';
 import { requireSizes } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
-import type { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Parameter } from '../tree/parameter.ts';
 import { ConvLayer, requireImage } from './conv-layer.ts';
 import {
   type OutputActivation,

@@ -17,8 +17,8 @@ import {
 import { requireSizes, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
-import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Parameter } from '../tree/parameter.ts';
 import { requireImage } from './conv-layer.ts';
 
 /** Options of `SymmetricBlock`. */

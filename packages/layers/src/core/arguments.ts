@@ -9,7 +9,7 @@ import {
   ValueError,
   zeros,
 } from '@invnet/tensor';
-import { type Parameter, ParameterMap } from './parameter.ts';
+import { type Parameter, ParameterMap } from '../tree/parameter.ts';
 import {
   type AnyShape,
   formatStateShape,

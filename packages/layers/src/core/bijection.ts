@@ -3,6 +3,7 @@
  * memory is freed and errors get their place, once for all; what a layer computes is left to it.
  */
 import { type Tensor, ValueError, zeros, zerosLike } from '@invnet/tensor';
+import { childrenOf, Module } from '../tree/module.ts';
 import {
   type Call,
   checkedTangent,
@@ -14,7 +15,6 @@ import {
   requireStateShape,
 } from './arguments.ts';
 import { guarded, owned } from './guard.ts';
-import { childrenOf, Module } from './module.ts';
 import { ShapeRule } from './shape-rule.ts';
 import {
   mapState,

@@ -1,5 +1,6 @@
 /** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
 import { collectTensors, type Shape, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
+import { childrenOf, Module } from '../tree/module.ts';
 import {
   type Call,
   checkedTangent,
@@ -10,7 +11,6 @@ import {
   requireState,
 } from './arguments.ts';
 import { guarded, owned } from './guard.ts';
-import { childrenOf, Module } from './module.ts';
 import { ShapeRule } from './shape-rule.ts';
 import type { Tangent } from './tangent.ts';
 

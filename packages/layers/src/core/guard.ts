@@ -4,7 +4,7 @@
  * those that come from outside, whose arguments are checked.
  */
 import { clone, InvNetError, type Tensor, tidy } from '@invnet/tensor';
-import { type Module, placesIn } from './module.ts';
+import { type Module, placesIn } from '../tree/module.ts';
 import { mapState, type State } from './state.ts';
 
 /** How many guarded calls are under way. Calls are synchronous, so they nest. */

@@ -1,6 +1,7 @@
 /** Shapes that modules give for those that they take: asked at every call, so the last answer is kept. */
+
+import type { Module } from '../tree/module.ts';
 import { traceErrors } from './guard.ts';
-import type { Module } from './module.ts';
 import { type AnyShape, sameShape } from './state.ts';
 
 /** A rule from the shape of an argument to that of a result, with the last answer it gave. */

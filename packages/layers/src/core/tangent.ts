@@ -1,6 +1,6 @@
 /** Directions of forward differentiation. */
 import type { Tensor } from '@invnet/tensor';
-import type { Parameter } from './parameter.ts';
+import type { Parameter } from '../tree/parameter.ts';
 import type { State } from './state.ts';
 
 /** A direction to differentiate along; what is left out is zero. */

@@ -3,8 +3,8 @@
  * statistics are gathered. Outside of one, no evaluation changes a module.
  */
 import { accumulate, add, affine, clone, keep, type Tensor, tidy } from '@invnet/tensor';
-import type { Flag, TensorBuffer } from './buffer.ts';
-import type { Module } from './module.ts';
+import type { Flag, TensorBuffer } from '../tree/buffer.ts';
+import type { Module } from '../tree/module.ts';
 
 /** A module some of whose parameters are set by the first data that it is trained on. */
 export interface DataDependent extends Module {

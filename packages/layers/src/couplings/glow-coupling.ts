@@ -7,7 +7,7 @@ import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
 import type { BackwardOptions } from '../core/bijection.ts';
 import { requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
-import type { Options } from '../core/module.ts';
+import type { Options } from '../tree/module.ts';
 import { type AffineOptions, BasicCoupling } from './basic-coupling.ts';
 
 /** Options of `GlowCoupling`. */

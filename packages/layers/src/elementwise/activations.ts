@@ -27,8 +27,8 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import { requireBetween } from '../core/checks.ts';
-import type { ModuleType } from '../core/module.ts';
-import { asData } from '../core/named.ts';
+import type { ModuleType } from '../tree/module.ts';
+import { asData } from '../tree/named.ts';
 
 /** y = f(x), element by element. */
 export interface Activation {

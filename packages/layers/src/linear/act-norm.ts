@@ -18,11 +18,11 @@ import {
   zeros,
 } from '@invnet/tensor';
 import type { BackwardOptions } from '../core/bijection.ts';
-import { Flag } from '../core/buffer.ts';
 import { requireChannels, requireWhole } from '../core/checks.ts';
 import { alongChannels, channelSums, positions } from '../core/idioms.ts';
-import { Parameter } from '../core/parameter.ts';
 import { activeStep, type DataDependent } from '../core/training-step.ts';
+import { Flag } from '../tree/buffer.ts';
+import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
 
 /** Variances below this share of the squared mean are rounding: the channel is constant. */

@@ -10,7 +10,7 @@ import {
   zeros,
 } from '@invnet/tensor';
 import { requireWhole } from '../core/checks.ts';
-import { Parameter } from '../core/parameter.ts';
+import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
 
 /** Options of `AffineLayer`. */

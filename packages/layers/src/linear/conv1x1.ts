@@ -19,8 +19,8 @@ import {
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireBoolean, requireChannels, requireWhole } from '../core/checks.ts';
 import { positions, sumOfTerms } from '../core/idioms.ts';
-import type { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Parameter } from '../tree/parameter.ts';
 import { Householder } from './householder.ts';
 import { type EvaluatedMixing, type Mixing, mixingBy } from './mixing.ts';
 import { PluFactors } from './plu-factors.ts';

@@ -15,8 +15,8 @@ import {
   type Tensor,
   tensor,
 } from '@invnet/tensor';
-import { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Parameter } from '../tree/parameter.ts';
 import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './mixing.ts';
 
 /**

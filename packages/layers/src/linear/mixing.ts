@@ -3,8 +3,8 @@
  * Mathematics: docs/math/linear/conv1x1.md
  */
 import { conv, convInputGrad, type Tensor } from '@invnet/tensor';
-import type { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Parameter } from '../tree/parameter.ts';
 
 /** A square matrix with parameters. Called within the methods of a module, which free what it makes. */
 export interface Mixing {

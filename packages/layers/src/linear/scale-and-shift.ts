@@ -19,8 +19,8 @@ import {
 } from '@invnet/tensor';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { sumOfTerms } from '../core/idioms.ts';
-import type { Parameter } from '../core/parameter.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Parameter } from '../tree/parameter.ts';
 
 /** y = s ⊙ x + b; logdet = P·Σ log|s|, P being how many numbers of a sample an entry of s acts on. */
 export abstract class ScaleAndShift extends Bijection {

@@ -3,11 +3,11 @@
  * Dhariwal, "Glow", 2018), on purpose and once. Sampling, inverting or probing a network never does it.
  */
 import { BackendError, type NumericArray, type Tensor, ValueError } from '@invnet/tensor';
-import { Bijection, requireBijection } from './bijection.ts';
-import { Flag } from './buffer.ts';
-import { type Module, namedParameters, placesIn } from './module.ts';
-import { formatStateShape, type State, shapeOf, tensorsOf } from './state.ts';
-import { type DataDependent, TrainingStep } from './training-step.ts';
+import { Bijection, requireBijection } from '../core/bijection.ts';
+import { formatStateShape, type State, shapeOf, tensorsOf } from '../core/state.ts';
+import { type DataDependent, TrainingStep } from '../core/training-step.ts';
+import { Flag } from '../tree/buffer.ts';
+import { type Module, namedParameters, placesIn } from '../tree/module.ts';
 
 /** A network, or a flow of one. */
 export type Initializable<S extends State> = Bijection<S> | { readonly network: Bijection<S> };

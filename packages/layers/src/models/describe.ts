@@ -1,10 +1,10 @@
 /** From modules to configurations. */
 import { Tensor } from '@invnet/tensor';
+import { isModuleType, Module, placesIn } from '../tree/module.ts';
+import { isData, nameOf } from '../tree/named.ts';
+import { join } from '../tree/path.ts';
 import { ConfigurationError, isRecord, type Json, type ModuleConfig } from './config.ts';
-import { isModuleType, Module, placesIn } from './module.ts';
-import { isData, nameOf } from './named.ts';
 import { partsReplacedIn } from './parts.ts';
-import { join } from './path.ts';
 
 /**
  * The configuration of a module.

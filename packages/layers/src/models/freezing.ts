@@ -1,7 +1,7 @@
 /** Which parameters are trained, by path; and how many numbers that are. */
 import { ValueError } from '@invnet/tensor';
-import { type Module, namedParameters } from './module.ts';
-import type { Parameter } from './parameter.ts';
+import { type Module, namedParameters } from '../tree/module.ts';
+import type { Parameter } from '../tree/parameter.ts';
 
 /**
  * Keeps the parameters whose path matches as they are, and gives their paths. `*` stands for one

@@ -1,8 +1,9 @@
 /** What a network is made of, as a table of text. */
+
+import { shapesGivenBy } from '../core/shape-rule.ts';
+import { type AnyShape, formatStateShape } from '../core/state.ts';
+import { type Module, placesIn } from '../tree/module.ts';
 import { countParameters } from './freezing.ts';
-import { type Module, placesIn } from './module.ts';
-import { shapesGivenBy } from './shape-rule.ts';
-import { type AnyShape, formatStateShape } from './state.ts';
 
 /** Of the column of options. */
 const widestOptions = 60;

@@ -1,7 +1,7 @@
 /** Copies of a network, and copies with another part. */
 import { RandomStream, ValueError } from '@invnet/tensor';
-import { Flag, TensorBuffer } from './buffer.ts';
-import { constructing } from './construction.ts';
+import { Flag, TensorBuffer } from '../tree/buffer.ts';
+import { constructing } from '../tree/construction.ts';
 import {
   construct,
   isModuleType,
@@ -9,7 +9,7 @@ import {
   namedBuffers,
   namedParameters,
   placesIn,
-} from './module.ts';
+} from '../tree/module.ts';
 import { partsReplacedIn, setPart } from './parts.ts';
 
 /**

@@ -1,5 +1,9 @@
 /** From configurations to modules. */
 import { RandomStream } from '@invnet/tensor';
+import { constructing } from '../tree/construction.ts';
+import { construct, Module, type ModuleType } from '../tree/module.ts';
+import { named, nameOf } from '../tree/named.ts';
+import { join } from '../tree/path.ts';
 import {
   ConfigurationError,
   configDifferences,
@@ -7,12 +11,8 @@ import {
   type Json,
   type ModuleConfig,
 } from './config.ts';
-import { constructing } from './construction.ts';
 import { describe } from './describe.ts';
-import { construct, Module, type ModuleType } from './module.ts';
-import { named, nameOf } from './named.ts';
 import { setPart } from './parts.ts';
-import { join } from './path.ts';
 
 /** What a configuration is built with. */
 export interface BuildOptions {

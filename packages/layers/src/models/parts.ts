@@ -1,10 +1,16 @@
 /** Parts of a network by their path: finding them, and putting another one in a part's place. */
 import { ValueError } from '@invnet/tensor';
-import { Bijection } from './bijection.ts';
-import { TensorBuffer } from './buffer.ts';
-import { Conditioner } from './conditioner.ts';
-import { disown } from './construction.ts';
-import { type Module, namedBuffers, namedParameters, type Place, placesIn } from './module.ts';
+import { Bijection } from '../core/bijection.ts';
+import { Conditioner } from '../core/conditioner.ts';
+import { TensorBuffer } from '../tree/buffer.ts';
+import { disown } from '../tree/construction.ts';
+import {
+  type Module,
+  namedBuffers,
+  namedParameters,
+  type Place,
+  placesIn,
+} from '../tree/module.ts';
 
 /** Parts that were put in, by path in the module that was asked; configurations hold them. */
 const replacements = new WeakMap<Module, Map<string, Module>>();
