@@ -5,6 +5,7 @@ import {
   type Bijection,
   initializeSync,
   Module,
+  outsideSteps,
   requireBijection,
 } from '@invnet/layers';
 import {
@@ -64,10 +65,12 @@ export class Flow extends Module {
 
   /** log p(x), or log p(x | context), per sample in nats, shape [N]. */
   logProb(x: Tensor, context?: Tensor): Tensor {
-    return tidy(() => {
-      const { y, logdet } = this.network.forward(x, context);
-      return add(this.base.logProb(y), logdet);
-    });
+    return outsideSteps(() =>
+      tidy(() => {
+        const { y, logdet } = this.network.forward(x, context);
+        return add(this.base.logProb(y), logdet);
+      }),
+    );
   }
 
   /** Samples of the given shape. @throws ValueError unless temperature ≥ 0. */
@@ -76,10 +79,12 @@ export class Flow extends Module {
       throw new ValueError(`Flow.sample: temperature ${temperature}; expected a number ≥ 0.`);
     }
     const random = typeof seed === 'number' ? new RandomStream(seed) : seed;
-    return tidy(() => {
-      const z = this.base.sample(this.network.outputShape(shape), random, temperature);
-      return this.network.inverse(z, context).x;
-    });
+    return outsideSteps(() =>
+      tidy(() => {
+        const z = this.base.sample(this.network.outputShape(shape), random, temperature);
+        return this.network.inverse(z, context).x;
+      }),
+    );
   }
 }
 

@@ -67,8 +67,6 @@ export class ConditionalGlow extends MultiScale {
           }),
         });
       },
-      around: (network) =>
-        ndims === 0 ? network : new SummarizedNetwork({ network, summary: asConditioner(squeeze) }),
     });
     this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
     this.#options = { ...resolved, contextChannels };
@@ -76,6 +74,12 @@ export class ConditionalGlow extends MultiScale {
 
   override get options(): Options {
     return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
+  }
+
+  /** Each scale sees the context squeezed as often as the data. */
+  protected override around(network: Bijection): Bijection {
+    if (this.sizes.ndims === 0) return network;
+    return new SummarizedNetwork({ network, summary: asConditioner(this.squeeze) });
   }
 
   protected override get whole(): Bijection {

@@ -20,7 +20,7 @@ import {
   requireSizes,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, ValueError } from '@invnet/tensor';
 import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
 
 /** What the networks take beside the options of their couplings. */
@@ -70,7 +70,7 @@ export class ConditionalHint extends Composite<Pair> {
 
   /** The condition's lane alone: y ↦ z_y. Its parts are this network's. */
   get lane(): Bijection {
-    return compose(...this.steps.layers.map(laneOf));
+    return laneOf(this.steps);
   }
 
   protected get whole() {
@@ -97,28 +97,25 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
   static override readonly type: string = 'MultiScaleConditionalHint';
   readonly #options: Options;
   readonly #lanes: readonly [data: number, condition: number];
-  readonly #squeeze: () => Bijection;
 
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: MultiScaleConditionalHintOptions) {
     const { squeeze = new HaarSqueeze(), random = new RandomStream(0) } = options;
     const resolved = stepDefaults('MultiScaleConditionalHint', options);
     const { channels, conditionChannels } = resolved;
-    const both = new Parallel(squeeze, squeeze);
     super({
       ...options,
       channels: [channels, conditionChannels],
-      squeeze: both,
+      squeeze: new Parallel(squeeze, squeeze),
       step: ([data, condition]) =>
         conditionalStep({ ...resolved, channels: data!, conditionChannels: condition!, random }),
     });
     this.#options = resolved;
     this.#lanes = [channels, conditionChannels];
-    this.#squeeze = () => both.first;
   }
 
   override get options(): Options {
-    return { ...this.sizes, ...this.#options, squeeze: this.#squeeze() };
+    return { ...this.sizes, ...this.#options, squeeze: lanesOf(this.squeeze).first };
   }
 
   /** The condition's lane alone: y ↦ z_y. Its parts are this network's. */
@@ -127,7 +124,7 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
     return new MultiScale({
       ...this.sizes,
       channels: [this.#lanes[1]],
-      squeeze: this.#squeeze(),
+      squeeze: lanesOf(this.squeeze).second,
       step: (_, scale) => laneOf(steps[scale]!.next().value!),
     });
   }
@@ -149,14 +146,18 @@ function conditionalStep(
   });
 }
 
-/** The part of a step that is on the condition's lane. */
+/** The part of a step that is on the condition's lane. @throws ValueError where it is not told apart. */
 function laneOf(step: Bijection<Pair>): Bijection {
-  const parts = step instanceof Sequential ? [...step] : [];
-  return compose(
-    ...parts.flatMap((part) => {
-      if (part instanceof Parallel) return [part.second];
-      return part instanceof ConditionalHintCoupling ? [part.lane] : [];
-    }),
+  if (step instanceof Sequential) return compose(...step.layers.map(laneOf));
+  if (step instanceof ConditionalHintCoupling) return step.lane;
+  return lanesOf(step).second;
+}
+
+function lanesOf(map: Bijection<Pair>): Parallel {
+  if (map instanceof Parallel) return map;
+  throw new ValueError(
+    `lane: a ${map.type} does not say what it does to the condition alone; expected a Parallel or a ` +
+      'ConditionalHintCoupling in its place.',
   );
 }
 

@@ -81,14 +81,18 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
     return this.#sizes;
   }
 
+  /** What stands around a scale, what is inside included; made at each call, of the parts of now. */
+  protected around(network: Bijection<S>, scale: number): Bijection<S> {
+    return this.#made.around?.(network, scale) ?? network;
+  }
+
   protected get whole(): Bijection<S> {
     const { ndims, splitScales } = this.#sizes;
-    const { around = (network) => network } = this.#made;
     return this.scales.reduceRight<Bijection<S> | undefined>((network, { steps }, scale) => {
       const inside = network ? [splitScales ? new FirstHalf(network) : network] : [];
       const flow = [steps, ...inside];
       const all = ndims === 0 ? flow : [this.squeeze, ...flow, reverse(this.squeeze)];
-      return around(compose<S>(...all), scale);
+      return this.around(compose<S>(...all), scale);
     }, undefined)!;
   }
 

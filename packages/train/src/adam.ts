@@ -76,15 +76,21 @@ export class Adam implements Optimizer {
 
   /** For each parameter that was updated: `m/<name>`, `v/<name>` and the count `step/<name>`. */
   async state(parameters: readonly Parameter[]): Promise<OptimizerState> {
-    const state = new Map<string, HostTensor>();
-    for (const p of parameters) {
+    // All are asked for before any is waited for, so that they are of one moment.
+    const entries = parameters.flatMap((p) => {
       const moments = this.#moments.get(p);
-      if (!moments) continue;
-      state.set(`m/${p.name}`, { shape: p.shape, data: await moments.m.data() });
-      state.set(`v/${p.name}`, { shape: p.shape, data: await moments.v.data() });
-      state.set(`step/${p.name}`, { shape: [], data: Float64Array.of(moments.step) });
-    }
-    return state;
+      if (!moments) return [];
+      const { m, v, step } = moments;
+      return [
+        { name: `m/${p.name}`, shape: p.shape, data: m.data() },
+        { name: `v/${p.name}`, shape: p.shape, data: v.data() },
+        { name: `step/${p.name}`, shape: [], data: Promise.resolve(Float64Array.of(step)) },
+      ];
+    });
+    const read = entries.map(
+      async ({ name, shape, data }) => [name, { shape, data: await data }] as const,
+    );
+    return new Map<string, HostTensor>(await Promise.all(read));
   }
 
   load(state: OptimizerState, parameters: readonly Parameter[]): void {

@@ -55,9 +55,13 @@ export async function checkpointBytes(source: CheckpointSource): Promise<Uint8Ar
   const { parameters, optimizer, metadata = {} }: CheckpointSource = source;
   const module = source instanceof Module ? source : moduleOf(parameters);
   const described = module ? modelMetadata(module, metadata) : metadata;
-  const tensors = module ? await stateOf(module) : await weightsOf(parameters);
+  // Both are asked for at once, so that they are of one moment.
+  const [tensors, state] = await Promise.all([
+    module ? stateOf(module) : weightsOf(parameters),
+    optimizer?.state(parameters) ?? new Map<string, HostTensor>(),
+  ]);
   if (!optimizer) return writeSafetensors({ tensors, metadata: described });
-  for (const [name, value] of await optimizer.state(parameters)) {
+  for (const [name, value] of state) {
     tensors.set(`${optimizerPrefix}${optimizer.name}/${name}`, value);
   }
   return writeSafetensors({ tensors, metadata: { ...described, [optimizerKey]: optimizer.name } });

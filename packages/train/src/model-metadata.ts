@@ -2,9 +2,8 @@
 import {
   describe,
   type Json,
-  type Module,
+  Module,
   type ModuleConfig,
-  moduleAt,
   namedParameters,
   placesIn,
 } from '@invnet/layers';
@@ -26,12 +25,11 @@ export const formatVersion = 2;
 /** Metadata of this library begin with this. */
 const reserved = 'invnet.';
 const formatKey = 'invnet.format';
-/** Where the configuration is. */
-export const modelKey = 'invnet.model';
+const modelKey = 'invnet.model';
 /** Paths of frozen parameters, where there are any. */
 const frozenKey = 'invnet.frozen';
-/** Paths of modules whose mode is another than that of what holds them, each with it. */
-const trainingKey = 'invnet.training';
+/** Which modules are in evaluation mode, in the order of the tree, where any are. */
+const evaluationKey = 'invnet.evaluation';
 
 /**
  * The metadata of a model's file.
@@ -51,13 +49,13 @@ export function modelMetadata(
     );
   }
   const frozen = [...namedParameters(model)].filter(([, p]) => p.frozen).map(([path]) => path);
-  const modes = modesOf(model);
+  const evaluation = evaluationOf(model);
   return {
     ...metadata,
     [formatKey]: String(formatVersion),
     [modelKey]: JSON.stringify(describe(model)),
     ...(frozen.length > 0 && { [frozenKey]: JSON.stringify(frozen) }),
-    ...(modes.length > 0 && { [trainingKey]: JSON.stringify(modes) }),
+    ...(evaluation.length > 0 && { [evaluationKey]: JSON.stringify(evaluation) }),
   };
 }
 
@@ -104,27 +102,20 @@ export function applyModes(model: Module, { metadata }: Safetensors, name: strin
     );
   }
   for (const [path, p] of parameters) p.frozen = frozen.has(path);
-  for (const entry of listIn(metadata[trainingKey], trainingKey, name)) {
-    const [path, on] = Array.isArray(entry) ? (entry as readonly Json[]) : [];
-    if (typeof path !== 'string' || typeof on !== 'boolean') {
-      throw new CheckpointError(`${name}: '${trainingKey}' has ${JSON.stringify(entry)}.`);
-    }
-    moduleAt(model, path).training = on;
+  const evaluation = new Set(listIn(metadata[evaluationKey], evaluationKey, name));
+  const modules = [...placesIn(model)].map(({ module }) => module);
+  for (const i of evaluation) {
+    if (typeof i === 'number' && modules[i]) continue;
+    throw new CheckpointError(`${name}: '${evaluationKey}' names ${JSON.stringify(i)}, no module.`);
   }
+  modules.forEach((module, i) => {
+    Module.setMode(module, !evaluation.has(i));
+  });
 }
 
-/** The modules whose mode is not that of what holds them, outermost first. */
-function modesOf(model: Module): [string, boolean][] {
-  const modes = new Map<string, boolean>();
-  const inherited = (path: string): boolean => {
-    const known = modes.get(path);
-    if (known !== undefined) return known;
-    return path === '' ? true : inherited(path.split('.').slice(0, -1).join('.'));
-  };
-  for (const { path, module } of placesIn(model)) {
-    if (module.training !== inherited(path)) modes.set(path, module.training);
-  }
-  return [...modes];
+/** The places, in the order of the tree, of modules in evaluation mode. */
+function evaluationOf(model: Module): number[] {
+  return [...placesIn(model)].flatMap(({ module }, i) => (module.training ? [] : [i]));
 }
 
 function listIn(text: string | undefined, key: string, name: string): readonly Json[] {

@@ -3,16 +3,10 @@
  * the model is built again. docs/model-files.md describes the form. This module runs anywhere;
  * model-file.ts puts the bytes on disk.
  */
-import { build, type Json, type Module, type ModuleType } from '@invnet/layers';
+import { build, type Module, type ModuleType } from '@invnet/layers';
 import { formatShape, RandomStream } from '@invnet/tensor';
 import { CheckpointError } from './fit.ts';
-import {
-  applyModes,
-  type ModelInfo,
-  modelInfoOf,
-  modelKey,
-  modelMetadata,
-} from './model-metadata.ts';
+import { applyModes, type ModelInfo, modelInfoOf, modelMetadata } from './model-metadata.ts';
 import { fitState, stateOf } from './module-state.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
@@ -66,12 +60,11 @@ export function modelFromBytes(
   const tensors = new Map([...file.tensors].filter(([key]) => !key.startsWith('optimizer/')));
   let numbers = 0;
   for (const { data } of tensors.values()) numbers += data.length;
-  requirePlausible(config, Math.max(numbers, smallestBound), '', name);
   const { modules, named, as } = options;
-  // Parts that were replaced are drawn first as the network's own options have them.
-  const spare = file.metadata[modelKey]!.includes('"$parts"') ? smallestBound : 0;
-  const random = new UndrawnNumbers(numbers + spare, name);
-  const model = build(config, { modules, random, ...(named && { named }) });
+  // What is drawn and not kept, as by parts that were replaced, is not in the file.
+  const random = new UndrawnNumbers(4 * numbers + 2 ** 20, name);
+  const largestSize = Math.max(numbers, 2 ** 24);
+  const model = build(config, { modules, random, largestSize, ...(named && { named }) });
   const { type } = model;
   try {
     if (as && !(model instanceof as)) {
@@ -87,29 +80,6 @@ export function modelFromBytes(
     model.dispose();
     throw error;
   }
-}
-
-/** Sizes up to this are plausible in any file. */
-const smallestBound = 2 ** 24;
-
-/** @throws CheckpointError for sizes that a file of so many numbers cannot be of. */
-function requirePlausible(value: Json, bound: number, path: string, name: string): void {
-  const size = typeof value === 'number' ? value : Array.isArray(value) ? productOf(value) : 0;
-  if (size > bound) {
-    throw new CheckpointError(
-      `${name}: '${path}' of the configuration is ${JSON.stringify(value)}; expected sizes that a ` +
-        'file of its numbers can be of.',
-    );
-  }
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, inner] of Object.entries(value as Readonly<Record<string, Json>>)) {
-    requirePlausible(inner, bound, path === '' ? key : `${path}.${key}`, name);
-  }
-}
-
-/** The product of a list of numbers, such as a shape; 0 for other lists. */
-function productOf(list: readonly Json[]): number {
-  return list.reduce<number>((p, v) => (typeof v === 'number' ? p * v : 0), 1);
 }
 
 /** What a file's bytes say of the model in it. @throws CheckpointError, SafetensorsFormatError */

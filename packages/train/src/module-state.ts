@@ -5,19 +5,20 @@ import type { HostTensor } from './safetensors.ts';
 
 /** All numbers of a module, copied to the host; a part that stands at two places is there once. */
 export async function stateOf(module: Module): Promise<Map<string, HostTensor>> {
-  const tensors = new Map<string, HostTensor>();
-  for (const [path, p] of namedParameters(module)) {
-    tensors.set(path, { shape: p.shape, data: await p.data.data() });
+  const [parameters, buffers] = [namedParameters(module), namedBuffers(module)];
+  for (const path of buffers.keys()) {
+    if (!parameters.has(path)) continue;
+    throw new CheckpointError(
+      `${module.type}: a parameter and a buffer are called '${path}'; expected different names.`,
+    );
   }
-  for (const [path, b] of namedBuffers(module)) {
-    if (tensors.has(path)) {
-      throw new CheckpointError(
-        `${module.type}: a parameter and a buffer are called '${path}'; expected different names.`,
-      );
-    }
-    tensors.set(path, { shape: b.shape, data: await b.read() });
-  }
-  return tensors;
+  // All are asked for before any is waited for, so that they are of one moment.
+  const reads = [
+    ...[...parameters].map(async ([path, p]) => [path, p.shape, await p.data.data()] as const),
+    ...[...buffers].map(async ([path, b]) => [path, b.shape, await b.read()] as const),
+  ];
+  const read = await Promise.all(reads);
+  return new Map(read.map(([path, shape, data]) => [path, { shape, data }]));
 }
 
 /**

@@ -299,14 +299,14 @@ describe('a bad file', () => {
   });
 
   it.each<[string, Record<string, Json | undefined>, RegExp]>([
-    ['a size of 1e9', { channels: 1e9 }, /'network.channels'.*1000000000/],
-    ['a width of 1e9', { hidden: 1e9 }, /'network.hidden'/],
+    ['a size of 1e9', { channels: 1e9 }, /channels is 1000000000; expected at most/],
+    ['a width of 1e9', { hidden: 1e9 }, /hidden is 1000000000; expected at most/],
     ['many steps', { steps: 1e7 }, /more numbers than bad.safetensors holds/],
     ['a width of 1e5', { hidden: 1e5 }, /more numbers than bad.safetensors holds/],
     ['a negative size', { channels: -2 }, /channels is -2; expected a whole number of at least 1/],
     ['a fraction', { hidden: 1.5 }, /hidden is 1.5/],
     ['a missing size', { channels: undefined }, /channels is undefined/],
-    ['a missing option', { hidden: undefined }, /'network.hidden' is missing|more numbers/],
+    ['a missing option', { hidden: undefined }, /w1 has \[4, 1\], expected \[64, 1\]/],
     ['a list for a number', { channels: [2] }, /channels is \[2\]/],
     ['a text for a number', { steps: '2' }, /steps is "2"/],
     ['a text for a truth', { splitScales: 'no' }, /splitScales is "no"; expected true or false/],
@@ -391,11 +391,14 @@ describe('a bad file', () => {
   });
 
   it('with modes of parts that are not there', async () => {
-    for (const key of ['invnet.frozen', 'invnet.training']) {
+    for (const key of ['invnet.frozen', 'invnet.evaluation']) {
       await refused(await edited({ metadata: { [key]: '{}' } }), /no list/);
       await refused(await edited({ metadata: { [key]: '["none"]' } }), /"none"/);
     }
-    await refused(await edited({ metadata: { 'invnet.training': '[["x", true]]' } }), /no part/);
+    await refused(
+      await edited({ metadata: { 'invnet.evaluation': '[0, 999]' } }),
+      /999, no module/,
+    );
   });
 
   it('that is none, or cannot be read', async () => {

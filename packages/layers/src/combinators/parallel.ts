@@ -10,6 +10,7 @@ import type { Pair } from '../core/state.ts';
 import { addOwned, sumOfContexts, sumOfLogdets } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
 import type { Options } from '../tree/module.ts';
+import { requireName } from '../tree/path.ts';
 
 /**
  * (x₁, x₂) ↦ (f(x₁), g(x₂)); log-determinants add up. f and g may be one map.
@@ -37,7 +38,14 @@ export class Parallel extends PairBijection {
     if (names.length !== 2) {
       throw new ValueError(`Parallel: got ${names.length} maps; expected two.`);
     }
-    for (const name of names) requireBijection('Parallel', name, this.inner[name]!, 1);
+    for (const name of names) {
+      requireBijection('Parallel', name, this.inner[name]!, 1);
+      requireName('Parallel', name);
+      if (!/^\d+$/.test(name)) continue;
+      throw new ValueError(
+        `Parallel: a map is called '${name}'; expected names that are no numbers.`,
+      );
+    }
   }
 
   static build({ maps }: { readonly maps: Readonly<Record<string, Bijection>> }): Parallel {

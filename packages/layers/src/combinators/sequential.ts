@@ -75,7 +75,9 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
 
   /** The layer at a position, from behind when negative, or of a name. @throws ValueError for none. */
   at(place: number | string): Bijection<S> {
-    const layer = typeof place === 'string' ? this.inner[place] : this.layers.at(place);
+    const named = typeof place === 'string';
+    const own = named && Object.hasOwn(this.inner, place) ? this.inner[place] : undefined;
+    const layer = named ? own : this.layers.at(place);
     if (layer) return layer;
     throw new ValueError(
       `Sequential.at: no layer ${typeof place === 'string' ? `'${place}'` : place}; expected one of ` +

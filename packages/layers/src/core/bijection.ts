@@ -102,7 +102,9 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       return {
         x: owned(x, given),
         dx: owned(dx, given),
-        ...(dcontext && { dcontext: likeContext(dcontext, options.context) }),
+        ...(dcontext && {
+          dcontext: ownContext(dcontext, o, options, [...given, ...tensorsOf(dx)]),
+        }),
       };
     });
   }
@@ -117,7 +119,9 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       return {
         y: owned(y, given),
         dy: owned(dy, given),
-        ...(dcontext && { dcontext: likeContext(dcontext, options.context) }),
+        ...(dcontext && {
+          dcontext: ownContext(dcontext, o, options, [...given, ...tensorsOf(dy)]),
+        }),
       };
     });
   }
@@ -136,7 +140,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       this.#checkStates('applyTangent', shape, ['y', y], ...(dy ? [['dy', dy] as const] : []));
       this.#checkPerSample('applyTangent', shape, 'logdet', logdet);
       this.#checkPerSample('applyTangent', shape, 'dlogdet', dlogdet);
-      const given = [...tensorsOf(x), ...(t.x ? tensorsOf(t.x) : [])];
+      const given = givenTo(x, t, tangent, [c, context]);
       return {
         y: owned(y, given),
         dy: dy ? owned(dy, given) : mapState(y, zerosLike),
@@ -160,7 +164,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       this.#checkStates('invertTangent', shape, ['x', x], ...(dx ? [['dx', dx] as const] : []));
       this.#checkPerSample('invertTangent', shape, 'logdet', logdet);
       this.#checkPerSample('invertTangent', shape, 'dlogdet', dlogdet);
-      const given = [...tensorsOf(y), ...(t.x ? tensorsOf(t.x) : [])];
+      const given = givenTo(y, t, tangent, [c, context]);
       return {
         x: owned(x, given),
         dx: dx ? owned(dx, given) : mapState(x, zerosLike),
@@ -274,6 +278,28 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   #checkPerSample(hook: string, shape: ShapeOf<S>, name: string, values: Tensor | undefined): void {
     if (values) requireResult([this, hook], name, values, [shapesIn(shape)[0]![0]!]);
   }
+}
+
+/** The context's gradient, of the shape of the context that came, and no other tensor than the result. */
+function ownContext(
+  dcontext: Tensor,
+  { context, dlogdet }: BackwardOptions,
+  came: BackwardOptions,
+  others: readonly Tensor[],
+): Tensor {
+  return likeContext(owned(dcontext, [...others, context, came.context, dlogdet]), came.context);
+}
+
+/** All tensors that a tangent method was given. */
+function givenTo<S extends State>(
+  state: S,
+  checked: Tangent<S>,
+  came: Tangent<S>,
+  contexts: readonly (Tensor | undefined)[],
+): readonly (Tensor | undefined)[] {
+  const directions = [...(checked.parameters?.values() ?? [])];
+  const x = checked.x ? tensorsOf(checked.x) : [];
+  return [...tensorsOf(state), ...x, ...directions, checked.context, came.context, ...contexts];
 }
 
 /** A map of pairs. */

@@ -1,5 +1,6 @@
 /** Checks that layers share, of options and of shapes. */
 import { formatShape, type Shape, ShapeError, ValueError } from '@invnet/tensor';
+import { largestSize } from '../tree/construction.ts';
 
 /** The shape itself. @throws ShapeError unless it is [N, channels, ...] with up to three spatial axes. */
 export function requireChannels(op: string, shape: Shape, channels: number): Shape {
@@ -19,6 +20,9 @@ export function requireChannels(op: string, shape: Shape, channels: number): Sha
 
 /** @throws ValueError unless the value is a whole number of at least `least`. */
 export function requireWhole(op: string, name: string, value: number, least: number): void {
+  if (Number.isSafeInteger(value) && value > largestSize()) {
+    throw new ValueError(`${op}: ${name} is ${value}; expected at most ${largestSize()} here.`);
+  }
   if (Number.isSafeInteger(value) && value >= least) return;
   throw new ValueError(
     `${op}: ${name} is ${format(value)}; expected a whole number of at least ${least}.`,

@@ -69,7 +69,9 @@ export abstract class Conditioner<K = unknown> extends Module {
       requireResult([this, 'applyBackward'], 'dx', dx, saved.input);
       return {
         dx: owned(dx, [dy]),
-        ...(dcontext && { dcontext: likeContext(dcontext, saved.context) }),
+        ...(dcontext && {
+          dcontext: likeContext(owned(dcontext, [dy, dx, saved.context]), saved.context),
+        }),
       };
     });
   }
@@ -80,7 +82,8 @@ export abstract class Conditioner<K = unknown> extends Module {
       const c = this.#check('jvp', outermost, x, context);
       const t = checkedTangent([this, 'jvp'], x, tangent, context);
       const { y, dy } = this.applyTangent(x, t, c);
-      const given = [x, t.x, c, t.context];
+      const directions = [...(t.parameters?.values() ?? [])];
+      const given = [x, t.x, c, context, t.context, tangent.context, ...directions];
       return { y: owned(y, given), dy: dy ? owned(dy, given) : zerosLike(y) };
     });
   }

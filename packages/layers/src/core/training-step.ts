@@ -2,7 +2,16 @@
  * A training step: while its loss is computed, what depends on data may set itself, and running
  * statistics are gathered. Outside of one, no evaluation changes a module.
  */
-import { accumulate, add, affine, clone, keep, type Tensor, tidy } from '@invnet/tensor';
+import {
+  accumulate,
+  add,
+  affine,
+  clone,
+  keep,
+  type Tensor,
+  tidy,
+  ValueError,
+} from '@invnet/tensor';
 import type { Flag, TensorBuffer } from '../tree/buffer.ts';
 import type { Module } from '../tree/module.ts';
 
@@ -30,6 +39,21 @@ export function activeStep(): TrainingStep | undefined {
   return active;
 }
 
+/** Runs `fn` as outside of any step: looking at a network, in the midst of a loss, changes nothing. */
+export function outsideSteps<T>(fn: () => T): T {
+  return within(undefined, fn);
+}
+
+function within<T>(step: TrainingStep | undefined, fn: () => T): T {
+  const outer = active;
+  active = step;
+  try {
+    return fn();
+  } finally {
+    active = outer;
+  }
+}
+
 /**
  * One step of training. `run` computes the loss, in which layers such as `ActNorm` set themselves on
  * the first data that they see; then either `commit`, when the step has counted, or `rollback`, which
@@ -47,13 +71,11 @@ export class TrainingStep {
 
   /** Computes `fn`, which must be synchronous, as part of this step. */
   run<T>(fn: () => T): T {
-    const outer = active;
-    active = this;
-    try {
-      return fn();
-    } finally {
-      active = outer;
-    }
+    const result = within(this, fn);
+    if (!(result instanceof Promise)) return result;
+    throw new ValueError(
+      'TrainingStep.run: the function returned a promise; expected a synchronous one.',
+    );
   }
 
   /**
@@ -67,6 +89,7 @@ export class TrainingStep {
       }
     });
     this.discard();
+    this.#initialized.length = 0;
   }
 
   /** Forgets the statistics that were gathered. */

@@ -2,7 +2,7 @@
  * The affine coupling of Glow (Dinh et al., "Density estimation using Real NVP", 2017; Kingma and
  * Dhariwal, "Glow", 2018), and its conditional form. Mathematics: docs/math/couplings/glow-coupling.md
  */
-import type { Tensor } from '@invnet/tensor';
+import { type Tensor, ValueError } from '@invnet/tensor';
 import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
 import type { BackwardOptions } from '../core/bijection.ts';
 import { requireWhole } from '../core/checks.ts';
@@ -23,13 +23,9 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
 
 /** A `BasicCoupling` of the two halves of the channels, without parting them where it can do without. */
 abstract class AffineHalves extends ChannelHalves {
-  readonly #coupling: BasicCoupling;
-
   constructor(options: AffineOptions & { readonly channels: number }) {
     const channels = halvesOf(options.channels);
-    const coupling = new BasicCoupling({ ...options, channels });
-    super(coupling, channels);
-    this.#coupling = coupling;
+    super(new BasicCoupling({ ...options, channels }), channels);
   }
 
   /** The block g. */
@@ -63,6 +59,14 @@ abstract class AffineHalves extends ChannelHalves {
     if (!this.#coupling.passesJoined(x)) return super.invertBackward(x, dx, options);
     const { x: y, dx: dy, ...rest } = this.#coupling.moveJoinedBack(x, dx, 'inverse', options);
     return { y, dy, ...rest };
+  }
+
+  get #coupling(): BasicCoupling {
+    if (this.inner instanceof BasicCoupling) return this.inner;
+    throw new ValueError(
+      `${this.type}: what it wraps is ${this.inner.type}; expected a BasicCoupling, or the whole ` +
+        `${this.type} replaced.`,
+    );
   }
 }
 

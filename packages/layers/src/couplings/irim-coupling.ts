@@ -40,6 +40,7 @@ export class IrimCoupling extends Composite {
   static readonly type: string = 'IrimCoupling';
   readonly mix: Conv1x1;
   readonly coupling: ChannelHalves;
+  readonly #channels: number;
   readonly #conditioner: () => Conditioner;
 
   /** @throws ValueError for fewer than 2 channels. */
@@ -47,6 +48,7 @@ export class IrimCoupling extends Composite {
     super();
     const { channels, random = new RandomStream(0) } = options;
     requireWhole('IrimCoupling', 'channels', channels, 2);
+    this.#channels = channels;
     this.mix = new Conv1x1({ channels, random });
     const halves = halvesOf(channels);
     const [inChannels, outChannels] = halves;
@@ -58,7 +60,7 @@ export class IrimCoupling extends Composite {
   }
 
   get options() {
-    return { channels: this.mix.channels, conditioner: this.#conditioner() };
+    return { channels: this.#channels, conditioner: this.#conditioner() };
   }
 
   protected get whole(): Bijection {

@@ -26,7 +26,7 @@ import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
 
 /** Variances below this share of the squared mean are rounding: the channel is constant. */
-const leastShare = 1e-12;
+const leastShare = { float32: 2e-13, float64: 1e-22 } as const;
 
 /**
  * y = s ⊙ x + b, with a scale and a shift per channel; logdet = P·Σ log|s| over P positions.
@@ -65,7 +65,8 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
   }
 
   get awaitsData(): boolean {
-    return !(this.initialized.value || this.scale.frozen || this.shift.frozen);
+    const done = this.initialized.value || this.scale.frozen || this.shift.frozen;
+    return this.training && !done;
   }
 
   /** Back to the identity, to be initialized anew. */
@@ -142,7 +143,7 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
       const centered = sub(data, alongChannels(average, data));
       const variance = affine(channelSums(square(centered)), 1 / count);
       // 1 where the channel varies, 0 where it is constant and what is left is rounding.
-      const least = affine(square(average), leastShare);
+      const least = affine(square(average), leastShare[data.dtype]);
       const varies = reluGrad(sub(variance, least), ones([this.channels], data));
       const deviation = sqrt(add(mul(variance, varies), affine(varies, -1, 1)));
       const scale = direction === 'forward' ? reciprocal(deviation) : deviation;

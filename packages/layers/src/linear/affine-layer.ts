@@ -4,6 +4,7 @@ import {
   ones,
   type Shape,
   ShapeError,
+  sizeOf,
   sum,
   type Tensor,
   ValueError,
@@ -45,6 +46,7 @@ export class AffineLayer extends ScaleAndShift {
       );
     }
     for (const s of size) requireWhole('AffineLayer', 'size', s, 1);
+    requireWhole('AffineLayer', 'channels × size', sizeOf([channels, ...size]), 1);
     this.channels = channels;
     this.size = [...size];
     this.scale = new Parameter('scale', ones([channels, ...size]));

@@ -22,6 +22,8 @@ export interface BuildOptions {
   readonly named?: Readonly<Record<string, () => object>>;
   /** Draws the weights. Default: seed 0. */
   readonly random?: RandomStream;
+  /** Sizes beyond it are refused, as for a file that cannot be of them. Default: no limit. */
+  readonly largestSize?: number;
 }
 
 /**
@@ -42,8 +44,11 @@ export function build(config: ModuleConfig | Json, options: BuildOptions): Modul
     const differences = configDifferences(config, describe(module), { names, partial: true });
     if (differences.length === 0) return module;
     return fail('', `does not hold: ${differences.slice(0, 4).join('; ')}`);
-  });
+  }, options.largestSize);
 }
+
+/** In letters. */
+const longestPath = 4000;
 
 /** What was built so far of a network. */
 class Building {
@@ -54,18 +59,33 @@ class Building {
   readonly #shared = new Map<Json, object>();
 
   constructor({ modules, named = {}, random = new RandomStream(0) }: BuildOptions) {
-    this.#types = new Map(modules.map((m) => [m.type, m]));
+    const types = new Map<string, ModuleType>();
+    for (const m of modules) {
+      const other = types.get(m.type);
+      if (other && other !== m) {
+        throw new ConfigurationError(
+          `two of the modules have the type '${m.type}'; expected a type of its own for each class.`,
+        );
+      }
+      types.set(m.type, m);
+    }
+    this.#types = types;
     this.#factories = named;
     this.#random = random;
   }
 
   /** The value that an option of a configuration means. */
   decoded(value: Json, path: string): unknown {
+    if (path.length > longestPath) fail('', 'is nested too deeply');
     if (Array.isArray(value)) return value.map((v, i) => this.decoded(v, join(path, String(i))));
     if (!isRecord(value)) return value;
     const config = value as Readonly<Record<string, Json>>;
     if (config.$ref !== undefined) return this.#sharedPart(config.$ref, path);
-    if (config.$named !== undefined) return this.#namedValue(config.$named, path);
+    if (config.$named !== undefined) {
+      const made = this.#namedValue(config.$named, path);
+      this.#share(config.$id, made, path);
+      return made;
+    }
     if (config.$type !== undefined) return this.#typedValue(config, path);
     return this.#record(config, path);
   }
@@ -110,13 +130,15 @@ class Building {
     }
     const values = this.#record(options, path);
     const made = attempt(path, () => construct(type, { ...values, random: this.#random }));
-    if ($id !== undefined) {
-      if (this.#shared.has($id))
-        fail(path, `has the number ${JSON.stringify($id)} of another part`);
-      this.#shared.set($id, made);
-    }
+    this.#share($id, made, path);
     if ($parts !== undefined) this.#replaceParts(made, $parts, join(path, '$parts'));
     return made;
+  }
+
+  #share(id: Json | undefined, made: object, path: string): void {
+    if (id === undefined) return;
+    if (this.#shared.has(id)) fail(path, `has the number ${JSON.stringify(id)} of another part`);
+    this.#shared.set(id, made);
   }
 
   #replaceParts(owner: object, parts: Json, path: string): void {

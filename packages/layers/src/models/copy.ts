@@ -3,6 +3,7 @@ import { RandomStream, ValueError } from '@invnet/tensor';
 import { Flag, TensorBuffer } from '../tree/buffer.ts';
 import { constructing } from '../tree/construction.ts';
 import {
+  borrow,
   construct,
   isModuleType,
   Module,
@@ -80,7 +81,8 @@ function copyNumbers(from: Module, to: Module): void {
   const parameters = namedParameters(to);
   for (const [path, p] of namedParameters(from)) {
     const q = parameters.get(path)!;
-    if (q.identity !== p.identity) q.assign(p.data);
+    if (q.identity === p.identity) borrow(to, q);
+    else q.assign(p.data);
     q.frozen = p.frozen;
   }
   const buffers = namedBuffers(to);
@@ -91,6 +93,6 @@ function copyNumbers(from: Module, to: Module): void {
   }
   const places = [...placesIn(to)];
   [...placesIn(from)].forEach(({ module }, i) => {
-    places[i]!.module.training = module.training;
+    Module.setMode(places[i]!.module, module.training);
   });
 }

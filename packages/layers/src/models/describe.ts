@@ -27,12 +27,15 @@ class Description {
   readonly #within = new Map<Module, Set<Module>>();
   /** The modules that are being described, outermost first. */
   readonly #open: Module[] = [];
+  readonly #namedOnes = new Map<object, Record<string, Json>>();
   #ids = 0;
 
   /** A module's configuration, or a reference to it where it was described before. */
   ofModule(m: Module, path: string): ModuleConfig;
   ofModule(m: Module, path: string): Json {
-    for (const outer of this.#open) this.#within.get(outer)!.add(m);
+    for (const outer of this.#open) {
+      for (const inner of this.#within.get(m) ?? [m]) this.#within.get(outer)!.add(inner);
+    }
     const before = this.#configs.get(m);
     if (before) {
       before.$id ??= ++this.#ids;
@@ -63,9 +66,16 @@ class Description {
 
   /** @throws ConfigurationError when a part that a module makes by itself stands elsewhere as well. */
   requireOwnParts(): void {
+    // What was put in by a module further out is that one's to say.
+    const putIn = new Set<Module>();
+    for (const owner of this.#within.keys()) {
+      for (const part of partsReplacedIn(owner).values()) {
+        for (const m of this.#within.get(part) ?? []) putIn.add(m);
+      }
+    }
     for (const [owner, within] of this.#within) {
       for (const { path, module } of placesIn(owner)) {
-        if (within.has(module) || !this.#configs.has(module)) continue;
+        if (within.has(module) || putIn.has(module) || !this.#configs.has(module)) continue;
         throw new ConfigurationError(
           `'${path}' is made by its ${owner.type}, and stands outside of it as well, which a file ` +
             'cannot say; expected a part that was passed to both, or a copyModule of it.',
@@ -76,7 +86,13 @@ class Description {
 
   #addRecord(into: Record<string, Json>, from: object, path: string, owner: string): void {
     for (const [key, value] of Object.entries(from)) {
-      if (value !== undefined) into[key] = this.#ofOption(value, join(path, key), owner);
+      if (value === undefined) continue;
+      if (key.startsWith('$') || key === '__proto__') {
+        throw new ConfigurationError(
+          `an option of ${owner} is called '${key}'; expected a name that files do not reserve.`,
+        );
+      }
+      into[key] = this.#ofOption(value, join(path, key), owner);
     }
   }
 
@@ -89,7 +105,7 @@ class Description {
     }
     if (typeof value === 'object' || typeof value === 'function') {
       const name = nameOf(value);
-      if (name !== undefined) return { $named: name };
+      if (name !== undefined) return this.#ofNamed(value, name);
       if (isData(value)) return this.#ofRecord(value.options, path, owner, value.name);
     }
     if (isRecord(value) && !Object.values(value).some((v) => typeof v === 'function')) {
@@ -109,6 +125,18 @@ class Description {
       `'${path}' of a ${owner} is ${what}, which cannot be saved; expected it as named('a name', ` +
         'value), and a factory of that name when it is loaded.',
     );
+  }
+
+  /** A named function or object, or a reference to it where it was described before. */
+  #ofNamed(value: object, name: string): Json {
+    const before = this.#namedOnes.get(value);
+    if (before) {
+      before.$id ??= ++this.#ids;
+      return { $ref: before.$id };
+    }
+    const config: Record<string, Json> = { $named: name };
+    this.#namedOnes.set(value, config);
+    return config;
   }
 
   #ofRecord(value: object, path: string, owner: string, type?: string): Json {

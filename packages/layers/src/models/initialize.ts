@@ -40,7 +40,7 @@ export async function initialize<S extends State>(
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, await t.data());
   const step = runOn(network, x, context);
   try {
-    for (const [name, t] of results(step)) requireFinite(network, name, await t.data());
+    for (const [name, t] of results(step)) requireFit(network, name, await t.data());
   } catch (error) {
     step.rollback();
     throw error;
@@ -62,7 +62,7 @@ export function initializeSync<S extends State>(
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, readNow(network, t));
   const step = runOn(network, x, context);
   try {
-    for (const [name, t] of results(step)) requireFinite(network, name, readNow(network, t));
+    for (const [name, t] of results(step)) requireFit(network, name, readNow(network, t));
   } catch (error) {
     step.rollback();
     throw error;
@@ -79,9 +79,14 @@ export function isInitialized(network: Module): boolean {
   return !found.some((m) => m.awaitsData);
 }
 
-/** Forgets all initializations in the network: parameters that depend on data are as at the start. */
+/**
+ * Forgets all initializations in the network: parameters that depend on data are as at the start, but for
+ * those that are frozen.
+ */
 export function resetInitialization(network: Module): void {
-  for (const { module } of placesIn(network)) if (isDataDependent(module)) module.reset();
+  for (const { module } of placesIn(network)) {
+    if (isDataDependent(module) && !module.parameters.some((p) => p.frozen)) module.reset();
+  }
 }
 
 /** The tree stays as it was built, so one walk is enough. */
@@ -142,6 +147,15 @@ function readNow(network: Module, t: Tensor): NumericArray {
       { cause },
     );
   }
+}
+
+/** As `requireFinite`, of what data gave; of data so large that their squares are not, scales are 0. */
+function requireFit(network: Module, name: string, values: NumericArray): void {
+  requireFinite(network, name, values);
+  if (!name.includes("'scale'") || values.every((v) => v !== 0)) return;
+  throw new ValueError(
+    `initialize: ${name} holds 0; expected data whose squares are finite. ${network.type} is as it was.`,
+  );
 }
 
 function requireFinite(network: Module, name: string, values: NumericArray): void {

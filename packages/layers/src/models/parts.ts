@@ -5,6 +5,8 @@ import { Conditioner } from '../core/conditioner.ts';
 import { TensorBuffer } from '../tree/buffer.ts';
 import { disown } from '../tree/construction.ts';
 import {
+  holdersOf,
+  kindOf,
   type Module,
   namedBuffers,
   namedParameters,
@@ -39,11 +41,10 @@ export function moduleAt(root: Module, path: string): Module {
 export function setPart(root: Module, path: string, part: Module): void {
   const { module: old, holder } = placeAt(root, path);
   if (!holder) throw new ValueError(`${root.type}: '' is itself; expected the path of a part.`);
-  for (const kind of [Bijection, Conditioner]) {
-    if (old instanceof kind === part instanceof kind) continue;
+  if (kindOf(old) !== kindOf(part)) {
     throw new ValueError(
-      `${root.type}: ${part.type} cannot take the place of ${old.type} at '${path}'; expected ` +
-        `another ${old instanceof Bijection ? 'bijection' : 'conditioner'}.`,
+      `${root.type}: ${part.type} cannot take the place of ${old.type} at '${path}'; expected another ` +
+        `${kindNames.get(kindOf(old)) ?? old.type}.`,
     );
   }
   if (old instanceof Bijection && part instanceof Bijection && old.stateSize !== part.stateSize) {
@@ -53,14 +54,34 @@ export function setPart(root: Module, path: string, part: Module): void {
         `expected one of ${kind(old)}.`,
     );
   }
-  (holder.container as Record<string, Module>)[holder.key] = part;
+  for (const { container, key } of holdersOf(root, old)) {
+    (container as Record<string, Module>)[key] = part;
+  }
   disposeUnused(old, root);
+  for (const { path: outer, module } of placesIn(root)) forget(module, within(outer, path));
   const replaced = replacements.get(root) ?? new Map<string, Module>();
+  replacements.set(root, replaced.set(path, part));
+}
+
+/** Drops what was said of parts at a path of a module, or inside of it. */
+function forget(module: Module, path: string | undefined): void {
+  const replaced = replacements.get(module);
+  if (!replaced || path === undefined) return;
   for (const earlier of replaced.keys()) {
     if (earlier === path || earlier.startsWith(`${path}.`)) replaced.delete(earlier);
   }
-  replacements.set(root, replaced.set(path, part));
 }
+
+/** A path as it is from what stands at `outer`; undefined for one that does not lie in it. */
+function within(outer: string, path: string): string | undefined {
+  if (outer === '') return path;
+  return path.startsWith(`${outer}.`) ? path.slice(outer.length + 1) : undefined;
+}
+
+const kindNames = new Map<object, string>([
+  [Bijection, 'bijection'],
+  [Conditioner, 'conditioner'],
+]);
 
 /** Frees what a part had that the tree has no more, but for what it shares with another. */
 function disposeUnused(part: Module, root: Module): void {

@@ -2,6 +2,12 @@
 import { keep, type Tensor } from '@invnet/tensor';
 
 let owned: Set<Tensor> | undefined;
+let largest = Number.POSITIVE_INFINITY;
+
+/** The largest size that what is being built may have. */
+export function largestSize(): number {
+  return largest;
+}
 
 /** Takes a tensor out of all scopes, for a parameter or a buffer. */
 export function own(t: Tensor): Tensor {
@@ -15,8 +21,9 @@ export function disown(t: Tensor): void {
 }
 
 /** Runs `make`, which builds modules; when it throws, the tensors that they took over are freed. */
-export function constructing<T>(make: () => T): T {
-  const outer = owned;
+export function constructing<T>(make: () => T, limit = largest): T {
+  const [outer, outerLimit] = [owned, largest];
+  largest = limit;
   const mine = new Set<Tensor>();
   owned = mine;
   try {
@@ -26,6 +33,7 @@ export function constructing<T>(make: () => T): T {
     throw error;
   } finally {
     owned = outer;
+    largest = outerLimit;
     if (outer) for (const t of mine) outer.add(t);
   }
 }

@@ -82,11 +82,25 @@ export abstract class Module {
     for (const { module } of placesIn(this)) module.#training = on;
   }
 
-  /** Frees all parameters and buffers in the tree. */
+  /** As `training`, of a module alone without what is in it: for copies and files. */
+  static setMode(module: Module, training: boolean): void {
+    module.#training = training;
+  }
+
+  /** Frees all parameters and buffers in the tree, but for those that a copy shares with its original. */
   dispose(): void {
-    for (const p of namedParameters(this).values()) p.dispose();
+    const shared = borrowed.get(this);
+    for (const p of namedParameters(this).values()) if (!shared?.has(p.identity)) p.dispose();
     for (const b of namedBuffers(this).values()) b.dispose();
   }
+}
+
+/** Parameters that are another network's. */
+const borrowed = new WeakMap<Module, Set<Parameter>>();
+
+/** Marks a parameter as another network's, which `dispose` of this one leaves alone. */
+export function borrow(module: Module, p: Parameter): void {
+  borrowed.set(module, (borrowed.get(module) ?? new Set()).add(p.identity));
 }
 
 /** The modules whose lists of parameters these are from. */
@@ -107,6 +121,26 @@ export function* placesIn(root: Module): Generator<Place> {
   yield* walk({ path: '', module: root, holder: undefined }, new Set());
 }
 
+/** Wherever a module stands in a network: what holds it, and under which key. */
+export function holdersOf(root: Module, part: Module): NonNullable<Place['holder']>[] {
+  return [...placesIn(root)].flatMap(({ module }) =>
+    fieldsOf(module, '').filter(({ value }) => value === part),
+  );
+}
+
+/** The kind of a module: the class that its class comes from, right behind `Module`. */
+export function kindOf(module: Module): object {
+  let kind: object = module.constructor;
+  for (
+    let next = Object.getPrototypeOf(kind);
+    next !== Module;
+    next = Object.getPrototypeOf(kind)
+  ) {
+    kind = next;
+  }
+  return kind;
+}
+
 /** All parameters in a module, each once, by path. @throws ValueError when two have one path. */
 export function namedParameters(root: Module): Map<string, Parameter> {
   const found = new Map<string, Parameter>();
@@ -115,8 +149,8 @@ export function namedParameters(root: Module): Map<string, Parameter> {
     for (const p of partsOf(module, Parameter)) {
       if (seen.has(p.identity)) continue;
       seen.add(p.identity);
-      // Held under a name that it has from elsewhere, it goes by that of its own module.
-      const name = partAt(root, path, p.identity.name);
+      // One that is held under a path which it has elsewhere keeps that behind its place.
+      const name = p === p.identity ? partAt(root, path, p.name) : join(path, p.name);
       requireFree(root, found, name);
       found.set(name, new Parameter(name, p));
     }

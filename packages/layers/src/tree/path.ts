@@ -3,7 +3,7 @@ import { ValueError } from '@invnet/tensor';
 
 /** @throws ValueError unless it can be a part's name: text without dots. */
 export function requireName(op: string, name: string): void {
-  if (typeof name === 'string' && name !== '' && !/[.$]/.test(name)) return;
+  if (typeof name === 'string' && /^[^.$/]+$/.test(name) && name !== '__proto__') return;
   throw new ValueError(`${op}: the name is '${name}'; expected a text without dots, such as 'w1'.`);
 }
 
