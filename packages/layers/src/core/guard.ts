@@ -15,25 +15,15 @@ const trails = new WeakMap<InvNetError, Module[]>();
 
 /** Runs `body`, a method of `module`; `outermost` says that no other module called it. */
 export function guarded<T>(module: Module, body: (outermost: boolean) => T): T {
-  const outermost = depth === 0;
-  depth += 1;
-  try {
-    return tidy(() => body(outermost));
-  } catch (error) {
-    traced(error, module);
-    if (outermost) locate(error, module);
-    throw error;
-  } finally {
-    depth -= 1;
-  }
+  return traceErrors(module, (outermost) => tidy(() => body(outermost)));
 }
 
 /** As `guarded`, for what makes no tensors. */
-export function traceErrors<T>(module: Module, body: () => T): T {
+export function traceErrors<T>(module: Module, body: (outermost: boolean) => T): T {
   const outermost = depth === 0;
   depth += 1;
   try {
-    return body();
+    return body(outermost);
   } catch (error) {
     traced(error, module);
     if (outermost) locate(error, module);
