@@ -96,6 +96,8 @@ describe.runIf(executablePath)('the playground', () => {
     const { page, problems } = await site.open('?density=swirl&depth=2&width=16&autostart');
     await page.waitForFunction(() => Number(document.getElementById('app')!.dataset.step) >= 30);
     await page.selectOption('[name=density]', 'twoMoons');
+    // The steps on the old data are told until the new run starts.
+    await page.waitForSelector('#app[data-status=running]');
     const { step } = await figures(page);
     await page.waitForFunction(
       (before) => Number(document.getElementById('app')!.dataset.step) > before + 20,
