@@ -180,6 +180,8 @@ export interface Backend {
   readonly name: string;
   readonly dtypes: readonly DType[];
   readonly memory: MemoryAccount;
+  /** Bytes that one tensor may have at most, however much is free. */
+  readonly maxTensorBytes: number;
   info(): BackendInfo;
 
   /** Copies numbers in. @throws OutOfMemoryError */

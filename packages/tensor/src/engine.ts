@@ -9,7 +9,7 @@ import type { Backend, BackendInfo, DType } from './backend.ts';
 import { BackendError, DTypeError } from './errors.ts';
 import type { GpuOptions } from './gpu/options.ts';
 import type { MemoryInfo } from './memory.ts';
-import { ReferenceBackend } from './reference/backend.ts';
+import { ReferenceBackend, type ReferenceOptions } from './reference/backend.ts';
 import { WasmBackend, type WasmOptions } from './wasm/backend.ts';
 
 /** Where a new tensor goes and of which type: another tensor's place, or the current backend. */
@@ -19,7 +19,7 @@ export interface Placement {
 }
 
 /** Options of `setBackend`, each read by the backends that know it. */
-export interface BackendOptions extends WasmOptions, GpuOptions {
+export interface BackendOptions extends ReferenceOptions, WasmOptions, GpuOptions {
   /** Element type of new tensors: `float32` (default), or `float64` on the reference backend. */
   readonly dtype?: DType;
 }
@@ -28,7 +28,7 @@ export interface BackendOptions extends WasmOptions, GpuOptions {
 export type BackendFactory = (options: BackendOptions) => Backend | Promise<Backend>;
 
 const factories = new Map<string, BackendFactory>([
-  ['reference', () => new ReferenceBackend()],
+  ['reference', (options) => new ReferenceBackend(options)],
   ['wasm', (options) => WasmBackend.create(options)],
 ]);
 

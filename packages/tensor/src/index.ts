@@ -102,7 +102,7 @@ export type { ReduceOptions } from './ops/reduce.ts';
 export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';
 export type { RandomState } from './random.ts';
 export { RandomStream } from './random.ts';
-export { ReferenceBackend } from './reference/backend.ts';
+export { ReferenceBackend, type ReferenceOptions } from './reference/backend.ts';
 export type { NestedNumbers } from './tensor.ts';
 export { full, ones, sizeOf, Tensor, tensor, zeros, zerosLike } from './tensor.ts';
 export { collectTensors, keep, tidy } from './tidy.ts';

@@ -1,4 +1,8 @@
-/** Exact accounting of a backend's memory. */
+/** Exact accounting of a backend's memory, and the one check of how much is asked for. */
+import { OutOfMemoryError, ValueError } from './errors.ts';
+
+/** 2³² bytes, the limit of the backends on the CPU unless they are told another. */
+export const DEFAULT_MAX_BYTES = 2 ** 32;
 
 /** What a backend holds. Bytes are those that were asked for, not rounded. */
 export interface MemoryInfo {
@@ -40,4 +44,33 @@ export class MemoryAccount {
   info(): MemoryInfo {
     return { liveBytes: this.#live, peakBytes: this.#peak, tensors: this.#tensors };
   }
+}
+
+/**
+ * Checks a number of bytes before anything is made or computed from it. `who` asks for them beside
+ * those that are live.
+ *
+ * @throws OutOfMemoryError where they would exceed the limit. @throws ValueError for what is no
+ * number of bytes.
+ */
+export function requireRoom(who: string, bytes: number, live: number, limit: number): void {
+  if (bytes > limit - live) throw noRoom(who, bytes, live, limit);
+  if (!Number.isInteger(bytes) || bytes < 0) {
+    throw new ValueError(`${who}: expected a whole number of bytes, got ${bytes}.`);
+  }
+}
+
+/** What is said where there is no room, of a limit or of the machine. */
+export function noRoom(
+  who: string,
+  bytes: number,
+  live: number,
+  limit: number,
+  cause?: unknown,
+): OutOfMemoryError {
+  return new OutOfMemoryError(
+    `${who}: cannot allocate ${bytes} bytes: ${live} bytes are live, and the limit is ${limit} ` +
+      'bytes. Dispose tensors, or use a smaller batch.',
+    { cause },
+  );
 }

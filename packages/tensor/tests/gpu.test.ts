@@ -73,7 +73,7 @@ describe.each(modes)('gpu in mode %s', (mode) => {
     expect(() => ones([limit / 4 + 1])).toThrow(OutOfMemoryError);
     expect(() => ones([limit / 4 + 1])).toThrow(new RegExp(`${limit + 4} bytes.*${limit}`));
     const x = ones([900]);
-    expect(() => ones([200])).toThrow(/800 bytes with 3600 in use; the limit is 4000/);
+    expect(() => ones([200])).toThrow(/800 bytes: 3600 bytes are live, and the limit is 4000/);
     expect(backendInfo().details.runs).toBe(1);
     expect(memory()).toMatchObject({ liveBytes: 3600, tensors: 1 });
     x.dispose();

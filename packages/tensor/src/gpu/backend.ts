@@ -21,8 +21,8 @@ import type {
   Storage,
   UnaryOp,
 } from '../backend.ts';
-import { BackendError, DTypeError, OutOfMemoryError } from '../errors.ts';
-import { MemoryAccount } from '../memory.ts';
+import { BackendError, DTypeError } from '../errors.ts';
+import { MemoryAccount, requireRoom } from '../memory.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
 import { type Written, writtenOnWebGpu } from './kernels/choice.ts';
 import {
@@ -88,6 +88,10 @@ export class GpuBackend implements Backend {
   constructor(device: Device, options: GpuBackendOptions = {}) {
     this.#device = device;
     this.#options = options;
+  }
+
+  get maxTensorBytes(): number {
+    return this.#device.maxBlockBytes;
   }
 
   info(): BackendInfo {
@@ -294,21 +298,10 @@ export class GpuBackend implements Backend {
       throw new DTypeError(`${op}: the gpu backend has float32 only, got ${dtype}.`);
     }
     const bytes = 4 * size;
-    const { maxBlockBytes, mode } = this.#device;
-    if (bytes > maxBlockBytes) {
-      throw new OutOfMemoryError(
-        `${op}: asked for ${bytes} bytes in one tensor; this device's limit (${mode}) is ` +
-          `${maxBlockBytes}. Use a smaller batch, or split the data.`,
-      );
-    }
-    const { maxBytes } = this.#options;
-    const { liveBytes } = this.memory.info();
-    if (maxBytes !== undefined && liveBytes + bytes > maxBytes) {
-      throw new OutOfMemoryError(
-        `${op}: asked for ${bytes} bytes with ${liveBytes} in use; the limit is ${maxBytes}. ` +
-          'Dispose tensors, use a smaller batch, or raise maxBytes.',
-      );
-    }
+    // First what one tensor may have, then what all may.
+    requireRoom(`${op} in one tensor (${this.#device.mode})`, bytes, 0, this.maxTensorBytes);
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    requireRoom(op, bytes, this.memory.info().liveBytes, maxBytes);
     const block = this.#device.allocate(Math.ceil(size / 4));
     this.memory.allocated(bytes);
     return new GpuStorage(this, size, block);

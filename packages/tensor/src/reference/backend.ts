@@ -20,8 +20,8 @@ import type {
   Storage,
   UnaryOp,
 } from '../backend.ts';
-import { BackendError, OutOfMemoryError } from '../errors.ts';
-import { MemoryAccount } from '../memory.ts';
+import { BackendError } from '../errors.ts';
+import { DEFAULT_MAX_BYTES, MemoryAccount, noRoom, requireRoom } from '../memory.ts';
 import { forEachConvTap } from './conv.ts';
 import { binaryFunction, unaryFunction } from './functions.ts';
 
@@ -37,11 +37,22 @@ class ReferenceStorage implements Storage {
   }
 }
 
+/** What can be asked of the reference backend. */
+export interface ReferenceOptions {
+  /** Limit on the bytes of all tensors together; 4 GiB unless told. */
+  readonly maxBytes?: number;
+}
+
 /** Plain TypeScript on typed arrays. */
 export class ReferenceBackend implements Backend {
   readonly name = 'reference';
   readonly dtypes: readonly DType[] = ['float32', 'float64'];
   readonly memory = new MemoryAccount();
+  readonly maxTensorBytes: number;
+
+  constructor({ maxBytes = DEFAULT_MAX_BYTES }: ReferenceOptions = {}) {
+    this.maxTensorBytes = maxBytes;
+  }
 
   info(): BackendInfo {
     return { name: this.name, details: { engine: 'TypeScript', threads: 1 } };
@@ -94,7 +105,7 @@ export class ReferenceBackend implements Backend {
     const kept = how.sizes.map((s, i) => (how.reduced[i] ? 1 : s));
     const strides = contiguousStrides(kept).map((s, i) => (how.reduced[i] ? 0 : s));
     const start = op === 'max' ? Number.NEGATIVE_INFINITY : 0;
-    const sums = new Float64Array(product(kept)).fill(start);
+    const sums = this.#numbers(product(kept), x.dtype, Float64Array).fill(start);
     const source = values(x);
     forEachIndex(how.sizes, (index, i) => {
       const at = dot(index, strides);
@@ -184,7 +195,11 @@ export class ReferenceBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    const sums = new Float64Array(g.batch * g.outputChannels * product(g.output));
+    const sums = this.#numbers(
+      g.batch * g.outputChannels * product(g.output),
+      x.dtype,
+      Float64Array,
+    );
     const xv = values(x);
     const wv = values(w);
     forEachConvTap(g, (xi, wi, yi) => {
@@ -199,7 +214,11 @@ export class ReferenceBackend implements Backend {
   }
 
   convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
-    const sums = new Float64Array(g.batch * g.inputChannels * product(g.input));
+    const sums = this.#numbers(
+      g.batch * g.inputChannels * product(g.input),
+      dy.dtype,
+      Float64Array,
+    );
     const dyv = values(dy);
     const wv = values(w);
     forEachConvTap(g, (xi, wi, yi) => {
@@ -213,7 +232,11 @@ export class ReferenceBackend implements Backend {
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
-    const sums = new Float64Array(g.outputChannels * g.inputChannels * product(g.kernel));
+    const sums = this.#numbers(
+      g.outputChannels * g.inputChannels * product(g.kernel),
+      x.dtype,
+      Float64Array,
+    );
     const xv = values(x);
     const dyv = values(dy);
     forEachConvTap(g, (xi, wi, yi) => {
@@ -249,18 +272,22 @@ export class ReferenceBackend implements Backend {
   }
 
   #make(size: number, dtype: DType): ReferenceStorage {
-    const bytes = size * (dtype === 'float64' ? 8 : 4);
-    let made: NumericArray;
-    try {
-      made = dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
-    } catch (cause) {
-      throw new OutOfMemoryError(
-        `reference: ${bytes} bytes could not be allocated; ${this.memory.info().liveBytes} are in use.`,
-        { cause },
-      );
-    }
-    this.memory.allocated(bytes);
+    const Kind = dtype === 'float64' ? Float64Array : Float32Array;
+    const made = this.#numbers<NumericArray>(size, dtype, Kind);
+    this.memory.allocated(made.byteLength);
     return new ReferenceStorage(made);
+  }
+
+  /** Zeros of a kind, where there is room for a tensor of so many: its own, or sums for it. */
+  #numbers<A extends NumericArray>(size: number, dtype: DType, Kind: new (size: number) => A): A {
+    const bytes = size * (dtype === 'float64' ? 8 : 4);
+    const { liveBytes } = this.memory.info();
+    requireRoom(this.name, bytes, liveBytes, this.maxTensorBytes);
+    try {
+      return new Kind(size);
+    } catch (cause) {
+      throw noRoom(this.name, bytes, liveBytes, this.maxTensorBytes, cause);
+    }
   }
 }
 

@@ -9,14 +9,14 @@
  * Left out: counting what was asked for (the backend's MemoryAccount), and giving memory back to
  * the system, which WebAssembly cannot.
  */
-import { OutOfMemoryError } from '../errors.ts';
+import { noRoom, requireRoom } from '../memory.ts';
 
 const PAGE = 65536;
 const UNIT = 64;
 /** Kernels may read some bytes past the last block, so these stay out of use. */
 const GUARD = 64;
 /** 2³² bytes: all that a 32-bit pointer reaches. */
-export const MAX_MEMORY_BYTES = 65536 * PAGE;
+const MAX_MEMORY_BYTES = 65536 * PAGE;
 
 /** A stretch of linear memory, in use or not. */
 export interface Block {
@@ -67,6 +67,7 @@ export class Allocator {
   readonly #filled = new Int32Array(Math.ceil(CLASSES / 32));
   #last: Node | undefined;
   #end: number;
+  #used = 0;
 
   /**
    * @param start first byte to hand out
@@ -83,19 +84,25 @@ export class Allocator {
     return this.#limit;
   }
 
-  /** @throws OutOfMemoryError, having changed nothing. */
+  /**
+   * A block of so many bytes, and room behind them for `overrun` more.
+   *
+   * @throws OutOfMemoryError, having changed nothing.
+   */
   allocate(bytes: number, overrun = 0): Block {
+    // Size classes hold for what a 32-bit pointer reaches, and wrap around beyond.
+    requireRoom('wasm', bytes, this.#used, this.#limit);
     const size = Math.max(UNIT, Math.ceil((bytes + overrun) / UNIT) * UNIT);
     let node = this.#find(size);
     if (node === undefined) {
       this.#grow(size, bytes);
       node = this.#find(size);
-      if (node === undefined)
-        throw new OutOfMemoryError(`wasm: no block of ${bytes} bytes after growth.`);
+      if (node === undefined) throw this.#full(bytes);
     }
     this.#unlink(node);
     if (node.bytes > size) this.#split(node, size);
     node.free = false;
+    this.#used += size;
     return node;
   }
 
@@ -105,6 +112,12 @@ export class Allocator {
         `wasm: the block at ${block.address} was freed twice or is not of this allocator.`,
       );
     }
+    this.#used -= block.bytes;
+    this.#release(block);
+  }
+
+  /** Takes a block into the lists, joined with free neighbours. */
+  #release(block: Node): void {
     let node = block;
     node.free = true;
     if (node.after?.free === true) {
@@ -204,7 +217,7 @@ export class Allocator {
     node.before = this.#last;
     if (this.#last !== undefined) this.#last.after = node;
     this.#last = node;
-    this.free(node);
+    this.#release(node);
   }
 
   /** Grows the memory so that `size` bytes fit at its end; by a quarter where it can, to grow seldom. */
@@ -225,11 +238,10 @@ export class Allocator {
         if (!(error instanceof RangeError)) throw error;
       }
     }
-    let used = 0;
-    for (let node = this.#last; node !== undefined; node = node.before)
-      if (!node.free) used += node.bytes;
-    throw new OutOfMemoryError(
-      `wasm: cannot allocate ${asked} bytes: ${used} bytes are live, and the limit is ${this.#limit} bytes.`,
-    );
+    throw this.#full(asked);
+  }
+
+  #full(asked: number): Error {
+    return noRoom('wasm', asked, this.#used, this.#limit);
   }
 }

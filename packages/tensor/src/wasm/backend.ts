@@ -76,6 +76,10 @@ export class WasmBackend implements Backend {
     return this.#runtime.memory;
   }
 
+  get maxTensorBytes(): number {
+    return this.#runtime.maxBytes;
+  }
+
   info(): BackendInfo {
     return { name: this.name, details: this.#runtime.details };
   }

@@ -101,13 +101,17 @@ export class Runtime {
     this.rowsPerTile = loaded.kernels.rowsPerTile();
   }
 
+  get maxBytes(): number {
+    return this.#allocator.limit;
+  }
+
   /** What runs. */
   get details() {
     return {
       simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
       threads: this.#pool?.size ?? 1,
       memoryBytes: this.#linear.buffer.byteLength,
-      memoryLimitBytes: this.#allocator.limit,
+      memoryLimitBytes: this.maxBytes,
     };
   }
 
@@ -205,12 +209,19 @@ export class Runtime {
   #reserve(bytes: number): void {
     if (bytes <= (this.#scratch[0]?.bytes ?? 0)) return;
     this.#pool?.join();
+    const { size } = this.#pool ?? { size: 1 };
     for (const block of this.#scratch.splice(0)) this.#allocator.free(block);
-    for (let thread = 0; thread < (this.#pool?.size ?? 1); thread++) {
-      const block = this.#allocator.allocate(bytes);
-      this.#scratch.push(block);
-      this.write([block.address], this.#scratchAt + 4 * thread);
+    try {
+      while (this.#scratch.length < size) this.#scratch.push(this.#allocator.allocate(bytes));
+    } catch (error) {
+      // All threads or none: what is there is what the next call takes all of them to have.
+      for (const block of this.#scratch.splice(0)) this.#allocator.free(block);
+      throw error;
     }
+    this.write(
+      this.#scratch.map(({ address }) => address),
+      this.#scratchAt,
+    );
   }
 
   /** The storage as this runtime's own, in use. */
