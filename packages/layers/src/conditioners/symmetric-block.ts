@@ -41,8 +41,8 @@ interface SavedSymmetricBlock {
 }
 
 /**
- * g(x) = −Kᵀ relu(K x + b), with one convolution K and its adjoint. Its Jacobian −Kᵀ D K is
- * symmetric and negative semi-definite, which keeps a leapfrog step stable.
+ * g(x) = −Kᵀ relu(K x + b), with one convolution K and its adjoint, drawn with ‖K‖ near ½. Its Jacobian
+ * −Kᵀ D K is symmetric and negative semi-definite, so that leapfrog steps of one K do not grow.
  *
  * @example
  * const block = new SymmetricBlock({ channels: 4, hidden: 16 });
@@ -63,10 +63,11 @@ export class SymmetricBlock extends Conditioner<SavedSymmetricBlock> {
     requireSizes('SymmetricBlock', { channels, hidden, ndims });
     requireWhole('SymmetricBlock', '(kernel − 1)/2', (kernel - 1) / 2, 0);
     this.options = { channels, hidden, ndims, kernel };
-    // ‖K‖ near 1, so that the eigenvalues of KᵀDK stay within the leapfrog step's bound of 4.
-    const fan = (channels + hidden) * kernel ** ndims;
+    // ‖K‖ near ½, far below the bound of one leapfrog step, 2: steps of many different K magnify what a
+    // single one does not. σ(√rows + √columns) is the norm of a random matrix, here at each frequency.
+    const deviation = 0.5 / ((Math.sqrt(channels) + Math.sqrt(hidden)) * kernel ** (ndims / 2));
     const shape = [hidden, channels, ...new Array<number>(ndims).fill(kernel)];
-    this.w = new Parameter('w', random.normal(shape, Math.sqrt(2 / fan)));
+    this.w = new Parameter('w', random.normal(shape, deviation));
     this.b = new Parameter('b', zeros([hidden]));
     this.#geometry = { padding: (kernel - 1) / 2 };
   }
