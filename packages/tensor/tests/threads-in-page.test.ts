@@ -4,10 +4,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, chromium } from 'playwright';
-import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumFlags, chromiumPath } from '../../../scripts/chromium.mjs';
 import type { Report } from './page/program.ts';
@@ -26,14 +26,7 @@ const compiled = new Map<string, Promise<string>>();
 function javascript(path: string): Promise<string> {
   const known = compiled.get(path);
   if (known) return known;
-  const compilerOptions = {
-    target: ts.ScriptTarget.ESNext,
-    module: ts.ModuleKind.ESNext,
-    verbatimModuleSyntax: true,
-  };
-  const made = readFile(join(root, path), 'utf8').then(
-    (text) => ts.transpileModule(text, { compilerOptions }).outputText,
-  );
+  const made = readFile(join(root, path), 'utf8').then((text) => stripTypeScriptTypes(text));
   compiled.set(path, made);
   return made;
 }
