@@ -1,13 +1,16 @@
 /**
- * Compiles assembly/ twice, with and without relaxed SIMD, and embeds both modules in
- * src/wasm/kernels.generated.ts, so that no file has to be located at run time: as hexadecimal digits,
- * which pages get in a fifth less bytes than base64, for compression finds what repeats. The modules for
- * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when
- * the generated file is newer than all sources.
+ * Compiles assembly/ twice, with and without relaxed SIMD, and embeds both in
+ * src/wasm/kernels.generated.ts, so that no file has to be located at run time: the first as hexadecimal
+ * digits, which pages get in a fifth less bytes than base64, for compression finds what repeats; the
+ * second as edits of the first, which are a twentieth of it. The modules for memory that threads share
+ * differ in one byte, whose place is embedded as well. Does nothing when the generated file is newer than
+ * all sources.
  */
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { applyEdits } from '../src/wasm/edits.ts';
+import { findEdits } from './find-edits.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const target = join(root, 'src/wasm/kernels.generated.ts');
@@ -15,10 +18,11 @@ const target = join(root, 'src/wasm/kernels.generated.ts');
 async function isFresh() {
   const made = await stat(target).catch(() => undefined);
   if (made === undefined) return false;
-  const names = await readdir(join(root, 'assembly'));
+  const folders = ['assembly', 'scripts'].map((name) => join(root, name));
+  const names = await Promise.all(folders.map((folder) => readdir(folder)));
   const sources = [
-    fileURLToPath(import.meta.url),
-    ...names.map((name) => join(root, 'assembly', name)),
+    join(root, 'src/wasm/edits.ts'),
+    ...folders.flatMap((folder, i) => names[i].map((name) => join(folder, name))),
   ];
   const times = await Promise.all(sources.map(async (path) => (await stat(path)).mtimeMs));
   return times.every((time) => time < made.mtimeMs);
@@ -63,29 +67,36 @@ async function compile(relaxed, shared) {
   return Buffer.from(binary);
 }
 
-/** The module as digits, and where the byte is that says whether its memory is shared. */
+/** The module, and where the byte is that says whether its memory is shared. */
 async function build(relaxed) {
   const [own, shared] = [await compile(relaxed, false), await compile(relaxed, true)];
   const different = [...own.keys()].filter((i) => own[i] !== shared[i]);
   if (own.length !== shared.length || different.length !== 1 || shared[different[0]] !== 3) {
     throw new Error('expected builds that differ in the flags of the memory import alone.');
   }
-  return { hex: own.toString('hex'), sharedFlagAt: different[0] };
+  return { bytes: own, sharedFlagAt: different[0] };
 }
 
 if (!(await isFresh())) {
-  const builds = Object.entries({ baseline: await build(false), relaxed: await build(true) });
-  const lines = builds.map(
-    ([name, { hex, sharedFlagAt }]) =>
-      `export const ${name} = {\n  sharedFlagAt: ${sharedFlagAt},\n  hex: '${hex}',\n};`,
-  );
+  const [relaxed, baseline] = [await build(true), await build(false)];
+  const edits = findEdits(relaxed.bytes, baseline.bytes);
+  if (!baseline.bytes.equals(applyEdits(relaxed.bytes, edits))) {
+    throw new Error('the edits do not lead from the one build to the other.');
+  }
+  if (relaxed.sharedFlagAt !== baseline.sharedFlagAt) {
+    throw new Error('expected the memory import at the same place in both builds.');
+  }
   const text = `/** Written by scripts/compile-wasm.mjs from assembly/; not for editing. */
-${lines.join('\n')}
+export const hex =
+  '${relaxed.bytes.toString('hex')}';
+export const baselineEdits =
+  '${edits}';
+export const sharedFlagAt = ${relaxed.sharedFlagAt};
 `;
   await mkdir(dirname(target), { recursive: true });
   // Renamed into place: a test run beside a build never reads half a file.
   await writeFile(`${target}.${process.pid}`, text);
   await rename(`${target}.${process.pid}`, target);
-  const sizes = builds.map(([name, { hex }]) => `${name} ${hex.length / 2}`);
-  console.log(`wasm kernels, bytes: ${sizes.join(', ')}`);
+  const { bytes } = relaxed;
+  console.log(`wasm kernels, bytes: ${bytes.length}; without relaxed SIMD, edits: ${edits.length}`);
 }

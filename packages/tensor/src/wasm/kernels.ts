@@ -1,12 +1,14 @@
 /**
  * Loads the compiled kernels: decodes them from this package's own text, picks the build that the
- * engine can run, and instantiates it over a memory of its own.
+ * engine can run, and instantiates it over a memory of its own. The text is the build with relaxed SIMD;
+ * the one without is made from it where it is needed, for a few hundred edits are all that parts them.
  *
  * Left out: anything asynchronous. The modules are small enough (about 50 kB) for a page to compile
  * at once, which keeps backends, and so tensors, free of promises.
  */
 import { BackendError } from '../errors.ts';
-import { baseline, relaxed } from './kernels.generated.ts';
+import { applyEdits, fromHex } from './edits.ts';
+import { baselineEdits, hex, sharedFlagAt } from './kernels.generated.ts';
 
 /** What assembly/index.ts exports. Pointers and sizes are 32-bit integers. */
 export interface Kernels {
@@ -183,18 +185,11 @@ export interface LoadedKernels {
   readonly relaxedSimd: boolean;
 }
 
-function decode(hex: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i++)
-    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
-  return bytes;
-}
-
 let supported: boolean | undefined;
 
 /** Can this engine run the build with relaxed SIMD? */
 export function supportsRelaxedSimd(): boolean {
-  supported ??= WebAssembly.validate(decode(relaxed.hex));
+  supported ??= WebAssembly.validate(fromHex(hex));
   return supported;
 }
 
@@ -212,8 +207,8 @@ export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false)
   const key = `${relaxedSimd} ${shared}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const { hex, sharedFlagAt } = relaxedSimd ? relaxed : baseline;
-    const bytes = decode(hex);
+    const relaxed = fromHex(hex);
+    const bytes = relaxedSimd ? relaxed : applyEdits(relaxed, baselineEdits);
     if (shared) bytes[sharedFlagAt] = SHARED;
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(

@@ -1,0 +1,34 @@
+/**
+ * One build of the kernels as edits of the other, so that pages load the bytes that both share once. The
+ * edits are made by scripts/compile-wasm.mjs, which checks that they lead to the very bytes compiled.
+ */
+
+/**
+ * `from` with the edits made. Edits are text, one after the other with `;` between: how many bytes are
+ * kept, how many are left out behind them, both in base 36, and which are put in there, in hexadecimal.
+ * What is behind the last edit is kept.
+ *
+ * @example
+ * applyEdits(Uint8Array.of(1, 2, 3, 4), '1.2.ff'); // 1, 255, 4
+ */
+export function applyEdits(from: Uint8Array, edits: string): Uint8Array<ArrayBuffer> {
+  const bytes: number[] = [];
+  let at = 0;
+  for (const [, kept = '', dropped = '', put = ''] of edits.matchAll(/(\w+)\.(\w+)\.(\w*)/g)) {
+    const end = at + Number.parseInt(kept, 36);
+    while (at < end) bytes.push(from[at++]!);
+    at += Number.parseInt(dropped, 36);
+    bytes.push(...fromHex(put));
+  }
+  while (at < from.length) bytes.push(from[at++]!);
+  return Uint8Array.from(bytes);
+}
+
+/** The bytes that hexadecimal digits stand for. */
+export function fromHex(hex: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  }
+  return bytes;
+}

@@ -1,0 +1,22 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { findEdits } from '../scripts/find-edits.mjs';
+import { applyEdits } from '../src/wasm/edits.ts';
+import { baselineEdits, hex } from '../src/wasm/kernels.generated.ts';
+
+// Few values, so that much is alike; long runs, so that counts have several digits.
+const bytes = fc
+  .array(fc.tuple(fc.nat({ max: 3 }), fc.integer({ min: 1, max: 60 })), { maxLength: 12 })
+  .map((runs) => Uint8Array.from(runs.flatMap(([value, count]) => new Array(count).fill(value))));
+
+test('edits lead from any bytes to any others', () => {
+  fc.assert(
+    fc.property(bytes, bytes, (from, to) => {
+      expect(applyEdits(from, findEdits(from, to))).toEqual(to);
+    }),
+  );
+});
+
+test('the second build of the kernels is a small part of what pages load', () => {
+  expect(baselineEdits.length).toBeLessThan(hex.length / 10);
+});
