@@ -53,7 +53,7 @@ async function compute(): Promise<string[]> {
         'SHA-256',
         t.dataSync() as Float32Array<ArrayBuffer>,
       );
-      return new Uint8Array(digest).toHex();
+      return new Uint8Array(digest).join();
     }),
   );
 }
