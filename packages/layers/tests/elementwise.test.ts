@@ -1,6 +1,7 @@
 import {
   add,
   affine,
+  full,
   ones,
   RandomStream,
   setBackend,
@@ -45,6 +46,21 @@ const invertible: readonly InvertibleActivation[] = [
   expClamp({ clamp: 1.5 }),
 ];
 const activations: readonly Activation[] = [relu(), ...invertible];
+
+const precisions = [
+  { backend: 'reference', dtype: 'float64', digits: 1e-15 },
+  { backend: 'reference', dtype: 'float32', digits: 5e-7 },
+  { backend: 'wasm', dtype: 'float32', digits: 5e-7 },
+] as const;
+
+/** From −200 to 200, numbers of float32. */
+const farPoints = Array.from({ length: 401 }, (_, i) => Math.fround((i - 200) * 0.9973)).concat(
+  [50, 90, 120, -120, 200, -200].map(Math.fround),
+);
+
+function fullLike(value: number, like: Tensor): Tensor {
+  return full(like.shape, value, like);
+}
 
 describe('activations', () => {
   it.each(activations)('$name stays in its range, and its slope is its derivative', (f) => {
@@ -154,6 +170,47 @@ describe('Elementwise', () => {
     expect(numbers(logdet).every(Number.isFinite)).toBe(true);
   });
 
+  // Independent of the code: what the slopes are, in double precision.
+  const softplusOf = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  const logistic = (x: number) => -softplusOf(x) - softplusOf(-x);
+  const clamped = (x: number) => Math.log(4) + logistic((2 * x) / 1.5);
+  const logSlopes: readonly [InvertibleActivation, (x: number) => number][] = [
+    [leakyRelu({ slope: 0.2 }), (x) => (x > 0 ? 0 : Math.log(0.2))],
+    [tanh(), (x) => Math.log(4) + logistic(2 * x)],
+    [softplus(), (x) => -softplusOf(-x)],
+    [sigmoid({ low: -1, high: 3 }), (x) => Math.log(4) + logistic(x)],
+    [sigmoid2(), (x) => Math.log(2) + logistic(x)],
+    [expClamp({ clamp: 1.5 }), (x) => 1.5 * Math.tanh(x / 1.5) + clamped(x)],
+  ];
+
+  it.each(precisions)('knows every slope from −200 to 200: $backend, $dtype', async (settings) => {
+    const { backend, dtype, digits } = settings;
+    await setBackend(backend, { dtype });
+    const x = farPoints.map((v) => [v]);
+    for (const [f, logSlope] of logSlopes) {
+      const layer = new Elementwise(f);
+      const expected = farPoints.map(logSlope);
+      const close = (t: Tensor) =>
+        numbers(t).forEach((v, i) => {
+          expect(Math.abs(v - expected[i]!)).toBeLessThan(digits * Math.max(1, -expected[i]!));
+        });
+      const dx = fullLike(1e9, tensor(x));
+      const tangent = layer.jvp(tensor(x), { x: dx });
+      close(layer.forward(tensor(x)).logdet);
+      close(tangent.logdet);
+      numbers(tangent.dy).forEach((dy, i) => {
+        const size = 1e9 * Math.exp(expected[i]!);
+        const off = digits * Math.max(1, -expected[i]!);
+        if (size > 1.2e-38) expect(Math.abs(dy / size - 1)).toBeLessThan(2 * off);
+        else expect(dy).toBeLessThanOrEqual(1.2e-38);
+      });
+      // Zeros over a slope stay zeros, also where the slope itself rounds to zero.
+      const flat = tensor(x.filter((_, i) => expected[i]! > -170));
+      const { dy } = layer.backwardInverse(flat, fullLike(0, flat));
+      expect(largest(numbers(dy))).toBe(0);
+    }
+  });
+
   it.each([
     { backend: 'reference', dtype: 'float64', bound: 1e-12 },
     { backend: 'reference', dtype: 'float32', bound: 1e-4 },
@@ -185,5 +242,54 @@ describe('Elementwise', () => {
     const config = { $type: 'Elementwise', activation: { $type: 'relu' } };
     const modules = [Elementwise, ...activationTypes];
     expect(() => build(config, { modules })).toThrow(ConfigurationError);
+  });
+});
+
+describe('Logit', () => {
+  const lambda = 1e-4;
+  const pq = (y: number) => Math.exp(-Math.abs(y)) / (1 + Math.exp(-Math.abs(y))) ** 2;
+  const logSlope = (y: number) =>
+    Math.log1p(-2 * lambda) + Math.abs(y) + 2 * Math.log1p(Math.exp(-Math.abs(y)));
+  const relative = (a: number, b: number) => Math.abs(a - b) / Math.abs(b);
+
+  it.each(precisions)('knows its slope from −200 to 200: $backend, $dtype', async (settings) => {
+    const { backend, dtype, digits } = settings;
+    await setBackend(backend, { dtype });
+    const layer = new Logit({ lambda });
+    const y = tensor(farPoints.map((v) => [v]));
+    const size = 1e25;
+    const back = layer.jvpInverse(y, { x: fullLike(size, y) });
+    for (const logdet of [layer.inverse(y).logdet, back.logdet]) {
+      numbers(logdet).forEach((l, i) => {
+        expect(relative(l, -logSlope(farPoints[i]!))).toBeLessThan(2 * digits);
+      });
+    }
+    numbers(back.dx).forEach((dx, i) => {
+      const expected = (size * pq(farPoints[i]!)) / (1 - 2 * lambda);
+      if (expected > 1.2e-38) expect(relative(dx, expected)).toBeLessThan(4 * digits);
+      else expect(dx).toBeLessThanOrEqual(1.2e-38);
+    });
+    const { dx } = layer.backward(y, fullLike(1e-30, y));
+    numbers(dx).forEach((v, i) => {
+      const expected = (1e-30 / pq(farPoints[i]!)) * (1 - 2 * lambda);
+      if (dtype === 'float64' || expected < 3e38) {
+        expect(relative(v, expected)).toBeLessThan(4 * digits);
+      } else expect(v).toBe(Number.POSITIVE_INFINITY);
+    });
+    expect(largest(numbers(layer.backward(y, fullLike(0, y)).dx))).toBe(0);
+  });
+
+  it.each(precisions)('keeps its digits near one: $backend, $dtype', async (settings) => {
+    const { backend, dtype, digits } = settings;
+    await setBackend(backend, { dtype });
+    const points = [0, 1e-6, 0.25, 0.5, 0.75, 1 - 2 ** -12, 1 - 2 ** -24, 1].map(Math.fround);
+    const { y, logdet } = new Logit({ lambda }).forward(tensor(points.map((v) => [v])));
+    points.forEach((x, i) => {
+      const [p, q] = [lambda + (1 - 2 * lambda) * x, lambda + (1 - 2 * lambda) * (1 - x)];
+      const expected = Math.log(p) - Math.log(q);
+      expect(Math.abs(numbers(y)[i]! - expected)).toBeLessThan(digits * 4);
+      const slope = Math.log1p(-2 * lambda) - Math.log(p) - Math.log(q);
+      expect(Math.abs(numbers(logdet)[i]! - slope)).toBeLessThan(digits * 8);
+    });
   });
 });

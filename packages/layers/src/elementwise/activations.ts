@@ -29,6 +29,7 @@ import {
 import { requireBetween } from '../core/checks.ts';
 import type { ModuleType } from '../tree/module.ts';
 import { asData } from '../tree/named.ts';
+import { logLogisticSlope } from './logistic-slope.ts';
 
 /** y = f(x), element by element. */
 export interface Activation {
@@ -162,8 +163,7 @@ export function sigmoid({
     apply: (x) => tidy(() => affine(sigmoidOp(x), width, low)),
     grad: (y, dy) => tidy(() => affine(sigmoidGrad(affine(y, 1 / width, -low / width), dy), width)),
     invert: (y) => tidy(() => sub(log(affine(y, 1, -low)), log(affine(y, -1, high)))),
-    logSlope: (x) =>
-      tidy(() => affine(add(softplusOp(x), softplusOp(affine(x, -1))), -1, Math.log(width))),
+    logSlope: (x) => tidy(() => affine(logLogisticSlope(x), 1, Math.log(width))),
     logSlopeDerivative: (_, y) => affine(y, -2 / width, 1 + (2 * low) / width),
   });
 }
@@ -188,8 +188,12 @@ export function expClamp({ clamp = 2 }: { clamp?: number } = {}): InvertibleActi
     apply: (x) => tidy(() => exp(affine(tanhOp(affine(x, 1 / clamp)), clamp))),
     grad: (y, dy) => tidy(() => mul(mul(dy, y), affine(square(affine(log(y), 1 / clamp)), -1, 1))),
     invert: (y) => tidy(() => affine(atanh(affine(log(y), 1 / clamp)), clamp)),
-    // log y + log(1 − t²) with t = tanh(x/c)
-    logSlope: (x, y) => tidy(() => add(log(y), logOneMinusTanhSquared(affine(x, 1 / clamp)))),
+    // c·t + log(1 − t²) with t = tanh(x/c)
+    logSlope: (x) =>
+      tidy(() => {
+        const reduced = affine(x, 1 / clamp);
+        return add(affine(tanhOp(reduced), clamp), logOneMinusTanhSquared(reduced));
+      }),
     logSlopeDerivative: (x) =>
       tidy(() => {
         const t = tanhOp(affine(x, 1 / clamp));
@@ -214,11 +218,9 @@ function atanh(y: Tensor): Tensor {
   return tidy(() => affine(sub(log(affine(y, 1, 1)), log(affine(y, -1, 1))), 0.5));
 }
 
-/** log(1 − tanh² x) = log 4 − softplus(2x) − softplus(−2x), exact where tanh is 1. */
+/** log(1 − tanh² x) = log 4σ′(2x), exact where tanh is 1. */
 function logOneMinusTanhSquared(x: Tensor): Tensor {
-  return tidy(() =>
-    affine(add(softplusOp(affine(x, 2)), softplusOp(affine(x, -2))), -1, Math.log(4)),
-  );
+  return tidy(() => affine(logLogisticSlope(affine(x, 2)), 1, Math.log(4)));
 }
 
 function onesLike(x: Tensor): Tensor {

@@ -5,19 +5,21 @@
 import {
   add,
   affine,
+  div,
   log,
   mul,
   neg,
-  reciprocal,
   sigmoid,
   sub,
   sumPerSample,
   type Tensor,
+  tanh,
 } from '@invnet/tensor';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireBetween } from '../core/checks.ts';
 import { perSample } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { logLogisticSlope, rootLogisticSlope } from './logistic-slope.ts';
 
 /**
  * y = log(p/(1 − p)) with p = λ + (1 − 2λ)x, element by element, for x in [0, 1];
@@ -45,40 +47,44 @@ export class Logit extends Bijection {
   }
 
   protected apply(x: Tensor) {
-    const logP = log(affine(x, 1 - 2 * this.lambda, this.lambda));
-    const logQ = log(affine(x, 2 * this.lambda - 1, 1 - this.lambda));
-    return { y: sub(logP, logQ), logdet: this.#sumOfLogSlopes(add(logP, logQ)) };
+    const width = 1 - 2 * this.lambda;
+    const logP = log(affine(x, width, this.lambda));
+    // From 1 − x, which is exact where x is near 1 and all digits are needed.
+    const logQ = log(affine(affine(x, -1, 1), width, this.lambda));
+    return { y: sub(logP, logQ), logdet: neg(this.#sumOfLogs(add(logP, logQ))) };
   }
 
   protected invert(y: Tensor) {
-    return { x: this.#unitOf(y), logdet: neg(this.#logdet(y)) };
+    return { x: this.#unitOf(y), logdet: this.#sumOfLogs(logLogisticSlope(y)) };
   }
 
   protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
-    const slope = this.#slope(y);
-    const inner = dlogdet ? add(dy, mul(perSample(dlogdet, y), this.#logSlopeGrad(y))) : dy;
-    return { x: this.#unitOf(y), dx: mul(slope, inner) };
+    const inner = dlogdet ? add(dy, mul(perSample(dlogdet, y), bend(y))) : dy;
+    return { x: this.#unitOf(y), dx: this.#timesSlope(y, inner) };
   }
 
   protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
     const { y } = this.apply(x);
-    const along = mul(dx, reciprocal(this.#slope(y)));
-    if (!dlogdet) return { y, dy: along };
-    return { y, dy: sub(along, mul(perSample(dlogdet, y), this.#logSlopeGrad(y))) };
+    const along = this.#overSlope(y, dx);
+    return { y, dy: dlogdet ? sub(along, mul(perSample(dlogdet, y), bend(y))) : along };
   }
 
   protected applyTangent(x: Tensor, { x: dx }: Tangent) {
     const { y, logdet } = this.apply(x);
     if (!dx) return { y, logdet };
-    const dy = mul(this.#slope(y), dx);
-    return { y, dy, logdet, dlogdet: sumPerSample(mul(this.#logSlopeGrad(y), dy)) };
+    const dy = this.#timesSlope(y, dx);
+    return { y, dy, logdet, dlogdet: sumPerSample(mul(bend(y), dy)) };
   }
 
   protected invertTangent(y: Tensor, { x: dy }: Tangent) {
     const { x, logdet } = this.invert(y);
     if (!dy) return { x, logdet };
-    const dx = mul(dy, reciprocal(this.#slope(y)));
-    return { x, dx, logdet, dlogdet: neg(sumPerSample(mul(this.#logSlopeGrad(y), dy))) };
+    return {
+      x,
+      dx: this.#overSlope(y, dy),
+      logdet,
+      dlogdet: neg(sumPerSample(mul(bend(y), dy))),
+    };
   }
 
   /** f⁻¹(y) */
@@ -87,23 +93,26 @@ export class Logit extends Bijection {
     return affine(sigmoid(y), 1 / width, -this.lambda / width);
   }
 
-  /** Σ log f′ at y = f(x). p and 1 − p both as sigmoids: neither loses digits near its end. */
-  #logdet(y: Tensor): Tensor {
-    return this.#sumOfLogSlopes(log(mul(sigmoid(y), sigmoid(neg(y)))));
-  }
-
-  #sumOfLogSlopes(logPQ: Tensor): Tensor {
+  /** −Σ log f′ from log p(1 − p), number by number. */
+  #sumOfLogs(logPQ: Tensor): Tensor {
     const dims = logPQ.size / logPQ.shape[0]!;
-    return affine(sumPerSample(logPQ), -1, dims * Math.log(1 - 2 * this.lambda));
+    return affine(sumPerSample(logPQ), 1, -dims * Math.log(1 - 2 * this.lambda));
   }
 
-  /** f′ = (1 − 2λ)/(p(1 − p)), in terms of y. */
-  #slope(y: Tensor): Tensor {
-    return affine(reciprocal(mul(sigmoid(y), sigmoid(neg(y)))), 1 - 2 * this.lambda);
+  /** v·f′ = v·(1 − 2λ)/σ′(y) */
+  #timesSlope(y: Tensor, v: Tensor): Tensor {
+    const root = rootLogisticSlope(y);
+    return div(div(affine(v, 1 - 2 * this.lambda), root), root);
   }
 
-  /** ∂ log f′/∂y = 2p − 1, in terms of y. */
-  #logSlopeGrad(y: Tensor): Tensor {
-    return affine(sigmoid(y), 2, -1);
+  /** v/f′ */
+  #overSlope(y: Tensor, v: Tensor): Tensor {
+    const root = rootLogisticSlope(y);
+    return mul(mul(affine(v, 1 / (1 - 2 * this.lambda)), root), root);
   }
+}
+
+/** ∂ log f′/∂y = 2p − 1, in terms of y. */
+function bend(y: Tensor): Tensor {
+  return tanh(affine(y, 0.5));
 }
