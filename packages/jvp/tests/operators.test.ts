@@ -107,7 +107,7 @@ describe('the algebra of operators', () => {
     const op = makeOperator<Tensor, Tensor>({
       domain: { shape: [2] },
       range: { shape: [2] },
-      apply: (u) => affine(u, calls++ === 0 ? Number.NaN : 1),
+      apply: (u) => mul(u, tensor(calls++ === 0 ? Number.NaN : 1)),
       applyAdjoint: (v) => affine(v, 1),
     });
     await expect(assertAdjoint(op, { trials: 3 })).rejects.toThrow(/⟨A u, v⟩ is NaN/);

@@ -143,7 +143,7 @@ describe('data that are not fit', () => {
     async (bad) => {
       const net = network();
       const before = numbers(net);
-      const x = concat([data(), full([1, 3, 4], bad)], 0);
+      const x = concat([data(), tensor(bad, [1, 3, 4])], 0);
       const tensors = memory().tensors;
       await expect(initialize(net, x)).rejects.toThrow(ValueError);
       await expect(initialize(net, x)).rejects.toThrow(
@@ -181,7 +181,7 @@ describe('data that are not fit', () => {
       new ActNorm({ channels: 2 }),
       new GlowCoupling({ channels: 2, ndims: 0, hidden: 2 }),
     );
-    const context = full([4, 1], Number.NaN);
+    const context = tensor(Number.NaN, [4, 1]);
     await expect(initialize(net, ones([4, 2]), { context })).rejects.toThrow(
       /the context holds NaN/,
     );

@@ -44,3 +44,18 @@ export class ValueError extends InvNetError {
 export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }
+
+/** Anything as it stands in messages: numbers and texts as they are, others by their kind. */
+export function formatValue(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}…` : value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function';
+  if (Array.isArray(value)) {
+    const short = value.length <= 6 && value.every((v) => typeof v !== 'object');
+    return short ? `[${Array.from(value, formatValue).join(', ')}]` : `a list of ${value.length}`;
+  }
+  if (typeof value !== 'object' || value === null) return String(value);
+  // A class may say more of its instances, as tensors do; what they say must not fail here.
+  const { name } = value.constructor ?? {};
+  return name === undefined || name === 'Object' || name === '' ? 'an object' : `a ${name}`;
+}

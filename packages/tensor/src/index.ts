@@ -2,6 +2,7 @@
 export type {
   AdamSettings,
   AdamUpdate,
+  ArrayOf,
   Backend,
   BackendInfo,
   BinaryOp,
@@ -22,6 +23,17 @@ export type {
   Triplet,
   UnaryOp,
 } from './backend.ts';
+export {
+  requireAtLeast,
+  requireBetween,
+  requireBoolean,
+  requireFinite,
+  requireFunction,
+  requireOneOf,
+  requireOptions,
+  requireRecord,
+  requireWhole,
+} from './checks.ts';
 export type { BackendFactory, BackendOptions, Placement } from './engine.ts';
 export {
   backendInfo,
@@ -38,6 +50,7 @@ export {
   DisposedError,
   DTypeError,
   formatShape,
+  formatValue,
   InvNetError,
   OutOfMemoryError,
   ShapeError,
@@ -103,8 +116,18 @@ export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/r
 export type { RandomState } from './random.ts';
 export { RandomStream } from './random.ts';
 export { ReferenceBackend, type ReferenceOptions } from './reference/backend.ts';
-export type { NestedNumbers } from './tensor.ts';
-export { full, ones, sizeOf, Tensor, tensor, zeros, zerosLike } from './tensor.ts';
+export type { NestedNumbers, TypedNumbers } from './tensor.ts';
+export {
+  checkShape,
+  full,
+  ones,
+  requireTensor,
+  sizeOf,
+  Tensor,
+  tensor,
+  zeros,
+  zerosLike,
+} from './tensor.ts';
 export { collectTensors, keep, tidy } from './tidy.ts';
 export type { WasmOptions } from './wasm/backend.ts';
 export { WasmBackend } from './wasm/backend.ts';

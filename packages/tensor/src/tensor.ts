@@ -2,9 +2,10 @@
  * The tensor: a shape over a storage of a backend. Reshapes share a storage and it is counted, so
  * a block is freed when the last tensor on it is disposed.
  */
-import type { Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
+import type { ArrayOf, Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
+import { requireFinite } from './checks.ts';
 import { currentPlacement, type Placement } from './engine.ts';
-import { DisposedError, formatShape, ShapeError } from './errors.ts';
+import { DisposedError, formatShape, formatValue, ShapeError, ValueError } from './errors.ts';
 import { enterScope, leaveScope } from './scopes.ts';
 
 interface SharedStorage {
@@ -29,7 +30,8 @@ export class Tensor implements Disposable {
 
   /** Wraps a storage; for operations. Users make tensors with `tensor`, `zeros`, `full`, …. */
   constructor(shape: Shape, backend: Backend, storage: Storage, shared?: SharedStorage) {
-    this.shape = shape;
+    // What is frozen is nobody's to change, so it is shared.
+    this.shape = Object.isFrozen(shape) ? shape : Object.freeze([...shape]);
     this.size = sizeOf(shape);
     this.backend = backend;
     this.#shared = shared ?? { storage, references: 0 };
@@ -55,14 +57,18 @@ export class Tensor implements Disposable {
     return this.#live().storage;
   }
 
-  /** Reads the numbers, row-major, in a copy. An error of an earlier operation surfaces here. */
-  data(): Promise<NumericArray> {
-    return this.backend.read(this.storage);
+  /**
+   * Reads the numbers, row-major, in a copy. An error of an earlier operation surfaces here. The array
+   * is of the tensor's dtype, which its type cannot know: of a float64 tensor, ask for
+   * `data<'float64'>()`.
+   */
+  data<D extends DType = 'float32'>(): Promise<ArrayOf<D>> {
+    return this.backend.read(this.storage) as Promise<ArrayOf<D>>;
   }
 
   /** As `data()`, at once. @throws BackendError on a device that cannot. */
-  dataSync(): NumericArray {
-    return this.backend.readSync(this.storage);
+  dataSync<D extends DType = 'float32'>(): ArrayOf<D> {
+    return this.backend.readSync(this.storage) as ArrayOf<D>;
   }
 
   /**
@@ -106,31 +112,37 @@ export class Tensor implements Disposable {
 }
 
 /** Nested arrays of numbers, or a flat array with a shape. */
-export type NestedNumbers = readonly (number | NestedNumbers)[];
+export type NestedNumbers = readonly (number | NestedNumbers | TypedNumbers)[];
+
+/** Arrays of numbers that are no BigInts. */
+export type TypedNumbers =
+  | NumericArray
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array;
 
 /**
  * A tensor from numbers: a flat array (typed or plain) with a shape, nested arrays, or one number.
  *
  * @throws ShapeError when the count does not match the shape, or nested arrays are ragged.
+ * @throws ValueError for anything else than a number among them, with its place.
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
 export function tensor(
-  values: number | NestedNumbers | NumericArray,
+  values: number | NestedNumbers | TypedNumbers,
   shape?: Shape,
   place: Placement = currentPlacement(),
 ): Tensor {
-  if (typeof values === 'number') return full(shape ?? [], values, place);
-  let flat: ArrayLike<number>;
-  let found: Shape;
-  if (ArrayBuffer.isView(values)) {
-    flat = values;
-    found = [values.length];
-  } else {
-    found = nestedShape(values);
-    flat = found.length === 1 ? (values as readonly number[]) : flatten(values, found);
-  }
-  const result = shape ?? found;
-  if (sizeOf(checkShape('tensor', result)) !== flat.length) {
+  if (typeof values === 'number') return filled('tensor', shape ?? [], values, place);
+  const { flat, found } = isTyped(values)
+    ? { flat: values, found: [values.length] }
+    : flattened(values);
+  const result = checkShape('tensor', shape ?? found);
+  if (sizeOf(result) !== flat.length) {
     throw new ShapeError(
       `tensor: ${flat.length} numbers do not fill shape ${formatShape(result)}, which needs ` +
         `${sizeOf(result)}.`,
@@ -139,28 +151,25 @@ export function tensor(
   return new Tensor(result, place.backend, place.backend.upload(flat, place.dtype));
 }
 
-/** A tensor of one value. */
-export function full(
-  shape: Shape,
-  value: number,
-  { backend, dtype }: Placement = currentPlacement(),
-): Tensor {
-  return new Tensor(shape, backend, backend.fill(sizeOf(checkShape('full', shape)), value, dtype));
+/** A tensor of one value. @throws ShapeError, ValueError unless the value is a finite number. */
+export function full(shape: Shape, value: number, place: Placement = currentPlacement()): Tensor {
+  requireFinite('full', 'the value', value);
+  return filled('full', shape, value, place);
 }
 
-/** A tensor of zeros; `zeros(shape, x)` puts it where x is. */
+/** A tensor of zeros; `zeros(shape, x)` puts it where x is. @throws ShapeError */
 export function zeros(shape: Shape, place: Placement = currentPlacement()): Tensor {
-  return full(shape, 0, place);
+  return filled('zeros', shape, 0, place);
 }
 
-/** A tensor of ones. */
+/** A tensor of ones. @throws ShapeError */
 export function ones(shape: Shape, place: Placement = currentPlacement()): Tensor {
-  return full(shape, 1, place);
+  return filled('ones', shape, 1, place);
 }
 
 /** Zeros of x's shape and dtype, on x's backend. */
 export function zerosLike(x: Tensor): Tensor {
-  return zeros(x.shape, x);
+  return zeros(requireTensor('zerosLike', x).shape, x);
 }
 
 /** How many numbers a shape holds; 1 for the empty shape. */
@@ -170,20 +179,43 @@ export function sizeOf(shape: Shape): number {
   return size;
 }
 
-/** @throws ShapeError unless all sizes are whole and positive. */
+/** The operand itself. @throws ValueError unless it is a tensor. */
+export function requireTensor(op: string, x: unknown, name = 'an operand'): Tensor {
+  if (x instanceof Tensor) return x;
+  throw new ValueError(`${op}: ${name} is ${formatValue(x)}; expected a tensor.`);
+}
+
+/** The shape itself. @throws ShapeError unless it is an array of whole, positive sizes. */
 export function checkShape(op: string, shape: Shape): Shape {
   if (isShape(shape)) return shape;
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(
+      `${op}: the shape is ${formatValue(shape)}; expected an array of sizes, such as [2, 3].`,
+    );
+  }
   throw new ShapeError(
-    `${op}: sizes must be whole numbers of at least 1, got ${formatShape(shape)}.`,
+    `${op}: sizes must be whole numbers of at least 1, got ${formatSizes(shape)}.`,
   );
 }
 
+function filled(op: string, shape: Shape, value: number, { backend, dtype }: Placement): Tensor {
+  const size = sizeOf(checkShape(op, shape));
+  return new Tensor(shape, backend, backend.fill(size, value, dtype));
+}
+
 function isShape(shape: Shape): boolean {
-  return shape.every((s) => Number.isInteger(s) && s >= 1);
+  if (!Array.isArray(shape)) return false;
+  // Not by `every`, which passes over holes.
+  for (const s of shape) if (!Number.isSafeInteger(s) || s < 1) return false;
+  return true;
+}
+
+function formatSizes(shape: readonly unknown[]): string {
+  return `[${Array.from(shape, formatValue).join(', ')}]`;
 }
 
 function inferShape(shape: Shape, x: Tensor): Shape {
-  const unknown = shape.indexOf(-1);
+  const unknown = Array.isArray(shape) ? shape.indexOf(-1) : -1;
   let result = shape;
   if (unknown >= 0) {
     const known = -sizeOf(shape);
@@ -191,7 +223,8 @@ function inferShape(shape: Shape, x: Tensor): Shape {
   }
   // Reshapes are frequent, and their texts are not free.
   if (!isShape(result)) {
-    checkShape(`reshape of ${formatShape(x.shape)} to ${formatShape(shape)}`, result);
+    const asked = Array.isArray(shape) ? formatSizes(shape) : formatValue(shape);
+    checkShape(`reshape of ${formatShape(x.shape)} to ${asked}`, result);
   }
   if (sizeOf(result) !== x.size) {
     throw new ShapeError(
@@ -202,29 +235,60 @@ function inferShape(shape: Shape, x: Tensor): Shape {
   return result;
 }
 
-function nestedShape(values: NestedNumbers): Shape {
-  const shape: number[] = [];
-  let level: number | NestedNumbers = values;
-  while (typeof level !== 'number') {
-    shape.push(level.length);
-    const first: number | NestedNumbers | undefined = level[0];
-    if (first === undefined) throw new ShapeError('tensor: got an empty array.');
-    level = first;
-  }
-  return shape;
+/** Deeper arrays are not meant, or hold themselves. */
+const MOST_AXES = 32;
+
+function isTyped(values: unknown): values is TypedNumbers {
+  return (
+    ArrayBuffer.isView(values) &&
+    'length' in values &&
+    !(values instanceof BigInt64Array || values instanceof BigUint64Array)
+  );
 }
 
-function flatten(values: NestedNumbers, shape: Shape): number[] {
-  const flat: number[] = [];
-  const visit = (v: number | NestedNumbers, depth: number): void => {
-    if (typeof v === 'number' ? depth !== shape.length : v.length !== shape[depth]) {
-      throw new ShapeError(
-        `tensor: nested arrays are ragged; the first rows say ${formatShape(shape)}.`,
-      );
+function isList(values: unknown): values is ArrayLike<unknown> {
+  return Array.isArray(values) || isTyped(values);
+}
+
+/** The numbers of nested arrays, and their shape, as the first of each level say. */
+function flattened(values: unknown): { flat: number[]; found: Shape } {
+  const found: number[] = [];
+  for (let level = values; isList(level); level = level[0]) {
+    if (level.length === 0) throw new ShapeError('tensor: got an empty array.');
+    if (found.length === MOST_AXES) {
+      throw new ShapeError(`tensor: arrays are nested deeper than ${MOST_AXES} axes.`);
     }
-    if (typeof v === 'number') flat.push(v);
-    else for (const inner of v) visit(inner, depth + 1);
+    found.push(level.length);
+  }
+  const flat: number[] = [];
+  const place: number[] = [];
+  const visit = (v: unknown, depth: number): void => {
+    if (depth === found.length && typeof v === 'number') flat.push(v);
+    else if (depth < found.length && isList(v) && v.length === found[depth]) {
+      for (let i = 0; i < v.length; i++) {
+        place[depth] = i;
+        visit(v[i], depth + 1);
+      }
+    } else throw notANumber(v, place.slice(0, depth), found);
   };
   visit(values, 0);
-  return flat;
+  return { flat, found };
+}
+
+function notANumber(v: unknown, place: readonly number[], found: Shape): Error {
+  const at = place.length === 0 ? '' : ` at ${place.map((i) => `[${i}]`).join('')}`;
+  if (isList(v) || (typeof v === 'number' && place.length < found.length)) {
+    const came = isList(v) ? `an array of ${v.length}` : formatValue(v);
+    return new ShapeError(
+      `tensor: nested arrays are ragged: got ${came}${at}; the first rows say ${formatShape(found)}.`,
+    );
+  }
+  const integers = v instanceof BigInt64Array || v instanceof BigUint64Array;
+  const advice =
+    typeof v === 'bigint' || integers
+      ? ': 64-bit integers become numbers by Float64Array.from(values, Number)'
+      : typeof v === 'string'
+        ? ': texts become numbers by Number(text)'
+        : '';
+  return new ValueError(`tensor: got ${formatValue(v)}${at}; expected a number${advice}.`);
 }

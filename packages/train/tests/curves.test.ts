@@ -10,7 +10,16 @@ import {
   reverse,
 } from '@invnet/layers';
 import { ConditionalGlow, Glow } from '@invnet/networks';
-import { concat, full, memory, RandomStream, setBackend, type Tensor, tidy } from '@invnet/tensor';
+import {
+  concat,
+  full,
+  memory,
+  RandomStream,
+  setBackend,
+  type Tensor,
+  tensor,
+  tidy,
+} from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Adam, constant, NonFiniteLossError, train } from '../src/index.ts';
 
@@ -132,7 +141,7 @@ describe.each(cases)('$name', (c) => {
     const refused = await curve(c, async (flow, { x, context }, run) => {
       const before = isInitialized(flow);
       const bad = tidy(() =>
-        concat([full([1, ...c.shape.slice(1)], Number.NaN), x], 0).reshape([
+        concat([tensor(Number.NaN, [1, ...c.shape.slice(1)]), x], 0).reshape([
           -1,
           ...c.shape.slice(1),
         ]),

@@ -1,13 +1,4 @@
-import {
-  full,
-  memory,
-  setBackend,
-  sum,
-  type Tensor,
-  tensor,
-  ValueError,
-  zeros,
-} from '@invnet/tensor';
+import { memory, setBackend, sum, type Tensor, tensor, ValueError, zeros } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   Adam,
@@ -197,7 +188,7 @@ describe('train', () => {
 
   it('names the data when they are not finite', async () => {
     const model = quadratic();
-    using data = full([2, 3], Number.NaN);
+    using data = tensor(Number.NaN, [2, 3]);
     const run = train({
       parameters: model.parameters,
       loss: ({ x }: { x: Tensor }) => sum(x),
@@ -210,7 +201,7 @@ describe('train', () => {
 
   it('names a parameter that is not finite before any gradient', async () => {
     const { model, run } = setUp();
-    using bad = full([2, 2], Number.POSITIVE_INFINITY);
+    using bad = tensor(Number.POSITIVE_INFINITY, [2, 2]);
     model.parameters[1]!.assign(bad);
     await expect(run.next()).rejects.toMatchObject({
       step: 1,
@@ -221,7 +212,7 @@ describe('train', () => {
   it('stops at a gradient that is not finite though the loss is', async () => {
     const model = quadratic();
     const loss = () => {
-      using g = full([3], Number.NaN);
+      using g = tensor(Number.NaN, [3]);
       model.parameters[0]!.accumulateGrad(g);
       return zeros([]);
     };

@@ -1,8 +1,15 @@
 /** Element-wise operations with broadcasting, and the in-place updates of vector-space code. */
 import type { AdamSettings, BinaryOp, Broadcast, Shape, UnaryOp } from '../backend.ts';
+import {
+  requireAtLeast,
+  requireBetween,
+  requireFinite,
+  requireRecord,
+  requireWhole,
+} from '../checks.ts';
 import { formatShape, ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
-import { commonBackend, wrap } from './operands.ts';
+import { requireTensor, type Tensor } from '../tensor.ts';
+import { commonBackend, sameShape, wrap } from './operands.ts';
 
 const unary =
   (op: UnaryOp) =>
@@ -44,18 +51,22 @@ export const square = unary('square');
 /** Hyperbolic tangent; on wasm within 1 ulp of the exactly rounded result, for every float. */
 export const tanh = unary('tanh');
 
-/** αx + β for two numbers. */
+/** αx + β for two numbers. @throws ValueError unless both are finite. */
 export function affine(x: Tensor, alpha: number, beta = 0): Tensor {
+  requireFinite('affine', 'alpha', alpha);
+  requireFinite('affine', 'beta', beta);
   return applyUnary('affine', x, alpha, beta);
 }
 
-/** x for x > 0, slope·x otherwise. */
+/** x for x > 0, slope·x otherwise. @throws ValueError unless the slope is finite. */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  requireFinite('leakyRelu', 'slope', slope);
   return applyUnary('leakyRelu', x, slope, 0);
 }
 
-/** x to the power of a number. */
+/** x to the power of a number. @throws ValueError unless it is finite. */
 export function power(x: Tensor, exponent: number): Tensor {
+  requireFinite('power', 'exponent', exponent);
   return applyUnary('power', x, exponent, 0);
 }
 
@@ -83,8 +94,13 @@ export const sigmoidGrad = binary('sigmoidGrad');
 /** dy·(1 − y²): the derivative of tanh in terms of its output y; arguments (y, dy). */
 export const tanhGrad = binary('tanhGrad');
 
-/** target ← target + alpha·x, in place. @throws ShapeError unless the shapes are equal. */
+/**
+ * target ← target + alpha·x, in place.
+ *
+ * @throws ShapeError unless the shapes are equal. @throws ValueError unless alpha is finite.
+ */
 export function accumulate(target: Tensor, x: Tensor, alpha = 1): void {
+  requireFinite('accumulate', 'alpha', alpha);
   requireSameShape('accumulate', target, x);
   commonBackend('accumulate', target, x).accumulate(target.storage, x.storage, alpha);
 }
@@ -104,13 +120,20 @@ export interface AdamTensors {
   readonly step: number;
 }
 
-/** One Adam update of all targets and their moments, in place; see `Backend.adam`. */
+/**
+ * One Adam update of all targets and their moments, in place; see `Backend.adam`.
+ *
+ * @throws ShapeError unless moments and gradient have the shape of their target. @throws ValueError for
+ * constants out of range: rates finite, betas in [0, 1), epsilon above 0, steps whole and above 0.
+ */
 export function adamUpdate(tensors: readonly AdamTensors[], settings: AdamSettings): void {
   const [first] = tensors;
   if (!first) return;
+  requireSettings(settings);
   const updates = tensors.map(({ target, m, v, grad, step }) => {
-    requireSameShape('adamUpdate', target, grad);
     commonBackend('adamUpdate', first.target, target, m, v, grad);
+    for (const t of [m, v, grad]) requireSameShape('adamUpdate', target, t);
+    requireWhole('adamUpdate', 'step', step, 1);
     return {
       target: target.storage,
       m: m.storage,
@@ -124,15 +147,27 @@ export function adamUpdate(tensors: readonly AdamTensors[], settings: AdamSettin
 
 /** @throws ShapeError unless a and b have one shape. */
 export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
-  if (a.rank !== b.rank || a.shape.some((s, i) => s !== b.shape[i])) {
-    throw new ShapeError(
-      `${op}: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} differ; expected equal ones.`,
-    );
+  if (sameShape(requireTensor(op, a).shape, requireTensor(op, b).shape)) return;
+  throw new ShapeError(
+    `${op}: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} differ; expected equal ones.`,
+  );
+}
+
+function requireSettings(settings: AdamSettings): void {
+  requireRecord('adamUpdate', 'settings', settings);
+  const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+  requireFinite('adamUpdate', 'learningRate', learningRate);
+  requireFinite('adamUpdate', 'gradientScale', gradientScale);
+  for (const [name, beta] of Object.entries({ beta1, beta2 })) {
+    requireAtLeast('adamUpdate', name, beta, 0);
+    requireBetween('adamUpdate', name, beta, -1, 1);
   }
+  requireBetween('adamUpdate', 'epsilon', epsilon, 0);
 }
 
 function applyUnary(op: UnaryOp, x: Tensor, alpha: number, beta: number): Tensor {
-  return wrap(x.shape, x.backend, x.backend.unary(op, x.storage, alpha, beta));
+  const { shape, backend, storage } = requireTensor(op, x);
+  return wrap(shape, backend, backend.unary(op, storage, alpha, beta));
 }
 
 function applyBinary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {

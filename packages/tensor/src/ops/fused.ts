@@ -3,8 +3,9 @@
  * backend has none, these return undefined, and the layer composes its map from other operations.
  */
 import type { ChannelGeometry, CouplingGeometry, Triplet } from '../backend.ts';
+import { requireFinite, requireOneOf, requireRecord, requireWhole } from '../checks.ts';
 import { BackendError, formatShape, ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { requireTensor, type Tensor } from '../tensor.ts';
 import { requireSameShape } from './elementwise.ts';
 import { commonBackend, wrap } from './operands.ts';
 
@@ -16,7 +17,7 @@ export interface LogisticScale {
 
 /** Has x's backend passes in one go? */
 export function hasFusedPasses(x: Tensor): boolean {
-  return x.backend.fused !== undefined;
+  return requireTensor('hasFusedPasses', x).backend.fused !== undefined;
 }
 
 /** An affine coupling in one pass, in either direction. */
@@ -38,15 +39,22 @@ export interface FusedCoupling {
  */
 export function fusedCoupling(
   rt: Tensor,
-  { low, high }: LogisticScale,
+  scale: LogisticScale,
   direction: 'forward' | 'inverse',
   kept = 0,
 ): FusedCoupling | undefined {
-  const { fused } = rt.backend;
+  const { fused } = requireTensor('coupling', rt).backend;
+  requireRecord('coupling', 'scale', scale, '{ low, high }');
+  const { low, high } = scale;
+  requireFinite('coupling', 'low', low);
+  requireFinite('coupling', 'high', high);
+  requireOneOf('coupling', 'direction', direction, directions);
+  requireWhole('coupling', 'kept', kept, 0);
   if (!fused) return undefined;
   const geometry = (x: Tensor): CouplingGeometry => {
     const [batch, channels, ...spatial] = x.shape;
     const fits =
+      x.rank >= 2 &&
       rt.rank === x.rank &&
       rt.shape[0] === batch &&
       rt.shape[1] === 2 * (channels! - kept) &&
@@ -94,6 +102,7 @@ export function addToFirstChannels(target: Tensor, x: Tensor): void {
   if (!fused) throw new BackendError(`addToFirstChannels: ${name} has no such pass.`);
   const fits =
     target.rank === x.rank &&
+    x.rank >= 2 &&
     target.shape.every((size, i) => (i === 1 ? size >= x.shape[1]! : size === x.shape[i]));
   if (!fits) {
     throw new ShapeError(
@@ -123,6 +132,7 @@ export function fusedChannelAffine(
   direction: 'forward' | 'inverse',
 ): FusedChannelAffine | undefined {
   const { fused } = commonBackend('channelAffine', scale, shift);
+  requireOneOf('channelAffine', 'direction', direction, directions);
   if (!fused) return undefined;
   const geometry = (x: Tensor): ChannelGeometry => {
     const [batch, channels] = x.shape;
@@ -189,6 +199,7 @@ export function fusedReflections(
   return {
     matrix: () => wrap([size, size], backend, fused.reflections(vectors())),
     backward: (g) => {
+      commonBackend('reflections', g, v[0]);
       if (g.size !== size * size) {
         throw new ShapeError(
           `reflections: gradient ${formatShape(g.shape)}; expected ${formatShape([size, size])}.`,
@@ -200,6 +211,8 @@ export function fusedReflections(
     },
   };
 }
+
+const directions = ['forward', 'inverse'] as const;
 
 /** @throws ShapeError unless dlogdet, if there is one, is a number per sample. */
 function requirePerSample(op: string, dlogdet: Tensor | undefined, batch: number): void {

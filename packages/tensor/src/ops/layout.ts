@@ -1,13 +1,15 @@
 /** Operations that move numbers without changing them. */
-import { formatShape, ShapeError } from '../errors.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { formatShape, formatValue, ShapeError } from '../errors.ts';
+import { requireTensor, sizeOf, type Tensor } from '../tensor.ts';
+import { tidy } from '../tidy.ts';
 import { commonBackend, wrap } from './operands.ts';
 
 /** Result axis i is the operand's axis `axes[i]`. @throws ShapeError unless a permutation. */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
-  if (axes.length !== x.rank || x.shape.some((_, i) => !axes.includes(i))) {
+  requireTensor('permute', x);
+  if (!isList(axes, x.rank) || x.shape.some((_, i) => !axes.includes(i))) {
     throw new ShapeError(
-      `permute: ${formatShape(axes)} is not a permutation of the axes of ${formatShape(x.shape)}.`,
+      `permute: ${formatValue(axes)} is not a permutation of the axes of ${formatShape(x.shape)}.`,
     );
   }
   const shape = axes.map((a) => x.shape[a]!);
@@ -15,12 +17,18 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   return wrap(shape, x.backend, x.backend.permute(x.storage, sizes, order));
 }
 
-/** `length` entries of an axis, from `start` on. @throws ShapeError when out of range. */
+/**
+ * `length` entries of an axis, from `start` on.
+ *
+ * @throws ShapeError unless they are whole numbers within the axis.
+ */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
-  const size = x.shape[axis];
-  if (size === undefined || start < 0 || length < 1 || start + length > size) {
+  const size = requireAxis('slice', x, axis);
+  const whole = Number.isInteger(start) && Number.isInteger(length);
+  if (!whole || start < 0 || length < 1 || start + length > size) {
     throw new ShapeError(
-      `slice: entries ${start} to ${start + length} of axis ${axis} are not in ${formatShape(x.shape)}.`,
+      `slice: ${formatValue(length)} entries from ${formatValue(start)} on are not in axis ${axis} of ` +
+        `${formatShape(x.shape)}; expected whole numbers, at least one entry, within 0 to ${size}.`,
     );
   }
   const shape = x.shape.map((s, i) => (i === axis ? length : s));
@@ -29,34 +37,40 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
   return wrap(shape, x.backend, x.backend.slice(x.storage, outer, size, inner, start, length));
 }
 
-/** Cuts an axis into parts of the given lengths. @throws ShapeError unless they add up. */
+/** Cuts an axis into parts of the given lengths. @throws ShapeError unless they are whole and add up. */
 export function split(x: Tensor, axis: number, lengths: readonly number[]): Tensor[] {
-  const total = lengths.reduce((a, b) => a + b, 0);
-  if (total !== x.shape[axis]) {
+  const size = requireAxis('split', x, axis);
+  const whole =
+    isList(lengths) && lengths.every((length) => Number.isInteger(length) && length > 0);
+  const total = whole ? lengths.reduce((a, b) => a + b, 0) : Number.NaN;
+  if (total !== size) {
     throw new ShapeError(
-      `split: lengths ${formatShape(lengths)} add up to ${total}, axis ${axis} of ` +
-        `${formatShape(x.shape)} has ${x.shape[axis]}.`,
+      `split: lengths ${formatValue(lengths)} for axis ${axis} of ${formatShape(x.shape)}; expected ` +
+        `whole numbers of at least 1 that add up to ${size}${whole ? `, not ${total}` : ''}.`,
     );
   }
   let start = 0;
-  return lengths.map((length) => {
-    const part = slice(x, axis, start, length);
-    start += length;
-    return part;
-  });
+  return tidy(() =>
+    lengths.map((length) => {
+      const part = slice(x, axis, start, length);
+      start += length;
+      return part;
+    }),
+  );
 }
 
 /** Joins tensors along an axis. @throws ShapeError unless all other sizes are equal. */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
-  const first = parts[0];
-  if (!first) throw new ShapeError('concat: expected at least one tensor.');
+  const [first] = isList(parts) ? parts : [];
+  if (!first) {
+    throw new ShapeError(
+      `concat: got ${formatValue(parts)}; expected a list of at least one tensor.`,
+    );
+  }
   const backend = commonBackend('concat', first, ...parts.slice(1));
+  requireAxis('concat', first, axis);
   for (const p of parts) {
-    if (
-      p.rank !== first.rank ||
-      !(axis in p.shape) ||
-      p.shape.some((s, i) => i !== axis && s !== first.shape[i])
-    ) {
+    if (p.rank !== first.rank || p.shape.some((s, i) => i !== axis && s !== first.shape[i])) {
       throw new ShapeError(
         `concat: ${formatShape(p.shape)} does not join ${formatShape(first.shape)} along axis ${axis}.`,
       );
@@ -68,6 +82,20 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const inner = sizeOf(first.shape.slice(axis + 1));
   const storages = parts.map((p) => p.storage);
   return wrap(shape, backend, backend.concat(storages, outer, lengths, inner));
+}
+
+/** The size of an axis. @throws ShapeError unless x has it. */
+function requireAxis(op: string, x: Tensor, axis: number): number {
+  const { shape } = requireTensor(op, x);
+  const size = Number.isInteger(axis) ? shape[axis] : undefined;
+  if (size !== undefined) return size;
+  throw new ShapeError(`${op}: axis ${formatValue(axis)} is not one of ${formatShape(shape)}.`);
+}
+
+/** An array, without holes, of as many entries. */
+function isList(value: readonly unknown[], length?: number): boolean {
+  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) return false;
+  return !value.includes(undefined);
 }
 
 /** Drops axes of size 1 and joins axes that stay neighbours, so that backends see few, long ones. */

@@ -1,8 +1,9 @@
 /** Matrix products and convolutions with their two adjoints. */
 import type { ConvActivation, ConvGeometry, Shape, Triple } from '../backend.ts';
-import { formatShape, ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
-import { commonBackend, wrap } from './operands.ts';
+import { requireBoolean, requireOneOf, requireOptions } from '../checks.ts';
+import { formatShape, formatValue, ShapeError } from '../errors.ts';
+import { checkShape, type Tensor } from '../tensor.ts';
+import { commonBackend, sameShape, wrap } from './operands.ts';
 
 /** Which operands of a product are transposed in their last two axes. */
 export interface MatmulOptions {
@@ -16,7 +17,10 @@ export interface MatmulOptions {
  * @throws ShapeError when inner sizes or batches differ.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  requireOptions('matmul', options, ['transposeA', 'transposeB']);
   const { transposeA = false, transposeB = false } = options;
+  requireBoolean('matmul', 'transposeA', transposeA);
+  requireBoolean('matmul', 'transposeB', transposeB);
   const backend = commonBackend('matmul', a, b);
   const describe = () =>
     `${formatShape(a.shape)}${transposeA ? 'ᵀ' : ''} · ${formatShape(b.shape)}${transposeB ? 'ᵀ' : ''}`;
@@ -68,9 +72,11 @@ export interface ConvEpilogue {
  * @throws ShapeError when ranks or channels do not fit, or the kernel is larger than the input.
  */
 export function conv(x: Tensor, w: Tensor, options: ConvOptions & ConvEpilogue = {}): Tensor {
+  requireOptions('conv', options, [...geometryOptions, 'bias', 'activation']);
   const { bias, activation = 'none' } = options;
+  requireOneOf('conv', 'activation', activation, ['none', 'relu']);
+  const backend = commonBackend('conv', x, w, ...(bias === undefined ? [] : [bias]));
   const g = convGeometry('conv', x.shape, w.shape, options);
-  const backend = commonBackend('conv', x, w, ...(bias ? [bias] : []));
   if (bias && bias.size !== g.outputChannels) {
     throw new ShapeError(
       `conv: bias ${formatShape(bias.shape)} for ${g.outputChannels} output channels.`,
@@ -101,7 +107,11 @@ export function convInputGrad(
   inputShape: Shape,
   options: ConvOptions & ConvInputGradEpilogue = {},
 ): Tensor {
+  requireOptions('convInputGrad', options, [...geometryOptions, 'relu']);
   const { relu } = options;
+  const others = relu === undefined ? [] : [relu];
+  const backend = commonBackend('convInputGrad', dy, w, ...others);
+  checkShape('convInputGrad', inputShape);
   const g = convGeometry('convInputGrad', inputShape, w.shape, options);
   requireOutput('convInputGrad', dy, g);
   if (relu && !sameShape(relu.shape, inputShape)) {
@@ -110,7 +120,6 @@ export function convInputGrad(
         `${formatShape(inputShape)}.`,
     );
   }
-  const backend = commonBackend('convInputGrad', dy, w, ...(relu ? [relu] : []));
   const storage = backend.convInputGrad(dy.storage, w.storage, relu?.storage, g);
   return wrap(inputShape, backend, storage);
 }
@@ -122,11 +131,18 @@ export function convFilterGrad(
   weightShape: Shape,
   options: ConvOptions = {},
 ): Tensor {
+  requireOptions('convFilterGrad', options, geometryOptions);
+  const backend = commonBackend('convFilterGrad', x, dy);
+  checkShape('convFilterGrad', weightShape);
   const g = convGeometry('convFilterGrad', x.shape, weightShape, options);
   requireOutput('convFilterGrad', dy, g);
-  const backend = commonBackend('convFilterGrad', x, dy);
   return wrap(weightShape, backend, backend.convFilterGrad(x.storage, dy.storage, g));
 }
+
+const geometryOptions = ['stride', 'padding'];
+
+/** Beyond it, places in an image would not fit into the 32-bit integers of kernels. */
+const MOST_STEPS = 2 ** 28;
 
 function lastTwo(shape: Shape, transpose: boolean): [number, number] {
   const rows = shape[shape.length - 2]!;
@@ -180,9 +196,11 @@ function perAxis(
   least: number,
 ): readonly number[] {
   const values = typeof value === 'number' ? new Array<number>(axes).fill(value) : value;
-  if (values.length !== axes || values.some((v) => !Number.isInteger(v) || v < least)) {
+  const fits = (v: number) => Number.isInteger(v) && v >= least && v <= MOST_STEPS;
+  if (!Array.isArray(values) || values.length !== axes || !Array.from(values).every(fits)) {
     throw new ShapeError(
-      `${op}: ${name} ${formatShape(values)}; expected ${axes} whole numbers of at least ${least}.`,
+      `${op}: ${name} is ${formatValue(value)}; expected ${axes} whole numbers from ${least} to ` +
+        `${MOST_STEPS}, or one for all axes.`,
     );
   }
   return values;
@@ -204,8 +222,4 @@ function requireOutput(op: string, dy: Tensor, g: ConvGeometry): void {
       `${op}: gradient ${formatShape(dy.shape)}; expected the output's shape ${formatShape(expected)}.`,
     );
   }
-}
-
-function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
 }

@@ -1,11 +1,13 @@
 /** What every operation checks of its operands before a backend sees them. */
 import type { Backend, Shape, Storage } from '../backend.ts';
 import { BackendError, DTypeError } from '../errors.ts';
-import { Tensor } from '../tensor.ts';
+import { requireTensor, Tensor } from '../tensor.ts';
 
-/** @throws BackendError, DTypeError unless all operands share one backend and one dtype. */
+/** @throws ValueError, BackendError, DTypeError unless all operands are tensors of one backend and dtype. */
 export function commonBackend(op: string, first: Tensor, ...others: Tensor[]): Backend {
+  requireTensor(op, first);
   for (const t of others) {
+    requireTensor(op, t);
     if (t.backend !== first.backend) {
       throw new BackendError(
         `${op}: operands live on two backends, ${first.backend.name} and ${t.backend.name}; ` +
@@ -17,6 +19,13 @@ export function commonBackend(op: string, first: Tensor, ...others: Tensor[]): B
     }
   }
   return first.backend;
+}
+
+/** Are they equal? */
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** A tensor over the storage that an operation made. */

@@ -1,7 +1,8 @@
 /** Reductions over chosen axes. */
 import type { ReduceOp, Reduction, Shape } from '../backend.ts';
-import { formatShape, ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { requireBoolean, requireOptions } from '../checks.ts';
+import { formatShape, formatValue, ShapeError } from '../errors.ts';
+import { requireTensor, type Tensor } from '../tensor.ts';
 import { affine } from './elementwise.ts';
 import { wrap } from './operands.ts';
 
@@ -29,31 +30,46 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** The mean over the axes. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const total = sum(x, options);
-  const result = affine(total, total.size / x.size);
-  total.dispose();
-  return result;
+  using total = sum(x, options);
+  return affine(total, total.size / x.size);
 }
 
 /** Σ x over everything but the batch axis: one number per sample, shape [N]. */
 export function sumPerSample(x: Tensor): Tensor {
-  const flat = x.reshape([x.shape[0]!, -1]);
-  const result = sum(flat, { axes: [1] });
-  flat.dispose();
-  return result;
+  if (requireTensor('sumPerSample', x).rank === 0) {
+    throw new ShapeError(
+      'sumPerSample: got a single number; expected samples along the first axis.',
+    );
+  }
+  using flat = x.reshape([x.shape[0]!, -1]);
+  return sum(flat, { axes: [1] });
 }
 
 /** ⟨a, b⟩-style sums over all but the channel axis 1, kept as [1, C, 1, …]. */
 export function sumPerChannel(x: Tensor): Tensor {
+  if (requireTensor('sumPerChannel', x).rank < 2) {
+    throw new ShapeError(
+      `sumPerChannel: got ${formatShape(x.shape)}; expected samples and channels, [N, C, …].`,
+    );
+  }
   return sum(x, { axes: x.shape.map((_, i) => i).filter((i) => i !== 1), keepDims: true });
 }
 
-function reduce(op: ReduceOp, x: Tensor, { axes, keepDims = false }: ReduceOptions): Tensor {
+function reduce(op: ReduceOp, x: Tensor, options: ReduceOptions): Tensor {
+  requireTensor(op, x);
+  requireOptions(op, options, ['axes', 'keepDims']);
+  const { axes, keepDims = false } = options;
+  requireBoolean(op, 'keepDims', keepDims);
   const reduced = x.shape.map(() => axes === undefined);
+  if (axes !== undefined && !Array.isArray(axes)) {
+    throw new ShapeError(`${op}: axes is ${formatValue(axes)}; expected a list such as [0, 2].`);
+  }
   for (const axis of axes ?? []) {
     const i = axis < 0 ? axis + x.rank : axis;
-    if (!(i in reduced)) {
-      throw new ShapeError(`${op}: axis ${axis} is not one of shape ${formatShape(x.shape)}.`);
+    if (!Number.isInteger(axis) || reduced[i] === undefined) {
+      throw new ShapeError(
+        `${op}: axis ${formatValue(axis)} is not one of shape ${formatShape(x.shape)}.`,
+      );
     }
     reduced[i] = true;
   }
