@@ -3,6 +3,7 @@ import {
   affine,
   matmul,
   memory,
+  mul,
   ones,
   RandomStream,
   ShapeError,

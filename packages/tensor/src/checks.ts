@@ -71,6 +71,12 @@ export function requireOneOf<T extends string>(
   fail(op, name, value, `one of ${choices.map(formatValue).join(', ')}`);
 }
 
+/** @throws ValueError unless the value is an array, without holes. */
+export function requireList(op: string, name: string, value: readonly unknown[]): void {
+  if (Array.isArray(value) && !value.includes(undefined)) return;
+  fail(op, name, value, 'a list');
+}
+
 /**
  * Checks an options object: a record that has no other names than these.
  *

@@ -29,6 +29,7 @@ export {
   requireBoolean,
   requireFinite,
   requireFunction,
+  requireList,
   requireOneOf,
   requireOptions,
   requireRecord,

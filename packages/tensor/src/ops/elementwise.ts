@@ -4,6 +4,7 @@ import {
   requireAtLeast,
   requireBetween,
   requireFinite,
+  requireList,
   requireRecord,
   requireWhole,
 } from '../checks.ts';
@@ -127,9 +128,11 @@ export interface AdamTensors {
  * constants out of range: rates finite, betas in [0, 1), epsilon above 0, steps whole and above 0.
  */
 export function adamUpdate(tensors: readonly AdamTensors[], settings: AdamSettings): void {
+  requireList('adamUpdate', 'tensors', tensors);
+  requireSettings(settings);
   const [first] = tensors;
   if (!first) return;
-  requireSettings(settings);
+  for (const t of tensors) requireRecord('adamUpdate', 'an update', t);
   const updates = tensors.map(({ target, m, v, grad, step }) => {
     commonBackend('adamUpdate', first.target, target, m, v, grad);
     for (const t of [m, v, grad]) requireSameShape('adamUpdate', target, t);

@@ -3,7 +3,13 @@
  * backend has none, these return undefined, and the layer composes its map from other operations.
  */
 import type { ChannelGeometry, CouplingGeometry, Triplet } from '../backend.ts';
-import { requireFinite, requireOneOf, requireRecord, requireWhole } from '../checks.ts';
+import {
+  requireFinite,
+  requireList,
+  requireOneOf,
+  requireRecord,
+  requireWhole,
+} from '../checks.ts';
 import { BackendError, formatShape, ShapeError } from '../errors.ts';
 import { requireTensor, type Tensor } from '../tensor.ts';
 import { requireSameShape } from './elementwise.ts';
@@ -186,6 +192,8 @@ export interface FusedReflections {
 export function fusedReflections(
   v: readonly [Tensor, Tensor, Tensor],
 ): FusedReflections | undefined {
+  requireList('reflections', 'vectors', v);
+  requireWhole('reflections', 'the number of vectors', v.length, 3, 3);
   const backend = commonBackend('reflections', ...v);
   const { fused } = backend;
   if (!fused) return undefined;
