@@ -55,6 +55,8 @@ describe.each(backends)('tensors on %s', (name) => {
     ).toEqual([2, 2]);
     expect([...tensor(new Float32Array([5, 6]), [1, 2]).dataSync()]).toEqual([5, 6]);
     expect([...tensor(7).dataSync()]).toEqual([7]);
+    const read: Float32Array = await tensor([1, 2, 3]).data();
+    expect(read.reduce((a, b) => a + b, 0)).toBe(6);
     expect(backendInfo().name).toBe(name);
   });
 
