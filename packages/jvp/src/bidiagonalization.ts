@@ -4,10 +4,9 @@ import {
   addInPlace,
   copyVector,
   disposeVector,
+  normalize,
   requireVector,
-  scaleInPlace,
   type Vector,
-  vectorNorm,
 } from './vector.ts';
 
 /** A Vₖ = Uₖ₊₁ Bₖ, one column at a time, started by u₁ = b/‖b‖. */
@@ -59,6 +58,11 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
     return this.#beta;
   }
 
+  /** Once it is false, there is no further step. */
+  get finite(): boolean {
+    return Number.isFinite(this.#alpha) && Number.isFinite(this.#beta);
+  }
+
   async step(): Promise<void> {
     const u = this.#A.apply(this.#v);
     addInPlace(u, this.#u, -this.#alpha);
@@ -66,6 +70,7 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
     // Held before anything else can throw, so that `dispose` frees it.
     this.#u = u;
     this.#beta = await normalize(u);
+    if (!Number.isFinite(this.#beta)) return;
     const v = this.#A.adjoint.apply(u);
     addInPlace(v, this.#v, -this.#beta);
     disposeVector(this.#v);
@@ -77,11 +82,4 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
     disposeVector(this.#u);
     disposeVector(this.#v);
   }
-}
-
-/** v ← v/‖v‖; returns the norm. A zero vector stays. */
-async function normalize(v: Vector): Promise<number> {
-  const norm = await vectorNorm(v);
-  if (norm > 0) scaleInPlace(v, 1 / norm);
-  return norm;
 }

@@ -8,10 +8,10 @@ import {
   disposeVector,
   innerProduct,
   mapVector,
+  normalize,
   requireVector,
   scaleInPlace,
   type Vector,
-  vectorNorm,
 } from './vector.ts';
 
 /**
@@ -31,27 +31,28 @@ export async function cg<U extends Vector>(
   requireVector('cg: domain of the operator', A.domain, A.range);
   return inWorkspace(async ({ own }) => {
     const x = own(mapVector(b, zerosLike));
-    const size = await vectorNorm(b);
-    if (size === 0) return { x, iteration: 0, residual: 0, reason: 'residual' };
+    // The residual relative to b, so that neither its square nor that of p leaves the range of numbers.
     const r = own(copyVector(b));
-    const p = own(copyVector(b));
-    let square = size * size;
+    const size = await normalize(r);
+    if (size === 0) return { x, iteration: 0, residual: 0, reason: 'residual' };
+    const p = own(copyVector(r));
+    let square = 1;
     for (let iteration = 1; ; iteration++) {
       const Ap = A.apply(p);
       try {
         const curvature = await innerProduct(p, Ap);
-        if (!(curvature > 0)) {
-          const reason = Number.isNaN(curvature) ? 'breakdown' : 'negativeCurvature';
-          return { x, iteration: iteration - 1, residual: Math.sqrt(square) / size, reason };
-        }
         const alpha = square / curvature;
-        addInPlace(x, p, alpha);
+        if (!(alpha > 0 && alpha * size < Number.POSITIVE_INFINITY)) {
+          const reason = curvature <= 0 ? 'negativeCurvature' : 'breakdown';
+          return { x, iteration: iteration - 1, residual: Math.sqrt(square), reason };
+        }
+        addInPlace(x, p, alpha * size);
         addInPlace(r, Ap, -alpha);
       } finally {
         disposeVector(Ap);
       }
       const next = await innerProduct(r, r);
-      const residual = Math.sqrt(next) / size;
+      const residual = Math.sqrt(next);
       const reason = progress(options, { iteration, residual });
       if (reason) return { x, iteration, residual, reason };
       scaleInPlace(p, next / square);

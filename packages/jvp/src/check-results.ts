@@ -73,7 +73,7 @@ export function dot(a: Numbers, b: Numbers): number {
 }
 
 export function norm(a: Numbers): number {
-  return Math.sqrt(dot(a, a));
+  return Array.from(a).reduce((size, v) => Math.hypot(size, v), 0);
 }
 
 export function disposeAll(...tensors: readonly Tensor[]): void {

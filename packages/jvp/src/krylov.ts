@@ -54,6 +54,11 @@ export function progress(options: SolverOptions, state: SolverProgress): StopRea
   return state.iteration >= maxIterations ? 'maxIterations' : undefined;
 }
 
+/** The end of least squares whose numbers are no longer finite. */
+export function brokenDown<U extends Vector>(x: U, iteration: number): Solution<U> {
+  return { x, iteration, residual: Number.NaN, normalResidual: Number.NaN, reason: 'breakdown' };
+}
+
 /** Frees at the end what a solver works with. */
 export interface Workspace {
   /** Takes over a vector. */

@@ -1,7 +1,7 @@
 /** LSMR (Fong and Saunders, "LSMR: an iterative algorithm for sparse least-squares problems", 2011). */
 import { zerosLike } from '@invnet/tensor';
 import { Bidiagonalization } from './bidiagonalization.ts';
-import { inWorkspace, progress, type Solution } from './krylov.ts';
+import { brokenDown, inWorkspace, progress, type Solution } from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import type { LeastSquaresOptions } from './lsqr.ts';
 import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './vector.ts';
@@ -28,23 +28,19 @@ export async function lsmr<U extends Vector, V extends Vector>(
       const residual = size === 0 ? 0 : 1;
       return { x, iteration: 0, residual, normalResidual: 0, reason: 'normalResidual' };
     }
+    if (!basis.finite) return brokenDown(x, 0);
     const h = own(copyVector(basis.v));
     const hBar = own(mapVector(basis.v, zerosLike));
-    let [zetaBar, alphaBar, rho, rhoBar, cBar, sBar] = [
-      basis.alpha * size,
-      basis.alpha,
-      1,
-      1,
-      1,
-      0,
-    ];
-    const residual = new ResidualEstimate(size);
-    let normSquare = 0;
+    // Residuals relative to b, so that their squares stay in the range of numbers.
+    let [zetaBar, alphaBar, rho, rhoBar, cBar, sBar] = [basis.alpha, basis.alpha, 1, 1, 1, 0];
+    const residual = new ResidualEstimate();
+    let norm = 0;
     for (let iteration = 1; ; iteration++) {
-      normSquare += basis.alpha ** 2;
+      norm = Math.hypot(norm, basis.alpha);
       await basis.step();
+      if (!basis.finite) return brokenDown(x, iteration);
       const { alpha, beta } = basis;
-      normSquare += beta ** 2 + damping ** 2;
+      norm = Math.hypot(norm, beta, damping);
       const first = rotation(alphaBar, damping);
       const second = rotation(first.r, beta);
       const [rhoOld, rhoBarOld] = [rho, rhoBar];
@@ -58,12 +54,12 @@ export async function lsmr<U extends Vector, V extends Vector>(
       zetaBar *= -sBar;
       scaleInPlace(hBar, (-thetaBar * rho) / (rhoOld * rhoBarOld));
       addInPlace(hBar, h);
-      addInPlace(x, hBar, zeta / (rho * rhoBar));
+      addInPlace(x, hBar, (size * zeta) / (rho * rhoBar));
       scaleInPlace(h, -theta / rho);
       addInPlace(h, basis.v);
       const r = residual.next(first, second, thetaBar, rhoBar, zeta);
-      const normalResidual = r === 0 ? 0 : Math.abs(zetaBar) / (Math.sqrt(normSquare) * r);
-      const state = { iteration, residual: r / size, normalResidual };
+      const normalResidual = r === 0 ? 0 : Math.abs(zetaBar) / (norm * r);
+      const state = { iteration, residual: r, normalResidual };
       const reason = progress(options, state);
       if (reason) return { x, ...state, reason };
     }
@@ -82,19 +78,15 @@ function rotation(a: number, b: number): Rotation {
   return r === 0 ? { c: 1, s: 0, r } : { c: a / r, s: b / r, r };
 }
 
-/** ‖r‖ of each iterate by the recurrences of section 5.1 of the paper. */
+/** ‖r‖/‖b‖ of each iterate by the recurrences of section 5.1 of the paper. */
 class ResidualEstimate {
-  #betaDouble: number;
+  #betaDouble = 1;
   #betaDot = 0;
   #rhoDot = 1;
   #tauTilde = 0;
   #thetaTilde = 0;
   #zeta = 0;
   #damped = 0;
-
-  constructor(beta: number) {
-    this.#betaDouble = beta;
-  }
 
   next(first: Rotation, second: Rotation, thetaBar: number, rhoBar: number, zeta: number): number {
     const acute = first.c * this.#betaDouble;

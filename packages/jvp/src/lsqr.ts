@@ -1,7 +1,7 @@
 /** LSQR (Paige and Saunders, "LSQR: an algorithm for sparse linear equations", 1982). */
 import { zerosLike } from '@invnet/tensor';
 import { Bidiagonalization } from './bidiagonalization.ts';
-import { inWorkspace, progress, type Solution, type SolverOptions } from './krylov.ts';
+import { brokenDown, inWorkspace, progress, type Solution, type SolverOptions } from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './vector.ts';
 
@@ -32,14 +32,17 @@ export async function lsqr<U extends Vector, V extends Vector>(
       const residual = size === 0 ? 0 : 1;
       return { x, iteration: 0, residual, normalResidual: 0, reason: 'normalResidual' };
     }
+    if (!basis.finite) return brokenDown(x, 0);
     const w = own(copyVector(basis.v));
-    let [phiBar, rhoBar] = [size, basis.alpha];
-    let [normSquare, damped] = [0, 0];
+    // Residuals relative to b, so that their squares stay in the range of numbers.
+    let [phiBar, rhoBar] = [1, basis.alpha];
+    let [norm, damped] = [0, 0];
     for (let iteration = 1; ; iteration++) {
-      normSquare += basis.alpha ** 2;
+      norm = Math.hypot(norm, basis.alpha);
       await basis.step();
+      if (!basis.finite) return brokenDown(x, iteration);
       const { alpha, beta } = basis;
-      normSquare += beta ** 2 + damping ** 2;
+      norm = Math.hypot(norm, beta, damping);
       // The damping's row is rotated away first, then the new row.
       const rhoDamped = Math.hypot(rhoBar, damping);
       damped += ((damping / rhoDamped) * phiBar) ** 2;
@@ -49,13 +52,12 @@ export async function lsqr<U extends Vector, V extends Vector>(
       const phi = c * phiBar;
       phiBar *= s;
       rhoBar = -c * alpha;
-      addInPlace(x, w, phi / rho);
+      addInPlace(x, w, (size * phi) / rho);
       scaleInPlace(w, (-s * alpha) / rho);
       addInPlace(w, basis.v);
       const r = Math.sqrt(phiBar ** 2 + damped);
-      const normalResidual =
-        r === 0 ? 0 : (alpha * Math.abs(s * phi)) / (Math.sqrt(normSquare) * r);
-      const state = { iteration, residual: r / size, normalResidual };
+      const normalResidual = r === 0 ? 0 : (alpha * Math.abs(s * phi)) / (norm * r);
+      const state = { iteration, residual: r, normalResidual };
       const reason = progress(options, state);
       if (reason) return { x, ...state, reason };
     }

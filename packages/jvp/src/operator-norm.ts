@@ -1,7 +1,7 @@
 /** The largest singular value of an operator. */
 import { RandomStream } from '@invnet/tensor';
 import type { LinearOperator } from './linear-operator.ts';
-import { disposeVector, randomOf, scaleInPlace, type Vector, vectorNorm } from './vector.ts';
+import { disposeVector, normalize, randomOf, type Vector } from './vector.ts';
 
 /** Options of `operatorNorm`. */
 export interface OperatorNormOptions {
@@ -25,27 +25,24 @@ export async function operatorNorm(
   const { tolerance = 1e-4, maxIterations = 100, seed = 0 } = options;
   let v: Vector = randomOf(A.domain, new RandomStream(seed));
   try {
-    const start = await vectorNorm(v);
     // An empty domain, such as that of a network whose parameters are all frozen.
-    if (start === 0) return 0;
-    scaleInPlace(v, 1 / start);
+    if ((await normalize(v)) === 0) return 0;
     let norm = 0;
     for (let iteration = 0; iteration < maxIterations; iteration++) {
       const Av = A.apply(v);
       let next: number;
       try {
-        next = await vectorNorm(Av);
+        next = await normalize(Av);
         const back = A.adjoint.apply(Av);
         disposeVector(v);
         v = back;
       } finally {
         disposeVector(Av);
       }
-      const size = await vectorNorm(v);
+      const size = await normalize(v);
       const settled = Math.abs(next - norm) <= tolerance * next;
       norm = next;
       if (settled || size === 0) break;
-      scaleInPlace(v, 1 / size);
     }
     return norm;
   } finally {

@@ -8,13 +8,12 @@ import {
   assign,
   clone,
   formatShape,
-  mul,
+  innerProduct as leafProduct,
+  norm,
   type RandomStream,
   type Shape,
   ShapeError,
-  sum,
   type Tensor,
-  tidy,
   zeros,
 } from '@invnet/tensor';
 
@@ -61,24 +60,24 @@ export function scaleInPlace(target: Vector, alpha: number): void {
   }
 }
 
-/** ⟨a, b⟩ over all numbers; read back once. */
-export async function innerProduct<U extends Vector>(a: U, b: U): Promise<number> {
-  const others = leavesOf(b);
-  const total = tidy(() => {
-    const result = zeros([1], others[0]);
-    leavesOf(a).forEach((t, i) => {
-      accumulate(result, sum(mul(t, others[i]!)).reshape([1]));
-    });
-    return result;
-  });
-  const [value] = await total.data();
-  total.dispose();
-  return value!;
+/** ⟨a, b⟩ over all numbers; read back once, as a rule. */
+export function innerProduct<U extends Vector>(a: U, b: U): Promise<number> {
+  return leafProduct(leavesOf(a), leavesOf(b));
 }
 
 /** √⟨v, v⟩ */
-export async function vectorNorm(v: Vector): Promise<number> {
-  return Math.sqrt(await innerProduct(v, v));
+export function vectorNorm(v: Vector): Promise<number> {
+  return norm(leavesOf(v));
+}
+
+/** v ← v/‖v‖, in place; returns the norm. A zero vector stays. */
+export async function normalize(v: Vector): Promise<number> {
+  const size = await vectorNorm(v);
+  if (!(size > 0 && size < Number.POSITIVE_INFINITY)) return size;
+  // The inverse of a norm far from 1 may be out of the range of numbers, its root is not.
+  const steps = size > 1e-30 && size < 1e30 ? 1 : 2;
+  for (let i = 0; i < steps; i++) scaleInPlace(v, size ** (-1 / steps));
+  return size;
 }
 
 /** Zeros of a shape, on the current backend. */

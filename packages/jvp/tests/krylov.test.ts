@@ -152,6 +152,17 @@ describe.each<[string, Solver]>([
     expect(memory().liveBytes - before.liveBytes).toBe(4 * 8); // ones([2, 2])
   });
 
+  it.each([1e-30, 1e25])('solves for a right-hand side of size %f in float32', async (size) => {
+    await setBackend('wasm');
+    const b = tensor([1, 2, 3], [3]);
+    using scaled = affine(b, size);
+    const found = await solve(twice(), scaled);
+    expect(found.residual).toBeLessThan(1e-6);
+    [...found.x.dataSync()].forEach((v, i) => {
+      expect(v / size).toBeCloseTo((i + 1) / 2, 5);
+    });
+  });
+
   it('stops when aborted, and at numbers that are not finite', async () => {
     const a = new RandomStream(1).normal([3, 3]);
     const product = (transposeA: boolean) => (u: Tensor) =>

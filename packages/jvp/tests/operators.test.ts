@@ -167,5 +167,13 @@ describe('the algebra of operators', () => {
     });
     expect(await operatorNorm(diagonal, { tolerance: 1e-10 })).toBeCloseTo(7, 6);
     expect(await operatorNorm(scaleOperator(diagonal, 0))).toBe(0);
+    // Also where its square is no number of float32.
+    await setBackend('wasm');
+    for (const factor of [1e-25, 1e25]) {
+      const scaled = scaleOperator(diagonal, factor);
+      const found = await operatorNorm(scaled, { tolerance: 1e-6 });
+      expect(found / factor).toBeCloseTo(7, 3);
+      expect((await dotTest(scaled)).error).toBeLessThan(1e-6);
+    }
   });
 });

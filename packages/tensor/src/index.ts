@@ -112,6 +112,7 @@ export type {
   MatmulOptions,
 } from './ops/linear.ts';
 export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';
+export { innerProduct, norm } from './ops/norm.ts';
 export type { ReduceOptions } from './ops/reduce.ts';
 export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';
 export type { RandomState } from './random.ts';

@@ -57,12 +57,16 @@ export interface TrainingMetrics {
   readonly peakBytes: number;
 }
 
-/** Where numbers stopped being finite: in the data, or at a parameter of this name. */
+/**
+ * Where numbers stopped being finite: in the data, or at a parameter of this name; or, where all of them
+ * are, in the squares that an optimizer makes of gradients of this norm.
+ */
 export type NonFiniteLocation =
   | { readonly where: 'batch'; readonly shape: Shape }
-  | { readonly where: 'value' | 'gradient'; readonly parameter: string };
+  | { readonly where: 'value' | 'gradient'; readonly parameter: string }
+  | { readonly where: 'squares'; readonly norm: number };
 
-/** The loss or a gradient became NaN or infinite. Everything is as it was before this step. */
+/** The loss or a gradient became NaN or infinite, or too large for the square of it. Everything is as it was before this step. */
 export class NonFiniteLossError extends InvNetError {
   override name = 'NonFiniteLossError';
   /** The step that failed, counted as in `TrainingMetrics`. */
@@ -72,8 +76,9 @@ export class NonFiniteLossError extends InvNetError {
   readonly location: NonFiniteLocation | undefined;
 
   constructor(step: number, loss: number, location: NonFiniteLocation | undefined) {
+    const gradients = location?.where === 'squares' ? 'too large' : 'not finite';
     const what = Number.isFinite(loss)
-      ? `the gradients are not finite (loss ${loss})`
+      ? `the gradients are ${gradients} (loss ${loss})`
       : `the loss is ${loss}`;
     super(
       `train: in step ${step} ${what}; ${describe(location)}. This step changed nothing. Expected ` +
@@ -141,6 +146,10 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
       throw new NonFiniteLossError(step, loss, await firstNonFinite(batch, parameters));
     }
+    const gradientScale = clipFactor(norm, clipNorm);
+    if (norm * gradientScale > largestNorm(parameters)) {
+      throw new NonFiniteLossError(step, loss, { where: 'squares', norm });
+    }
     requireGradients(parameters, step);
     const learningRate = schedule(step - 1);
     if (!Number.isFinite(learningRate)) {
@@ -148,13 +157,18 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
         `train: the schedule gave ${learningRate} for step ${step}; expected a finite learning rate.`,
       );
     }
-    optimizer.step(parameters, { learningRate, gradientScale: clipFactor(norm, clipNorm) });
+    optimizer.step(parameters, { learningRate, gradientScale });
     attempt.commit();
     return { step, loss, gradientNorm: norm, learningRate };
   } catch (error) {
     attempt.rollback();
     throw error;
   }
+}
+
+/** Beyond this norm, the square of a gradient may be infinite: Adam would remember that for ever. */
+function largestNorm(parameters: readonly Parameter[]): number {
+  return Math.sqrt(parameters[0]?.data.dtype === 'float64' ? Number.MAX_VALUE : 3.4e38);
 }
 
 /** @throws ValueError when there is something to train, and the loss added no gradient to any of it. */
@@ -199,6 +213,9 @@ function describe(location: NonFiniteLocation | undefined): string {
   }
   if (location.where === 'batch') {
     return `the batch's tensor of shape ${formatShape(location.shape)} holds NaN or infinity`;
+  }
+  if (location.where === 'squares') {
+    return `their norm is ${location.norm.toPrecision(3)}, which is too large to be squared`;
   }
   return `the first that is not finite is the ${location.where} of parameter '${location.parameter}'`;
 }

@@ -220,6 +220,37 @@ describe('train', () => {
     await expect(run.next()).rejects.toThrow(/the gradients are not finite \(loss 0\)/);
   });
 
+  it('clips gradients whose squares are out of range, and refuses them where nothing clips', async () => {
+    await setBackend('wasm');
+    for (const size of [5.7e22, 3e38]) {
+      const { model } = setUp();
+      const [w] = model.parameters;
+      const loss = () => {
+        using g = tensor([size, -size, 0]);
+        w!.accumulateGrad(g);
+        return zeros([]);
+      };
+      const before = values(model);
+      const error = await setUp({ ...model, loss })
+        .run.next()
+        .catch((e: unknown) => e);
+      expect(error).toMatchObject({ location: { where: 'squares' } });
+      expect(String(error)).toMatch(/gradients are too large.*norm is .*clipNorm/);
+      expect(values(model)).toEqual(before);
+
+      const optimizer = new Adam();
+      const { run } = setUp({ ...model, loss, optimizer, clipNorm: 1 });
+      const [m] = await take(run, 1);
+      expect(m!.gradientNorm / size).toBeCloseTo(Math.SQRT2, 6);
+      const state = await optimizer.state(model.parameters);
+      const moments = state.get('v/layer.w')!.data;
+      expect([...moments].map((v) => v / 0.001)).toEqual(
+        [0.5, 0.5, 0].map((v) => expect.closeTo(v, 5)),
+      );
+      expect(values(model)[0]).toEqual([0.45, -0.95, 2].map((v) => expect.closeTo(v, 5)));
+    }
+  });
+
   it('refuses what makes no sense', async () => {
     await expect(setUp({ loss: () => zeros([2]) }).run.next()).rejects.toThrow(
       /expected one number/,

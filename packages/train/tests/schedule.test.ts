@@ -46,10 +46,29 @@ describe('clipping', () => {
     expect(memory().tensors).toBe(before.tensors);
   });
 
+  it('finds the norm of all gradients that are finite', async () => {
+    await setBackend('wasm');
+    const p = new Parameter('p', tensor([0, 0]));
+    for (const size of [5.7e22, 1e-25, 3e38]) {
+      p.zeroGrad();
+      using g = tensor([3 * (size / 5), 4 * (size / 5)]);
+      p.accumulateGrad(g);
+      const norm = await gradientNorm([p]);
+      expect(norm / size).toBeCloseTo(1, 6);
+      expect(clipFactor(norm, 1)).toBe(Math.min(1, 1 / norm));
+    }
+    await setBackend('reference', { dtype: 'float64' });
+  });
+
   it('scales down, never up', () => {
     expect(clipFactor(5, 1)).toBe(0.2);
     expect(clipFactor(0.5, 1)).toBe(1);
     expect(clipFactor(0, 1)).toBe(1);
-    expect(() => clipFactor(1, 0)).toThrow(ValueError);
+    for (const norm of [Number.NaN, Number.POSITIVE_INFINITY, -1, '2' as unknown as number]) {
+      expect(() => clipFactor(norm, 1)).toThrow(/norm is .*at least 0/);
+    }
+    for (const maxNorm of [0, -1, Number.NaN, '2' as unknown as number]) {
+      expect(() => clipFactor(1, maxNorm)).toThrow(ValueError);
+    }
   });
 });

@@ -4,14 +4,12 @@ import {
   assign,
   concat,
   formatShape,
-  mul,
-  type NumericArray,
+  innerProduct,
+  norm,
   type Shape,
   ShapeError,
   sizeOf,
   slice,
-  sum,
-  sumSquares,
   type Tensor,
   tidy,
   ValueError,
@@ -52,14 +50,13 @@ export function scaleVector(a: ParameterVector, alpha: number): Tensor[] {
 }
 
 /** ⟨a, b⟩ = Σ aᵢbᵢ over all tensors. */
-export async function dotVectors(a: ParameterVector, b: ParameterVector): Promise<number> {
-  requireSameLength('dotVectors', a, b);
-  return total(a.map((t, i) => tidy(() => sum(mul(t, b[i]!)))));
+export function dotVectors(a: ParameterVector, b: ParameterVector): Promise<number> {
+  return innerProduct(a, b);
 }
 
 /** The Euclidean norm √⟨a, a⟩. */
-export async function normOfVector(a: ParameterVector): Promise<number> {
-  return Math.sqrt(await total(a.map((t) => sumSquares(t))));
+export function normOfVector(a: ParameterVector): Promise<number> {
+  return norm(a);
 }
 
 /** All numbers in one tensor of rank 1, in order. */
@@ -89,16 +86,6 @@ export function unflatten(flat: Tensor, like: readonly { shape: Shape }[]): Tens
       return part;
     });
   });
-}
-
-async function total(scalars: Tensor[]): Promise<number> {
-  let value = 0;
-  for (const s of scalars) {
-    const [v]: NumericArray = await s.data();
-    value += v!;
-    s.dispose();
-  }
-  return value;
 }
 
 function requireSameLength(op: string, a: ParameterVector, b: ParameterVector): void {
