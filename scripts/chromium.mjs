@@ -15,11 +15,15 @@ export function chromiumPath() {
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
 }
 
-/** WebGPU and WebGL2 on SwiftShader, the rasterizer that Chromium brings. */
+/**
+ * WebGPU and WebGL2 on SwiftShader, the rasterizer that Chromium brings. Dawn zeroes workgroup memory by
+ * a loop of its own, as in packages/tensor/src/gpu/webgpu.ts.
+ */
 export const chromiumFlags = [
   '--no-sandbox',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
   '--enable-features=Vulkan,WebGPU',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
