@@ -1,8 +1,9 @@
 /** The wasm backend on several threads: the same bits, the same memory, and an end. */
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   abs,
   adamUpdate,
@@ -38,18 +39,27 @@ import { ThreadPool } from '../src/wasm/threads.ts';
 
 const pools = await Promise.all([1, 2, 3].map((threads) => WasmBackend.create({ threads })));
 
-/** Results on one, two and three threads. */
-async function onEach(compute: (random: RandomStream) => Tensor[]): Promise<Float32Array[][]> {
-  const all: Float32Array[][] = [];
+/** Results are the same, bit for bit, on one, two and three threads. */
+async function sameOnEach(compute: (random: RandomStream) => Tensor[]): Promise<void> {
+  const all: Buffer[][] = [];
   for (const backend of pools) {
     await setBackend(backend);
     const before = memory().liveBytes;
     const results = compute(new RandomStream(5));
-    all.push(results.map((t) => t.dataSync() as Float32Array));
+    all.push(results.map(bits));
     for (const t of results) t.dispose();
     expect(memory().liveBytes).toBe(before);
   }
-  return all;
+  for (const other of all) expectSame(other, all[0]!);
+}
+
+const bits = (t: Tensor) => Buffer.from(t.dataSync().buffer);
+
+/** Compared as bits, which takes a thousandth of the time of numbers. */
+function expectSame(results: readonly Buffer[], expected: readonly Buffer[]) {
+  expect(results.map((numbers, i) => numbers.equals(expected[i]!))).toEqual(
+    expected.map(() => true),
+  );
 }
 
 const between = (min: number, max: number) => fc.integer({ min, max });
@@ -66,7 +76,7 @@ describe('results on several threads', () => {
     });
     await fc.assert(
       fc.asyncProperty(shape, async ({ batch, channels, outputs, size, kernel, stride }) => {
-        const [one, ...others] = await onEach((random) => {
+        await sameOnEach((random) => {
           const options = { stride, padding: (kernel - 1) / 2 };
           using x = random.normal([batch, channels, ...size]);
           using w = random.normal([outputs, channels, kernel, kernel]);
@@ -76,14 +86,13 @@ describe('results on several threads', () => {
           const dx = convInputGrad(dy, w, x.shape, options);
           return [y, dx, convFilterGrad(x, dy, w.shape, options)];
         });
-        for (const other of others) expect(other).toEqual(one);
       }),
       { numRuns: 40, seed: 3 },
     );
   });
 
   it('are the same bit for bit: products and element-wise operations', async () => {
-    const [one, ...others] = await onEach((random) => {
+    await sameOnEach((random) => {
       using a = random.normal([200, 190]);
       using b = random.normal([190, 170]);
       using t = random.normal([170, 190]);
@@ -92,7 +101,6 @@ describe('results on several threads', () => {
       using s = random.normal([1]);
       return [matmul(a, b), matmul(a, t, { transposeB: true }), add(x, y), mul(x, s)];
     });
-    for (const other of others) expect(other).toEqual(one);
   });
 
   it('are the same bit for bit: functions, reductions and layouts, of sizes that fit no cut', async () => {
@@ -103,7 +111,7 @@ describe('results on several threads', () => {
     });
     await fc.assert(
       fc.asyncProperty(shape, async ({ batch, channels, size }) => {
-        const [one, ...others] = await onEach((random) => {
+        await sameOnEach((random) => {
           using x = random.normal([batch, channels, ...size]);
           using y = random.normal([batch, channels, ...size]);
           using perChannel = random.normal([1, channels, 1, 1]);
@@ -117,7 +125,6 @@ describe('results on several threads', () => {
             ...[concat([x, y], 1), concat([x, y], 0), slice(x, 2, 3, 20)],
           ];
         });
-        for (const other of others) expect(other).toEqual(one);
       }),
       { numRuns: 15, seed: 4 },
     );
@@ -131,7 +138,7 @@ describe('results on several threads', () => {
     });
     await fc.assert(
       fc.asyncProperty(shape, async ({ batch, channels, size }) => {
-        const [one, ...others] = await onEach((random) => {
+        await sameOnEach((random) => {
           using x = random.normal([batch, channels, ...size]);
           using dy = random.normal([batch, channels, ...size]);
           using rt = random.normal([batch, 2 * channels, ...size]);
@@ -172,14 +179,13 @@ describe('results on several threads', () => {
           );
           return [...results, ...targets, ...m, ...v];
         });
-        for (const other of others) expect(other).toEqual(one);
       }),
       { numRuns: 12, seed: 5 },
     );
   });
 
   it("are the same bit for bit: Winograd's method and products of few columns", async () => {
-    const [one, ...others] = await onEach((random) => {
+    await sameOnEach((random) => {
       const results: Tensor[] = [];
       for (const [batch, channels, height, width] of [
         [1, 64, 32, 32],
@@ -194,7 +200,6 @@ describe('results on several threads', () => {
       }
       return results;
     });
-    for (const other of others) expect(other).toEqual(one);
   });
 });
 
@@ -205,7 +210,7 @@ describe('threads', () => {
       spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
     );
     try {
-      const [one, ...others] = await onEach((random) => {
+      await sameOnEach((random) => {
         using a = random.normal([128, 128]);
         const results: Tensor[] = [];
         for (let i = 0; i < 300; i++) {
@@ -214,7 +219,6 @@ describe('threads', () => {
         }
         return results;
       });
-      for (const other of others) expect(other).toEqual(one);
     } finally {
       for (const child of busy) child.kill();
     }
@@ -222,7 +226,7 @@ describe('threads', () => {
 
   it('run what was called in order, however much of it there is', async () => {
     // More calls than the queue and the desk hold, each of which needs the one before.
-    const [one, ...others] = await onEach((random) => {
+    await sameOnEach((random) => {
       let x = random.normal([40, 1, 30]);
       using row = random.normal([1, 50, 1]);
       const last: Tensor[] = [];
@@ -236,29 +240,25 @@ describe('threads', () => {
       }
       return [...last, x];
     });
-    for (const other of others) expect(other).toEqual(one);
   });
 
-  it('say at the next read that a kernel has failed, and wait for nothing', async () => {
+  it('say that a kernel has failed, at the latest when numbers are read, and for good', async () => {
     const { module, memory } = loadKernels(undefined, true);
     const { kernels } = loadKernels(undefined, true);
     const pool = await ThreadPool.start(module, memory, 2, 0);
-    try {
-      const outside = 2 ** 32 - 4096;
-      for (let i = 0; i < 100; i++) {
-        pool.run(
-          'fill',
-          [
-            [outside, 64, 1],
-            [outside, 64, 1],
-          ],
-          kernels,
-        );
-      }
-      expect(() => pool.join()).toThrow(/a kernel has failed/);
-    } finally {
-      pool.terminate();
-    }
+    const outside = 2 ** 32 - 4096;
+    const parts = [
+      [outside, 64, 1],
+      [outside, 64, 1],
+    ];
+    // A call may know of it already, or have been taken before anything ran.
+    expect(() => {
+      for (let i = 0; i < 100; i++) pool.run('fill', parts, kernels);
+      pool.join();
+    }).toThrow(/a kernel has failed/);
+    expect(() => pool.run('fill', [[0, 0, 1]], kernels)).toThrow(/a kernel has failed/);
+    expect(() => pool.join()).toThrow(/a kernel has failed/);
+    pool.terminate();
   });
 
   it('are reported, and a bad number of them is refused', async () => {
@@ -288,3 +288,103 @@ describe('threads', () => {
     expect(run.status).toBe(0);
   });
 });
+
+describe('a thread that ends', () => {
+  /** Workers in the order in which they were started. */
+  const workers: Worker[] = [];
+  const noted = (worker: Worker) => workers.push(worker);
+
+  beforeEach(() => {
+    workers.length = 0;
+    process.on('worker', noted);
+  });
+  afterEach(() => {
+    process.off('worker', noted);
+  });
+
+  /** A pool whose worker runs `stubs`, and a wait for it to be in the midst of one. */
+  async function stubbed() {
+    const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
+    const pool = await ThreadPool.start(new WebAssembly.Module(stubs), memory, 2, 0);
+    const words = new Int32Array(memory.buffer);
+    const begun = () => {
+      while (Atomics.load(words, 256) === 0);
+    };
+    return { pool, begun };
+  }
+
+  it('in the midst of its work is an error for who waits, and for good', async () => {
+    const { pool, begun } = await stubbed();
+    const fill = () => {
+      begun();
+      void workers[0]!.terminate();
+    };
+    pool.run('fill', [[], []], { fill });
+    expect(() => pool.join()).toThrow(BackendError);
+    expect(() => pool.join()).toThrow(/a thread has ended in the midst of its work/);
+    expect(() => pool.run('fill', [[]], { fill })).toThrow(/a thread has ended/);
+  });
+
+  it('is none that takes long', async () => {
+    const { pool, begun } = await stubbed();
+    pool.run('accumulate', [[], []], { accumulate: begun });
+    pool.join();
+    expect(pool.running).toBe(2);
+    pool.terminate();
+  });
+
+  it('between its parts is missed by nobody', async () => {
+    const backend = await WasmBackend.create({ threads: 3 });
+    await setBackend(backend);
+    const random = new RandomStream(5);
+    const [a, b] = [random.normal([200, 190]), random.normal([190, 170])];
+    const x = random.normal([4, 64, 32, 32]);
+    const w = random.normal([64, 64, 3, 3]);
+    const compute = () => [matmul(a, b), conv(x, w, { padding: 1 }), exp(x)].map(bits);
+    const expected = compute();
+    for (const left of [2, 1]) {
+      await workers.pop()!.terminate();
+      expect(backendInfo().details.threads).toBe(left);
+      expectSame(compute(), expected);
+    }
+  });
+
+  it('whenever it does, leaves right numbers or an error', async () => {
+    for (let calls = 0; calls < 8; calls++) {
+      await setBackend('wasm', { threads: 3 });
+      const a = new RandomStream(calls).normal([300, 300]);
+      const expected = bits(matmul(a, a));
+      try {
+        const results = Array.from({ length: 8 }, (_, i) => {
+          if (i === calls) void workers.at(-1)!.terminate();
+          return matmul(a, a);
+        });
+        for (const t of results) expectSame([bits(t)], [expected]);
+      } catch (error) {
+        expect(error).toBeInstanceOf(BackendError);
+        expect(() => a.dataSync()).toThrow(BackendError);
+      }
+    }
+  });
+});
+
+/**
+ * Kernels that set the word at 1024, and then: `fill` never returns, `accumulate` sleeps for a quarter
+ * of a second.
+ */
+const stubs = Uint8Array.from(
+  `00 61 73 6d 01 00 00 00
+   01 04 01 60 00 00
+   02 12 01 03 65 6e 76 06 6d 65 6d 6f 72 79 02 03 10 80 80 04
+   03 04 03 00 00 00
+   07 24 03
+     0c 75 73 65 53 63 72 61 74 63 68 41 74 00 00
+     04 66 69 6c 6c 00 01
+     0a 61 63 63 75 6d 75 6c 61 74 65 00 02
+   0a 31 03
+     02 00 0b
+     10 00 41 00 41 01 fe 17 02 80 08 03 40 0c 00 0b 0b
+     1b 00 41 00 41 01 fe 17 02 80 08 41 00 41 00 42 80 e5 9a f7 00 fe 01 02 84 08 1a 0b`
+    .split(/\s+/)
+    .map((byte) => Number.parseInt(byte, 16)),
+);

@@ -9,7 +9,8 @@ import { BackendError, DTypeError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
-import { canUseThreads, type Part, type PartKernel, ThreadPool } from './threads.ts';
+import { type Part, ThreadPool } from './threads.ts';
+import { canUseThreads, type PartKernel } from './worker.ts';
 
 /** Choices that are otherwise made from what the engine can do. */
 export interface WasmOptions {
@@ -109,7 +110,7 @@ export class Runtime {
   get details() {
     return {
       simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
-      threads: this.#pool?.size ?? 1,
+      threads: this.#pool?.running ?? 1,
       memoryBytes: this.#linear.buffer.byteLength,
       memoryLimitBytes: this.maxBytes,
     };
