@@ -1,39 +1,46 @@
 /**
  * Whole files on disk, in Node. A file is written beside its target, flushed, and renamed over it, so at
- * any moment the path holds a whole file: the old one or the new one.
+ * any moment the path holds a whole file: the old one or the new one. Of several that write at once,
+ * threads, processes or machines that share a folder, the last one stays.
+ *
+ * Left out: locks. Nobody judges whether another writer still lives; what a killed one left is removed
+ * when it has not been touched for a day.
  */
 import { CheckpointError } from './fit.ts';
 import { nodeModule } from './node.ts';
 
-let saves = 0;
+/** What files are called while they are written: of one length, however long their target's name is. */
+const temporaryName = /^\.invnet-[-0-9a-f]{36}\.tmp$/;
+const dayInMilliseconds = 24 * 60 * 60 * 1000;
 
 /**
  * Writes a file atomically: whatever happens, even a kill or a loss of power, `path` holds either
- * what it held before or the whole new file.
+ * what it held before or the whole new file. A symbolic link stays, and what it points to is written.
  *
  * @throws CheckpointError when the file cannot be written; what was there is untouched.
  */
 export async function writeWhole(op: string, path: string, bytes: Uint8Array): Promise<void> {
   const fs = nodeModule('node:fs/promises', op);
-  await removeLeftovers(op, path);
-  // One name per process and save, so that two that save at once do not write into one file.
-  const temporary = `${path}.${process.pid}-${saves++}.tmp`;
+  const { dirname, join } = nodeModule('node:path', op);
+  let temporary: string | undefined;
   try {
+    const target = await targetOf(op, path);
+    const folder = dirname(target);
+    temporary = join(folder, `.invnet-${crypto.randomUUID()}.tmp`);
     const file = await fs.open(temporary, 'wx');
     try {
       await file.writeFile(bytes);
       await file.sync();
+      await removeLeftovers(op, folder, (await file.stat()).mtimeMs);
     } finally {
       await file.close();
     }
-    await fs.rename(temporary, path);
+    await fs.rename(temporary, target);
+    await syncFolder(op, folder);
   } catch (cause) {
-    await fs.rm(temporary, { force: true });
-    throw new CheckpointError(`${op}: cannot write ${path}: ${messageOf(cause)}`, {
-      cause,
-    });
+    if (temporary) await fs.rm(temporary, { force: true }).catch(() => undefined);
+    throw new CheckpointError(`${op}: cannot write ${path}: ${messageOf(cause)}`, { cause });
   }
-  await syncFolder(op, path);
 }
 
 /** Reads a file. @throws CheckpointError when it cannot be read. */
@@ -44,34 +51,50 @@ export async function readWhole(op: string, path: string): Promise<Uint8Array> {
   });
 }
 
-/** Removes what a killed process left while it wrote this file. */
-async function removeLeftovers(op: string, path: string): Promise<void> {
+/** Where a file of this path is or would be, behind all links. @throws Error unless it can be replaced. */
+async function targetOf(op: string, path: string): Promise<string> {
   const fs = nodeModule('node:fs/promises', op);
-  const { basename, dirname, join } = nodeModule('node:path', op);
-  const prefix = `${basename(path)}.`;
-  for (const name of await fs.readdir(dirname(path)).catch(() => [])) {
-    if (!name.startsWith(prefix)) continue;
-    const pid = /^(\d+)-\d+\.tmp$/.exec(name.slice(prefix.length))?.[1];
-    if (pid && !isRunning(Number(pid))) await fs.rm(join(dirname(path), name), { force: true });
+  const { dirname, resolve } = nodeModule('node:path', op);
+  const found = await fs.realpath(path).catch(ifAbsent);
+  if (found !== undefined) {
+    // A rename would put a file in the place of a device or a pipe.
+    if ((await fs.stat(found)).isFile()) return found;
+    throw new Error('it is there and no file');
+  }
+  const link = await fs.readlink(path).catch(() => undefined);
+  if (link === undefined) return path;
+  return targetOf(op, resolve(await fs.realpath(dirname(path)), link));
+}
+
+/**
+ * Removes what killed processes left in a folder long before `now`, which is of the folder's own clock:
+ * that of another machine may differ. Whoever still writes touches its file all the time.
+ */
+async function removeLeftovers(op: string, folder: string, now: number): Promise<void> {
+  const fs = nodeModule('node:fs/promises', op);
+  const { join } = nodeModule('node:path', op);
+  for (const name of await fs.readdir(folder).catch(() => [])) {
+    if (!temporaryName.test(name)) continue;
+    const leftover = join(folder, name);
+    // Another writer may have finished it, or removed it, meanwhile.
+    const touched = await fs.stat(leftover).catch(() => undefined);
+    if (touched && now - touched.mtimeMs > dayInMilliseconds) {
+      await fs.rm(leftover, { force: true }).catch(() => undefined);
+    }
   }
 }
 
 /** Makes the rename itself last; Windows cannot open folders, and does without. */
-async function syncFolder(op: string, path: string): Promise<void> {
+async function syncFolder(op: string, folder: string): Promise<void> {
   const fs = nodeModule('node:fs/promises', op);
-  const folder = nodeModule('node:path', op).dirname(path);
   const handle = await fs.open(folder, 'r').catch(() => undefined);
   await handle?.sync().catch(() => undefined);
   await handle?.close();
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // A process of another user is running too, but may not be signalled.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
+function ifAbsent(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  throw error;
 }
 
 function messageOf(error: unknown): string {

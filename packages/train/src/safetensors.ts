@@ -4,7 +4,7 @@
  * numbers, little-endian, without gaps. Such files open in Python, and cannot carry code.
  *
  * Written here because the one package of that name on npm is a first version, not kept up. Left
- * out: element types other than F32 and F64, and reading parts of a file.
+ * out: writing element types other than F32 and F64, and reading parts of a file.
  */
 import {
   formatShape,
@@ -14,6 +14,7 @@ import {
   sizeOf,
   ValueError,
 } from '@invnet/tensor';
+import { elementTypes } from './element-types.ts';
 
 /** Bytes are not a whole safetensors file that this library can read. */
 export class SafetensorsFormatError extends InvNetError {
@@ -23,7 +24,10 @@ export class SafetensorsFormatError extends InvNetError {
 /** Numbers with a shape, on the host. */
 export interface HostTensor {
   readonly shape: Shape;
-  /** Row-major; its type says which of F32 and F64 it is in a file. */
+  /**
+   * Row-major; its type says which of F32 and F64 it is in a file. Asking for those of an entry that
+   * `readSafetensors` cannot read as floats throws a SafetensorsFormatError.
+   */
   readonly data: NumericArray;
 }
 
@@ -35,19 +39,21 @@ export interface Safetensors {
 }
 
 interface HeaderEntry {
-  readonly dtype: 'F32' | 'F64';
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly data_offsets: readonly [number, number];
 }
 
 const metadataKey = '__metadata__';
+/** As in the format's own reader. */
 const mostHeaderBytes = 100_000_000;
 
 /**
  * The bytes of a file. F64 comes before F32, otherwise the order is kept, so that every array is
  * aligned to its element size.
  *
- * @throws ValueError when an array does not fill its shape, or takes the reserved name.
+ * @throws ValueError for what no reader of the format would take back: a name or metadata that are no
+ * text, the reserved name, a shape that is none, data that do not fill it or are of other arrays.
  * @example
  * const bytes = writeSafetensors({
  *   tensors: new Map([['w', { shape: [2], data: Float32Array.of(1, 2) }]]),
@@ -55,26 +61,27 @@ const mostHeaderBytes = 100_000_000;
  * });
  */
 export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array<ArrayBuffer> {
+  requireTexts(metadata);
+  for (const [name, tensor] of tensors) requireWritable(name, tensor);
   const ordered = [...tensors].sort(
     ([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT,
   );
   let end = 0;
   const header = ordered.map(([name, { shape, data }]): [string, HeaderEntry] => {
-    if (name === metadataKey || sizeOf(shape) !== data.length) {
-      throw new ValueError(
-        `writeSafetensors: '${name}' has ${data.length} numbers for shape ${formatShape(shape)}; ` +
-          `expected ${sizeOf(shape)}, and a name other than ${metadataKey}.`,
-      );
-    }
     const start = end;
     end += data.byteLength;
-    const dtype = data instanceof Float64Array ? 'F64' : 'F32';
-    return [name, { dtype, shape, data_offsets: [start, end] }];
+    return [name, { dtype: dtypeOf(data)!, shape, data_offsets: [start, end] }];
   });
   const json = JSON.stringify(Object.fromEntries([[metadataKey, metadata], ...header]));
   const text = new TextEncoder().encode(json);
   // Spaces bring the numbers to a multiple of 8; the format allows them at the header's end.
   const headerLength = Math.ceil(text.length / 8) * 8;
+  if (headerLength > mostHeaderBytes) {
+    throw new ValueError(
+      `writeSafetensors: names, shapes and metadata take ${headerLength} bytes; the format allows ` +
+        `${mostHeaderBytes}.`,
+    );
+  }
   const bytes = new Uint8Array(8 + headerLength + end);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
   bytes.fill(32, 8, 8 + headerLength);
@@ -88,11 +95,14 @@ export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array
 }
 
 /**
- * Reads a whole file.
+ * Reads a whole file. Floats of fewer bits, booleans and integers of up to 53 bits come as the floats
+ * that hold them exactly: float32, but float64 for integers of 32 and 64 bits. Of entries that floats
+ * cannot hold the shape is given, and only asking for the `data` throws.
  *
  * @param name - What messages call it, such as the file's path.
- * @throws SafetensorsFormatError for another kind of file, a truncated or overlong one, a header
- * that contradicts itself, or an element type other than F32 and F64.
+ * @throws SafetensorsFormatError for another kind of file, a truncated or overlong one, or a header
+ * that contradicts itself.
+ * @example readSafetensors(bytes, path).tensors.get('encoder.weight')?.data
  */
 export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetensors {
   const fail = (message: string): never => {
@@ -103,10 +113,8 @@ export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetenso
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerLength = Number(view.getBigUint64(0, true));
-  if (headerLength < 2 || headerLength > mostHeaderBytes || (bytes[8] ?? 0x7b) !== 0x7b) {
-    fail(
-      'is not a safetensors file: it does not start with the length of a JSON header and the header.',
-    );
+  if (headerLength > mostHeaderBytes) {
+    fail('is not a safetensors file: it does not start with the length of a JSON header.');
   }
   const start = 8 + headerLength;
   if (bytes.length < start) {
@@ -115,18 +123,36 @@ export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetenso
   const { entries, metadata } = parseHeader(bytes.subarray(8, start), fail);
   requireNoGaps(entries, bytes.length - start, fail);
   const tensors = new Map<string, HostTensor>();
-  for (const [key, { dtype, shape, data_offsets }] of entries) {
+  for (const [key, entry] of entries) {
     // A copy, since the numbers of a foreign file need not be aligned. Not by `slice`: that of
     // Node's Buffer, which readFile returns, shares the memory.
-    const [from, to] = data_offsets;
+    const [from, to] = entry.data_offsets;
     const { buffer } = new Uint8Array(bytes.subarray(start + from, start + to));
-    const data = dtype === 'F32' ? new Float32Array(buffer) : new Float64Array(buffer);
-    tensors.set(key, { shape, data });
+    tensors.set(key, hostTensor(key, entry, buffer, fail));
   }
   return { tensors, metadata };
 }
 
 type Fail = (message: string) => never;
+
+function hostTensor(
+  name: string,
+  { dtype, shape }: HeaderEntry,
+  bytes: ArrayBuffer,
+  fail: Fail,
+): HostTensor {
+  const data = elementTypes.get(dtype)?.read?.(bytes);
+  if (data) return { shape, data };
+  return {
+    shape,
+    get data() {
+      return fail(
+        `holds '${name}' as ${dtype}, which cannot be read as floats; expected floats of up to 64 ` +
+          'bits, booleans, or integers of up to 53.',
+      );
+    },
+  };
+}
 
 function parseHeader(
   bytes: Uint8Array,
@@ -134,12 +160,14 @@ function parseHeader(
 ): { entries: [string, HeaderEntry][]; metadata: Record<string, string> } {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
     return fail('is not a safetensors file, or a damaged one: its header is not JSON.');
   }
   if (!isRecord(header)) return fail('has a header that is not a JSON object.');
-  const { [metadataKey]: metadata = {}, ...rest } = header;
+  const { [metadataKey]: given, ...rest } = header;
+  // As in the format's own reader, null stands for none.
+  const metadata = given ?? {};
   if (!isRecord(metadata) || !Object.values(metadata).every((v) => typeof v === 'string')) {
     return fail(`has a ${metadataKey} that is not a map of strings to strings.`);
   }
@@ -148,12 +176,11 @@ function parseHeader(
     if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(data_offsets, 2)) {
       return fail(`has a header without the dtype, shape and data_offsets of '${name}'.`);
     }
-    if (dtype !== 'F32' && dtype !== 'F64') {
-      return fail(`holds '${name}' as ${dtype}; this library reads F32 and F64.`);
-    }
     const [from, to] = data_offsets as [number, number];
-    const expected = sizeOf(shape) * (dtype === 'F32' ? 4 : 8);
-    if (to - from !== expected) {
+    // A type that the format may get later has no width here; where it ends can be checked still.
+    const type = elementTypes.get(dtype);
+    const expected = type ? (sizeOf(shape) * type.bits) / 8 : to - from;
+    if (to - from !== expected || to < from) {
       return fail(
         `gives '${name}' ${to - from} bytes; ${dtype} of shape ${formatShape(shape)} needs ${expected}.`,
       );
@@ -181,7 +208,58 @@ function requireNoGaps(entries: [string, HeaderEntry][], available: number, fail
   }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+function requireTexts(metadata: Readonly<Record<string, string>>): void {
+  if (!isRecord(metadata)) {
+    throw new ValueError('writeSafetensors: metadata is no record; expected texts by name.');
+  }
+  for (const [name, value] of Object.entries(metadata)) {
+    if (isText(name) && isText(value)) continue;
+    throw new ValueError(
+      `writeSafetensors: metadata ${JSON.stringify(name)} is ${kindOf(value)}; expected a text, and ` +
+        'no half of a surrogate pair.',
+    );
+  }
+}
+
+function requireWritable(name: string, { shape, data }: HostTensor): void {
+  const fail = (problem: string): never => {
+    throw new ValueError(`writeSafetensors: ${kindOf(name)} ${problem}.`);
+  };
+  if (!isText(name) || name === metadataKey) {
+    fail(`cannot be a name; expected a text other than ${metadataKey}`);
+  }
+  if (!isSizes(shape)) {
+    const found = Array.isArray(shape) ? formatShape(shape) : kindOf(shape);
+    fail(`has the shape ${found}; expected whole numbers of at least 0`);
+  }
+  if (!dtypeOf(data)) fail('has data of another kind; expected a Float32Array or a Float64Array');
+  if (sizeOf(shape) !== data.length) {
+    fail(
+      `has ${data.length} numbers for shape ${formatShape(shape)}; expected ${sizeOf(shape)} of them`,
+    );
+  }
+}
+
+/** How a file has such an array; undefined for other arrays, whose bits would be taken for floats. */
+function dtypeOf(data: NumericArray): 'F32' | 'F64' | undefined {
+  // By its tag, since an array of another realm is no instance of this one's classes.
+  const tag = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : undefined;
+  if (tag === 'Float32Array') return 'F32';
+  return tag === 'Float64Array' ? 'F64' : undefined;
+}
+
+/** A text that UTF-8 can hold: files of any other cannot be read back. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
+/** What a value is, in messages: it may be anything, where JavaScript calls. */
+export function kindOf(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  return value === null ? 'null' : `of type ${typeof value}`;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
