@@ -9,7 +9,7 @@ import { DisposedError, formatShape, formatValue, ShapeError, ValueError } from 
 import { enterScope, leaveScope } from './scopes.ts';
 
 interface SharedStorage {
-  readonly storage: Storage;
+  storage: Storage;
   references: number;
 }
 
@@ -79,6 +79,24 @@ export class Tensor implements Disposable {
   reshape(shape: Shape): Tensor {
     const shared = this.#live();
     return new Tensor(inferShape(shape, this), this.backend, shared.storage, shared);
+  }
+
+  /**
+   * Trades numbers with another tensor of this shape, dtype and backend, without a copy, so it cannot
+   * run out of memory. Reshapes of both follow.
+   *
+   * @throws ShapeError when the two differ in any of these. @throws DisposedError
+   * @example weights.swap(loaded); // loaded holds the old ones
+   */
+  swap(other: Tensor): void {
+    const [own, others] = [this.#live(), other.#live()];
+    const placed = other.backend === this.backend && other.dtype === this.dtype;
+    if (!placed || formatShape(other.shape) !== formatShape(this.shape)) {
+      throw new ShapeError(
+        `swap: got ${other.toString()}; expected another like ${this.toString()}, on one backend.`,
+      );
+    }
+    [own.storage, others.storage] = [others.storage, own.storage];
   }
 
   /** Frees the memory, unless a reshape still uses it. A second call does nothing. */

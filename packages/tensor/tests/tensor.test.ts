@@ -146,6 +146,32 @@ describe.each(backends)('tensors on %s', (name) => {
     expect(memory().peakBytes - before.liveBytes).toBe(400);
   });
 
+  it('trades numbers without a copy, for reshapes too', async () => {
+    const before = memory().liveBytes;
+    const [x, y] = [tensor([1, 2]), tensor([3, 4])];
+    const view = x.reshape([2, 1]);
+    resetPeakMemory();
+    x.swap(y);
+    expect(memory().peakBytes).toBe(before + 2 * 8);
+    for (const [t, numbers] of [
+      [x, [3, 4]],
+      [view, [3, 4]],
+      [y, [1, 2]],
+    ] as const) {
+      expect([...t.dataSync()]).toEqual(numbers);
+    }
+    expect(() => x.swap(view)).toThrow(ShapeError);
+    y.dispose();
+    expect(() => x.swap(y)).toThrow(DisposedError);
+    expect([...view.dataSync()]).toEqual([3, 4]);
+    x.dispose();
+    view.dispose();
+    expect(memory().liveBytes).toBe(before);
+    const z = tensor([1, 2]);
+    await setBackend(name);
+    expect(() => z.swap(tensor([3, 4]))).toThrow(/swap: got .*; expected another like/);
+  });
+
   it('frees at the end of tidy what is not returned, also when it throws', () => {
     const before = memory();
     const kept = tidy(() => {

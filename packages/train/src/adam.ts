@@ -3,7 +3,7 @@
  * Mathematics: docs/math/train/adam.md
  */
 import { type Parameter, ParameterMap } from '@invnet/layers';
-import { adamUpdate, keep, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
+import { adamUpdate, keep, type Tensor, tidy, ValueError, zerosLike } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
 import type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
 import type { HostTensor } from './safetensors.ts';
@@ -103,14 +103,11 @@ export class Adam implements Optimizer {
     if (problems.length > 0) {
       throw new CheckpointError(`Adam: the state does not fit: ${problems.join('; ')}.`);
     }
+    const loaded = tidy(() => updated.map((p) => momentsIn(state, p)));
     for (const p of parameters) this.#forget(p);
-    for (const p of updated) {
-      this.#moments.set(p, {
-        m: keep(uploadLike(p.data, state.get(`m/${p.name}`)!)),
-        v: keep(uploadLike(p.data, state.get(`v/${p.name}`)!)),
-        step: state.get(`step/${p.name}`)!.data[0]!,
-      });
-    }
+    updated.forEach((p, i) => {
+      this.#remember(p, loaded[i]!);
+    });
   }
 
   dispose(): void {
@@ -118,11 +115,19 @@ export class Adam implements Optimizer {
   }
 
   #momentsOf(p: Parameter): Moments {
-    let moments = this.#moments.get(p);
-    if (!moments) {
-      moments = { m: keep(zerosLike(p.data)), v: keep(zerosLike(p.data)), step: 0 };
-      this.#moments.set(p, moments);
-    }
+    return (
+      this.#moments.get(p) ??
+      this.#remember(
+        p,
+        tidy(() => ({ m: zerosLike(p.data), v: zerosLike(p.data), step: 0 })),
+      )
+    );
+  }
+
+  #remember(p: Parameter, moments: Moments): Moments {
+    keep(moments.m);
+    keep(moments.v);
+    this.#moments.set(p, moments);
     return moments;
   }
 
@@ -135,3 +140,18 @@ export class Adam implements Optimizer {
 }
 
 const entries = ['m', 'v', 'step'] as const;
+
+/** What a state that fits says of a parameter. */
+function momentsIn(state: OptimizerState, { name, data }: Parameter): Moments {
+  const step = state.get(`step/${name}`)!.data[0]!;
+  if (!Number.isSafeInteger(step) || step < 0) {
+    throw new CheckpointError(
+      `Adam: the state says that '${name}' was updated ${step} times; expected a whole number.`,
+    );
+  }
+  return {
+    m: uploadLike(data, state.get(`m/${name}`)!),
+    v: uploadLike(data, state.get(`v/${name}`)!),
+    step,
+  };
+}

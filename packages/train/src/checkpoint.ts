@@ -1,22 +1,24 @@
 /**
- * Checkpoints of a training run: a whole model's file (model.ts) with what the optimizer remembers, whose
- * arrays are prefixed with `optimizer/` and its name, and the caller's metadata beside it.
+ * Checkpoints of a training run: a whole model's file (model.ts) with what the optimizer remembers
+ * (optimizer-entries.ts), and the caller's metadata beside it.
  *
  * This module works on bytes and runs anywhere; checkpoint-file.ts puts them on disk. Left out:
  * the meaning of metadata (the step, the place in the data, random states), which is the caller's.
  */
 import { configDifferences, describe, Module, moduleOf, Parameter } from '@invnet/layers';
-import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
-import { legacyNamesIn, loadLegacyState } from './legacy.ts';
-import { modelInfoIn, modelMetadata } from './model-metadata.ts';
-import { fitState, stateOf } from './module-state.ts';
+import { CheckpointError, requireFiniteArrays } from './fit.ts';
+import { legacyNamesIn, legacyPlacesOf } from './legacy.ts';
+import { modelInfoIn, modelMetadata, requireMetadata } from './model-metadata.ts';
+import { placesOf, stateOf } from './module-state.ts';
 import type { Optimizer } from './optimizer.ts';
+import { optimizerOf, splitState, withState } from './optimizer-entries.ts';
 import {
   type HostTensor,
   readSafetensors,
   type Safetensors,
   writeSafetensors,
 } from './safetensors.ts';
+import { type Places, StagedArrays } from './staged-arrays.ts';
 
 export { CheckpointError } from './fit.ts';
 
@@ -38,14 +40,11 @@ export interface CheckpointTarget {
   readonly optimizer?: Optimizer | undefined;
 }
 
-const optimizerPrefix = 'optimizer/';
-/** Metadata that says whose state is in the file: that of a fresh optimizer has no entries. */
-const optimizerKey = 'invnet.optimizer';
-
 /**
  * A checkpoint as the bytes of a safetensors file.
  *
- * @throws CheckpointError when two parameters share a name. @throws ConfigurationError for a
+ * @throws CheckpointError when two parameters share a name, for numbers that are not finite, as an
+ * update may leave them, and for metadata that are no text. @throws ConfigurationError for a
  * function in the network that has no name; see `named`.
  * @example
  * const { parameters } = flow;
@@ -54,28 +53,29 @@ const optimizerKey = 'invnet.optimizer';
 export async function checkpointBytes(source: CheckpointSource): Promise<Uint8Array<ArrayBuffer>> {
   const { parameters, optimizer, metadata = {} }: CheckpointSource = source;
   const module = source instanceof Module ? source : moduleOf(parameters);
-  const described = module ? modelMetadata(module, metadata) : metadata;
+  const described = module ? modelMetadata(module, metadata) : requireMetadata(metadata);
   // Both are asked for at once, so that they are of one moment.
   const [tensors, state] = await Promise.all([
     module ? stateOf(module) : weightsOf(parameters),
-    optimizer?.state(parameters) ?? new Map<string, HostTensor>(),
+    optimizer?.state(parameters),
   ]);
-  if (!optimizer) return writeSafetensors({ tensors, metadata: described });
-  for (const [name, value] of state) {
-    tensors.set(`${optimizerPrefix}${optimizer.name}/${name}`, value);
-  }
-  return writeSafetensors({ tensors, metadata: { ...described, [optimizerKey]: optimizer.name } });
+  const model = { tensors, metadata: described };
+  const file = optimizer && state ? withState(model, optimizer.name, state) : model;
+  requireFiniteArrays('checkpointBytes', file.tensors);
+  return writeSafetensors(file);
 }
 
 /**
  * Loads a checkpoint, or a whole model's file, into a network that exists: sets all parameters and
- * buffers, and the optimizer's state if one is given, and returns the metadata. Everything, the
- * configurations of both included, is compared before anything is changed.
+ * buffers, and the optimizer's state if one is given, and returns the metadata. All or nothing:
+ * everything, the configurations of both included, is compared, and all memory is asked for, before
+ * anything is changed.
  *
  * @param name - What messages call it, such as the file's path.
  * @throws SafetensorsFormatError when the bytes are not a whole safetensors file.
  * @throws CheckpointError when they are a checkpoint of another configuration or optimizer; the
  * message gives the path and both values, or missing, unexpected and mis-shaped parameters.
+ * @throws OutOfMemoryError when the backend cannot hold them beside those that they replace.
  * @example const { step } = restoreCheckpoint(bytes, { parameters: flow.parameters, optimizer });
  */
 export function restoreCheckpoint(
@@ -85,32 +85,35 @@ export function restoreCheckpoint(
 ): Readonly<Record<string, string>> {
   const { parameters, optimizer } = target;
   const file = readSafetensors(bytes, name);
-  const { [optimizerKey]: savedOptimizer } = file.metadata;
+  const savedOptimizer = optimizerOf(file);
   if (optimizer && savedOptimizer !== optimizer.name) {
     throw new CheckpointError(
       `restoreCheckpoint: ${name} has the state of ${savedOptimizer ?? 'no optimizer'}; expected ` +
         `that of ${optimizer.name}. Without an optimizer, its parameters alone can be loaded.`,
     );
   }
-  const saved = new Map([...file.tensors].filter(([key]) => !key.startsWith(optimizerPrefix)));
   const module = target instanceof Module ? target : moduleOf(parameters);
-  const { load, names } = fitTarget(module, parameters, file, saved, name);
-  // It checks before it changes anything, and assigning the parameters cannot fail after that.
-  optimizer?.load(optimizerState(optimizer, file.tensors), names);
-  load();
+  const { places, misfit, named } = fitTarget(module, parameters, file, name);
+  const { arrays, state } = splitState(
+    file,
+    places.map(([path]) => path),
+  );
+  using staged = new StagedArrays(places, arrays, `restoreCheckpoint: ${misfit}`);
+  // All or nothing as well, so it is the last that can fail.
+  optimizer?.load(state, named);
+  staged.commit();
   return Object.fromEntries(
     Object.entries(file.metadata).filter(([key]) => !key.startsWith('invnet.')),
   );
 }
 
-/** What loads the arrays, and the parameters under the names that the file has for them. */
+/** Where the file's arrays belong, how to say that they do not fit, and the parameters under its names. */
 function fitTarget(
   module: Module | undefined,
   parameters: readonly Parameter[],
   file: Safetensors,
-  saved: ReadonlyMap<string, HostTensor>,
   name: string,
-): { load: () => void; names: readonly Parameter[] } {
+): { places: Places; misfit: string; named: readonly Parameter[] } {
   const info = modelInfoIn(file, name);
   if (module && info) {
     const differences = configDifferences(info.config, describe(module), {
@@ -121,26 +124,16 @@ function fitTarget(
         `restoreCheckpoint: ${name} is of another network: ${differences.slice(0, 4).join('; ')}.`,
       );
     }
-    return { load: fitState('restoreCheckpoint', module, saved, name), names: parameters };
+    const misfit = `${name} does not fit a ${module.type} of its configuration`;
+    return { places: placesOf(module), misfit, named: parameters };
   }
+  const misfit = `${name} is of another architecture`;
   if (module) {
-    const load = loadLegacyState(module, saved, name);
     const legacyName = legacyNamesIn(module);
-    return { load, names: parameters.map((p) => new Parameter(legacyName(p.name), p)) };
+    const named = parameters.map((p) => new Parameter(legacyName(p.name), p));
+    return { places: legacyPlacesOf(module), misfit, named };
   }
-  const problems = fitProblems(parameters, saved);
-  if (problems.length > 0) {
-    throw new CheckpointError(
-      `restoreCheckpoint: ${name} is of another architecture: ${problems.join('; ')}.`,
-    );
-  }
-  const load = () => {
-    for (const p of parameters) {
-      using values = uploadLike(p.data, saved.get(p.name)!);
-      p.assign(values);
-    }
-  };
-  return { load, names: parameters };
+  return { places: parameters.map((p) => [p.name, p]), misfit, named: parameters };
 }
 
 async function weightsOf(parameters: readonly Parameter[]): Promise<Map<string, HostTensor>> {
@@ -154,16 +147,4 @@ async function weightsOf(parameters: readonly Parameter[]): Promise<Map<string, 
     tensors.set(p.name, { shape: p.shape, data: await p.data.data() });
   }
   return tensors;
-}
-
-function optimizerState(
-  { name }: Optimizer,
-  tensors: ReadonlyMap<string, HostTensor>,
-): Map<string, HostTensor> {
-  const prefix = `${optimizerPrefix}${name}/`;
-  return new Map(
-    [...tensors]
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([key, value]) => [key.slice(prefix.length), value]),
-  );
 }

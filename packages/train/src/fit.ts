@@ -1,4 +1,4 @@
-/** Whether saved arrays fit what they are to be loaded into; shared by checkpoints and optimizers. */
+/** Whether arrays can be saved, and fit what they are to be loaded into; for models, checkpoints and optimizers. */
 import { formatShape, InvNetError, type Shape, Tensor } from '@invnet/tensor';
 import type { HostTensor } from './safetensors.ts';
 
@@ -41,6 +41,23 @@ export function fitProblems(
 /** A tensor from numbers on the host, with the backend and dtype of another. */
 export function uploadLike(like: Tensor, { shape, data }: HostTensor): Tensor {
   return new Tensor(shape, like.backend, like.backend.upload(data, like.dtype));
+}
+
+/**
+ * Numbers that are not finite do not go into files, so that the last file stays one to go back to.
+ *
+ * @throws CheckpointError that names the first array that holds one.
+ */
+export function requireFiniteArrays(op: string, arrays: ReadonlyMap<string, HostTensor>): void {
+  for (const [name, { data }] of arrays) {
+    let at = 0;
+    while (at < data.length && Number.isFinite(data[at])) at++;
+    if (at === data.length) continue;
+    throw new CheckpointError(
+      `${op}: '${name}' holds ${data[at]}, as number ${at} of ${data.length}; expected finite numbers. ` +
+        'An update ruined it: go back to what was saved last, and try a lower learning rate.',
+    );
+  }
 }
 
 /** The first few of a list: a checkpoint of another architecture differs in hundreds of names. */

@@ -3,8 +3,7 @@
  * that leave out some parts of a path.
  */
 import { Flag, type Module, namedBuffers, namedParameters, placesIn } from '@invnet/layers';
-import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
-import type { HostTensor } from './safetensors.ts';
+import type { Places } from './staged-arrays.ts';
 
 /** Parts that had no name, by the type of the module that holds them. */
 const nameless: ReadonlyMap<string, readonly string[]> = new Map([
@@ -25,34 +24,11 @@ export function legacyNamesIn(root: Module): (path: string) => string {
 }
 
 /**
- * Compares weights with a module, and returns what loads them; what depends on data counts as
- * initialized afterwards, as it did then.
- *
- * @throws CheckpointError that names missing, unexpected and mis-shaped arrays.
+ * Where weights of that form belong in a module; what depends on data counts as initialized when they
+ * are set, as it did then.
  */
-export function loadLegacyState(
-  module: Module,
-  tensors: ReadonlyMap<string, HostTensor>,
-  name: string,
-): () => void {
-  const parameters = [...namedParameters(module)];
+export function legacyPlacesOf(module: Module): Places {
   const buffers = [...namedBuffers(module)].filter(([, b]) => !(b instanceof Flag));
   const legacyName = legacyNamesIn(module);
-  const expected = [...parameters, ...buffers].map(([path, { shape }]) => ({
-    name: legacyName(path),
-    shape,
-  }));
-  const problems = fitProblems(expected, tensors);
-  if (problems.length > 0) {
-    throw new CheckpointError(
-      `restoreCheckpoint: ${name} is of another architecture: ${problems.join('; ')}.`,
-    );
-  }
-  return () => {
-    for (const [path, p] of parameters) {
-      using values = uploadLike(p.data, tensors.get(legacyName(path))!);
-      p.assign(values);
-    }
-    for (const [path, b] of buffers) b.write(tensors.get(legacyName(path))!.data);
-  };
+  return [...namedParameters(module), ...buffers].map(([path, p]) => [legacyName(path), p]);
 }

@@ -8,7 +8,7 @@ import {
   placesIn,
 } from '@invnet/layers';
 import { CheckpointError } from './fit.ts';
-import type { Safetensors } from './safetensors.ts';
+import { isRecord, isText, kindOf, type Safetensors } from './safetensors.ts';
 
 /** What a file says of its model. */
 export interface ModelInfo {
@@ -41,13 +41,7 @@ export function modelMetadata(
   model: Module,
   metadata: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  for (const [name, value] of Object.entries(metadata)) {
-    if (typeof value === 'string' && !name.startsWith(reserved)) continue;
-    throw new CheckpointError(
-      `metadata '${name}' is ${JSON.stringify(value)}; expected a text, and a name that does not ` +
-        `begin with '${reserved}'.`,
-    );
-  }
+  requireMetadata(metadata);
   const frozen = [...namedParameters(model)].filter(([, p]) => p.frozen).map(([path]) => path);
   const evaluation = evaluationOf(model);
   return {
@@ -57,6 +51,23 @@ export function modelMetadata(
     ...(frozen.length > 0 && { [frozenKey]: JSON.stringify(frozen) }),
     ...(evaluation.length > 0 && { [evaluationKey]: JSON.stringify(evaluation) }),
   };
+}
+
+/** The caller's metadata. @throws CheckpointError for names that begin with `invnet.`, or what is no text. */
+export function requireMetadata(
+  metadata: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  if (!isRecord(metadata)) {
+    throw new CheckpointError('metadata is no record; expected texts by name.');
+  }
+  for (const [name, value] of Object.entries(metadata)) {
+    if (isText(name) && isText(value) && !name.startsWith(reserved)) continue;
+    throw new CheckpointError(
+      `metadata ${JSON.stringify(name)} is ${kindOf(value)}; expected a text without halves of ` +
+        `surrogate pairs, and a name that does not begin with '${reserved}'.`,
+    );
+  }
+  return metadata;
 }
 
 /** What a file says of its model. @throws CheckpointError when it holds none, or of a later version. */
@@ -131,8 +142,4 @@ function parse(text: string | undefined, key: string, name: string): Json {
   } catch {
     throw new CheckpointError(`${name}: '${key}' is not JSON.`);
   }
-}
-
-function isRecord(value: Json): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

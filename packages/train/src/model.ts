@@ -4,11 +4,13 @@
  * model-file.ts puts the bytes on disk.
  */
 import { build, type Module, type ModuleType } from '@invnet/layers';
-import { formatShape, RandomStream } from '@invnet/tensor';
-import { CheckpointError } from './fit.ts';
+import { formatShape, RandomStream, sizeOf } from '@invnet/tensor';
+import { CheckpointError, requireFiniteArrays } from './fit.ts';
 import { applyModes, type ModelInfo, modelInfoOf, modelMetadata } from './model-metadata.ts';
-import { fitState, stateOf } from './module-state.ts';
+import { placesOf, stateOf } from './module-state.ts';
+import { splitState } from './optimizer-entries.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
+import { StagedArrays } from './staged-arrays.ts';
 
 /** How models are loaded. */
 export interface LoadOptions {
@@ -27,6 +29,7 @@ export interface LoadOptionsAs<M extends Module> extends LoadOptions {
  * A whole model as the bytes of a safetensors file.
  *
  * @throws ConfigurationError for a function in it that has no name; see `named`.
+ * @throws CheckpointError for numbers that are not finite, or metadata that are no text.
  * @example const bytes = await modelBytes(flow, { data: 'two moons' });
  */
 export async function modelBytes(
@@ -35,7 +38,9 @@ export async function modelBytes(
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Before anything is read from the backend: it says what cannot be saved.
   const described = modelMetadata(model, metadata);
-  return writeSafetensors({ tensors: await stateOf(model), metadata: described });
+  const tensors = await stateOf(model);
+  requireFiniteArrays('modelBytes', tensors);
+  return writeSafetensors({ tensors, metadata: described });
 }
 
 /**
@@ -57,9 +62,8 @@ export function modelFromBytes(
 ): Module {
   const file = readSafetensors(bytes, name);
   const { config } = modelInfoOf(file, name);
-  const tensors = new Map([...file.tensors].filter(([key]) => !key.startsWith('optimizer/')));
   let numbers = 0;
-  for (const { data } of tensors.values()) numbers += data.length;
+  for (const { shape } of splitState(file, []).arrays.values()) numbers += sizeOf(shape);
   const { modules, named, as } = options;
   // What is drawn and not kept, as by parts that were replaced, is not in the file.
   const random = new UndrawnNumbers(4 * numbers + 2 ** 20, name);
@@ -72,9 +76,15 @@ export function modelFromBytes(
         `loadModel: ${name} holds a ${type}; expected a ${as.name}, as was asked for.`,
       );
     }
-    const load = fitState('loadModel', model, tensors, name);
+    const places = placesOf(model);
+    const { arrays } = splitState(
+      file,
+      places.map(([path]) => path),
+    );
+    const misfit = `loadModel: ${name} does not fit a ${type} of its configuration`;
+    using staged = new StagedArrays(places, arrays, misfit);
     applyModes(model, file, name);
-    load();
+    staged.commit();
     return model;
   } catch (error) {
     model.dispose();

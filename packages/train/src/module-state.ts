@@ -1,7 +1,8 @@
 /** Parameters and buffers of a module as arrays by path: what files hold of it beside its configuration. */
 import { type Module, namedBuffers, namedParameters } from '@invnet/layers';
-import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
+import { CheckpointError } from './fit.ts';
 import type { HostTensor } from './safetensors.ts';
+import type { Places } from './staged-arrays.ts';
 
 /** All numbers of a module, copied to the host; a part that stands at two places is there once. */
 export async function stateOf(module: Module): Promise<Map<string, HostTensor>> {
@@ -21,32 +22,8 @@ export async function stateOf(module: Module): Promise<Map<string, HostTensor>> 
   return new Map(read.map(([path, shape, data]) => [path, { shape, data }]));
 }
 
-/**
- * Compares arrays with a module, and returns what loads them, which cannot fail any more.
- *
- * @throws CheckpointError that names missing, unexpected and mis-shaped arrays.
- */
-export function fitState(
-  op: string,
-  module: Module,
-  tensors: ReadonlyMap<string, HostTensor>,
-  name: string,
-): () => void {
-  const parameters = namedParameters(module);
-  const buffers = namedBuffers(module);
-  const expected = [...parameters, ...buffers].map(([path, { shape }]) => ({ name: path, shape }));
-  const problems = fitProblems(expected, tensors);
-  if (problems.length > 0) {
-    throw new CheckpointError(
-      `${op}: ${name} does not fit a ${module.type} of its configuration: ${problems.join('; ')}.`,
-    );
-  }
-  return () => {
-    for (const [path, p] of parameters) {
-      using values = uploadLike(p.data, tensors.get(path)!);
-      p.assign(values);
-    }
-    // Behind the parameters, for assigning those counts as their initialization.
-    for (const [path, b] of buffers) b.write(tensors.get(path)!.data);
-  };
+/** Where the arrays of `stateOf` belong. */
+export function placesOf(module: Module): Places {
+  // Buffers stand behind the parameters, for setting those counts as their initialization.
+  return [...namedParameters(module), ...namedBuffers(module)];
 }

@@ -24,8 +24,8 @@ export interface Optimizer {
   /** What it remembers of these parameters, copied to the host. */
   state(parameters: readonly Parameter[]): Promise<OptimizerState>;
   /**
-   * Replaces what it remembers of these parameters.
-   * @throws CheckpointError when the state does not fit them, before anything is changed.
+   * Replaces what it remembers of these parameters, all or nothing.
+   * @throws CheckpointError when the state does not fit them. @throws OutOfMemoryError
    */
   load(state: OptimizerState, parameters: readonly Parameter[]): void;
   /** Frees its tensors. */
