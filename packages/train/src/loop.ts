@@ -217,7 +217,8 @@ function describe(location: NonFiniteLocation | undefined): string {
   if (location.where === 'squares') {
     return `their norm is ${location.norm.toPrecision(3)}, which is too large to be squared`;
   }
-  return `the first that is not finite is the ${location.where} of parameter '${location.parameter}'`;
+  const since = location.where === 'value' ? ', since before this step' : '';
+  return `the first that is not finite is the ${location.where} of parameter '${location.parameter}'${since}`;
 }
 
 /** Waits for a new task of the event loop, without the delay that browsers give to timers. */

@@ -248,9 +248,9 @@ function dtypeOf(data: NumericArray): 'F32' | 'F64' | undefined {
   return tag === 'Float64Array' ? 'F64' : undefined;
 }
 
-/** A text that UTF-8 can hold: files of any other cannot be read back. */
+/** A text that UTF-8 can hold, so none with half of a surrogate pair: files of those cannot be read back. */
 export function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.isWellFormed();
+  return typeof value === 'string' && !/\p{Surrogate}/u.test(value);
 }
 
 /** What a value is, in messages: it may be anything, where JavaScript calls. */

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { AffineLayer, Parameter } from '@invnet/layers';
-import { memory, setBackend, tensor } from '@invnet/tensor';
+import { Parameter, zeroGrad } from '@invnet/layers';
+import { full, memory, setBackend, tensor } from '@invnet/tensor';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   Adam,
@@ -13,6 +11,7 @@ import {
   constant,
   type HostTensor,
   loadCheckpoint,
+  modelBytes,
   modelFromBytes,
   modelInfo,
   readSafetensors,
@@ -22,7 +21,7 @@ import {
   train,
   writeSafetensors,
 } from '../src/index.ts';
-import { QuadraticModel, quadratic, targets, values } from './quadratic.ts';
+import { type Quadratic, QuadraticModel, quadratic, targets, values } from './quadratic.ts';
 
 let directory: string;
 let path: string;
@@ -39,12 +38,6 @@ async function trained(steps = 3) {
   const run = train({ ...model, optimizer, batches: targets(), schedule: constant(0.1) });
   for (let i = 0; i < steps; i++) await run.next();
   return { ...model, optimizer };
-}
-
-/** The command of a process that saves to `path` until it is stopped. */
-function saveForever(): [string, ...string[]] {
-  const script = fileURLToPath(new URL('./save-forever.ts', import.meta.url));
-  return [process.execPath, script, path];
 }
 
 describe('checkpoints', () => {
@@ -215,69 +208,104 @@ describe('checkpoints', () => {
     );
   });
 
-  it('leave the old file and no rubbish when writing fails', async () => {
-    const source = await trained();
-    const missing = join(directory, 'missing', 'model.safetensors');
-    await expect(saveCheckpoint(missing, source)).rejects.toThrow(/cannot write .*missing/);
-    // A folder in the place of the file: the rename fails after the writing.
-    await expect(saveCheckpoint(directory, source)).rejects.toThrow(CheckpointError);
-    expect(await readdir(directory)).toEqual([]);
-    await saveCheckpoint(path, source);
-    const before = await readFile(path);
-    const twins = [source.parameters[0]!, source.parameters[0]!];
-    await expect(saveCheckpoint(path, { parameters: twins })).rejects.toThrow(CheckpointError);
-    expect(await readFile(path)).toEqual(before);
-  });
-
-  it.skipIf(process.platform === 'win32')('leave the old file when the disk is full', async () => {
-    await saveCheckpoint(path, await trained());
-    const before = await readFile(path);
-    // A limit on the size of files stands in for a disk: the write fails half way.
-    const child = spawn('sh', ['-c', 'ulimit -f 1000 && exec "$@"', 'sh', ...saveForever()], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let errors = '';
-    child.stderr.on('data', (text) => {
-      errors += text;
-    });
-    const code = await new Promise((resolve) => child.on('close', resolve));
-    expect(errors).toMatch(/CheckpointError: saveCheckpoint: cannot write .*EFBIG/);
-    expect(code).toBe(1);
-    expect(await readFile(path)).toEqual(before);
-    expect(await readdir(directory)).toEqual(['model.safetensors']);
-  });
-
-  it('may be saved twice at once', async () => {
-    const source = await trained();
-    await Promise.all(
-      ['1', '2'].map((step) => saveCheckpoint(path, { ...source, metadata: { step } })),
-    );
-    expect(['1', '2']).toContain((await loadCheckpoint(path, quadratic())).step);
-    expect(await readdir(directory)).toEqual(['model.safetensors']);
-  });
-
-  it('are whole whenever the process is killed', async () => {
-    for (let kill = 0; kill < 5; kill++) {
-      const [program, ...args] = saveForever();
-      const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-      // Killed after some saves, in the middle of a later one, at a moment that varies by itself.
-      await new Promise<void>((resolve, reject) => {
-        child.stdout.on('data', () => {
-          if (!child.killed) setTimeout(() => child.kill('SIGKILL'), 7 * kill);
-        });
-        child.on('exit', (code, signal) =>
-          signal === 'SIGKILL' ? resolve() : reject(new Error(`the child ended with ${code}`)),
-        );
-      });
-      const layer = new AffineLayer({ channels: 100_000 });
-      const { step } = await loadCheckpoint(path, layer);
-      for (const p of layer.parameters) {
-        expect(p.data.dataSync().every((v) => v === Number(step))).toBe(true);
-      }
-      layer.dispose();
+  it('with parameters named as the optimizer names its state come back', async () => {
+    const steps = async (names: readonly string[]) => {
+      const parameters = names.map((name, i) => new Parameter(name, tensor([i, -i])));
+      const optimizer = new Adam();
+      for (const p of parameters) p.accumulateGrad(tensor([1, 2 + p.size]));
+      optimizer.step(parameters, { learningRate: 0.1 });
+      return { parameters, optimizer };
+    };
+    const names = ['w', 'optimizer/w', 'optimizer/adam/w', 'optimizer/adam/m/v', 'n'.repeat(300)];
+    const source = await steps(names);
+    const bytes = await checkpointBytes(source);
+    for (const optimizer of [undefined, new Adam()]) {
+      const target = names.map((name) => new Parameter(name, tensor([9, 9])));
+      restoreCheckpoint(bytes, { parameters: target, optimizer });
+      expect(values({ parameters: target })).toEqual(values(source));
+      expect((await optimizer?.state(target)) ?? new Map()).toEqual(
+        optimizer ? await source.optimizer.state(source.parameters) : new Map(),
+      );
     }
-    // Whatever the kills left beside it goes with the next save.
-    await saveCheckpoint(path, quadratic());
-    expect(await readdir(directory)).toEqual(['model.safetensors']);
+    const weights = await checkpointBytes({ parameters: source.parameters });
+    const target = names.map((name) => new Parameter(name, tensor([9, 9])));
+    restoreCheckpoint(weights, { parameters: target });
+    expect(values({ parameters: target })).toEqual(values(source));
+    await expect(checkpointBytes(await steps(['w', 'optimizer/adam/v/w']))).rejects.toThrow(
+      /a parameter is called 'optimizer\/adam\/v\/w', as is a part of the optimizer's state/,
+    );
+  });
+
+  it('have metadata of text alone, also those of weights alone', async () => {
+    const { model } = quadratic();
+    const weights = { parameters: [new Parameter('p', tensor([1]))] };
+    for (const metadata of [{ step: 5 }, { a: null }, { 'invnet.format': '2' }, ['x'], 'text']) {
+      for (const { parameters } of [model, weights]) {
+        const save = checkpointBytes({ parameters, metadata: metadata as never });
+        await expect(save).rejects.toThrow(CheckpointError);
+        await expect(save).rejects.toThrow(/^metadata .*expected /);
+      }
+      await expect(modelBytes(model, metadata as never)).rejects.toThrow(CheckpointError);
+    }
+  });
+
+  it('are finite: what an update ruined is not saved, and named', async () => {
+    const ruin = async (spoil: (model: Quadratic & { optimizer: Adam }) => void) => {
+      const model = await trained();
+      spoil(model);
+      return checkpointBytes(model);
+    };
+    const set = (p: Parameter, value: number) => {
+      using values = full(p.shape, value);
+      p.assign(values);
+    };
+    await expect(ruin(({ parameters }) => set(parameters[1]!, Number.NaN))).rejects.toThrow(
+      /checkpointBytes: 'layer\.b' holds NaN, as number 0 of 4/,
+    );
+    const { model } = quadratic();
+    set(model.parameters[0]!, Number.POSITIVE_INFINITY);
+    await expect(modelBytes(model)).rejects.toThrow(CheckpointError);
+    await expect(modelBytes(model)).rejects.toThrow(/modelBytes: 'layer\.w' holds Infinity/);
+    // Finite parameters whose moments are not: the square of a gradient overflows.
+    const moments = ruin(({ parameters, optimizer }) => {
+      zeroGrad(parameters);
+      parameters[0]!.accumulateGrad(tensor([0, 1e200, 0]));
+      optimizer.step(parameters, { learningRate: 0.1 });
+    });
+    await expect(moments).rejects.toThrow(
+      /'optimizer\/adam\/v\/layer\.w' holds Infinity, as number 1 of 3/,
+    );
+  });
+
+  it('of a run that an update ruins keep the last good step', async () => {
+    await setBackend('reference', { dtype: 'float32' });
+    const { parameters, loss } = quadratic();
+    const optimizer = new Adam();
+    const saved: number[] = [];
+    let good = await checkpointBytes({ parameters, optimizer });
+    // The third update is of a finite rate, and leaves nothing finite in float32.
+    const schedule = (step: number) => (step === 2 ? 1e200 : 0.1);
+    const run = async () => {
+      for await (const { step } of train({
+        parameters,
+        optimizer,
+        loss,
+        batches: targets(),
+        schedule,
+      })) {
+        const metadata = { step: String(step) };
+        const attempt = await checkpointBytes({ parameters, optimizer, metadata }).catch(
+          () => null,
+        );
+        good = attempt ?? good;
+        if (attempt) saved.push(step);
+      }
+    };
+    await expect(run()).rejects.toThrow(
+      /in step 4 .*the value of parameter 'layer\.w', since before this step\. This step changed/,
+    );
+    expect(saved).toEqual([1, 2]);
+    expect(restoreCheckpoint(good, { parameters, optimizer })).toEqual({ step: '2' });
+    expect(values({ parameters }).flat().every(Number.isFinite)).toBe(true);
   });
 });

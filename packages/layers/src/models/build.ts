@@ -1,5 +1,5 @@
 /** From configurations to modules. */
-import { RandomStream } from '@invnet/tensor';
+import { OutOfMemoryError, RandomStream } from '@invnet/tensor';
 import { constructing } from '../tree/construction.ts';
 import { construct, Module, type ModuleType } from '../tree/module.ts';
 import { named, nameOf } from '../tree/named.ts';
@@ -155,7 +155,8 @@ function attempt<T>(path: string, make: () => T): T {
   try {
     return make();
   } catch (cause) {
-    if (cause instanceof ConfigurationError) throw cause;
+    // The configuration is not to blame when memory ends.
+    if (cause instanceof ConfigurationError || cause instanceof OutOfMemoryError) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigurationError(`${at(path)} cannot be built: ${message}`, { cause });
   }
