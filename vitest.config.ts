@@ -35,7 +35,7 @@ export default defineConfig({
       ...(browser
         ? [
             {
-              optimizeDeps: { include: ['gpu.js', 'fast-check'] },
+              optimizeDeps: { include: ['fast-check'] },
               test: {
                 ...settings,
                 name: 'chromium',

@@ -1,12 +1,87 @@
-/** Imports every built package in Node.js, so that what is published is what was tested. */
-import { readdir, readFile } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
+/**
+ * Installs the built packages as npm would, in a folder that has nothing else, and runs a program on
+ * them: on this Node.js, and on the oldest that `engines` allows. So what is published is what was tested.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
 
-for (const name of await readdir('packages')) {
-  const manifest = JSON.parse(await readFile(`packages/${name}/package.json`, 'utf8'));
-  if (manifest.private) continue;
-  const entry = pathToFileURL(`packages/${name}/dist/index.js`);
-  const exported = Object.keys(await import(entry.href));
-  if (exported.length === 0) throw new Error(`${manifest.name}: the built package exports nothing`);
-  console.log(`${manifest.name}: ${exported.length} exports`);
+/** Most bytes of all packages together, as installed; they bring no others. */
+const MOST_BYTES = 2_000_000;
+
+const { engines } = JSON.parse(await readFile('package.json', 'utf8'));
+const oldest = engines.node.match(/\d+\.\d+\.\d+/)[0];
+const names = await publishedPackages();
+const folder = await mkdtemp(join(tmpdir(), 'invnet-dist-'));
+try {
+  await install();
+  await checkContents();
+  await copyFile('scripts/consumer.mjs', join(folder, 'consumer.mjs'));
+  const here = consume(process.execPath, []);
+  const old = consume('npx', ['-y', `node@${oldest}`]);
+  if (old.node !== `v${oldest}`) throw new Error(`asked for Node.js ${oldest}, got ${old.node}`);
+  // Without relaxed SIMD's fused instructions the last digits differ.
+  if (!(Math.abs(old.loss - here.loss) < 1e-4 * Math.abs(here.loss))) {
+    throw new Error(`a loss of ${old.loss} on Node.js ${oldest}, of ${here.loss} on ${here.node}`);
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
+
+/** Names of all that is published, the same `engines` in each. */
+async function publishedPackages() {
+  const published = [];
+  for (const directory of await readdir('packages')) {
+    const manifest = JSON.parse(await readFile(`packages/${directory}/package.json`, 'utf8'));
+    if (manifest.private) continue;
+    if (manifest.engines?.node !== engines.node) {
+      throw new Error(`${manifest.name}: engines.node is not '${engines.node}', the repository's`);
+    }
+    published.push(manifest.name);
+  }
+  return published;
+}
+
+async function install() {
+  const filters = names.flatMap((name) => ['--filter', name]);
+  run('npx', ['-y', 'pnpm@12', ...filters, 'pack', '--pack-destination', folder], process.cwd());
+  const tarballs = (await readdir(folder)).map((name) => `./${name}`);
+  const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--no-package-lock'];
+  run('npm', ['install', ...flags, ...tarballs], folder);
+}
+
+/** The packages bring nothing, are small, and webpack and Vite leave alone what Node.js is to find. */
+async function checkContents() {
+  const modules = join(folder, 'node_modules');
+  const others = (await readdir(modules)).filter((name) => name !== '@invnet' && name[0] !== '.');
+  if (others.length > 0) throw new Error(`the packages bring ${others.join(', ')}`);
+  let bytes = 0;
+  for (const entry of await readdir(modules, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const text = await readFile(join(entry.parentPath, entry.name), 'utf8');
+    bytes += Buffer.byteLength(text);
+    if (!entry.name.endsWith('.js')) continue;
+    for (const [call, comments] of text.matchAll(/\bimport\(\s*((?:\/\*.*?\*\/\s*)*)[a-z_$]/gi)) {
+      if (comments.includes('webpackIgnore: true') && comments.includes('@vite-ignore')) continue;
+      throw new Error(`${entry.name}: '${call}…' is not marked for bundlers to leave alone`);
+    }
+  }
+  if (bytes > MOST_BYTES) throw new Error(`the packages are ${bytes} bytes, over ${MOST_BYTES}`);
+  console.log(`${names.length} packages installed, ${(bytes / 1e6).toFixed(2)} MB`);
+}
+
+function consume(program, args) {
+  const said = run(program, [...args, 'consumer.mjs'], folder);
+  console.log(said.trim());
+  return JSON.parse(said);
+}
+
+function run(program, args, cwd) {
+  return execFileSync(program, args, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }

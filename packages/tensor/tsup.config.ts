@@ -1,3 +1,22 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import base from '../../tsup.config.base.ts';
 
-export default { ...base, entry: { index: 'src/index.ts', gpu: 'src/gpu/index.ts' } };
+export default {
+  ...base,
+  entry: { index: 'src/index.ts', gpu: 'src/gpu/index.ts' },
+  onSuccess: writeLicenses,
+};
+
+/** The licences of what src/gpu/gpujs.js makes a part of the build. */
+async function writeLicenses() {
+  const gpujs = createRequire(`${process.cwd()}/package.json`).resolve('gpu.js/package.json');
+  const acorn = createRequire(gpujs).resolve('acorn/package.json');
+  const texts = [gpujs, acorn].map(async (manifest) => {
+    const { name, version } = JSON.parse(await readFile(manifest, 'utf8'));
+    const license = await readFile(join(dirname(manifest), 'LICENSE'), 'utf8');
+    return `${name} ${version}, of which parts are in this package:\n\n${license}`;
+  });
+  await writeFile('dist/third-party-licenses.txt', (await Promise.all(texts)).join('\n\n'));
+}

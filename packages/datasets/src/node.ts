@@ -10,7 +10,9 @@ export function nodeModule<Name extends 'node:fs/promises' | 'node:module' | 'no
   neededBy: string,
 ) {
   if (typeof process === 'undefined' || !process.getBuiltinModule) {
-    throw new InvNetError(`${neededBy}: needs ${name}, which only Node 22.3 or later has.`);
+    throw new InvNetError(
+      `${neededBy}: needs ${name}, which Node.js gives from versions 20.16 and 22.3 on, and no page has.`,
+    );
   }
   return process.getBuiltinModule(name);
 }

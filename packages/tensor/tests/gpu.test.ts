@@ -113,10 +113,7 @@ if (!inBrowser) {
 async function openAndHoldLoss(mode: 'webgpu' | 'webgl2'): Promise<() => Promise<void>> {
   if (mode === 'webgpu') {
     await setBackend('gpu', { mode });
-    const module = await import('gpu.js');
-    const { WebGPUContext } = ('default' in module ? module.default : module) as unknown as {
-      WebGPUContext: { destroy(): Promise<void> };
-    };
+    const { WebGPUContext } = await import('../src/gpu/gpujs.js');
     return () => WebGPUContext.destroy();
   }
   const getContext = vi.spyOn(HTMLCanvasElement.prototype, 'getContext');

@@ -1,5 +1,5 @@
 /** From a kernel's source to what gpu.js compiles. */
-import type { GpuJsFunction, GpuJsSettings } from './gpujs.ts';
+import type { GpuJsFunction, GpuJsSettings } from './gpujs.js';
 import { division, type IndexFunction, type KernelSource } from './source.ts';
 
 /** The kernel as the text of a JavaScript function, and its settings, arrays being of a type of gpu.js. */

@@ -10,7 +10,7 @@
 import { registerBackend } from '../engine.ts';
 import { BackendError } from '../errors.ts';
 import { GpuBackend } from './backend.ts';
-import { loadGpuJs } from './gpujs.ts';
+import type { GpuJs } from './gpujs.js';
 import type { GpuOptions } from './options.ts';
 import { openWebGl2 } from './webgl2.ts';
 import { openWebGpu } from './webgpu.ts';
@@ -38,5 +38,16 @@ export async function createGpuBackend(options: GpuOptions = {}): Promise<GpuBac
     const browser = typeof WebGL2RenderingContext !== 'undefined';
     if (mode === 'webgpu' || !browser || !(error instanceof BackendError)) throw error;
     return new GpuBackend(openWebGl2(gpujs), { maxBytes, fallbackReason: error.message });
+  }
+}
+
+/** gpu.js is several times as much as the rest, so it is loaded when a device is opened. */
+async function loadGpuJs(): Promise<GpuJs> {
+  try {
+    return await import('./gpujs.js');
+  } catch (cause) {
+    throw new BackendError('gpu: the module with gpu.js, a part of this package, did not load.', {
+      cause,
+    });
   }
 }

@@ -6,7 +6,7 @@
 import { BackendError, DeviceLostError, OutOfMemoryError } from '../errors.ts';
 import { gpuJsKernel } from './compile.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
-import type { GpuJs, GpuJsTexture, WebGl2Kernel } from './gpujs.ts';
+import type { GpuJs, GpuJsTexture, WebGl2Kernel } from './gpujs.js';
 import { BlockPool } from './pool.ts';
 import type { KernelSource } from './source.ts';
 

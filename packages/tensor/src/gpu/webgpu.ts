@@ -8,7 +8,7 @@
 import { BackendError, DeviceLostError, OutOfMemoryError } from '../errors.ts';
 import { gpuJsKernel } from './compile.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
-import type { GpuJs, GpuJsBuffer, GpuJsContext } from './gpujs.ts';
+import type { GpuJs, GpuJsBuffer, GpuJsContext } from './gpujs.js';
 import type { Written } from './kernels/choice.ts';
 import type { WgslKernel } from './kernels/wgsl.ts';
 import { BlockPool } from './pool.ts';
@@ -69,14 +69,22 @@ async function provideWebGpu(): Promise<void> {
       'gpu: this browser has no WebGPU here (a page must come over https or from localhost).',
     );
   }
+  const dawn = await importDawn();
+  Object.assign(globalThis, dawn.globals);
+  // Node.js 20 has no `navigator`.
+  if (typeof navigator === 'undefined') {
+    Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
+  }
+  // Kept for good: when the instance is collected, the devices that it made are gone.
+  const gpu = dawn.create([`disable-dawn-features=${zeroingByDriver}`]);
+  Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true });
+}
+
+async function importDawn(): Promise<typeof import('webgpu')> {
   try {
-    // Not a literal: bundlers for browsers must not look for a native module.
+    // Not a literal, and marked: bundlers for browsers must not look for a native module.
     const name = 'webgpu';
-    const dawn: typeof import('webgpu') = await import(/* @vite-ignore */ name);
-    Object.assign(globalThis, dawn.globals);
-    // Kept for good: when the instance is collected, the devices that it made are gone.
-    const gpu = dawn.create([`disable-dawn-features=${zeroingByDriver}`]);
-    Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true });
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
   } catch (error) {
     throw new BackendError(
       'gpu: WebGPU in Node.js comes from the package webgpu; install it with `npm install webgpu@0.6`.',

@@ -199,7 +199,7 @@ export async function startWorker(
     // By a variable, so that bundlers for pages leave it alone.
     const name = 'node:worker_threads';
     const { Worker: NodeWorker }: typeof import('node:worker_threads') = await import(
-      /* @vite-ignore */ name
+      /* @vite-ignore */ /* webpackIgnore: true */ name
     );
     // Whether the text is taken for a module depends on the process's flags; this works in both.
     const code = `${program} import('${name}').then(({ workerData }) => serve(workerData));`;

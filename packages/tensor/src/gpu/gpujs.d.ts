@@ -1,10 +1,9 @@
 /**
- * The part of gpu.js that this backend stands on, typed, and how it is found.
+ * The part of gpu.js that this backend stands on, typed.
  *
  * Kernels are built with gpu.js's kernel classes rather than through its `GPU` front, which would
  * answer a kernel that it cannot compile by running it on the CPU.
  */
-import { BackendError } from '../errors.ts';
 
 /** Options of a gpu.js kernel that are used here. */
 export interface GpuJsSettings {
@@ -64,47 +63,42 @@ export interface GpuJsTexture {
   readonly texture: WebGLTexture;
 }
 
-export interface GpuJs {
-  readonly WebGPUKernel: new (source: string, settings: GpuJsSettings) => WebGpuKernel;
-  readonly WebGL2Kernel: (new (
-    source: string,
-    settings: GpuJsSettings,
-  ) => WebGl2Kernel) & { readonly isSupported: boolean };
-  readonly WebGPUContext: { acquire(): Promise<GpuJsContext> };
-  readonly WebGPUBufferResult: new (settings: {
-    buffer: GPUBuffer;
-    output: readonly number[];
-    componentCount: 1;
-    context: GpuJsContext;
-    kernel: null;
-  }) => GpuJsBuffer;
-  readonly Texture: new (settings: {
-    texture: WebGLTexture;
-    size: ArrayLike<number>;
-    dimensions: readonly number[];
-    output: readonly number[];
-    context: WebGL2RenderingContext;
-    kernel: object;
-    type: string;
-  }) => GpuJsTexture;
-  readonly utils: {
-    getKernelTextureSize(
-      settings: { optimizeFloatMemory: false; precision: 'single' },
-      output: readonly number[],
-    ): Int32Array;
-  };
-}
+/** All of it, as it is loaded. */
+export type GpuJs = typeof import('./gpujs.js');
 
-/** @throws BackendError that says what to install. */
-export async function loadGpuJs(): Promise<GpuJs> {
-  try {
-    // CommonJS in Node.js, where the module is the default export; bundlers give either form.
-    const module: { default?: unknown } = await import('gpu.js');
-    return (module.default ?? module) as unknown as GpuJs;
-  } catch (error) {
-    throw new BackendError(
-      'gpu: the package gpu.js was not found; install it with `npm install gpu.js`.',
-      { cause: error },
-    );
-  }
-}
+export declare const WebGPUKernel: new (source: string, settings: GpuJsSettings) => WebGpuKernel;
+
+export declare const WebGL2Kernel: (new (
+  source: string,
+  settings: GpuJsSettings,
+) => WebGl2Kernel) & { readonly isSupported: boolean };
+
+export declare const WebGPUContext: {
+  acquire(): Promise<GpuJsContext>;
+  destroy(): Promise<void>;
+};
+
+export declare const WebGPUBufferResult: new (settings: {
+  buffer: GPUBuffer;
+  output: readonly number[];
+  componentCount: 1;
+  context: GpuJsContext;
+  kernel: null;
+}) => GpuJsBuffer;
+
+export declare const Texture: new (settings: {
+  texture: WebGLTexture;
+  size: ArrayLike<number>;
+  dimensions: readonly number[];
+  output: readonly number[];
+  context: WebGL2RenderingContext;
+  kernel: object;
+  type: string;
+}) => GpuJsTexture;
+
+export declare const utils: {
+  getKernelTextureSize(
+    settings: { optimizeFloatMemory: false; precision: 'single' },
+    output: readonly number[],
+  ): Int32Array;
+};
