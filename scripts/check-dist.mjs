@@ -52,7 +52,10 @@ async function install() {
   run('npm', ['install', ...flags, ...tarballs], folder);
 }
 
-/** The packages bring nothing, are small, and webpack and Vite leave alone what Node.js is to find. */
+/**
+ * The packages bring nothing and are small, bundlers leave alone what Node.js is to find, and no page has to
+ * allow code that is made from text (docs/pages.md).
+ */
 async function checkContents() {
   const modules = join(folder, 'node_modules');
   const others = (await readdir(modules)).filter((name) => name !== '@invnet' && name[0] !== '.');
@@ -63,6 +66,9 @@ async function checkContents() {
     const text = await readFile(join(entry.parentPath, entry.name), 'utf8');
     bytes += Buffer.byteLength(text);
     if (!entry.name.endsWith('.js')) continue;
+    if (/\bnew Function\(|(?<![\w.])eval\(/.test(text)) {
+      throw new Error(`${entry.name} makes code from text`);
+    }
     for (const [call, comments] of text.matchAll(/\bimport\(\s*((?:\/\*.*?\*\/\s*)*)[a-z_$]/gi)) {
       if (comments.includes('webpackIgnore: true') && comments.includes('@vite-ignore')) continue;
       throw new Error(`${entry.name}: '${call}…' is not marked for bundlers to leave alone`);

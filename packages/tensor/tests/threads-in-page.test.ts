@@ -18,6 +18,10 @@ const isolation = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
+/** As little as the backend can do with: docs/pages.md names both sources. */
+const policy = (scripts: string, workers: string) => ({
+  'Content-Security-Policy': `default-src 'none'; script-src 'self' ${scripts}; worker-src 'self' ${workers}`,
+});
 const executablePath = chromiumPath();
 
 const compiled = new Map<string, Promise<string>>();
@@ -77,7 +81,7 @@ describe.runIf(executablePath)('threads in a page', () => {
   const refusal = /BackendError: wasm: 2 threads need shared memory and a thread that may wait/;
 
   it('run in a worker of an isolated page, and give the same bits', async () => {
-    const { inWorker } = await open(isolation);
+    const { inWorker } = await open({ ...isolation, ...policy("'wasm-unsafe-eval'", 'blob:') });
     const one = await inWorker(1);
     expect(one).toMatchObject({ isolated: true, threads: 1 });
     expect(new Set(one.results).size).toBe(10);
@@ -103,5 +107,13 @@ describe.runIf(executablePath)('threads in a page', () => {
       expect(refused).toEqual({ isolated: false, error: expect.stringMatching(refusal) });
     }
     expect(await inWorker(1)).toMatchObject({ isolated: false, threads: 1 });
+  });
+
+  it('end in an error that names it where the policy of the page forbids them', async () => {
+    const withoutBlobs = await open({ ...isolation, ...policy("'wasm-unsafe-eval'", '') });
+    expect((await withoutBlobs.inWorker(2)).error).toMatch(/BackendError: .*worker-src blob:/);
+    const withoutWasm = await open(policy('', ''));
+    const { error } = await withoutWasm.onMainThread(1);
+    expect(error).toMatch(/BackendError: wasm: .*'wasm-unsafe-eval'/);
   });
 });

@@ -201,7 +201,7 @@ const modules = new Map<string, WebAssembly.Module>();
 /**
  * @param relaxedSimd which build; the engine decides where it is left open
  * @param shared makes a memory that workers can be given
- * @throws BackendError if the engine cannot run it
+ * @throws BackendError if the engine cannot run it, or the page does not let it
  */
 export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false): LoadedKernels {
   const key = `${relaxedSimd} ${shared}`;
@@ -215,10 +215,22 @@ export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false)
         `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
       );
     }
-    module = new WebAssembly.Module(bytes);
+    module = compile(bytes);
     modules.set(key, module);
   }
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   return { kernels: instance.exports as unknown as Kernels, memory, module, relaxedSimd };
+}
+
+function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (cause) {
+    throw new BackendError(
+      "wasm: WebAssembly is not compiled here. Does the page's content security policy allow it? It " +
+        "needs script-src 'wasm-unsafe-eval'.",
+      { cause },
+    );
+  }
 }

@@ -222,7 +222,8 @@ export async function startWorker(
   const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
   const worker = new Worker(url);
   // A worker that is not even loaded, as where a policy forbids blob: addresses, has no message.
-  worker.onerror = (event) => end(event.message ?? 'the page does not let it start');
+  worker.onerror = (event) =>
+    end(event.message ?? 'the page does not let it start; its policy needs worker-src blob:');
   worker.postMessage(start);
   const terminate = () => {
     worker.terminate();
