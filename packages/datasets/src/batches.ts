@@ -5,7 +5,16 @@
  * Left out: the data themselves. `takeRows` gathers rows of a byte array; anything else can be
  * indexed as the caller likes.
  */
-import { RandomStream, ValueError } from '@invnet/tensor';
+import {
+  formatValue,
+  RandomStream,
+  requireBoolean,
+  requireBytes,
+  requireOptions,
+  requireRecord,
+  requireWhole,
+  ValueError,
+} from '@invnet/tensor';
 
 /** A place in the sequence of batches. */
 export interface BatchPlace {
@@ -50,14 +59,19 @@ export interface IndexBatch extends BatchPlace {
  * }
  */
 export function indexBatches(options: BatchOptions): Generator<IndexBatch, void, undefined> {
+  requireOptions('indexBatches', options, optionNames);
   const { count, batchSize, epochs = Number.POSITIVE_INFINITY, dropLast = true } = options;
-  const { epoch, position } = options.start ?? { epoch: 0, position: 0 };
-  requireWhole('count', count, 1);
-  requireWhole('batchSize', batchSize, 1);
-  requireWhole('seed', options.seed, 0);
-  if (epochs !== Number.POSITIVE_INFINITY) requireWhole('epochs', epochs, 0);
-  requireWhole('start.epoch', epoch, 0);
-  requireWhole('start.position', position, 0);
+  const { shuffle = true, start = { epoch: 0, position: 0 } } = options;
+  requireRecord('indexBatches', 'start', start, '{ epoch, position }');
+  const { epoch, position } = start;
+  requireWhole('indexBatches', 'count', count, 1, 2 ** 29);
+  requireWhole('indexBatches', 'batchSize', batchSize, 1);
+  requireWhole('indexBatches', 'seed', options.seed, 0);
+  requireBoolean('indexBatches', 'shuffle', shuffle);
+  requireBoolean('indexBatches', 'dropLast', dropLast);
+  if (epochs !== Number.POSITIVE_INFINITY) requireWhole('indexBatches', 'epochs', epochs, 0);
+  requireWhole('indexBatches', 'start.epoch', epoch, 0);
+  requireWhole('indexBatches', 'start.position', position, 0);
   if (position > count) {
     throw new ValueError(
       `indexBatches: start.position ${position} is behind the ${count} samples of an epoch; was ` +
@@ -73,26 +87,32 @@ export function indexBatches(options: BatchOptions): Generator<IndexBatch, void,
   return generate(options, epochs, dropLast, { epoch, position });
 }
 
+const optionNames = ['count', 'batchSize', 'seed', 'shuffle', 'dropLast', 'epochs', 'start'];
+
 /**
  * Gathers rows of a byte array that holds rows of `rowSize` bytes.
  *
- * @throws ValueError for an index beyond the last row.
+ * @throws ValueError for what is no byte array, or an index beyond the last row.
  * @example takeRows(images, indices, 28 * 28) // [indices.length, 28, 28]
  */
 export function takeRows(
-  bytes: Uint8Array,
+  bytes: Uint8Array | Uint8ClampedArray,
   indices: ArrayLike<number>,
   rowSize: number,
 ): Uint8Array<ArrayBuffer> {
+  requireBytes('takeRows', 'bytes', bytes);
+  requireWhole('takeRows', 'rowSize', rowSize, 1);
+  requireWhole('takeRows', 'the number of indices', indices?.length, 0);
+  const count = Math.floor(bytes.length / rowSize);
   const rows = new Uint8Array(indices.length * rowSize);
   for (let i = 0; i < indices.length; i++) {
-    const start = indices[i]! * rowSize;
-    if (!(start >= 0 && start + rowSize <= bytes.length)) {
+    const row = indices[i]!;
+    if (!(Number.isInteger(row) && row >= 0 && row < count)) {
       throw new ValueError(
-        `takeRows: row ${indices[i]} of ${bytes.length / rowSize} rows of ${rowSize} bytes.`,
+        `takeRows: row ${formatValue(row)} of ${count} rows of ${rowSize} bytes.`,
       );
     }
-    rows.set(bytes.subarray(start, start + rowSize), i * rowSize);
+    rows.set(bytes.subarray(row * rowSize, (row + 1) * rowSize), i * rowSize);
   }
   return rows;
 }
@@ -127,12 +147,4 @@ function shuffled(count: number, seed: number, epoch: number): Uint32Array {
 
 function inOrder(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => i);
-}
-
-function requireWhole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new ValueError(
-      `indexBatches: ${name} ${value}; expected a whole number of at least ${least}.`,
-    );
-  }
 }

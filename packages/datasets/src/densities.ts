@@ -12,6 +12,10 @@ import {
   max,
   mul,
   type RandomStream,
+  requireOptions,
+  requireStream,
+  requireTensor,
+  requireWhole,
   ShapeError,
   slice,
   square,
@@ -54,7 +58,9 @@ export interface BananaOptions {
  * const x = density.sample(1000, new RandomStream(1)); // [1000, 2]
  * const truth = density.logDensity(x); // [1000]
  */
-export function banana({ bend = 1, thickness = 0.5 }: BananaOptions = {}): Density {
+export function banana(options: BananaOptions = {}): Density {
+  requireOptions('banana', options, ['bend', 'thickness']);
+  const { bend = 1, thickness = 0.5 } = options;
   if (!(thickness > 0 && Number.isFinite(thickness) && Number.isFinite(bend))) {
     throw new ValueError(
       `banana: thickness ${thickness} and bend ${bend}; expected finite numbers, thickness above 0.`,
@@ -62,16 +68,14 @@ export function banana({ bend = 1, thickness = 0.5 }: BananaOptions = {}): Densi
   }
   return {
     sample(n, random) {
-      const points = random.normalArray(2 * requireCount('banana', n));
+      const points = random.normalArray(2 * requireCount('banana', n, random));
       for (let i = 0; i < points.length; i += 2) {
         points[i + 1] = thickness * points[i + 1]! + bend * (points[i]! ** 2 - 1);
       }
       return tensor(points, [n, 2]);
     },
     logDensity(x) {
-      if (x.rank !== 2 || x.shape[1] !== 2) {
-        throw new ShapeError(`banana: points of shape ${formatShape(x.shape)}; expected [n, 2].`);
-      }
+      requirePoints('banana', x);
       return tidy(() => {
         const z1 = slice(x, 1, 0, 1);
         const parabola = affine(square(z1), bend, -bend);
@@ -101,7 +105,9 @@ export interface SwirlOptions {
  * @throws ValueError unless turns and radius are positive and noise is not negative.
  * @example const x = swirl({ noise: 0.05 }).sample(1000, new RandomStream(1)); // [1000, 2]
  */
-export function swirl({ turns = 1.5, radius = 2, noise = 0.1 }: SwirlOptions = {}): Samplable {
+export function swirl(options: SwirlOptions = {}): Samplable {
+  requireOptions('swirl', options, ['turns', 'radius', 'noise']);
+  const { turns = 1.5, radius = 2, noise = 0.1 } = options;
   if (!(turns > 0 && radius > 0 && noise >= 0 && Number.isFinite(turns + radius + noise))) {
     throw new ValueError(
       `swirl: turns ${turns}, radius ${radius} and noise ${noise}; expected finite numbers, the ` +
@@ -110,7 +116,7 @@ export function swirl({ turns = 1.5, radius = 2, noise = 0.1 }: SwirlOptions = {
   }
   return {
     sample(n, random) {
-      const u = random.uniformArray(requireCount('swirl', n));
+      const u = random.uniformArray(requireCount('swirl', n, random));
       const points = random.normalArray(2 * n, noise);
       for (let i = 0; i < n; i++) {
         const t = Math.sqrt(u[i]!);
@@ -123,11 +129,15 @@ export function swirl({ turns = 1.5, radius = 2, noise = 0.1 }: SwirlOptions = {
   };
 }
 
-function requireCount(name: string, n: number): number {
-  if (!Number.isInteger(n) || n < 1) {
-    throw new ValueError(`${name}: sample of ${n} points; expected a whole number of at least 1.`);
-  }
+function requireCount(name: string, n: number, random: RandomStream): number {
+  requireWhole(name, 'the number of points', n, 1);
+  requireStream(name, random);
   return n;
+}
+
+function requirePoints(name: string, x: Tensor): void {
+  if (requireTensor(name, x).rank === 2 && x.shape[1] === 2) return;
+  throw new ShapeError(`${name}: points of shape ${formatShape(x.shape)}; expected [n, 2].`);
 }
 
 /** Shape of the two moons. */
@@ -143,13 +153,15 @@ export interface TwoMoonsOptions {
  * @throws ValueError unless noise is a finite number of at least 0.
  * @example const x = twoMoons().sample(1000, new RandomStream(1)); // [1000, 2]
  */
-export function twoMoons({ noise = 0.1 }: TwoMoonsOptions = {}): Samplable {
+export function twoMoons(options: TwoMoonsOptions = {}): Samplable {
+  requireOptions('twoMoons', options, ['noise']);
+  const { noise = 0.1 } = options;
   if (!(noise >= 0 && Number.isFinite(noise))) {
     throw new ValueError(`twoMoons: noise ${noise}; expected a finite number of at least 0.`);
   }
   return {
     sample(n, random) {
-      const u = random.uniformArray(2 * requireCount('twoMoons', n));
+      const u = random.uniformArray(2 * requireCount('twoMoons', n, random));
       const points = random.normalArray(2 * n, noise);
       for (let i = 0; i < n; i++) {
         const side = u[2 * i]! < 0.5 ? 1 : -1;
@@ -171,7 +183,7 @@ export function twoMoons({ noise = 0.1 }: TwoMoonsOptions = {}): Samplable {
 export function checkerboard(): Samplable {
   return {
     sample(n, random) {
-      const u = random.uniformArray(2 * requireCount('checkerboard', n));
+      const u = random.uniformArray(2 * requireCount('checkerboard', n, random));
       const points = new Float32Array(2 * n);
       for (let i = 0; i < n; i++) {
         const x = 4 * u[2 * i]!;
@@ -202,10 +214,9 @@ export interface EightGaussiansOptions {
  * @throws ValueError unless both are finite and above 0.
  * @example const truth = eightGaussians().logDensity(x); // [n] for x [n, 2]
  */
-export function eightGaussians({
-  radius = 2,
-  deviation = 0.2,
-}: EightGaussiansOptions = {}): Density {
+export function eightGaussians(options: EightGaussiansOptions = {}): Density {
+  requireOptions('eightGaussians', options, ['radius', 'deviation']);
+  const { radius = 2, deviation = 0.2 } = options;
   if (!(radius > 0 && deviation > 0 && Number.isFinite(radius + deviation))) {
     throw new ValueError(
       `eightGaussians: radius ${radius} and deviation ${deviation}; expected finite numbers above 0.`,
@@ -217,7 +228,7 @@ export function eightGaussians({
   ]);
   return {
     sample(n, random) {
-      const u = random.uniformArray(requireCount('eightGaussians', n));
+      const u = random.uniformArray(requireCount('eightGaussians', n, random));
       const points = random.normalArray(2 * n, deviation);
       for (let i = 0; i < n; i++) {
         const [x, y] = centres[Math.min(7, Math.floor(8 * u[i]!))]!;
@@ -227,11 +238,7 @@ export function eightGaussians({
       return tensor(points, [n, 2]);
     },
     logDensity(x) {
-      if (x.rank !== 2 || x.shape[1] !== 2) {
-        throw new ShapeError(
-          `eightGaussians: points of shape ${formatShape(x.shape)}; expected [n, 2].`,
-        );
-      }
+      requirePoints('eightGaussians', x);
       return tidy(() => {
         const n = x.shape[0]!;
         const logs = centres.map((centre) => {

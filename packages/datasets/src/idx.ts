@@ -5,7 +5,7 @@
  *
  * Left out: reading from disk and decompression, which are the caller's.
  */
-import { formatShape, InvNetError } from '@invnet/tensor';
+import { formatShape, InvNetError, requireBytes } from '@invnet/tensor';
 
 /** Bytes are not a whole IDX file. */
 export class IdxFormatError extends InvNetError {
@@ -59,6 +59,7 @@ const elementTypes: Readonly<Record<number, ElementType>> = {
  *
  * @param bytes - The file, not compressed.
  * @param name - What messages call it, such as the file's path.
+ * @throws ValueError for what is no Uint8Array.
  * @throws IdxFormatError for another kind of file, a truncated one, or one with trailing bytes.
  * @example
  * const { shape, data } = parseIdx(await readFile('t10k-images-idx3-ubyte'));
@@ -68,6 +69,7 @@ export function parseIdx(bytes: Uint8Array, name = 'the file'): IdxArray {
   const fail = (message: string): never => {
     throw new IdxFormatError(`parseIdx: ${name} ${message}`);
   };
+  requireBytes('parseIdx', 'bytes', bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 4) {
     fail(`is truncated: it has ${bytes.length} bytes, an IDX header at least 8.`);

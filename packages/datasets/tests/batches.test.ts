@@ -1,6 +1,6 @@
 import { ValueError } from '@invnet/tensor';
 import { describe, expect, it } from 'vitest';
-import { type BatchOptions, indexBatches, takeRows } from '../src/index.ts';
+import { type BatchOptions, type BatchPlace, indexBatches, takeRows } from '../src/index.ts';
 
 const all = (options: BatchOptions) =>
   [...indexBatches(options)].map((b) => ({ ...b, indices: [...b.indices] }));
@@ -46,11 +46,15 @@ describe('indexBatches', () => {
   });
 
   it.each<[Partial<BatchOptions>, RegExp]>([
-    [{ count: 0 }, /count 0; expected a whole number of at least 1/],
-    [{ batchSize: 2.5 }, /batchSize 2.5/],
-    [{ seed: -1 }, /seed -1/],
-    [{ epochs: Number.NaN }, /epochs NaN/],
+    [{ count: 0 }, /count is 0; expected a whole number from 1/],
+    [{ batchSize: 2.5 }, /batchSize is 2.5/],
+    [{ seed: -1 }, /seed is -1/],
+    [{ epochs: Number.NaN }, /epochs is NaN/],
     [{ batchSize: 11 }, /batchSize 11 exceeds the count of 10/],
+    [{ count: 2 ** 31 }, /count is 2147483648/],
+    [{ shuffle: 1 as unknown as boolean }, /shuffle is 1; expected true or false/],
+    [{ size: 4 } as Partial<BatchOptions>, /no option 'size'/],
+    [{ start: 3 as unknown as BatchPlace }, /start is 3; expected { epoch, position }/],
     [{ start: { epoch: 0, position: 11 } }, /start.position 11 is behind the 10 samples/],
   ])('refuses %o at once', (bad, message) => {
     expect(() => indexBatches({ ...options, ...bad })).toThrow(ValueError);
@@ -67,6 +71,19 @@ describe('takeRows', () => {
 
   it('refuses a row that is not there', () => {
     expect(() => takeRows(bytes, [3], 2)).toThrow(/row 3 of 3 rows of 2 bytes/);
-    expect(() => takeRows(bytes, [-1], 2)).toThrow(ValueError);
+    for (const index of [-1, 0.5, Number.NaN, '1' as unknown as number]) {
+      expect(() => takeRows(bytes, [index], 2)).toThrow(/of 3 rows/);
+    }
+    expect(() => takeRows(bytes, 3 as never, 2)).toThrow(ValueError);
+    for (const size of [0, -2, 1.5, Number.NaN]) {
+      expect(() => takeRows(bytes, [0], size)).toThrow(/rowSize is/);
+    }
+  });
+
+  it('takes bytes only', () => {
+    expect(takeRows(Uint8ClampedArray.from(bytes), [1], 2)).toEqual(Uint8Array.of(10, 11));
+    for (const wrong of [Uint16Array.of(0, 4095), Float32Array.of(0.5, 1), [1, 2], null]) {
+      expect(() => takeRows(wrong as never, [0], 1)).toThrow(/expected a Uint8Array/);
+    }
   });
 });

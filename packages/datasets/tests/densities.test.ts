@@ -1,4 +1,12 @@
-import { memory, RandomStream, ShapeError, setBackend, tensor, ValueError } from '@invnet/tensor';
+import {
+  memory,
+  OutOfMemoryError,
+  RandomStream,
+  ShapeError,
+  setBackend,
+  tensor,
+  ValueError,
+} from '@invnet/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { banana, checkerboard, eightGaussians, swirl, twoMoons } from '../src/index.ts';
 
@@ -61,7 +69,7 @@ describe('banana', () => {
 
   it('refuses what makes no sense', () => {
     expect(() => banana({ thickness: 0 })).toThrow(ValueError);
-    expect(() => banana().sample(0, new RandomStream(1))).toThrow(/sample of 0 points/);
+    expect(() => banana().sample(0, new RandomStream(1))).toThrow(/number of points is 0/);
     expect(() => banana().logDensity(tensor([1, 2, 3]))).toThrow(ShapeError);
   });
 });
@@ -85,7 +93,7 @@ describe('swirl', () => {
     expect(draw(1)).toEqual(draw(1));
     expect(draw(1)).not.toEqual(draw(2));
     expect(() => swirl({ noise: -1 })).toThrow(ValueError);
-    expect(() => swirl().sample(1.5, new RandomStream(1))).toThrow(/sample of 1.5 points/);
+    expect(() => swirl().sample(1.5, new RandomStream(1))).toThrow(/number of points is 1.5/);
   });
 });
 
@@ -140,5 +148,25 @@ describe('eightGaussians', () => {
   it('refuses what makes no sense', () => {
     expect(() => eightGaussians({ deviation: 0 })).toThrow(ValueError);
     expect(() => eightGaussians().logDensity(tensor([1, 2, 3]))).toThrow(ShapeError);
+  });
+});
+
+describe('all of them', () => {
+  const samplers = { banana, swirl, twoMoons, checkerboard, eightGaussians };
+
+  it.each(Object.entries(samplers))('%s names what it cannot use', (name, make) => {
+    const random = new RandomStream(1);
+    for (const n of [0, 1.5, -1, Number.NaN, '3' as unknown as number]) {
+      expect(() => make().sample(n, random)).toThrow(ValueError);
+    }
+    expect(() => make().sample(2 ** 40, random)).toThrow(OutOfMemoryError);
+    expect(() => make().sample(3, 1 as never)).toThrow(`${name}: random is 1`);
+    if (make === checkerboard) return;
+    const misnamed = make as (options: object) => unknown;
+    expect(() => misnamed({ spread: 1 })).toThrow(/no option 'spread'/);
+  });
+
+  it.each([banana(), eightGaussians()])('take points only', (density) => {
+    expect(() => density.logDensity([[1, 2]] as never)).toThrow(/expected a tensor/);
   });
 });

@@ -15,6 +15,7 @@ import {
   mean,
   neg,
   RandomStream,
+  requireAtLeast,
   type Shape,
   type Tensor,
   tidy,
@@ -73,12 +74,10 @@ export class Flow extends Module {
     );
   }
 
-  /** Samples of the given shape. @throws ValueError unless temperature ≥ 0. */
+  /** Samples of the given shape. @throws ValueError unless the temperature is finite and not negative. */
   sample({ shape, seed, temperature = 1, context }: SampleOptions): Tensor {
-    if (!(temperature >= 0)) {
-      throw new ValueError(`Flow.sample: temperature ${temperature}; expected a number ≥ 0.`);
-    }
-    const random = typeof seed === 'number' ? new RandomStream(seed) : seed;
+    requireAtLeast('Flow.sample', 'temperature', temperature, 0);
+    const random = seed instanceof RandomStream ? seed : new RandomStream(seed);
     return outsideSteps(() =>
       tidy(() => {
         const z = this.base.sample(this.network.outputShape(shape), random, temperature);

@@ -49,7 +49,10 @@ describe('Flow', () => {
       return values.reduce((a, b) => a + (b - mean) ** 2, 0);
     };
     expect(spread(draw(1, 0.1))).toBeLessThan(spread(draw(1)));
-    expect(() => draw(1, -1)).toThrow(ValueError);
+    for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1' as unknown as number]) {
+      expect(() => draw(1, bad)).toThrow(/temperature is .*at least 0/);
+      expect(() => draw(-1 * Math.abs(bad))).toThrow(ValueError);
+    }
   });
 
   it('has a loss whose gradient is that of central differences', async () => {
@@ -79,15 +82,67 @@ describe('Flow', () => {
 });
 
 describe('quantized data', () => {
-  it('is dequantized within its level', () => {
-    const bytes = Uint8Array.from([0, 1, 128, 255]);
-    const x = dequantize(bytes, [4], new RandomStream(3)).dataSync();
-    expect(Array.from(x, (v) => Math.floor(v * 256))).toEqual([0, 1, 128, 255]);
+  /** Noise of one size for every pixel: the largest there is, none, or some. */
+  class Noise extends RandomStream {
+    readonly #noise: number;
+
+    constructor(noise: number) {
+      super(0);
+      this.#noise = noise;
+    }
+
+    override uniformArray(size: number): Float64Array<ArrayBuffer> {
+      return new Float64Array(size).fill(this.#noise);
+    }
+  }
+
+  it.each(['float32', 'float64'] as const)('stay within their level in %s', async (dtype) => {
+    await setBackend('reference', { dtype });
+    for (const levels of [2, 3, 10, 32, 49, 255, 256, 1000, 4096, 2 ** 16]) {
+      const pixels = Uint16Array.from({ length: levels }, (_, v) => v);
+      for (const noise of [0, 1 - 2 ** -24, 0.5]) {
+        const x = dequantize(pixels, [levels], new Noise(noise), levels).dataSync();
+        expect(Uint16Array.from(x, (v) => Math.floor(levels * v))).toEqual(pixels);
+        expect(x.every((v) => v >= 0 && v < 1)).toBe(true);
+      }
+    }
+  });
+
+  it('are the noise of a seed, bytes by default', async () => {
+    await setBackend('wasm');
+    const bytes = Uint8ClampedArray.from({ length: 256 }, (_, v) => v);
+    const x = dequantize(bytes, [16, 16], new RandomStream(3)).dataSync();
+    const u = new RandomStream(3).uniformArray(256);
+    x.forEach((v, i) => {
+      expect(v).toBe(Math.fround((u[i]! + i) / 256));
+    });
     expect(() => dequantize(bytes, [5], new RandomStream(3))).toThrow(ShapeError);
   });
 
-  it('costs 8 bits per dimension under the uniform density', () => {
+  it('refuse what is no pixel of one of the levels', () => {
+    const random = new RandomStream(1);
+    const scan = Uint16Array.of(0, 17, 4095, 5000);
+    expect(() => dequantize(scan, [4], random)).toThrow(/pixel 2 is 4095; expected at most 255/);
+    expect(() => dequantize(scan, [4], random, 4096)).toThrow(/pixel 3 is 5000.*4096 levels/);
+    expect(() => dequantize(Uint8Array.of(3, 32), [2], random, 32)).toThrow(/pixel 1 is 32/);
+    for (const wrong of [new Float32Array(2), new Int16Array(2), [1, 2], null, 'ab']) {
+      expect(() => dequantize(wrong as never, [2], random)).toThrow(/expected a Uint8Array/);
+    }
+    for (const levels of [1, 2.5, Number.NaN, 2 ** 16 + 1, '256' as unknown as number]) {
+      expect(() => dequantize(Uint8Array.of(0), [1], random, levels)).toThrow(ValueError);
+    }
+    expect(() => dequantize(Uint8Array.of(0), [1], 7 as never)).toThrow(/RandomStream/);
+    expect(random.state.block).toBe(0);
+  });
+
+  it('cost 8 bits per dimension under the uniform density', () => {
     expect(bitsPerDim(0, 784)).toBe(8);
     expect(bitsPerDim(784 * Math.LN2, 784)).toBe(9);
+    expect(bitsPerDim(0, 1, 32)).toBe(5);
+    for (const bad of [Number.NaN, 0.5, -1, Number.POSITIVE_INFINITY, undefined] as number[]) {
+      expect(() => bitsPerDim(0, bad)).toThrow(/dims is/);
+      if (bad !== undefined) expect(() => bitsPerDim(0, 1, bad)).toThrow(/levels is/);
+      if (!Number.isFinite(bad)) expect(() => bitsPerDim(bad, 1)).toThrow(/nats is/);
+    }
   });
 });

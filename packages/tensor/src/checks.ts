@@ -77,6 +77,16 @@ export function requireList(op: string, name: string, value: readonly unknown[])
   fail(op, name, value, 'a list');
 }
 
+/** @throws ValueError unless the value is an array of bytes: a Uint8Array, a Buffer, or pixels of a canvas. */
+export function requireBytes(
+  op: string,
+  name: string,
+  value: Uint8Array | Uint8ClampedArray,
+): void {
+  if (value instanceof Uint8Array || value instanceof Uint8ClampedArray) return;
+  fail(op, name, value, 'a Uint8Array');
+}
+
 /**
  * Checks an options object: a record that has no other names than these.
  *

@@ -27,6 +27,7 @@ export {
   requireAtLeast,
   requireBetween,
   requireBoolean,
+  requireBytes,
   requireFinite,
   requireFunction,
   requireList,
@@ -57,6 +58,7 @@ export {
   ShapeError,
   ValueError,
 } from './errors.ts';
+export { nextAbove, nextBelow, roundTo } from './floats.ts';
 export type { MemoryInfo } from './memory.ts';
 export { MemoryAccount } from './memory.ts';
 export type { AdamTensors } from './ops/elementwise.ts';
@@ -116,7 +118,7 @@ export { innerProduct, norm } from './ops/norm.ts';
 export type { ReduceOptions } from './ops/reduce.ts';
 export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';
 export type { RandomState } from './random.ts';
-export { RandomStream } from './random.ts';
+export { RandomStream, requireStream } from './random.ts';
 export { ReferenceBackend, type ReferenceOptions } from './reference/backend.ts';
 export type { NestedNumbers, TypedNumbers } from './tensor.ts';
 export {

@@ -3,9 +3,12 @@
  * as 1, 2, 3", 2011). Numbers are made on the host and uploaded, so one seed gives one stream on
  * every backend, and a stream's whole state is two numbers that a checkpoint can hold.
  */
-import type { Shape } from './backend.ts';
-import { ValueError } from './errors.ts';
-import { sizeOf, type Tensor, tensor } from './tensor.ts';
+import type { DType, Shape } from './backend.ts';
+import { requireAtLeast, requireFinite, requireRecord, requireWhole } from './checks.ts';
+import { currentPlacement } from './engine.ts';
+import { formatValue, OutOfMemoryError, ValueError } from './errors.ts';
+import { nextAbove, nextBelow, roundTo } from './floats.ts';
+import { checkShape, sizeOf, type Tensor, tensor } from './tensor.ts';
 
 /** Where a stream stands. */
 export interface RandomState {
@@ -26,13 +29,10 @@ export class RandomStream {
   #block: number;
   readonly #words = new Uint32Array(4);
 
-  /** @throws ValueError unless `seed` is a whole number from 0 to 2⁵³ − 1. */
+  /** @throws ValueError unless `seed` and `block` are whole numbers from 0 to 2⁵³ − 1. */
   constructor(seed: number, block = 0) {
-    if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new ValueError(
-        `RandomStream: seed ${seed}; expected a whole number from 0 to 2^53 − 1.`,
-      );
-    }
+    requireWhole('RandomStream', 'seed', seed, 0);
+    requireWhole('RandomStream', 'block', block, 0);
     this.seed = seed;
     this.#block = block;
   }
@@ -42,28 +42,51 @@ export class RandomStream {
     return { seed: this.seed, block: this.#block };
   }
 
-  /** A stream that goes on where `state` was taken. */
+  /** A stream that goes on where `state` was taken. @throws ValueError unless it holds two whole numbers. */
   static from(state: RandomState): RandomStream {
+    requireRecord('RandomStream.from', 'state', state, '{ seed, block }');
+    // The constructor would take the start for a place that is missing.
+    requireWhole('RandomStream.from', 'block', state.block, 0);
     return new RandomStream(state.seed, state.block);
   }
 
-  /** Uniform numbers in [low, high), each a multiple of 2⁻²⁴ of the range. */
+  /**
+   * Uniform numbers in [low, high), each a multiple of 2⁻²⁴ of the range, rounded to a number of the
+   * current dtype that lies in it: `high` is never reached.
+   *
+   * @throws ValueError unless low < high, both finite, and the dtype has a number in between.
+   * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers
+   */
   uniform(shape: Shape, low = 0, high = 1): Tensor {
-    return tensor(this.uniformArray(sizeOf(shape), low, high), shape);
+    const size = sizeOf(checkShape('RandomStream.uniform', shape));
+    const [least, most] = boundsWithin(low, high, currentPlacement().dtype);
+    const values = this.uniformArray(size, low, high);
+    for (let i = 0; i < size; i++) {
+      if (values[i]! > most) values[i] = most;
+      else if (values[i]! < least) values[i] = least;
+    }
+    return tensor(values, shape);
   }
 
-  /** Standard normal numbers times `deviation`, by the Box–Muller transform. */
+  /**
+   * Standard normal numbers times `deviation`, by the Box–Muller transform.
+   *
+   * @throws ValueError unless the deviation is finite and not negative.
+   * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers
+   */
   normal(shape: Shape, deviation = 1): Tensor {
-    return tensor(this.normalArray(sizeOf(shape), deviation), shape);
+    const size = sizeOf(checkShape('RandomStream.normal', shape));
+    return tensor(this.normalArray(size, deviation), shape);
   }
 
   /** As `uniform`, as plain numbers. */
   uniformArray(size: number, low = 0, high = 1): Float64Array<ArrayBuffer> {
-    const out = new Float64Array(size);
+    const [, most] = boundsWithin(low, high, 'float64');
+    const out = this.#room(size);
     for (let i = 0; i < size; i += 4) {
       this.#draw();
       for (let j = 0; j < 4 && i + j < size; j++) {
-        out[i + j] = low + (high - low) * unit(this.#words[j]!);
+        out[i + j] = Math.min(low + (high - low) * unit(this.#words[j]!), most);
       }
     }
     return out;
@@ -71,7 +94,8 @@ export class RandomStream {
 
   /** As `normal`, as plain numbers. */
   normalArray(size: number, deviation = 1): Float64Array<ArrayBuffer> {
-    const out = new Float64Array(size);
+    requireAtLeast('RandomStream', 'deviation', deviation, 0);
+    const out = this.#room(size);
     for (let i = 0; i < size; i += 4) {
       this.#draw();
       for (let j = 0; j < 4; j += 2) {
@@ -85,10 +109,10 @@ export class RandomStream {
     return out;
   }
 
-  /** The numbers 0 … size − 1 in random order (Fisher–Yates). */
+  /** The numbers 0 … size − 1 in random order (Fisher–Yates). @throws OutOfMemoryError beyond 2²⁹ */
   permutation(size: number): Uint32Array<ArrayBuffer> {
-    const order = Uint32Array.from({ length: size }, (_, i) => i);
     const draws = this.uniformArray(size);
+    const order = Uint32Array.from({ length: size }, (_, i) => i);
     for (let i = size - 1; i > 0; i--) {
       const j = Math.floor(draws[i]! * (i + 1));
       const swapped = order[i]!;
@@ -96,6 +120,18 @@ export class RandomStream {
       order[j] = swapped;
     }
     return order;
+  }
+
+  /** For numbers that are to be drawn. */
+  #room(size: number): Float64Array<ArrayBuffer> {
+    requireWhole('RandomStream', 'size', size, 0);
+    if (size > mostAtOnce) throw tooMany(size);
+    requireWhole('RandomStream', 'block after these numbers', this.#block + Math.ceil(size / 4), 0);
+    try {
+      return new Float64Array(size);
+    } catch (cause) {
+      throw tooMany(size, cause);
+    }
   }
 
   /** Fills `#words` with the block at the counter, and moves the counter on. */
@@ -121,6 +157,38 @@ export class RandomStream {
     this.#words.set([c0, c1, c2, c3]);
     this.#block += 1;
   }
+}
+
+/** The stream itself. @throws ValueError unless it is one. */
+export function requireStream(op: string, random: RandomStream): RandomStream {
+  if (random instanceof RandomStream) return random;
+  throw new ValueError(
+    `${op}: random is ${formatValue(random)}; expected a RandomStream, such as new RandomStream(1).`,
+  );
+}
+
+/** 4 GiB of them. */
+const mostAtOnce = 2 ** 29;
+
+function tooMany(size: number, cause?: unknown): OutOfMemoryError {
+  return new OutOfMemoryError(
+    `RandomStream: no room for ${size} numbers at once, of at most ${mostAtOnce}; draw them in parts.`,
+    { cause },
+  );
+}
+
+/** The least and the largest number of a type in [low, high). */
+function boundsWithin(low: number, high: number, dtype: DType): readonly [number, number] {
+  requireFinite('RandomStream', 'low', low);
+  requireFinite('RandomStream', 'high', high);
+  const least = roundTo(dtype, low) < low ? nextAbove(dtype, low) : roundTo(dtype, low);
+  const most = nextBelow(dtype, high);
+  const inRange = Number.isFinite(high - low) && Number.isFinite(roundTo(dtype, high) - least);
+  if (low < high && least <= most && inRange) return [least, most];
+  throw new ValueError(
+    `RandomStream: low is ${low} and high ${high}; expected low < high, with numbers of ${dtype} from the ` +
+      'one to the other, and a finite range.',
+  );
 }
 
 /** 24 bits of a word as a number in [0, 1), exact in float32. */

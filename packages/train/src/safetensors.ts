@@ -10,6 +10,7 @@ import {
   formatShape,
   InvNetError,
   type NumericArray,
+  requireBytes,
   type Shape,
   sizeOf,
   ValueError,
@@ -105,6 +106,7 @@ export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array
  * @example readSafetensors(bytes, path).tensors.get('encoder.weight')?.data
  */
 export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetensors {
+  requireBytes('readSafetensors', 'bytes', bytes);
   const fail = (message: string): never => {
     throw new SafetensorsFormatError(`readSafetensors: ${name} ${message}`);
   };
