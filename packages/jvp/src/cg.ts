@@ -1,6 +1,12 @@
 /** Conjugate gradients (Hestenes and Stiefel, 1952). */
 import { zerosLike } from '@invnet/tensor';
-import { inWorkspace, progress, type Solution, type SolverOptions } from './krylov.ts';
+import {
+  inWorkspace,
+  progress,
+  requireSolverOptions,
+  type Solution,
+  type SolverOptions,
+} from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import {
   addInPlace,
@@ -19,7 +25,7 @@ import {
  * stops with `negativeCurvature`, at the best point so far, where A turns out not to be.
  * `iteration` counts the steps that x has taken.
  *
- * @throws ShapeError unless b, A's domain and A's range have one shape.
+ * @throws ValueError for options out of range. @throws ShapeError unless b, A's domain and A's range have one shape.
  * @example const { x, iteration } = await cg(gn, gradient, { tolerance: 1e-3 });
  */
 export async function cg<U extends Vector>(
@@ -27,6 +33,7 @@ export async function cg<U extends Vector>(
   b: U,
   options: SolverOptions = {},
 ): Promise<Solution<U>> {
+  requireSolverOptions('cg', options);
   requireVector('cg: right-hand side', b, A.range);
   requireVector('cg: domain of the operator', A.domain, A.range);
   return inWorkspace(async ({ own }) => {

@@ -1,5 +1,5 @@
 /** Is an operator's adjoint its adjoint? */
-import { RandomStream, ValueError } from '@invnet/tensor';
+import { RandomStream, requireAtLeast, requireOptions, requireWhole } from '@invnet/tensor';
 import { type LinearOperator, OperatorError } from './linear-operator.ts';
 import { disposeVector, innerProduct, randomOf, type Vector, vectorNorm } from './vector.ts';
 
@@ -28,11 +28,10 @@ export async function dotTest(
   A: LinearOperator,
   options: DotTestOptions = {},
 ): Promise<DotTestResult> {
+  requireOptions('dotTest', options, ['trials', 'seed']);
   const { trials = 3, seed = 0 } = options;
+  requireWhole('dotTest', 'trials', trials, 1);
   const random = new RandomStream(seed);
-  if (!(trials >= 1)) {
-    throw new ValueError(`dotTest: trials ${trials}; expected a whole number of at least 1.`);
-  }
   let worst: DotTestResult | undefined;
   for (let trial = 0; trial < trials && !Number.isNaN(worst?.error); trial++) {
     const result = await compare(A, random);
@@ -52,6 +51,7 @@ export async function assertAdjoint(
   options: DotTestOptions & { readonly tolerance?: number } = {},
 ): Promise<void> {
   const { tolerance = 1e-5, ...rest } = options;
+  requireAtLeast('assertAdjoint', 'tolerance', tolerance, 0);
   const { forward, adjoint, error } = await dotTest(A, rest);
   if (error <= tolerance) return;
   throw new OperatorError(

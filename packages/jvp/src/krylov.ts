@@ -1,5 +1,11 @@
 /** What the iterative solvers share: options, results, stopping. */
-import type { Tensor } from '@invnet/tensor';
+import {
+  requireAtLeast,
+  requireFunction,
+  requireOptions,
+  requireWhole,
+  type Tensor,
+} from '@invnet/tensor';
 import { leavesOf, type Vector } from './vector.ts';
 
 /** Options of `cg`, `lsqr` and `lsmr`. */
@@ -38,6 +44,25 @@ export type StopReason =
 export interface Solution<U extends Vector> extends SolverProgress {
   readonly x: U;
   readonly reason: StopReason;
+}
+
+/** @throws ValueError for options that no solver has, or that are out of range. */
+export function requireSolverOptions(
+  op: string,
+  options: SolverOptions & { damping?: number },
+): void {
+  requireOptions(op, options, [
+    'tolerance',
+    'maxIterations',
+    'onIteration',
+    'signal',
+    ...(op === 'cg' ? [] : ['damping']),
+  ]);
+  const { tolerance = 0, maxIterations = 1, damping = 0, onIteration } = options;
+  requireAtLeast(op, 'tolerance', tolerance, 0);
+  requireWhole(op, 'maxIterations', maxIterations, 1);
+  requireAtLeast(op, 'damping', damping, 0);
+  if (onIteration !== undefined) requireFunction(op, 'onIteration', onIteration);
 }
 
 /** Reports progress. @returns the reason to stop, if there is one. */

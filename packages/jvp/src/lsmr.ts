@@ -1,7 +1,13 @@
 /** LSMR (Fong and Saunders, "LSMR: an iterative algorithm for sparse least-squares problems", 2011). */
 import { zerosLike } from '@invnet/tensor';
 import { Bidiagonalization } from './bidiagonalization.ts';
-import { brokenDown, inWorkspace, progress, type Solution } from './krylov.ts';
+import {
+  brokenDown,
+  inWorkspace,
+  progress,
+  requireSolverOptions,
+  type Solution,
+} from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import type { LeastSquaresOptions } from './lsqr.ts';
 import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './vector.ts';
@@ -10,7 +16,7 @@ import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './
  * min ‖A x − b‖² + λ²‖x‖² for any A: the residual Aᵀr of the normal equations falls with every
  * iteration, so it may stop earlier than `lsqr`.
  *
- * @throws ShapeError unless b has the shape of A's range.
+ * @throws ValueError for options out of range. @throws ShapeError unless b has the shape of A's range.
  * @example const { x, normalResidual } = await lsmr(J, y, { tolerance: 1e-4 });
  */
 export async function lsmr<U extends Vector, V extends Vector>(
@@ -18,6 +24,7 @@ export async function lsmr<U extends Vector, V extends Vector>(
   b: V,
   options: LeastSquaresOptions = {},
 ): Promise<Solution<U>> {
+  requireSolverOptions('lsmr', options);
   const { damping = 0 } = options;
   return inWorkspace(async ({ own, defer }) => {
     const basis = await Bidiagonalization.start(A, b);

@@ -1,7 +1,14 @@
 /** LSQR (Paige and Saunders, "LSQR: an algorithm for sparse linear equations", 1982). */
 import { zerosLike } from '@invnet/tensor';
 import { Bidiagonalization } from './bidiagonalization.ts';
-import { brokenDown, inWorkspace, progress, type Solution, type SolverOptions } from './krylov.ts';
+import {
+  brokenDown,
+  inWorkspace,
+  progress,
+  requireSolverOptions,
+  type Solution,
+  type SolverOptions,
+} from './krylov.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import { addInPlace, copyVector, mapVector, scaleInPlace, type Vector } from './vector.ts';
 
@@ -14,7 +21,7 @@ export interface LeastSquaresOptions extends SolverOptions {
 /**
  * min ‖A x − b‖² + λ²‖x‖² for any A: the residual falls with every iteration.
  *
- * @throws ShapeError unless b has the shape of A's range.
+ * @throws ValueError for options out of range. @throws ShapeError unless b has the shape of A's range.
  * @example const { x, residual } = await lsqr(J, y, { damping: 0.1 });
  */
 export async function lsqr<U extends Vector, V extends Vector>(
@@ -22,6 +29,7 @@ export async function lsqr<U extends Vector, V extends Vector>(
   b: V,
   options: LeastSquaresOptions = {},
 ): Promise<Solution<U>> {
+  requireSolverOptions('lsqr', options);
   const { damping = 0 } = options;
   return inWorkspace(async ({ own, defer }) => {
     const basis = await Bidiagonalization.start(A, b);

@@ -1,5 +1,5 @@
 /** The largest singular value of an operator. */
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, requireAtLeast, requireOptions, requireWhole } from '@invnet/tensor';
 import type { LinearOperator } from './linear-operator.ts';
 import { disposeVector, normalize, randomOf, type Vector } from './vector.ts';
 
@@ -16,13 +16,17 @@ export interface OperatorNormOptions {
 /**
  * ‖A‖ by power iteration on AᵀA, from below. Gradient steps on ‖A x − b‖²/2 are stable up to 2/‖A‖².
  *
+ * @throws ValueError for options out of range.
  * @example const step = 1 / (await operatorNorm(J)) ** 2;
  */
 export async function operatorNorm(
   A: LinearOperator,
   options: OperatorNormOptions = {},
 ): Promise<number> {
+  requireOptions('operatorNorm', options, ['tolerance', 'maxIterations', 'seed']);
   const { tolerance = 1e-4, maxIterations = 100, seed = 0 } = options;
+  requireAtLeast('operatorNorm', 'tolerance', tolerance, 0);
+  requireWhole('operatorNorm', 'maxIterations', maxIterations, 1);
   let v: Vector = randomOf(A.domain, new RandomStream(seed));
   try {
     // An empty domain, such as that of a network whose parameters are all frozen.

@@ -9,6 +9,7 @@ import {
   setBackend,
   type Tensor,
   tensor,
+  ValueError,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -161,6 +162,19 @@ describe.each<[string, Solver]>([
     [...found.x.dataSync()].forEach((v, i) => {
       expect(v / size).toBeCloseTo((i + 1) / 2, 5);
     });
+  });
+
+  it('refuses options that are out of range, or that it has not', async () => {
+    const b = tensor([1, 2, 3], [3]);
+    const bad = [-1, Number.NaN, Number.POSITIVE_INFINITY, '1' as unknown as number];
+    for (const value of bad) {
+      await expect(solve(twice(), b, { tolerance: value })).rejects.toThrow(/tolerance is/);
+      await expect(solve(twice(), b, { maxIterations: value })).rejects.toThrow(ValueError);
+      const damped = { damping: value } as SolverOptions;
+      await expect(solve(twice(), b, damped)).rejects.toThrow(/damping/);
+    }
+    const misspelt = { maxIter: 3 } as SolverOptions;
+    await expect(solve(twice(), b, misspelt)).rejects.toThrow(/no option 'maxIter'/);
   });
 
   it('stops when aborted, and at numbers that are not finite', async () => {

@@ -1,12 +1,12 @@
 /** Learning-rate schedules: plain functions, so a schedule of one's own is one too. */
-import { ValueError } from '@invnet/tensor';
+import { requireAtLeast, requireOptions, requireWhole, ValueError } from '@invnet/tensor';
 
 /** The learning rate of an update, given the number of updates before it (0 for the first). */
 export type Schedule = (step: number) => number;
 
 /** The same rate always. @throws ValueError unless it is finite and not negative. */
 export function constant(rate: number): Schedule {
-  requireRate('constant', 'rate', rate);
+  requireAtLeast('constant', 'rate', rate, 0);
   return () => rate;
 }
 
@@ -25,13 +25,15 @@ export function warmupCosine(options: {
   warmup?: number;
   finalRate?: number;
 }): Schedule {
+  requireOptions('warmupCosine', options, ['rate', 'steps', 'warmup', 'finalRate']);
   const { rate, steps, warmup = 0, finalRate = 0 } = options;
-  requireRate('warmupCosine', 'rate', rate);
-  requireRate('warmupCosine', 'finalRate', finalRate);
-  if (!(Number.isInteger(warmup) && Number.isInteger(steps) && 0 <= warmup && warmup < steps)) {
+  requireAtLeast('warmupCosine', 'rate', rate, 0);
+  requireAtLeast('warmupCosine', 'finalRate', finalRate, 0);
+  requireWhole('warmupCosine', 'steps', steps, 1);
+  requireWhole('warmupCosine', 'warmup', warmup, 0);
+  if (warmup >= steps) {
     throw new ValueError(
-      `warmupCosine: warmup ${warmup} and steps ${steps}; expected whole numbers, ` +
-        '0 ≤ warmup < steps.',
+      `warmupCosine: warmup ${warmup} and steps ${steps}; expected fewer updates of warmup.`,
     );
   }
   return (step) => {
@@ -39,10 +41,4 @@ export function warmupCosine(options: {
     const progress = Math.min((step - warmup) / (steps - warmup), 1);
     return finalRate + (rate - finalRate) * 0.5 * (1 + Math.cos(Math.PI * progress));
   };
-}
-
-function requireRate(op: string, name: string, rate: number): void {
-  if (!(rate >= 0 && Number.isFinite(rate))) {
-    throw new ValueError(`${op}: ${name} ${rate}; expected a finite number that is not negative.`);
-  }
 }

@@ -23,7 +23,14 @@ describe('schedules', () => {
 
   it('refuse what makes no sense', () => {
     expect(() => constant(-1)).toThrow(ValueError);
-    expect(() => constant(Number.NaN)).toThrow(/rate NaN/);
+    expect(() => constant(Number.NaN)).toThrow(/rate is NaN/);
+    const whole = { rate: 1, steps: 10 };
+    for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1' as unknown as number]) {
+      for (const name of ['rate', 'steps', 'warmup', 'finalRate']) {
+        expect(() => warmupCosine({ ...whole, [name]: bad })).toThrow(`${name} is `);
+      }
+    }
+    expect(() => warmupCosine({ ...whole, warmUp: 2 } as never)).toThrow(/no option 'warmUp'/);
     expect(() => warmupCosine({ rate: 1, steps: 10, warmup: 10 })).toThrow(
       /warmup 10 and steps 10/,
     );

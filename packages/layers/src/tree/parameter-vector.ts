@@ -1,7 +1,8 @@
 /** Lists of parameters as one vector: the vector-space operations that optimization methods need. */
 import {
   accumulate,
-  assign,
+  affine,
+  clone,
   concat,
   formatShape,
   innerProduct,
@@ -22,31 +23,24 @@ export type ParameterVector = readonly Tensor[];
 
 /** The gradients, in order; zeros where none was gathered. The caller disposes them. */
 export function gradients(parameters: readonly Parameter[]): Tensor[] {
-  return parameters.map((p) => {
-    const g = zerosLike(p.data);
-    if (p.grad) assign(g, p.grad);
-    return g;
-  });
+  return tidy(() => parameters.map((p) => (p.grad ? clone(p.grad) : zerosLike(p.data))));
 }
 
 /** a + alpha·b, tensor by tensor. */
 export function addVectors(a: ParameterVector, b: ParameterVector, alpha = 1): Tensor[] {
   requireSameLength('addVectors', a, b);
-  return a.map((t, i) => {
-    const r = zerosLike(t);
-    assign(r, t);
-    accumulate(r, b[i]!, alpha);
-    return r;
-  });
+  return tidy(() =>
+    a.map((t, i) => {
+      const r = clone(t);
+      accumulate(r, b[i]!, alpha);
+      return r;
+    }),
+  );
 }
 
 /** alpha·a. */
 export function scaleVector(a: ParameterVector, alpha: number): Tensor[] {
-  return a.map((t) => {
-    const r = zerosLike(t);
-    accumulate(r, t, alpha);
-    return r;
-  });
+  return tidy(() => a.map((t) => affine(t, alpha)));
 }
 
 /** ⟨a, b⟩ = Σ aᵢbᵢ over all tensors. */
