@@ -8,6 +8,7 @@ import { requireAtLeast, requireFinite, requireRecord, requireWhole } from './ch
 import { currentPlacement } from './engine.ts';
 import { formatValue, OutOfMemoryError, ValueError } from './errors.ts';
 import { nextAbove, nextBelow, roundTo } from './floats.ts';
+import { requireRoom } from './memory.ts';
 import { checkShape, sizeOf, type Tensor, tensor } from './tensor.ts';
 
 /** Where a stream stands. */
@@ -55,10 +56,11 @@ export class RandomStream {
    * current dtype that lies in it: `high` is never reached.
    *
    * @throws ValueError unless low < high, both finite, and the dtype has a number in between.
-   * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers
+   * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers, or what the current backend takes;
+   * nothing is drawn then.
    */
   uniform(shape: Shape, low = 0, high = 1): Tensor {
-    const size = sizeOf(checkShape('RandomStream.uniform', shape));
+    const size = sizeWithRoom('RandomStream.uniform', shape);
     const [least, most] = boundsWithin(low, high, currentPlacement().dtype);
     const values = this.uniformArray(size, low, high);
     for (let i = 0; i < size; i++) {
@@ -72,10 +74,11 @@ export class RandomStream {
    * Standard normal numbers times `deviation`, by the Box–Muller transform.
    *
    * @throws ValueError unless the deviation is finite and not negative.
-   * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers
+   * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers, or what the current backend takes;
+   * nothing is drawn then.
    */
   normal(shape: Shape, deviation = 1): Tensor {
-    const size = sizeOf(checkShape('RandomStream.normal', shape));
+    const size = sizeWithRoom('RandomStream.normal', shape);
     return tensor(this.normalArray(size, deviation), shape);
   }
 
@@ -189,6 +192,14 @@ function boundsWithin(low: number, high: number, dtype: DType): readonly [number
     `RandomStream: low is ${low} and high ${high}; expected low < high, with numbers of ${dtype} from the ` +
       'one to the other, and a finite range.',
   );
+}
+
+/** How many numbers fill a shape, if the current backend could have a tensor of it. */
+function sizeWithRoom(op: string, shape: Shape): number {
+  const size = sizeOf(checkShape(op, shape));
+  const { backend, dtype } = currentPlacement();
+  requireRoom(op, size * (dtype === 'float64' ? 8 : 4), 0, backend.maxTensorBytes);
+  return size;
 }
 
 /** 24 bits of a word as a number in [0, 1), exact in float32. */

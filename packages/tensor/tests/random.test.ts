@@ -122,6 +122,16 @@ describe('streams', () => {
     expect(() => last.uniformArray(1)).toThrow(/block after these numbers/);
   });
 
+  it('draw nothing for a tensor that the backend has no room for', async () => {
+    await setBackend('wasm', { maxBytes: 2 ** 22 });
+    const random = new RandomStream(1);
+    for (const shape of [[2 ** 21], [1000, 1000, 3, 3], [2 ** 30, 2 ** 30]]) {
+      expect(() => random.normal(shape)).toThrow(OutOfMemoryError);
+      expect(() => random.uniform(shape)).toThrow(OutOfMemoryError);
+    }
+    expect(random.state.block).toBe(0);
+  });
+
   it('refuse what cannot be drawn, at once', () => {
     const random = new RandomStream(1);
     for (const size of [2 ** 29 + 1, 2 ** 31, 2 ** 40]) {
