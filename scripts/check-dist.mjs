@@ -20,6 +20,7 @@ try {
   await checkContents();
   await copyFile('scripts/consumer.mjs', join(folder, 'consumer.mjs'));
   const here = consume(process.execPath, []);
+  consume(process.execPath, ['--import', `data:text/javascript,(${withoutDispose})()`]);
   const old = consume('npx', ['-y', `node@${oldest}`]);
   if (old.node !== `v${oldest}`) throw new Error(`asked for Node.js ${oldest}, got ${old.node}`);
   // Without relaxed SIMD's fused instructions the last digits differ.
@@ -90,4 +91,14 @@ function run(program, args, cwd) {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+}
+
+/** Makes of Node.js an engine that has no `Symbol.dispose`, as not all browsers do. */
+function withoutDispose() {
+  const original = Symbol;
+  const other = (description) => original(description);
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(original))) {
+    if (!/dispose$/i.test(name)) Object.defineProperty(other, name, property);
+  }
+  globalThis.Symbol = other;
 }

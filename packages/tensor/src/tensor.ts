@@ -2,6 +2,7 @@
  * The tensor: a shape over a storage of a backend. Reshapes share a storage and it is counted, so
  * a block is freed when the last tensor on it is disposed.
  */
+import './dispose.ts';
 import type { ArrayOf, Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
 import { requireFinite } from './checks.ts';
 import { currentPlacement, type Placement } from './engine.ts';
