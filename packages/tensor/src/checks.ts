@@ -60,6 +60,12 @@ export function requireFunction(op: string, name: string, value: unknown): void 
   fail(op, name, value, 'a function');
 }
 
+/** @throws ValueError for what a function returned that comes later: a promise, or what is awaited as one. */
+export function requireSynchronous(op: string, result: unknown): void {
+  if (!isThenable(result)) return;
+  throw new ValueError(`${op}: the function returned a promise; expected a synchronous one.`);
+}
+
 /** @throws ValueError unless the value is one of the choices, which the message lists. */
 export function requireOneOf<T extends string>(
   op: string,
@@ -116,4 +122,13 @@ export function requireRecord(
 
 function fail(op: string, name: string, value: unknown, expected: string): never {
   throw new ValueError(`${op}: ${name} is ${formatValue(value)}; expected ${expected}.`);
+}
+
+function isThenable(value: unknown): boolean {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+  try {
+    return 'then' in value && typeof value.then === 'function';
+  } catch {
+    return false;
+  }
 }

@@ -34,6 +34,7 @@ export {
   requireOneOf,
   requireOptions,
   requireRecord,
+  requireSynchronous,
   requireWhole,
 } from './checks.ts';
 export type { BackendFactory, BackendOptions, Placement } from './engine.ts';
@@ -132,6 +133,6 @@ export {
   zeros,
   zerosLike,
 } from './tensor.ts';
-export { collectTensors, keep, tidy } from './tidy.ts';
+export { collectTensors, isTemporary, keep, tidy } from './tidy.ts';
 export type { WasmOptions } from './wasm/backend.ts';
 export { WasmBackend } from './wasm/backend.ts';

@@ -22,6 +22,11 @@ export function enterScope(made: Disposable): void {
   scopes.at(-1)?.add(made);
 }
 
+/** Is it in the innermost scope? */
+export function inScope(member: Disposable): boolean {
+  return scopes.at(-1)?.has(member) ?? false;
+}
+
 /** Takes out of its scope what was disposed, or what outlives it. */
 export function leaveScope(member: Disposable): void {
   for (let i = scopes.length - 1; i >= 0; i--) if (scopes[i]!.delete(member)) return;

@@ -123,7 +123,8 @@ export class Tensor implements Disposable {
   #live(): SharedStorage {
     if (!this.#shared) {
       throw new DisposedError(
-        `A tensor of shape ${formatShape(this.shape)} was used after it was disposed.`,
+        `A tensor of shape ${formatShape(this.shape)} was used after it was disposed: by dispose(), or at ` +
+          'the end of a tidy whose result does not reach it. `keep` spares a tensor that.',
       );
     }
     return this.#shared;

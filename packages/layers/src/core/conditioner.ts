@@ -1,5 +1,12 @@
 /** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
-import { collectTensors, type Shape, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
+import {
+  collectTensors,
+  isTemporary,
+  type Shape,
+  type Tensor,
+  ValueError,
+  zerosLike,
+} from '@invnet/tensor';
 import { childrenOf, Module } from '../tree/module.ts';
 import {
   type Call,
@@ -52,8 +59,8 @@ export abstract class Conditioner<K = unknown> extends Module {
       // The caller may free the result before backward: a result that is kept is handed out as a view.
       const own = owned(result, [x, c]);
       const y = tensors.has(own) ? own.reshape(own.shape) : own;
-      // A context that was repeated for all samples is one of those that were made.
-      const made = [...tensors].filter((t) => t !== x && t !== context);
+      // Arguments and parameters are not this call's; a context that was repeated for all samples is.
+      const made = [...tensors].filter(isTemporary);
       const dispose = () => {
         for (const t of made) t.dispose();
       };

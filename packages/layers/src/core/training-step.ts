@@ -8,9 +8,9 @@ import {
   affine,
   clone,
   keep,
+  requireSynchronous,
   type Tensor,
   tidy,
-  ValueError,
 } from '@invnet/tensor';
 import type { Flag, TensorBuffer } from '../tree/buffer.ts';
 import type { Module } from '../tree/module.ts';
@@ -72,10 +72,8 @@ export class TrainingStep {
   /** Computes `fn`, which must be synchronous, as part of this step. */
   run<T>(fn: () => T): T {
     const result = within(this, fn);
-    if (!(result instanceof Promise)) return result;
-    throw new ValueError(
-      'TrainingStep.run: the function returned a promise; expected a synchronous one.',
-    );
+    requireSynchronous('TrainingStep.run', result);
+    return result;
   }
 
   /**

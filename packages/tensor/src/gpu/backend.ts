@@ -111,9 +111,9 @@ export class GpuBackend implements Backend {
   }
 
   upload(data: ArrayLike<number>, dtype: DType): Storage {
+    const numbers = data instanceof Float32Array ? data : Float32Array.from(data);
     const y = this.#make('upload', data.length, dtype);
-    this.#device.write(y.block, data instanceof Float32Array ? data : Float32Array.from(data));
-    return y;
+    return this.#filled(y, () => this.#device.write(y.block, numbers));
   }
 
   async read(x: Storage): Promise<Float32Array> {
@@ -149,9 +149,8 @@ export class GpuBackend implements Backend {
   reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
     let result = x;
     for (const source of reduceSources(op, how)) {
-      const next = this.#compute(source, [result]);
-      if (result !== x) this.free(result);
-      result = next;
+      const next = (of: Storage) => this.#compute(source, [of]);
+      result = result === x ? next(x) : this.#consume(result, next);
     }
     return result;
   }
@@ -182,9 +181,8 @@ export class GpuBackend implements Backend {
     if (parts.length === 1) return this.unary('affine', result, 1, 0);
     for (let i = 1; i < parts.length; i++) {
       const source = concatSource(outer, length, lengths[i]!, inner);
-      const next = this.#compute(source, [result, parts[i]!]);
-      if (i > 1) this.free(result);
-      result = next;
+      const next = (joined: Storage) => this.#compute(source, [joined, parts[i]!]);
+      result = i === 1 ? next(result) : this.#consume(result, next);
       length += lengths[i]!;
     }
     return result;
@@ -211,9 +209,7 @@ export class GpuBackend implements Backend {
     const dx = this.#compute(convInputGradSource(g), [dy, w]);
     if (!relu) return dx;
     const flat = { sizes: [relu.size], aStrides: [1], bStrides: [1] };
-    const before = this.binary('reluGrad', relu, dx, flat);
-    this.free(dx);
-    return before;
+    return this.#consume(dx, () => this.binary('reluGrad', relu, dx, flat));
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
@@ -222,9 +218,8 @@ export class GpuBackend implements Backend {
     const split = g.batch > 1 && size < BUSY && positions >= WORTH_SPLITTING;
     const each = this.#compute(convFilterGradSource(g, split), [x, dy]);
     if (!split) return each;
-    const sum = this.reduce('sum', each, { sizes: [g.batch, size], reduced: [true, false] });
-    this.free(each);
-    return sum;
+    const overSamples = { sizes: [g.batch, size], reduced: [true, false] };
+    return this.#consume(each, () => this.reduce('sum', each, overSamples));
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
@@ -237,6 +232,9 @@ export class GpuBackend implements Backend {
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
     const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+    // Each update needs room beside what it changes: for the largest, before any has changed anything.
+    const largest = updates.reduce((most, { target }) => Math.max(most, target.size), 1);
+    this.free(this.#make('adam', largest));
     for (const { target, m, v, grad, step } of updates) {
       const { size } = target;
       this.#update(m, firstMomentSource(size), [m, grad], [beta1, (1 - beta1) * gradientScale]);
@@ -265,8 +263,29 @@ export class GpuBackend implements Backend {
     scalars: readonly number[],
     output: GpuStorage,
   ): GpuStorage {
-    this.#device.run(this.#kernel(source), inputs, scalars, output, output.block);
-    return output;
+    return this.#filled(output, () => {
+      this.#device.run(this.#kernel(source), inputs, scalars, output, output.block);
+    });
+  }
+
+  /** What was made, once it is filled; freed when that throws. */
+  #filled(made: GpuStorage, fill: () => void): GpuStorage {
+    try {
+      fill();
+      return made;
+    } catch (error) {
+      this.free(made);
+      throw error;
+    }
+  }
+
+  /** What comes of an intermediate result, which is freed then, also when that throws. */
+  #consume(made: Storage, use: (made: Storage) => Storage): Storage {
+    try {
+      return use(made);
+    } finally {
+      this.free(made);
+    }
   }
 
   /** target ← the kernel's result. A kernel cannot write what it reads, so the blocks change places. */

@@ -59,9 +59,10 @@ export class ReferenceBackend implements Backend {
   }
 
   upload(data: ArrayLike<number>, dtype: DType): Storage {
-    const out = this.#make(data.length, dtype);
-    out.values.set(data);
-    return out;
+    const numbers = this.#zeros(data.length, dtype);
+    // Before they count, for what is no number throws here.
+    numbers.set(data);
+    return this.#counted(numbers);
   }
 
   async read(x: Storage): Promise<NumericArray> {
@@ -272,10 +273,17 @@ export class ReferenceBackend implements Backend {
   }
 
   #make(size: number, dtype: DType): ReferenceStorage {
+    return this.#counted(this.#zeros(size, dtype));
+  }
+
+  #counted(numbers: NumericArray): ReferenceStorage {
+    this.memory.allocated(numbers.byteLength);
+    return new ReferenceStorage(numbers);
+  }
+
+  #zeros(size: number, dtype: DType): NumericArray {
     const Kind = dtype === 'float64' ? Float64Array : Float32Array;
-    const made = this.#numbers<NumericArray>(size, dtype, Kind);
-    this.memory.allocated(made.byteLength);
-    return new ReferenceStorage(made);
+    return this.#numbers<NumericArray>(size, dtype, Kind);
   }
 
   /** Zeros of a kind, where there is room for a tensor of so many: its own, or sums for it. */

@@ -34,7 +34,7 @@ import {
   planned,
 } from './product.ts';
 import { runProducts } from './run-product.ts';
-import { Runtime, type WasmOptions } from './runtime.ts';
+import { Runtime, type WasmOptions, type WasmStorage } from './runtime.ts';
 
 export type { WasmOptions } from './runtime.ts';
 
@@ -85,9 +85,11 @@ export class WasmBackend implements Backend {
   }
 
   upload(data: ArrayLike<number>, dtype: DType): Storage {
-    const storage = this.#runtime.make(data.length, dtype);
-    this.#runtime.view(storage).set(data);
-    return storage;
+    return this.#runtime.making((make) => {
+      const storage = make(data.length, dtype);
+      this.#runtime.view(storage).set(data);
+      return storage;
+    });
   }
 
   async read(x: Storage): Promise<Float32Array> {
@@ -104,7 +106,7 @@ export class WasmBackend implements Backend {
 
   fill(size: number, value: number, dtype: DType): Storage {
     const y = this.#runtime.make(size, dtype);
-    this.#runtime.start('fill', [[this.#runtime.at(y), size, value]]);
+    this.#runtime.start('fill', [[this.#runtime.at(y), size, value]], y);
     return y;
   }
 
@@ -124,6 +126,7 @@ export class WasmBackend implements Backend {
         alpha,
         beta,
       ]),
+      y,
     );
     return y;
   }
@@ -131,13 +134,14 @@ export class WasmBackend implements Backend {
   binary(op: BinaryOp, a: Storage, b: Storage, how: Broadcast): Storage {
     const left = this.#runtime.at(a);
     const right = this.#runtime.at(b);
-    const y = this.#runtime.make(how.sizes.reduce((product, size) => product * size, 1));
-    const to = this.#runtime.at(y);
+    const size = how.sizes.reduce((product, size) => product * size, 1);
     const [rows, ...inner] = how.sizes as [number, ...number[]];
     const [aStride, bStride] = [how.aStrides[0]!, how.bStrides[0]!];
-    const row = y.size / rows;
-    const parts = rowRanges(rows, row, this.#runtime.threads(y.size, CHEAP_ELEMENTS));
+    const row = size / rows;
+    const parts = rowRanges(rows, row, this.#runtime.threads(size, CHEAP_ELEMENTS));
     const desks = this.#runtime.desk(HOW_BYTES * parts.length);
+    const y = this.#runtime.make(size);
+    const to = this.#runtime.at(y);
     this.#runtime.start(
       'binary',
       parts.map(([first, last], part) => {
@@ -154,6 +158,7 @@ export class WasmBackend implements Backend {
           counter,
         ];
       }),
+      y,
     );
     return y;
   }
@@ -181,8 +186,6 @@ export class WasmBackend implements Backend {
     }
     const inner = last < 0 ? 1 : (sizes[last] as number);
     const innerReduced = last >= 0 && reduced[last] === true;
-    const y = this.#runtime.make(results);
-    const to = this.#runtime.at(y);
     const threads = this.#runtime.threads(x.size, CHEAP_ELEMENTS);
     // The outermost dimension that is kept is parted, if there is one, else the innermost.
     const [rows] = kept[0];
@@ -192,6 +195,8 @@ export class WasmBackend implements Backend {
     const step = rows === undefined ? 1 : (kept[1][0] as number);
     const parts = rowRanges(size, row, threads);
     const desks = this.#runtime.desk(HOW_BYTES * parts.length);
+    const y = this.#runtime.make(results);
+    const to = this.#runtime.at(y);
     this.#runtime.start(
       'reduce',
       parts.map(([first, end], part) => {
@@ -213,13 +218,13 @@ export class WasmBackend implements Backend {
           counter,
         ];
       }),
+      y,
     );
     return y;
   }
 
   permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage {
     const from = this.#runtime.at(x);
-    const y = this.#runtime.make(x.size);
     const strides = new Array<number>(sizes.length);
     let stride = 1;
     for (let axis = sizes.length - 1; axis >= 0; axis--) {
@@ -246,11 +251,12 @@ export class WasmBackend implements Backend {
       outSizes.push(1);
       outStrides.push(1);
     }
-    const to = this.#runtime.at(y);
     const [rows, ...inner] = outSizes as [number, ...number[]];
     const row = x.size / rows;
     const parts = rowRanges(rows, row, this.#runtime.threads(x.size, CHEAP_ELEMENTS));
     const desks = this.#runtime.desk(HOW_BYTES * parts.length);
+    const y = this.#runtime.make(x.size);
+    const to = this.#runtime.at(y);
     this.#runtime.start(
       'permute',
       parts.map(([first, last], part) => {
@@ -259,6 +265,7 @@ export class WasmBackend implements Backend {
         const counter = this.#runtime.write(words, desk);
         return [from + 4 * first * (outStrides[0] as number), to + 4 * first * row, desk, counter];
       }),
+      y,
     );
     return y;
   }
@@ -274,7 +281,7 @@ export class WasmBackend implements Backend {
     const from = this.#runtime.at(x) + 4 * start * inner;
     const y = this.#runtime.make(outer * length * inner);
     const bytes = 4 * length * inner;
-    this.#copyRuns(from, 4 * axis * inner, this.#runtime.at(y), bytes, bytes, outer);
+    this.#copyRuns(y, from, 4 * axis * inner, this.#runtime.at(y), bytes, bytes, outer);
     return y;
   }
 
@@ -290,7 +297,7 @@ export class WasmBackend implements Backend {
     let to = this.#runtime.at(y);
     for (const [i, from] of sources.entries()) {
       const bytes = 4 * inner * (lengths[i] as number);
-      this.#copyRuns(from, bytes, to, pitch, bytes, outer);
+      this.#copyRuns(y, from, bytes, to, pitch, bytes, outer);
       to += bytes;
     }
     return y;
@@ -385,21 +392,24 @@ export class WasmBackend implements Backend {
   /** Sums over samples and positions, sample by sample: they lie in the cache of who made them. */
   #sumPerChannel(from: number, [batch, channels, positions]: readonly [number, number, number]) {
     const r = this.#runtime;
-    const y = r.make(channels);
     const rows = batch * channels;
     const threads = r.threads(rows * positions, CHEAP_ELEMENTS);
-    r.inScratch(8 * rows, (sums) => {
-      r.start(
-        'sumRows',
-        ranges(rows, threads, CACHE_LINE / 2).map((part) => [from, sums, positions, ...part]),
-      );
-      r.start('addRows', [[sums, r.at(y), 1, batch, channels, 1]]);
+    return r.making((make) => {
+      const y = make(channels);
+      r.inScratch(8 * rows, (sums) => {
+        r.start(
+          'sumRows',
+          ranges(rows, threads, CACHE_LINE / 2).map((part) => [from, sums, positions, ...part]),
+        );
+        r.start('addRows', [[sums, r.at(y), 1, batch, channels, 1]]);
+      });
+      return y;
     });
-    return y;
   }
 
-  /** Copies `count` runs of `bytes` bytes, with a pitch on either side. */
+  /** Copies `count` runs of `bytes` bytes to y, with a pitch on either side. */
   #copyRuns(
+    y: WasmStorage,
     from: number,
     fromPitch: number,
     to: number,
@@ -419,6 +429,7 @@ export class WasmBackend implements Backend {
           last - first,
         ],
       ),
+      y,
     );
   }
 }

@@ -46,18 +46,15 @@ export function runProducts(
   size: number,
   describe: (to: number) => readonly Plan[],
 ): WasmStorage {
-  const y = r.make(size);
-  try {
+  return r.making((make) => {
+    const y = make(size);
     for (const plan of describe(r.at(y))) {
       if (plan.winograd) runWinograd(r, plan.product, plan.winograd);
       else runPlan(r, plan);
       if (plan.mask) runMask(r, plan.mask, y);
     }
-  } catch (error) {
-    r.free(y);
-    throw error;
-  }
-  return y;
+    return y;
+  });
 }
 
 function runPlan(r: Runtime, plan: Plan): void {

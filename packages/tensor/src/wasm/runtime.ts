@@ -128,6 +128,21 @@ export class Runtime {
     return new WasmStorage(this, size, block);
   }
 
+  /** Runs an operation; when it throws, the results that it made are freed. */
+  making<T>(operation: (make: Runtime['make']) => T): T {
+    const made: WasmStorage[] = [];
+    try {
+      return operation((size, dtype) => {
+        const storage = this.make(size, dtype);
+        made.push(storage);
+        return storage;
+      });
+    } catch (error) {
+      for (const storage of made) this.free(storage);
+      throw error;
+    }
+  }
+
   free(x: Storage): void {
     const storage = this.#own(x);
     this.#allocator.free(storage.block);
@@ -197,12 +212,20 @@ export class Runtime {
     return work < worth ? 1 : (this.#pool?.size ?? 1);
   }
 
-  /** Runs a kernel's parts: now, on one thread, or after all that was started before, on several. */
-  start(kernel: PartKernel, parts: readonly Part[]): void {
-    if (this.#pool) this.#pool.run(kernel, parts, this.kernels);
-    else {
-      const run: (...args: number[]) => void = this.kernels[kernel];
-      for (const part of parts) run(...part);
+  /**
+   * Runs a kernel's parts: now, on one thread, or after all that was started before, on several. When
+   * that throws, the operation's result is freed, where it is told.
+   */
+  start(kernel: PartKernel, parts: readonly Part[], result?: WasmStorage): void {
+    try {
+      if (this.#pool) this.#pool.run(kernel, parts, this.kernels);
+      else {
+        const run: (...args: number[]) => void = this.kernels[kernel];
+        for (const part of parts) run(...part);
+      }
+    } catch (error) {
+      if (result) this.free(result);
+      throw error;
     }
   }
 
