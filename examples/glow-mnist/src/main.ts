@@ -4,12 +4,19 @@ import { mkdir } from 'node:fs/promises';
 import { loadMnist } from '@invnet/datasets';
 import { countParameters } from '@invnet/layers';
 import { backendInfo, InvNetError, resetPeakMemory, setBackend } from '@invnet/tensor';
-import { NonFiniteLossError } from '@invnet/train';
+import { CheckpointError, NonFiniteLossError } from '@invnet/train';
 import { side } from './model.ts';
 import { help, OptionError, type Options, parseOptions } from './options.ts';
 import { clock, megabytes, Progress } from './progress.ts';
 import { type Metrics, writeResults } from './results.ts';
-import { checkpointPath, newRun, type Run, resumeRun, saveRun } from './run-state.ts';
+import {
+  checkpointPath,
+  newRun,
+  type Run,
+  requireNewRun,
+  resumeRun,
+  saveRun,
+} from './run-state.ts';
 import { trainWithinBudget } from './training.ts';
 
 /** Milliseconds between checkpoints. */
@@ -35,6 +42,7 @@ try {
 
 async function main(options: Options): Promise<void> {
   await setBackend(options.backend, { threads: options.threads });
+  if (!options.resume) await requireNewRun(options);
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });
   announce(run, options);
@@ -60,16 +68,22 @@ async function trainAndSave(run: Run, options: Options, signal: AbortSignal): Pr
     savedStep = state.step;
     savedAt = performance.now();
   };
-  resetPeakMemory();
-  const progress = new Progress();
   try {
-    for await (const report of trainWithinBudget(run, data, signal)) {
-      progress.update(report);
-      if (performance.now() - savedAt > saveInterval) await save();
+    const progress = new Progress();
+    resetPeakMemory();
+    try {
+      for await (const report of trainWithinBudget(run, data, signal)) {
+        progress.update(report);
+        if (performance.now() - savedAt > saveInterval) await save();
+      }
+    } finally {
+      progress.stop();
     }
+    // Before its first step a network is as it was drawn: there is nothing to save.
+    if (state.step > 0) await save();
   } catch (error) {
-    progress.stop();
-    if (error instanceof NonFiniteLossError) {
+    // The last update may have ruined the parameters as well; then they are not saved.
+    if (error instanceof NonFiniteLossError || error instanceof CheckpointError) {
       console.error(
         savedStep === undefined
           ? 'Training stopped before the first checkpoint.'
@@ -78,9 +92,6 @@ async function trainAndSave(run: Run, options: Options, signal: AbortSignal): Pr
     }
     throw error;
   }
-  progress.stop();
-  // Before its first step a network is as it was drawn: there is nothing to save.
-  if (state.step > 0) await save();
   if (signal.aborted) {
     sayHowToResume(run, options);
     throw signal.reason;

@@ -11,6 +11,9 @@ export const side = 28;
 /** Numbers per image. */
 export const dims = side * side;
 
+/** Images that it is trained on. */
+export const trainingImages = 60_000;
+
 /**
  * Glow over the logits of images in [0, 1), with a standard normal base. The logit is a layer of
  * the flow, so densities are those of (v + u)/256 as it is. It spreads the many values that lie
@@ -25,8 +28,8 @@ export function buildFlow({ hidden, scales, steps, seed }: RunConfig): Flow {
   return new Flow({ network: new Sequential({ logit: new Logit(), glow }) });
 }
 
-// Parts of one seed's stream, too far apart to meet. The batches' order lies behind them all.
-const firstBlocks = { weights: 0, noise: 2 ** 40, testNoise: 2 ** 41, samples: 2 ** 42 };
+/** Parts of one seed's stream, too far apart to meet. The batches' order lies behind them all. */
+export const firstBlocks = { weights: 0, noise: 2 ** 40, testNoise: 2 ** 41, samples: 2 ** 42 };
 
 /** The stream of one purpose: independent of all others, and the same for the same seed. */
 export function randomStream(seed: number, purpose: keyof typeof firstBlocks): RandomStream {

@@ -35,6 +35,8 @@ export interface Options {
   readonly threads: number;
   readonly out: string;
   readonly resume: boolean;
+  /** Whether an earlier model in `out` may be replaced. */
+  readonly overwrite: boolean;
 }
 
 /** A flag that cannot be used; the message is for the user. */
@@ -56,6 +58,42 @@ export const defaults = {
   out: 'out/glow-mnist',
 } as const;
 
+/** What a number may be. */
+export interface Limit {
+  readonly expected: string;
+  readonly accepts: (n: number) => boolean;
+}
+
+/** Whole numbers within limits, both included. */
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Limit {
+  return {
+    expected:
+      most === Number.MAX_SAFE_INTEGER
+        ? `a whole number of at least ${least}`
+        : `a whole number from ${least} to ${most}`,
+    accepts: (n) => Number.isSafeInteger(n) && n >= least && n <= most,
+  };
+}
+
+const positive: Limit = {
+  expected: 'a number above 0, of at most 1000000',
+  accepts: (n) => n > 0 && n <= 1e6,
+};
+
+/** What flags may be, here and in a file that is resumed: networks that a machine can hold. */
+export const limits = {
+  hidden: whole(1, 512),
+  // 28 can be halved twice.
+  scales: whole(1, 2),
+  steps: whole(1, 64),
+  batch: whole(1, 1024),
+  seed: whole(0),
+  minutes: positive,
+  epochs: positive,
+  learningRate: positive,
+  threads: whole(1, 256),
+} as const;
+
 /** The text of `--help`. */
 export const help = `Trains Glow on MNIST, then samples from it and measures it.
 
@@ -64,9 +102,9 @@ Usage: start [flags]
   --minutes <number>        time to train (default ${defaults.minutes})
   --epochs <number>         passes over the training images, fractions allowed; replaces --minutes
                             and makes a run reproducible to the last bit
-  --hidden <count>          channels inside the couplings (default ${defaults.hidden})
+  --hidden <count>          channels inside the couplings, up to 512 (default ${defaults.hidden})
   --scales <count>          scales, each of half the resolution: 1 or 2 (default ${defaults.scales})
-  --steps <count>           flow steps per scale (default ${defaults.steps})
+  --steps <count>           flow steps per scale, up to 64 (default ${defaults.steps})
   --batch <count>           images per training step (default ${defaults.batch})
   --learning-rate <number>  peak learning rate of Adam (default ${defaults.learningRate})
   --backend <name>          wasm or reference (default ${defaults.backend})
@@ -76,6 +114,7 @@ Usage: start [flags]
   --out <folder>            where results go (default ${defaults.out})
   --resume                  go on from <out>/model.safetensors; flags left out keep the values
                             that the checkpoint was made with
+  --overwrite               replace an earlier model in <out>
   --help                    this text
 
 Writes samples.png, reconstructions.png, loss.svg, losses.csv, metrics.json and model.safetensors.
@@ -90,34 +129,31 @@ Ctrl-C saves a checkpoint and stops.`;
 export function parseOptions(args: readonly string[]): Options | undefined {
   const { values } = parse(args);
   if (values.help) return undefined;
-  const whole = (name: string, value: string | undefined, otherwise: number, least: number) =>
-    numberFlag(name, value, otherwise, `a whole number of at least ${least}`, (n) => {
-      return Number.isSafeInteger(n) && n >= least;
-    });
-  const positive = (name: string, value: string | undefined, otherwise: number) =>
-    numberFlag(name, value, otherwise, 'a number above 0', (n) => n > 0);
-  const epochs =
-    values.epochs === undefined ? {} : { epochs: positive('epochs', values.epochs, 1) };
+  const number = (flag: NumberFlag, limit: Limit, otherwise: number) =>
+    numberFlag(flag, values[flag], limit, otherwise);
   return {
     config: {
-      hidden: whole('hidden', values.hidden, defaults.hidden, 1),
-      scales: whole('scales', values.scales, defaults.scales, 1),
-      steps: whole('steps', values.steps, defaults.steps, 1),
-      batch: whole('batch', values.batch, defaults.batch, 1),
-      seed: whole('seed', values.seed, defaults.seed, 0),
+      hidden: number('hidden', limits.hidden, defaults.hidden),
+      scales: number('scales', limits.scales, defaults.scales),
+      steps: number('steps', limits.steps, defaults.steps),
+      batch: number('batch', limits.batch, defaults.batch),
+      seed: number('seed', limits.seed, defaults.seed),
     },
     budget: {
-      ...epochs,
-      minutes: positive('minutes', values.minutes, defaults.minutes),
-      learningRate: positive('learning-rate', values['learning-rate'], defaults.learningRate),
+      ...(values.epochs !== undefined && { epochs: number('epochs', limits.epochs, 1) }),
+      minutes: number('minutes', limits.minutes, defaults.minutes),
+      learningRate: number('learning-rate', limits.learningRate, defaults.learningRate),
     },
     given: new Set(Object.keys(values)),
     backend: values.backend ?? defaults.backend,
-    threads: whole('threads', values.threads, defaults.threads, 1),
+    threads: number('threads', limits.threads, defaults.threads),
     out: values.out ?? defaults.out,
     resume: values.resume ?? false,
+    overwrite: values.overwrite ?? false,
   };
 }
+
+type NumberFlag = Exclude<keyof typeof limits, 'learningRate'> | 'learning-rate';
 
 function parse(args: readonly string[]) {
   const text = { type: 'string' } as const;
@@ -139,11 +175,15 @@ function parse(args: readonly string[]) {
         seed: text,
         out: text,
         resume: flag,
+        overwrite: flag,
         help: flag,
       },
     });
     if (values.minutes !== undefined && values.epochs !== undefined) {
       throw new OptionError('--minutes and --epochs exclude each other; give one of them.');
+    }
+    if (values.resume && values.overwrite) {
+      throw new OptionError('--resume and --overwrite exclude each other; give one of them.');
     }
     if (values.out === '') throw new OptionError('--out is empty; expected the name of a folder.');
     return { values };
@@ -157,9 +197,8 @@ function parse(args: readonly string[]) {
 function numberFlag(
   name: string,
   value: string | undefined,
+  { expected, accepts }: Limit,
   otherwise: number,
-  expected: string,
-  accepts: (n: number) => boolean,
 ): number {
   if (value === undefined) return otherwise;
   const n = value.trim() === '' ? Number.NaN : Number(value);

