@@ -4,7 +4,7 @@
  * model-file.ts puts the bytes on disk.
  */
 import { build, type Module, type ModuleType } from '@invnet/layers';
-import { formatShape, RandomStream, sizeOf } from '@invnet/tensor';
+import { formatShape, RandomStream, type Shape, sizeOf, type Tensor, tensor } from '@invnet/tensor';
 import { CheckpointError, requireFiniteArrays } from './fit.ts';
 import { applyModes, type ModelInfo, modelInfoOf, modelMetadata } from './model-metadata.ts';
 import { placesOf, stateOf } from './module-state.ts';
@@ -109,6 +109,15 @@ class UndrawnNumbers extends RandomStream {
     super(0);
     this.#left = numbers;
     this.#file = file;
+  }
+
+  // Before room for all of them is asked for.
+  override normal(shape: Shape): Tensor {
+    return tensor(this.#zeros(sizeOf(shape)), shape);
+  }
+
+  override uniform(shape: Shape): Tensor {
+    return tensor(this.#zeros(sizeOf(shape)), shape);
   }
 
   override normalArray(size: number): Float64Array<ArrayBuffer> {
