@@ -179,13 +179,18 @@ export interface BackendInfo {
  * operands are never changed, but for those named `target`, which are updated in place.
  * Operands and result have one dtype. Sizes have been checked by the caller.
  */
-export interface Backend {
+export interface Backend extends Disposable {
   readonly name: string;
   readonly dtypes: readonly DType[];
   readonly memory: MemoryAccount;
   /** Bytes that one tensor may have at most, however much is free. */
   readonly maxTensorBytes: number;
   info(): BackendInfo;
+  /**
+   * Frees all memory and ends the threads. What uses the backend or its tensors later gets a
+   * DisposedError; to dispose them, or the backend again, does nothing.
+   */
+  dispose(): void;
 
   /** Copies numbers in. @throws OutOfMemoryError */
   upload(data: ArrayLike<number>, dtype: DType): Storage;

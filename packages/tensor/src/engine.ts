@@ -33,6 +33,9 @@ const factories = new Map<string, BackendFactory>([
 ]);
 
 let current: Placement | undefined;
+/** Calls of `setBackend`, and the one among them that `current` comes from. */
+let calls = 0;
+let chosenBy = 0;
 
 /** Adds a backend under a name, for instance from `@invnet/tensor/gpu`. */
 export function registerBackend(name: string, factory: BackendFactory): void {
@@ -41,26 +44,44 @@ export function registerBackend(name: string, factory: BackendFactory): void {
 
 /**
  * Chooses where new tensors live, by name (`'wasm'`, `'reference'`) or as an instance.
- * A name makes a fresh backend, with memory and accounting of its own.
+ * A name makes a fresh backend, with memory and accounting of its own. The one before stays as it is,
+ * and tensors on it: whoever needs none of them any more disposes it. Of calls that overlap the last
+ * decides, whichever is ready first; one that fails changes nothing.
  *
  * @throws BackendError for an unknown name. @throws DTypeError for a dtype that it has not.
- * @example await setBackend('reference', { dtype: 'float64' });
+ * @throws DisposedError for a backend that was disposed.
+ * @example
+ * await setBackend('reference', { dtype: 'float64' });
+ * @example
+ * const before = getBackend();
+ * await setBackend('wasm', { threads: 4 });
+ * before.dispose();
  */
 export async function setBackend(
   backend: string | Backend,
   options: BackendOptions = {},
 ): Promise<void> {
-  const made = typeof backend === 'string' ? await makeBackend(backend, options) : backend;
+  const call = ++calls;
+  const named = typeof backend === 'string';
+  const made = named ? await makeBackend(backend, options) : backend;
   const dtype = options.dtype ?? 'float32';
-  if (!made.dtypes.includes(dtype)) {
+  const has = made.dtypes.includes(dtype);
+  made.memory.requireOpen(made.name);
+  if (has && call > chosenBy) {
+    chosenBy = call;
+    current = { backend: made, dtype };
+    return;
+  }
+  // Nobody else has it.
+  if (named) made.dispose();
+  if (!has) {
     throw new DTypeError(
       `setBackend: ${made.name} has no ${dtype}; it has ${made.dtypes.join(', ')}.`,
     );
   }
-  current = { backend: made, dtype };
 }
 
-/** The backend of new tensors; `wasm` when none was chosen. */
+/** The backend of new tensors; `wasm` when none was chosen. It stays so when it is disposed. */
 export function getBackend(): Backend {
   return currentPlacement().backend;
 }

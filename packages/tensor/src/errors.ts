@@ -30,7 +30,7 @@ export class OutOfMemoryError extends InvNetError {
   override name = 'OutOfMemoryError';
 }
 
-/** A tensor was used after it was disposed. */
+/** A tensor was used after it was disposed, or after its backend was. */
 export class DisposedError extends InvNetError {
   override name = 'DisposedError';
 }

@@ -1,5 +1,5 @@
 /** Exact accounting of a backend's memory, and the one check of how much is asked for. */
-import { OutOfMemoryError, ValueError } from './errors.ts';
+import { DisposedError, OutOfMemoryError, ValueError } from './errors.ts';
 
 /** 2³² bytes, the limit of the backends on the CPU unless they are told another. */
 export const DEFAULT_MAX_BYTES = 2 ** 32;
@@ -19,6 +19,7 @@ export class MemoryAccount {
   #live = 0;
   #peak = 0;
   #tensors = 0;
+  #closed = false;
 
   allocated(bytes: number): void {
     this.#live += bytes;
@@ -26,7 +27,7 @@ export class MemoryAccount {
   }
 
   freed(bytes: number): void {
-    this.#live -= bytes;
+    if (!this.#closed) this.#live -= bytes;
   }
 
   tensorMade(): void {
@@ -35,6 +36,22 @@ export class MemoryAccount {
 
   tensorDisposed(): void {
     this.#tensors -= 1;
+  }
+
+  /** Counts all bytes as freed, for good, when the backend is disposed; its tensors still count. */
+  close(): void {
+    this.#live = 0;
+    this.#closed = true;
+  }
+
+  /** Is the backend disposed? */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** @throws DisposedError when the backend is disposed. */
+  requireOpen(backend: string): void {
+    if (this.#closed) throw disposedBackend(backend);
   }
 
   resetPeak(): void {
@@ -72,5 +89,12 @@ export function noRoom(
     `${who}: cannot allocate ${bytes} bytes: ${live} bytes are live, and the limit is ${limit} ` +
       'bytes. Dispose tensors, or use a smaller batch.',
     { cause },
+  );
+}
+
+/** What is said to all that uses a backend, or waits for it, when it is disposed. */
+export function disposedBackend(name: string): DisposedError {
+  return new DisposedError(
+    `${name}: the backend was disposed, and its tensors with it. Call setBackend for another.`,
   );
 }

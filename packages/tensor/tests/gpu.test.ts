@@ -4,6 +4,7 @@ import {
   BackendError,
   backendInfo,
   DeviceLostError,
+  DisposedError,
   DTypeError,
   getBackend,
   memory,
@@ -86,6 +87,23 @@ describe.each(modes)('gpu in mode %s', (mode) => {
     const other = getBackend().fill(4, 1, 'float32');
     getBackend().free(other);
     expect(() => getBackend().unary('neg', other, 0, 0)).toThrow(BackendError);
+  });
+
+  it('gives back what it held when it is disposed', async () => {
+    await setBackend('gpu', { mode });
+    const kept = ones([3]);
+    // More of them than a browser has contexts for.
+    for (let i = 0; i < 20; i++) {
+      await setBackend('gpu', { mode });
+      const x = ones([1000]);
+      mul(x, x).dispose();
+      const waiting = expect(x.data()).rejects.toThrow(DisposedError);
+      getBackend().dispose();
+      await waiting;
+      expect(backendInfo().details).toMatchObject({ pooledBytes: 0, kernels: 0 });
+    }
+    expect([...(await mul(kept, kept).data())]).toEqual([1, 1, 1]);
+    kept.backend.dispose();
   });
 
   it('rejects reads when the device is lost, and starts again', async () => {

@@ -21,8 +21,9 @@ import type {
   Storage,
   UnaryOp,
 } from '../backend.ts';
+import { requireWhole } from '../checks.ts';
 import { BackendError, DTypeError } from '../errors.ts';
-import { MemoryAccount, requireRoom } from '../memory.ts';
+import { disposedBackend, MemoryAccount, requireRoom } from '../memory.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
 import { type Written, writtenOnWebGpu } from './kernels/choice.ts';
 import {
@@ -85,7 +86,10 @@ export class GpuBackend implements Backend {
   readonly #options: GpuBackendOptions;
   readonly #kernels = new Map<string, Kernel>();
 
+  /** @throws ValueError for a limit that is no number of bytes. */
   constructor(device: Device, options: GpuBackendOptions = {}) {
+    const { maxBytes } = options;
+    if (maxBytes !== undefined) requireWhole('gpu', 'maxBytes', maxBytes, 1);
     this.#device = device;
     this.#options = options;
   }
@@ -110,6 +114,17 @@ export class GpuBackend implements Backend {
     };
   }
 
+  dispose(): void {
+    if (this.memory.closed) return;
+    this.memory.close();
+    this.#device.close(disposedBackend(this.name));
+    this.#kernels.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   upload(data: ArrayLike<number>, dtype: DType): Storage {
     const numbers = data instanceof Float32Array ? data : Float32Array.from(data);
     const y = this.#make('upload', data.length, dtype);
@@ -127,6 +142,7 @@ export class GpuBackend implements Backend {
   }
 
   free(x: Storage): void {
+    if (this.memory.closed) return;
     const storage = this.#own(x);
     storage.freed = true;
     this.#device.release(storage.block);
@@ -316,6 +332,7 @@ export class GpuBackend implements Backend {
     if (dtype !== 'float32') {
       throw new DTypeError(`${op}: the gpu backend has float32 only, got ${dtype}.`);
     }
+    this.memory.requireOpen(this.name);
     const bytes = 4 * size;
     // First what one tensor may have, then what all may.
     requireRoom(`${op} in one tensor (${this.#device.mode})`, bytes, 0, this.maxTensorBytes);
@@ -327,6 +344,7 @@ export class GpuBackend implements Backend {
   }
 
   #own(x: Storage): GpuStorage {
+    this.memory.requireOpen(this.name);
     if (!(x instanceof GpuStorage) || x.owner !== this || x.freed) {
       throw new BackendError(
         'gpu: got a storage of another backend, or one that was freed. Tensors stay on the backend ' +

@@ -49,4 +49,6 @@ export interface Device {
     output: Cell,
     block: Block,
   ): void;
+  /** Destroys all blocks; reads that wait, and later ones, are rejected with this reason. */
+  close(reason: Error): void;
 }

@@ -8,14 +8,22 @@ import type { Block } from './device.ts';
 export class BlockPool<B extends Block> {
   readonly #create: (quads: number) => B;
   readonly #destroy: (block: B) => void;
+  readonly #all = new Set<B>();
   readonly #free = new Map<number, B[]>();
   #freeBytes = 0;
   #usedBytes = 0;
   #peakBytes = 0;
 
   constructor(create: (quads: number) => B, destroy: (block: B) => void) {
-    this.#create = create;
-    this.#destroy = destroy;
+    this.#create = (quads) => {
+      const block = create(quads);
+      this.#all.add(block);
+      return block;
+    };
+    this.#destroy = (block) => {
+      this.#all.delete(block);
+      destroy(block);
+    };
   }
 
   get freeBytes(): number {
@@ -39,6 +47,13 @@ export class BlockPool<B extends Block> {
     if (same) same.push(block);
     else this.#free.set(quads, [block]);
     this.#trim();
+  }
+
+  /** Destroys all blocks, also those in use. */
+  destroy(): void {
+    for (const block of this.#all) this.#destroy(block);
+    this.#free.clear();
+    this.#freeBytes = 0;
   }
 
   #trim(): void {

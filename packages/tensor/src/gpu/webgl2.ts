@@ -84,7 +84,7 @@ export class WebGl2Device implements Device {
       ({ texture }) => gl.deleteTexture(texture.texture),
     );
     canvas.addEventListener('webglcontextlost', () => {
-      this.#failure = new DeviceLostError(
+      this.#failure ??= new DeviceLostError(
         "gpu: the WebGL context was lost. Its tensors are gone; call setBackend('gpu') again and " +
           'restore the last checkpoint.',
       );
@@ -180,6 +180,12 @@ export class WebGl2Device implements Device {
       const message = cause instanceof Error ? cause.message : String(cause);
       output.error = new BackendError(`${kernel.op}: failed on the gpu: ${message}`, { cause });
     }
+  }
+
+  close(reason: Error): void {
+    this.#failure = reason;
+    this.#pool.destroy();
+    this.#gl.getExtension('WEBGL_lose_context')?.loseContext();
   }
 
   #lost(): Error {

@@ -271,6 +271,12 @@ export class WebGpuDevice implements Device {
     );
   }
 
+  /** The device itself stays: gpu.js has one for all, and for whom else it serves. */
+  close(reason: Error): void {
+    this.#failure = reason;
+    this.#pool.destroy();
+  }
+
   #fail(op: string, output: Cell, cause: unknown): void {
     const message = cause instanceof Error ? cause.message : String(cause);
     output.error =

@@ -20,22 +20,11 @@ import type {
   Storage,
   UnaryOp,
 } from '../backend.ts';
+import { requireWhole } from '../checks.ts';
 import { BackendError } from '../errors.ts';
 import { DEFAULT_MAX_BYTES, MemoryAccount, noRoom, requireRoom } from '../memory.ts';
 import { forEachConvTap } from './conv.ts';
 import { binaryFunction, unaryFunction } from './functions.ts';
-
-class ReferenceStorage implements Storage {
-  readonly dtype: DType;
-  readonly size: number;
-  readonly values: NumericArray;
-
-  constructor(values: NumericArray) {
-    this.values = values;
-    this.size = values.length;
-    this.dtype = values instanceof Float64Array ? 'float64' : 'float32';
-  }
-}
 
 /** What can be asked of the reference backend. */
 export interface ReferenceOptions {
@@ -49,8 +38,12 @@ export class ReferenceBackend implements Backend {
   readonly dtypes: readonly DType[] = ['float32', 'float64'];
   readonly memory = new MemoryAccount();
   readonly maxTensorBytes: number;
+  /** The numbers of each storage, let go of all together when the backend is disposed. */
+  #numbers = new WeakMap<Storage, NumericArray>();
 
+  /** @throws ValueError for a limit that is no number of bytes. */
   constructor({ maxBytes = DEFAULT_MAX_BYTES }: ReferenceOptions = {}) {
+    requireWhole('reference', 'maxBytes', maxBytes, 1);
     this.maxTensorBytes = maxBytes;
   }
 
@@ -58,11 +51,20 @@ export class ReferenceBackend implements Backend {
     return { name: this.name, details: { engine: 'TypeScript', threads: 1 } };
   }
 
+  dispose(): void {
+    this.#numbers = new WeakMap();
+    this.memory.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   upload(data: ArrayLike<number>, dtype: DType): Storage {
-    const numbers = this.#zeros(data.length, dtype);
+    const out = this.#zeros(data.length, dtype);
     // Before they count, for what is no number throws here.
-    numbers.set(data);
-    return this.#counted(numbers);
+    out.set(data);
+    return this.#counted(out);
   }
 
   async read(x: Storage): Promise<NumericArray> {
@@ -70,44 +72,46 @@ export class ReferenceBackend implements Backend {
   }
 
   readSync(x: Storage): NumericArray {
-    return values(x).slice();
+    return this.#values(x).slice();
   }
 
   free(x: Storage): void {
-    this.memory.freed(values(x).byteLength);
+    if (this.memory.closed) return;
+    this.memory.freed(this.#values(x).byteLength);
+    this.#numbers.delete(x);
   }
 
   fill(size: number, value: number, dtype: DType): Storage {
-    const out = this.#make(size, dtype);
-    out.values.fill(value);
-    return out;
+    const [y, out] = this.#make(size, dtype);
+    out.fill(value);
+    return y;
   }
 
   unary(op: UnaryOp, x: Storage, alpha: number, beta: number): Storage {
-    const out = this.#make(x.size, x.dtype);
+    const [y, out] = this.#make(x.size, x.dtype);
     const f = unaryFunction(op, alpha, beta);
-    const source = values(x);
-    for (let i = 0; i < x.size; i++) out.values[i] = f(source[i]!);
-    return out;
+    const source = this.#values(x);
+    for (let i = 0; i < x.size; i++) out[i] = f(source[i]!);
+    return y;
   }
 
   binary(op: BinaryOp, a: Storage, b: Storage, how: Broadcast): Storage {
-    const out = this.#make(product(how.sizes), a.dtype);
+    const [y, out] = this.#make(product(how.sizes), a.dtype);
     const f = binaryFunction(op);
-    const left = values(a);
-    const right = values(b);
+    const left = this.#values(a);
+    const right = this.#values(b);
     forEachIndex(how.sizes, (index, i) => {
-      out.values[i] = f(left[dot(index, how.aStrides)]!, right[dot(index, how.bStrides)]!);
+      out[i] = f(left[dot(index, how.aStrides)]!, right[dot(index, how.bStrides)]!);
     });
-    return out;
+    return y;
   }
 
   reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
     const kept = how.sizes.map((s, i) => (how.reduced[i] ? 1 : s));
     const strides = contiguousStrides(kept).map((s, i) => (how.reduced[i] ? 0 : s));
     const start = op === 'max' ? Number.NEGATIVE_INFINITY : 0;
-    const sums = this.#numbers(product(kept), x.dtype, Float64Array).fill(start);
-    const source = values(x);
+    const sums = this.#array(product(kept), x.dtype, Float64Array).fill(start);
+    const source = this.#values(x);
     forEachIndex(how.sizes, (index, i) => {
       const at = dot(index, strides);
       const v = source[i]!;
@@ -117,17 +121,17 @@ export class ReferenceBackend implements Backend {
   }
 
   permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage {
-    const out = this.#make(x.size, x.dtype);
-    const source = values(x);
+    const [y, out] = this.#make(x.size, x.dtype);
+    const source = this.#values(x);
     const sourceStrides = contiguousStrides(sizes);
     const strides = axes.map((a) => sourceStrides[a]!);
     forEachIndex(
       axes.map((a) => sizes[a]!),
       (index, i) => {
-        out.values[i] = source[dot(index, strides)]!;
+        out[i] = source[dot(index, strides)]!;
       },
     );
-    return out;
+    return y;
   }
 
   slice(
@@ -138,13 +142,13 @@ export class ReferenceBackend implements Backend {
     start: number,
     length: number,
   ): Storage {
-    const out = this.#make(outer * length * inner, x.dtype);
-    const source = values(x);
+    const [y, out] = this.#make(outer * length * inner, x.dtype);
+    const source = this.#values(x);
     for (let o = 0; o < outer; o++) {
       const from = (o * axis + start) * inner;
-      out.values.set(source.subarray(from, from + length * inner), o * length * inner);
+      out.set(source.subarray(from, from + length * inner), o * length * inner);
     }
-    return out;
+    return y;
   }
 
   concat(
@@ -154,23 +158,23 @@ export class ReferenceBackend implements Backend {
     inner: number,
   ): Storage {
     const axis = lengths.reduce((a, b) => a + b, 0);
-    const out = this.#make(outer * axis * inner, parts[0]!.dtype);
+    const [y, out] = this.#make(outer * axis * inner, parts[0]!.dtype);
     for (let o = 0; o < outer; o++) {
       let at = o * axis * inner;
       parts.forEach((part, p) => {
         const row = lengths[p]! * inner;
-        out.values.set(values(part).subarray(o * row, (o + 1) * row), at);
+        out.set(this.#values(part).subarray(o * row, (o + 1) * row), at);
         at += row;
       });
     }
-    return out;
+    return y;
   }
 
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
     const { batch, m, k, n } = g;
-    const out = this.#make(batch * m * n, a.dtype);
-    const left = values(a);
-    const right = values(b);
+    const [y, out] = this.#make(batch * m * n, a.dtype);
+    const left = this.#values(a);
+    const right = this.#values(b);
     for (let s = 0; s < batch; s++) {
       const a0 = g.batchedA ? s * m * k : 0;
       const b0 = g.batchedB ? s * k * n : 0;
@@ -182,11 +186,11 @@ export class ReferenceBackend implements Backend {
             const bv = right[b0 + (g.transposeB ? j * k + l : l * n + j)]!;
             sum += av * bv;
           }
-          out.values[(s * m + i) * n + j] = sum;
+          out[(s * m + i) * n + j] = sum;
         }
       }
     }
-    return out;
+    return y;
   }
 
   conv(
@@ -196,50 +200,43 @@ export class ReferenceBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    const sums = this.#numbers(
-      g.batch * g.outputChannels * product(g.output),
-      x.dtype,
-      Float64Array,
-    );
-    const xv = values(x);
-    const wv = values(w);
+    const sums = this.#zeros(g.batch * g.outputChannels * product(g.output), x.dtype, Float64Array);
+    const xv = this.#values(x);
+    const wv = this.#values(w);
     forEachConvTap(g, (xi, wi, yi) => {
       sums[yi]! += xv[xi]! * wv[wi]!;
     });
     const positions = product(g.output);
+    const offsets = bias && this.#values(bias);
     for (let i = 0; i < sums.length; i++) {
-      if (bias) sums[i]! += values(bias)[Math.floor(i / positions) % g.outputChannels]!;
+      if (offsets) sums[i]! += offsets[Math.floor(i / positions) % g.outputChannels]!;
       if (activation === 'relu') sums[i] = Math.max(sums[i]!, 0);
     }
     return this.upload(sums, x.dtype);
   }
 
   convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
-    const sums = this.#numbers(
-      g.batch * g.inputChannels * product(g.input),
-      dy.dtype,
-      Float64Array,
-    );
-    const dyv = values(dy);
-    const wv = values(w);
+    const sums = this.#zeros(g.batch * g.inputChannels * product(g.input), dy.dtype, Float64Array);
+    const dyv = this.#values(dy);
+    const wv = this.#values(w);
     forEachConvTap(g, (xi, wi, yi) => {
       sums[xi]! += dyv[yi]! * wv[wi]!;
     });
     if (relu) {
-      const x = values(relu);
+      const x = this.#values(relu);
       for (let i = 0; i < sums.length; i++) if (!(x[i]! > 0)) sums[i] = 0;
     }
     return this.upload(sums, dy.dtype);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
-    const sums = this.#numbers(
+    const sums = this.#array(
       g.outputChannels * g.inputChannels * product(g.kernel),
       x.dtype,
       Float64Array,
     );
-    const xv = values(x);
-    const dyv = values(dy);
+    const xv = this.#values(x);
+    const dyv = this.#values(dy);
     forEachConvTap(g, (xi, wi, yi) => {
       sums[wi]! += xv[xi]! * dyv[yi]!;
     });
@@ -247,19 +244,24 @@ export class ReferenceBackend implements Backend {
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
-    const t = values(target);
-    const source = values(x);
+    const t = this.#values(target);
+    const source = this.#values(x);
     for (let i = 0; i < t.length; i++) t[i]! += alpha * source[i]!;
   }
 
   assign(target: Storage, x: Storage): void {
-    values(target).set(values(x));
+    this.#values(target).set(this.#values(x));
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
     const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
     for (const { target, m, v, grad, step } of updates) {
-      const [t, m1, m2, g] = [values(target), values(m), values(v), values(grad)];
+      const [t, m1, m2, g] = [
+        this.#values(target),
+        this.#values(m),
+        this.#values(v),
+        this.#values(grad),
+      ];
       const correction1 = 1 - beta1 ** step;
       const correction2 = 1 - beta2 ** step;
       for (let i = 0; i < t.length; i++) {
@@ -272,22 +274,28 @@ export class ReferenceBackend implements Backend {
     }
   }
 
-  #make(size: number, dtype: DType): ReferenceStorage {
-    return this.#counted(this.#zeros(size, dtype));
+  /** A new storage, and its numbers. */
+  #make(size: number, dtype: DType): [y: Storage, out: NumericArray] {
+    const out = this.#zeros(size, dtype);
+    return [this.#counted(out), out];
   }
 
-  #counted(numbers: NumericArray): ReferenceStorage {
-    this.memory.allocated(numbers.byteLength);
-    return new ReferenceStorage(numbers);
+  #counted(out: NumericArray): Storage {
+    this.memory.allocated(out.byteLength);
+    const dtype = out instanceof Float64Array ? 'float64' : 'float32';
+    const y: Storage = { size: out.length, dtype };
+    this.#numbers.set(y, out);
+    return y;
   }
 
   #zeros(size: number, dtype: DType): NumericArray {
     const Kind = dtype === 'float64' ? Float64Array : Float32Array;
-    return this.#numbers<NumericArray>(size, dtype, Kind);
+    return this.#array<NumericArray>(size, dtype, Kind);
   }
 
   /** Zeros of a kind, where there is room for a tensor of so many: its own, or sums for it. */
-  #numbers<A extends NumericArray>(size: number, dtype: DType, Kind: new (size: number) => A): A {
+  #array<A extends NumericArray>(size: number, dtype: DType, Kind: new (size: number) => A): A {
+    this.memory.requireOpen(this.name);
     const bytes = size * (dtype === 'float64' ? 8 : 4);
     const { liveBytes } = this.memory.info();
     requireRoom(this.name, bytes, liveBytes, this.maxTensorBytes);
@@ -297,11 +305,13 @@ export class ReferenceBackend implements Backend {
       throw noRoom(this.name, bytes, liveBytes, this.maxTensorBytes, cause);
     }
   }
-}
 
-function values(x: Storage): NumericArray {
-  if (x instanceof ReferenceStorage) return x.values;
-  throw new BackendError('reference: got a storage of another backend.');
+  #values(x: Storage): NumericArray {
+    const values = this.#numbers.get(x);
+    if (values) return values;
+    this.memory.requireOpen(this.name);
+    throw new BackendError('reference: got a storage of another backend, or one that was freed.');
+  }
 }
 
 function product(sizes: readonly number[]): number {

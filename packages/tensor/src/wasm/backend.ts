@@ -84,6 +84,14 @@ export class WasmBackend implements Backend {
     return { name: this.name, details: this.#runtime.details };
   }
 
+  dispose(): void {
+    this.#runtime.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   upload(data: ArrayLike<number>, dtype: DType): Storage {
     return this.#runtime.making((make) => {
       const storage = make(data.length, dtype);

@@ -5,6 +5,7 @@
  * Left out: what any operation does (backend.ts, run-product.ts).
  */
 import type { DType, Storage } from '../backend.ts';
+import { requireWhole } from '../checks.ts';
 import { BackendError, DTypeError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
@@ -49,13 +50,19 @@ export class WasmStorage implements Storage {
   }
 }
 
-export class Runtime {
+/** What holds on to the linear memory, all of which `dispose` lets go of. */
+interface Engine {
   readonly kernels: Kernels;
+  readonly linear: WebAssembly.Memory;
+  readonly allocator: Allocator;
+}
+
+export class Runtime {
   readonly memory = new MemoryAccount();
+  readonly maxBytes: number;
   readonly rowsPerTile: number;
-  readonly #linear: WebAssembly.Memory;
-  readonly #allocator: Allocator;
   readonly #relaxedSimd: boolean;
+  #engine: Engine | undefined;
   /** Words in which threads find their scratch, and behind them the desk. */
   readonly #scratchAt: number;
   readonly #desk: number;
@@ -83,47 +90,60 @@ export class Runtime {
     if (threads > 1) {
       const { module, memory } = loaded;
       runtime.#pool = await ThreadPool.start(module, memory, threads, runtime.#scratchAt);
-      abandoned.register(runtime, runtime.#pool);
+      abandoned.register(runtime, runtime.#pool, runtime);
     }
     return runtime;
   }
 
   /** A runtime on one thread; `create` makes one on several. */
   constructor(options: WasmOptions = {}, loaded: LoadedKernels = loadKernels(options.relaxedSimd)) {
-    this.kernels = loaded.kernels;
-    this.#linear = loaded.memory;
-    this.#relaxedSimd = loaded.relaxedSimd;
-    const { threads = 1 } = options;
-    this.#scratchAt = wholeLines(loaded.kernels.heapBase());
-    loaded.kernels.useScratchAt(this.#scratchAt);
+    const { kernels, memory: linear, relaxedSimd } = loaded;
+    const { threads = 1, maxBytes } = options;
+    if (maxBytes !== undefined) requireWhole('wasm', 'maxBytes', maxBytes, 1);
+    this.#relaxedSimd = relaxedSimd;
+    this.#scratchAt = wholeLines(kernels.heapBase());
+    kernels.useScratchAt(this.#scratchAt);
     this.#desk = this.#scratchAt + wholeLines(4 * threads);
     const start = this.#desk + 2 * HALF_DESK_BYTES;
-    this.#allocator = new Allocator(loaded.memory, start, options.maxBytes);
-    this.rowsPerTile = loaded.kernels.rowsPerTile();
+    const allocator = new Allocator(linear, start, maxBytes);
+    this.#engine = { kernels, linear, allocator };
+    this.maxBytes = allocator.limit;
+    this.rowsPerTile = kernels.rowsPerTile();
   }
 
-  get maxBytes(): number {
-    return this.#allocator.limit;
+  get kernels(): Kernels {
+    return this.#open().kernels;
   }
 
   /** What runs. */
   get details() {
     return {
       simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
-      threads: this.#pool?.running ?? 1,
-      memoryBytes: this.#linear.buffer.byteLength,
+      threads: this.#engine ? (this.#pool?.running ?? 1) : 0,
+      memoryBytes: this.#engine?.linear.buffer.byteLength ?? 0,
       memoryLimitBytes: this.maxBytes,
     };
   }
 
-  /** @throws DTypeError for anything but float32. @throws OutOfMemoryError */
+  /** Ends the threads, and lets go of the linear memory. A second call does nothing. */
+  dispose(): void {
+    if (this.#pool) {
+      abandoned.unregister(this);
+      this.#pool.terminate();
+    }
+    this.#pool = undefined;
+    this.#engine = undefined;
+    this.memory.close();
+  }
+
+  /** @throws DTypeError for anything but float32. @throws OutOfMemoryError, DisposedError */
   make(size: number, dtype: DType = 'float32'): WasmStorage {
     if (dtype !== 'float32') {
       throw new DTypeError(
         `wasm: got dtype ${dtype}, expected float32, the only one that this backend has.`,
       );
     }
-    const block = this.#allocator.allocate(4 * size, OVERRUN_BYTES);
+    const block = this.#open().allocator.allocate(4 * size, OVERRUN_BYTES);
     this.memory.allocated(4 * size);
     return new WasmStorage(this, size, block);
   }
@@ -145,7 +165,7 @@ export class Runtime {
 
   free(x: Storage): void {
     const storage = this.#own(x);
-    this.#allocator.free(storage.block);
+    this.#engine?.allocator.free(storage.block);
     this.memory.freed(4 * storage.size);
     (storage as WasmStorage).block = undefined;
   }
@@ -161,7 +181,7 @@ export class Runtime {
    */
   view(x: Storage): Float32Array {
     this.#pool?.join();
-    return new Float32Array(this.#linear.buffer, this.at(x), x.size);
+    return new Float32Array(this.#open().linear.buffer, this.at(x), x.size);
   }
 
   /**
@@ -175,13 +195,14 @@ export class Runtime {
   ): void {
     const all = bytes + own * Math.min(users, this.#pool?.size ?? 1);
     this.#reserve(own);
-    const block = this.#allocator.allocate(bytes);
+    const { allocator } = this.#open();
+    const block = allocator.allocate(bytes);
     this.memory.allocated(all);
     try {
       use(block.address);
     } finally {
       this.memory.freed(all);
-      this.#allocator.free(block);
+      allocator.free(block);
     }
   }
 
@@ -203,7 +224,7 @@ export class Runtime {
 
   /** Writes words onto the desk; returns the first address behind them. */
   write(words: ArrayLike<number>, address: number): number {
-    new Int32Array(this.#linear.buffer, address, words.length).set(words);
+    new Int32Array(this.#open().linear.buffer, address, words.length).set(words);
     return address + 4 * words.length;
   }
 
@@ -234,18 +255,25 @@ export class Runtime {
     if (bytes <= (this.#scratch[0]?.bytes ?? 0)) return;
     this.#pool?.join();
     const { size } = this.#pool ?? { size: 1 };
-    for (const block of this.#scratch.splice(0)) this.#allocator.free(block);
+    const { allocator } = this.#open();
+    for (const block of this.#scratch.splice(0)) allocator.free(block);
     try {
-      while (this.#scratch.length < size) this.#scratch.push(this.#allocator.allocate(bytes));
+      while (this.#scratch.length < size) this.#scratch.push(allocator.allocate(bytes));
     } catch (error) {
       // All threads or none: what is there is what the next call takes all of them to have.
-      for (const block of this.#scratch.splice(0)) this.#allocator.free(block);
+      for (const block of this.#scratch.splice(0)) allocator.free(block);
       throw error;
     }
     this.write(
       this.#scratch.map(({ address }) => address),
       this.#scratchAt,
     );
+  }
+
+  /** @throws DisposedError */
+  #open(): Engine {
+    this.memory.requireOpen('wasm');
+    return this.#engine as Engine;
   }
 
   /** The storage as this runtime's own, in use. */
