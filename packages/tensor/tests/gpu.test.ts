@@ -104,6 +104,10 @@ describe.each(modes)('gpu in mode %s', (mode) => {
     }
     expect([...(await mul(kept, kept).data())]).toEqual([1, 1, 1]);
     kept.backend.dispose();
+    // The device, where they had one together, went with the last of them.
+    await setBackend('gpu', { mode });
+    expect([...(await ones([2]).data())]).toEqual([1, 1]);
+    getBackend().dispose();
   });
 
   it('rejects reads when the device is lost, and starts again', async () => {

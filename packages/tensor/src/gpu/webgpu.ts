@@ -46,13 +46,18 @@ const STORAGE = 0x0080;
  */
 const zeroingByDriver = 'use_vulkan_zero_initialize_workgroup_memory_extension';
 
+/** How many are on gpu.js's one device, or about to be; the last one to leave closes it. */
+let users = 0;
+
 /** @throws BackendError that says what is missing. */
 export async function openWebGpu(gpujs: GpuJs): Promise<WebGpuDevice> {
   if (typeof navigator === 'undefined' || !navigator.gpu) await provideWebGpu();
   let context: GpuJsContext;
+  users += 1;
   try {
     context = await gpujs.WebGPUContext.acquire();
   } catch (error) {
+    users -= 1;
     throw new BackendError(
       'gpu: WebGPU is there, but has no adapter. Expected a GPU with a Vulkan, Metal or Direct3D 12 ' +
         "driver; on Linux install the driver and the package libvulkan1, or use setBackend('wasm').",
@@ -103,6 +108,7 @@ export class WebGpuDevice implements Device {
   readonly #pool: BlockPool<BufferBlock>;
   readonly #tasks: Task[] = [];
   #draining = false;
+  #left = false;
   #failure: Error | undefined;
   #runs = 0;
   #reads = 0;
@@ -125,6 +131,8 @@ export class WebGpuDevice implements Device {
       this.#failure ??= new BackendError(`gpu: the device reported: ${error.message}`);
     };
     void device.lost.then(({ reason, message }) => {
+      if (this.#left) return;
+      this.#leave();
       this.#failure = new DeviceLostError(
         `gpu: the device was lost (${reason || 'unknown'}${message ? `: ${message}` : ''}). Its ` +
           "tensors are gone; call setBackend('gpu') again and restore the last checkpoint.",
@@ -271,10 +279,16 @@ export class WebGpuDevice implements Device {
     );
   }
 
-  /** The device itself stays: gpu.js has one for all, and for whom else it serves. */
   close(reason: Error): void {
     this.#failure = reason;
     this.#pool.destroy();
+    if (!this.#left) this.#leave();
+  }
+
+  #leave(): void {
+    this.#left = true;
+    users -= 1;
+    if (users === 0) void this.#gpujs.WebGPUContext.destroy();
   }
 
   #fail(op: string, output: Cell, cause: unknown): void {

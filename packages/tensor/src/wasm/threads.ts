@@ -144,7 +144,7 @@ export class ThreadPool {
     });
     const ready = (async () => {
       // Polled: not every engine has waitAsync, and starting happens once.
-      while (starting && Atomics.load(words, STARTING) > 0) {
+      while (starting && (workers.length < size - 1 || Atomics.load(words, STARTING) > 0)) {
         await new Promise((done) => setTimeout(done, 1));
       }
     })();

@@ -206,13 +206,15 @@ export async function startWorker(
     const worker = new NodeWorker(code, { eval: true, workerData: start });
     worker.on('error', end);
     worker.on('exit', (code) => end(`exit code ${code}`));
+    // Before it is, nothing is measured, which below would say that it has ended.
+    await new Promise((online) => worker.once('online', online));
     // A waiting thread does not keep the process alive.
     worker.unref();
     return {
       own: start.own,
       terminate: () => worker.terminate(),
       ended: () => {
-        // Of a thread that has ended, the time that it was idle is −1 or nothing was measured.
+        // Of a thread that has ended, the time that it was idle is −1, or nothing is measured.
         const measured = worker.performance?.eventLoopUtilization();
         return measured && (measured.idle < 0 || measured.active <= 0);
       },
