@@ -200,7 +200,7 @@ export class ReferenceBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    const sums = this.#zeros(g.batch * g.outputChannels * product(g.output), x.dtype, Float64Array);
+    const sums = this.#array(g.batch * g.outputChannels * product(g.output), x.dtype, Float64Array);
     const xv = this.#values(x);
     const wv = this.#values(w);
     forEachConvTap(g, (xi, wi, yi) => {
@@ -216,7 +216,7 @@ export class ReferenceBackend implements Backend {
   }
 
   convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
-    const sums = this.#zeros(g.batch * g.inputChannels * product(g.input), dy.dtype, Float64Array);
+    const sums = this.#array(g.batch * g.inputChannels * product(g.input), dy.dtype, Float64Array);
     const dyv = this.#values(dy);
     const wv = this.#values(w);
     forEachConvTap(g, (xi, wi, yi) => {
