@@ -23,7 +23,7 @@ import type {
 import { requireWhole } from '../checks.ts';
 import { BackendError } from '../errors.ts';
 import { DEFAULT_MAX_BYTES, MemoryAccount, noRoom, requireRoom } from '../memory.ts';
-import { forEachConvTap } from './conv.ts';
+import { forEachConvRow } from './conv.ts';
 import { binaryFunction, unaryFunction } from './functions.ts';
 
 /** What can be asked of the reference backend. */
@@ -117,7 +117,7 @@ export class ReferenceBackend implements Backend {
       const v = source[i]!;
       sums[at] = op === 'max' ? Math.max(sums[at]!, v) : sums[at]! + (op === 'sum' ? v : v * v);
     });
-    return this.upload(sums, x.dtype);
+    return this.#rounded(sums, x.dtype);
   }
 
   permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage {
@@ -203,8 +203,8 @@ export class ReferenceBackend implements Backend {
     const sums = this.#array(g.batch * g.outputChannels * product(g.output), x.dtype, Float64Array);
     const xv = this.#values(x);
     const wv = this.#values(w);
-    forEachConvTap(g, (xi, wi, yi) => {
-      sums[yi]! += xv[xi]! * wv[wi]!;
+    forEachConvRow(g, (x0, step, wi, y0, count) => {
+      for (let i = 0; i < count; i++) sums[y0 + i]! += xv[x0 + i * step]! * wv[wi]!;
     });
     const positions = product(g.output);
     const offsets = bias && this.#values(bias);
@@ -212,21 +212,21 @@ export class ReferenceBackend implements Backend {
       if (offsets) sums[i]! += offsets[Math.floor(i / positions) % g.outputChannels]!;
       if (activation === 'relu') sums[i] = Math.max(sums[i]!, 0);
     }
-    return this.upload(sums, x.dtype);
+    return this.#rounded(sums, x.dtype);
   }
 
   convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
     const sums = this.#array(g.batch * g.inputChannels * product(g.input), dy.dtype, Float64Array);
     const dyv = this.#values(dy);
     const wv = this.#values(w);
-    forEachConvTap(g, (xi, wi, yi) => {
-      sums[xi]! += dyv[yi]! * wv[wi]!;
+    forEachConvRow(g, (x0, step, wi, y0, count) => {
+      for (let i = 0; i < count; i++) sums[x0 + i * step]! += dyv[y0 + i]! * wv[wi]!;
     });
     if (relu) {
       const x = this.#values(relu);
       for (let i = 0; i < sums.length; i++) if (!(x[i]! > 0)) sums[i] = 0;
     }
-    return this.upload(sums, dy.dtype);
+    return this.#rounded(sums, dy.dtype);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
@@ -237,10 +237,10 @@ export class ReferenceBackend implements Backend {
     );
     const xv = this.#values(x);
     const dyv = this.#values(dy);
-    forEachConvTap(g, (xi, wi, yi) => {
-      sums[wi]! += xv[xi]! * dyv[yi]!;
+    forEachConvRow(g, (x0, step, wi, y0, count) => {
+      for (let i = 0; i < count; i++) sums[wi]! += xv[x0 + i * step]! * dyv[y0 + i]!;
     });
-    return this.upload(sums, x.dtype);
+    return this.#rounded(sums, x.dtype);
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
@@ -291,6 +291,11 @@ export class ReferenceBackend implements Backend {
   #zeros(size: number, dtype: DType): NumericArray {
     const Kind = dtype === 'float64' ? Float64Array : Float32Array;
     return this.#array<NumericArray>(size, dtype, Kind);
+  }
+
+  /** Sums as a result of a type. */
+  #rounded(sums: Float64Array, dtype: DType): Storage {
+    return dtype === 'float64' ? this.#counted(sums) : this.upload(sums, dtype);
   }
 
   /** Zeros of a kind, where there is room for a tensor of so many: its own, or sums for it. */
