@@ -1,7 +1,7 @@
 /** Operators on plain arrays, for libraries that know no tensors. */
-import { type Shape, ShapeError, sizeOf, type Tensor, tensor } from '@invnet/tensor';
+import { ShapeError, sizeOf, type Tensor, tensor, tidy } from '@invnet/tensor';
 import { type LinearOperator, makeOperator } from './linear-operator.ts';
-import { disposeVector, leavesOf, type Vector, type VectorLike, zerosOf } from './vector.ts';
+import { disposeVector, isShapes, leavesOf, type Vector, type VectorLike } from './vector.ts';
 
 /** A linear map between arrays of `cols` and of `rows` numbers. */
 export interface ArrayOperator {
@@ -17,17 +17,16 @@ export interface ArrayOperator {
  * @example const { apply } = toArrays(jacobian(net, x, { with: 'input' }));
  */
 export function toArrays(op: LinearOperator): ArrayOperator {
-  const sizeOfVector = (shape: VectorLike): number =>
-    Array.isArray(shape)
-      ? shape.reduce((total: number, part: VectorLike) => total + sizeOfVector(part), 0)
-      : sizeOf((shape as { shape: Shape }).shape);
   const run = async (map: LinearOperator, values: ArrayLike<number>) => {
-    const argument = fill(map.domain, values);
-    const result = map.apply(argument);
-    const parts = await Promise.all(leavesOf(result).map((t) => t.data()));
-    disposeVector(argument);
-    disposeVector(result);
-    return Float64Array.from(parts.flatMap((part) => [...part]));
+    const made = [fill(map.domain, values)];
+    try {
+      const result = map.apply(made[0]!);
+      made.push(result);
+      const parts = await Promise.all(leavesOf(result).map((t) => t.data()));
+      return Float64Array.from(parts.flatMap((part) => [...part]));
+    } finally {
+      for (const v of made) disposeVector(v);
+    }
   };
   return {
     rows: sizeOfVector(op.range),
@@ -56,21 +55,23 @@ export function fromArrays(parts: {
 
 /** A vector of a shape with the given numbers. @throws ShapeError unless they are as many. */
 function fill(shape: VectorLike, values: ArrayLike<number>): Vector {
-  const empty = zerosOf(shape);
-  const size = leavesOf(empty).reduce((total, t) => total + t.size, 0);
+  const size = sizeOfVector(shape);
   if (values.length !== size) {
-    disposeVector(empty);
     throw new ShapeError(`operator: got ${values.length} numbers; expected ${size}.`);
   }
   let start = 0;
-  const take = (v: Vector): Vector => {
-    if (Array.isArray(v)) return v.map(take);
-    const t = v as Tensor;
-    const part = Float64Array.from({ length: t.size }, (_, i) => values[start + i]!);
-    start += t.size;
-    return tensor(part, t.shape, t);
+  const take = (part: VectorLike): Vector => {
+    if (isShapes(part)) return tidy(() => part.map(take));
+    const length = sizeOf(part.shape);
+    const numbers = Float64Array.from({ length }, (_, i) => values[start + i]!);
+    start += length;
+    return tensor(numbers, part.shape);
   };
-  const filled = take(empty);
-  disposeVector(empty);
-  return filled;
+  return take(shape);
+}
+
+/** How many numbers a vector of a shape has. */
+function sizeOfVector(shape: VectorLike): number {
+  if (!isShapes(shape)) return sizeOf(shape.shape);
+  return shape.reduce((total, part) => total + sizeOfVector(part), 0);
 }

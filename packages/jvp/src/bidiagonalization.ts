@@ -2,6 +2,7 @@
 import type { LinearOperator } from './linear-operator.ts';
 import {
   addInPlace,
+  changeVector,
   copyVector,
   disposeVector,
   normalize,
@@ -64,15 +65,13 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
   }
 
   async step(): Promise<void> {
-    const u = this.#A.apply(this.#v);
-    addInPlace(u, this.#u, -this.#alpha);
+    const u = changeVector(this.#A.apply(this.#v), (Av) => addInPlace(Av, this.#u, -this.#alpha));
     disposeVector(this.#u);
     // Held before anything else can throw, so that `dispose` frees it.
     this.#u = u;
     this.#beta = await normalize(u);
     if (!Number.isFinite(this.#beta)) return;
-    const v = this.#A.adjoint.apply(u);
-    addInPlace(v, this.#v, -this.#beta);
+    const v = changeVector(this.#A.adjoint.apply(u), (Au) => addInPlace(Au, this.#v, -this.#beta));
     disposeVector(this.#v);
     this.#v = v;
     this.#alpha = await normalize(v);

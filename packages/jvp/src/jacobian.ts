@@ -1,12 +1,6 @@
 /** Jacobians of layers and networks as linear operators. Mathematics: docs/math/jvp/jacobian.md */
-import {
-  type Bijection,
-  disposeState,
-  type Parameter,
-  type State,
-  tensorsOf,
-} from '@invnet/layers';
-import { keep, type Tensor, ValueError, zerosLike } from '@invnet/tensor';
+import { type Bijection, type Parameter, type State, tensorsOf } from '@invnet/layers';
+import { keep, type Tensor, tidy, ValueError, zerosLike } from '@invnet/tensor';
 import { type LinearOperator, makeOperator } from './linear-operator.ts';
 import { disposeVector, type Vector } from './vector.ts';
 import { vjp } from './vjp.ts';
@@ -69,7 +63,6 @@ export function jacobian<S extends State>(
   const { with: moving, context, logdet: withLogdet = false } = options;
   const parameters =
     moving === 'input' ? [] : (options.parameters ?? net.parameters.filter((p) => !p.frozen));
-  const moves = new Set(parameters.map((p) => p.identity));
   for (const p of parameters) {
     if (!p.frozen) continue;
     throw new ValueError(
@@ -90,26 +83,20 @@ export function jacobian<S extends State>(
       parameters.map((p) => p.data),
     ),
     range: withLogdet ? [y, { shape: [samples!] }] : y,
-    apply(direction) {
-      const [dx, list] = partsOf<S>(moving, direction);
-      const directions = new Map(parameters.map((p, i) => [p, list[i]!]));
-      const result = net.jvp(x, { x: dx, parameters: directions }, context);
-      disposeState(result.y);
-      result.logdet.dispose();
-      if (withLogdet) return [result.dy, result.dlogdet];
-      result.dlogdet.dispose();
-      return result.dy;
-    },
-    applyAdjoint(response) {
-      const [dy, dlogdet] = (withLogdet ? response : [response]) as [S, Tensor | undefined];
-      const back = vjp(net, y, dy, { dlogdet, context });
-      disposeState(back.x);
-      back.dcontext?.dispose();
-      const list = parameters.map((p) => back.gradients.get(p) ?? zerosLike(p.data));
-      for (const [p, g] of back.gradients) if (!moves.has(p)) g.dispose();
-      if (moving === 'parameters') disposeState(back.dx);
-      return compose(back.dx, list);
-    },
+    apply: (direction) =>
+      tidy(() => {
+        const [dx, list] = partsOf<S>(moving, direction);
+        const directions = new Map(parameters.map((p, i) => [p, list[i]!]));
+        const { dy, dlogdet } = net.jvp(x, { x: dx, parameters: directions }, context);
+        return withLogdet ? [dy, dlogdet] : dy;
+      }),
+    applyAdjoint: (response) =>
+      tidy(() => {
+        const [dy, dlogdet] = (withLogdet ? response : [response]) as [S, Tensor | undefined];
+        const { dx, gradients } = vjp(net, y, dy, { dlogdet, context });
+        const list = parameters.map((p) => gradients.get(p) ?? zerosLike(p.data));
+        return compose(dx, list);
+      }),
   });
   return Object.assign(operator, { parameters, dispose: () => disposeVector(y) });
 }

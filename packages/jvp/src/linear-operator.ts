@@ -2,9 +2,10 @@
 import { InvNetError } from '@invnet/tensor';
 import {
   addInPlace,
+  changeVector,
+  consumeVector,
   copyVector,
   describeShape,
-  disposeVector,
   requireVector,
   sameShape,
   scaleInPlace,
@@ -99,14 +100,7 @@ export function composeOperators<U extends Vector, V extends Vector, W extends V
     second: LinearOperator<Y, Z>,
     first: LinearOperator<X, Y>,
     x: X,
-  ): Z => {
-    const inner = first.apply(x);
-    try {
-      return second.apply(inner);
-    } finally {
-      disposeVector(inner);
-    }
-  };
+  ): Z => consumeVector(first.apply(x), (inner) => second.apply(inner));
   return makeOperator({
     domain: b.domain,
     range: a.range,
@@ -127,16 +121,9 @@ export function addOperators<U extends Vector, V extends Vector>(
     second: LinearOperator<X, Y>,
     x: X,
   ): Y => {
-    const total = first.apply(x);
-    try {
-      const term = second.apply(x);
-      addInPlace(total, term);
-      disposeVector(term);
-      return total;
-    } catch (error) {
-      disposeVector(total);
-      throw error;
-    }
+    return changeVector(first.apply(x), (total) => {
+      consumeVector(second.apply(x), (term) => addInPlace(total, term));
+    });
   };
   return makeOperator({
     domain: a.domain,
@@ -151,10 +138,8 @@ export function scaleOperator<U extends Vector, V extends Vector>(
   a: LinearOperator<U, V>,
   alpha: number,
 ): LinearOperator<U, V> {
-  const scaled = <X extends Vector>(x: X): X => {
-    scaleInPlace(x, alpha);
-    return x;
-  };
+  const scaled = <X extends Vector>(made: X): X =>
+    changeVector(made, (x) => scaleInPlace(x, alpha));
   return makeOperator({
     domain: a.domain,
     range: a.range,

@@ -14,6 +14,7 @@ import {
   type Shape,
   ShapeError,
   type Tensor,
+  tidy,
   zeros,
 } from '@invnet/tensor';
 
@@ -33,10 +34,30 @@ export function disposeVector(v: Vector): void {
   for (const t of leavesOf(v)) t.dispose();
 }
 
+/** What comes of a vector that was made on the way, and is freed then, also when that throws. */
+export function consumeVector<U extends Vector, R>(made: U, use: (made: U) => R): R {
+  try {
+    return use(made);
+  } finally {
+    disposeVector(made);
+  }
+}
+
+/** A vector after a change in place; it is freed when that throws. */
+export function changeVector<U extends Vector>(made: U, change: (made: U) => void): U {
+  try {
+    change(made);
+    return made;
+  } catch (error) {
+    disposeVector(made);
+    throw error;
+  }
+}
+
 /** A new vector of f's results. */
 export function mapVector<U extends Vector>(v: U, f: (t: Tensor) => Tensor): U;
 export function mapVector(v: Vector, f: (t: Tensor) => Tensor): Vector {
-  return isList(v) ? v.map((part) => mapVector(part, f)) : f(v);
+  return isList(v) ? tidy(() => v.map((part) => mapVector(part, f))) : f(v);
 }
 
 /** A copy, which the caller owns. */
@@ -82,12 +103,13 @@ export async function normalize(v: Vector): Promise<number> {
 
 /** Zeros of a shape, on the current backend. */
 export function zerosOf(shape: VectorLike): Vector {
-  return isShapes(shape) ? shape.map(zerosOf) : zeros(shape.shape);
+  return isShapes(shape) ? tidy(() => shape.map(zerosOf)) : zeros(shape.shape);
 }
 
 /** Standard normal numbers of a shape, on the current backend. */
 export function randomOf(shape: VectorLike, random: RandomStream): Vector {
-  return isShapes(shape) ? shape.map((part) => randomOf(part, random)) : random.normal(shape.shape);
+  if (!isShapes(shape)) return random.normal(shape.shape);
+  return tidy(() => shape.map((part) => randomOf(part, random)));
 }
 
 /** The shape alone, which outlives the vector. */
@@ -122,6 +144,7 @@ function isList(v: Vector): v is readonly Vector[] {
   return Array.isArray(v);
 }
 
-function isShapes(v: VectorLike): v is readonly VectorLike[] {
+/** Is it a list of shapes? */
+export function isShapes(v: VectorLike): v is readonly VectorLike[] {
   return Array.isArray(v);
 }

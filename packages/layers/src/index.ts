@@ -127,6 +127,7 @@ export type { WaveletName } from './squeezes/wavelet-filters.ts';
 export type { WaveletSqueezeOptions } from './squeezes/wavelet-squeeze.ts';
 export { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
 export { Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
+export { Construction } from './tree/construction.ts';
 export type { ModuleType, Options, Place } from './tree/module.ts';
 export {
   isModuleType,

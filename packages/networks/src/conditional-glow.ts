@@ -5,6 +5,7 @@ import {
   asConditioner,
   type Bijection,
   ConditionalGlowCoupling,
+  Construction,
   Conv1x1,
   Identity,
   type Options,
@@ -43,6 +44,7 @@ export class ConditionalGlow extends MultiScale {
 
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: ConditionalGlowOptions) {
+    using building = new Construction();
     const { contextChannels, squeeze = new ShuffleSqueeze() } = options;
     const { random = new RandomStream(0) } = options;
     requireSizes('ConditionalGlow', { contextChannels });
@@ -70,6 +72,7 @@ export class ConditionalGlow extends MultiScale {
     });
     this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
     this.#options = { ...resolved, contextChannels };
+    building.complete();
   }
 
   override get options(): Options {

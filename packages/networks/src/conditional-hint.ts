@@ -10,6 +10,7 @@ import {
   Composite,
   ConditionalHintCoupling,
   type ConditionalHintCouplingOptions,
+  Construction,
   compose,
   HaarSqueeze,
   hintDefaults,
@@ -55,6 +56,7 @@ export class ConditionalHint extends Composite<Pair> {
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: ConditionalHintOptions) {
     super();
+    using building = new Construction();
     const { steps = 8, random = new RandomStream(0) } = options;
     requireSizes('ConditionalHint', { steps });
     const resolved = stepDefaults('ConditionalHint', options);
@@ -62,6 +64,7 @@ export class ConditionalHint extends Composite<Pair> {
       Array.from({ length: steps }, () => conditionalStep({ ...resolved, random })),
     );
     this.#options = { steps, ...resolved };
+    building.complete();
   }
 
   get options() {

@@ -5,6 +5,7 @@
 
 import {
   Composite,
+  Construction,
   channelsAfter,
   HyperbolicLayer,
   type Pair,
@@ -56,6 +57,7 @@ export class HyperbolicNetwork extends Composite<Pair> {
   /** @throws ValueError for an empty architecture, or channels that doubling cannot divide. */
   constructor(options: HyperbolicNetworkOptions) {
     super();
+    using building = new Construction();
     const { architecture, ndims = 2, kernel = 3, stepSize = 1 } = options;
     const { random = new RandomStream(0) } = options;
     if (!Array.isArray(architecture) || architecture.length === 0) {
@@ -71,6 +73,7 @@ export class HyperbolicNetwork extends Composite<Pair> {
     this.inner = new Sequential(layers);
     const stages = layers.map(({ options: { resolution, hidden } }) => ({ resolution, hidden }));
     this.#options = { ...sizes, channels: options.channels, architecture: stages };
+    building.complete();
   }
 
   get options() {

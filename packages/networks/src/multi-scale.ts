@@ -3,6 +3,7 @@
 import {
   type Bijection,
   Composite,
+  Construction,
   compose,
   FirstHalf,
   type Options,
@@ -59,6 +60,7 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: MultiScaleOptions<S>) {
     super();
+    using building = new Construction();
     const { channels, squeeze, step } = options;
     this.#made = options;
     this.#sizes = multiScaleDefaults(this.type, options);
@@ -69,6 +71,7 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
       const widths = channels.map((c) => widthAt(c, scale, this.#sizes));
       return { steps: new Sequential(Array.from({ length: steps }, () => step(widths, scale))) };
     });
+    building.complete();
   }
 
   get options(): Options {

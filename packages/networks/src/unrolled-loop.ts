@@ -9,6 +9,7 @@ import {
   AdditiveCoupling,
   Composite,
   type Conditioner,
+  Construction,
   HintCoupling,
   halvesOf,
   IrimCoupling,
@@ -73,6 +74,7 @@ export class UnrolledLoop extends Composite<Pair> {
   /** @throws ValueError for sizes that are not whole and positive, or too little memory. */
   constructor(options: UnrolledLoopOptions) {
     super();
+    using building = new Construction();
     const { channels = 1, memoryChannels, iterations, operator, link } = options;
     const { coupling = 'additive', hidden = 64, ndims = 2, conditioner, actnorm = true } = options;
     const { random = new RandomStream(0) } = options;
@@ -106,6 +108,7 @@ export class UnrolledLoop extends Composite<Pair> {
     this.inner = new Sequential(Array.from({ length: iterations }, iteration));
     const network = { channels, memoryChannels, iterations, coupling, hidden, ndims, actnorm };
     this.#options = { ...network, operator, link, conditioner };
+    building.complete();
   }
 
   get options() {

@@ -56,19 +56,20 @@ export class Adam implements Optimizer {
 
   step(parameters: readonly Parameter[], { learningRate, gradientScale = 1 }: StepOptions): void {
     const { beta1, beta2, epsilon } = this;
-    const moved = parameters.flatMap((p) => {
-      const { grad, frozen } = p;
-      return grad && !frozen ? [{ p, grad, moments: this.#momentsOf(p) }] : [];
+    const moved = new ParameterMap<Moments>();
+    // What fails leaves no moments of some parameters behind.
+    tidy(() => {
+      const updates = parameters.flatMap((p) => {
+        const { grad, frozen } = p;
+        if (!grad || frozen) return [];
+        const moments = moved.get(p) ?? this.#moments.get(p) ?? startOf(p);
+        moved.set(p, moments);
+        return [{ ...moments, step: moments.step + 1, target: p.data, grad }];
+      });
+      adamUpdate(updates, { learningRate, beta1, beta2, epsilon, gradientScale });
+      for (const [p, moments] of moved) this.#remember(p, moments);
     });
-    const updates = moved.map(({ p, grad, moments: { m, v, step } }) => ({
-      m,
-      v,
-      step: step + 1,
-      target: p.data,
-      grad,
-    }));
-    adamUpdate(updates, { learningRate, beta1, beta2, epsilon, gradientScale });
-    for (const { p, moments } of moved) {
+    for (const [p, moments] of moved) {
       moments.step += 1;
       p.changed();
     }
@@ -114,21 +115,10 @@ export class Adam implements Optimizer {
     for (const p of [...this.#moments.keys()]) this.#forget(p);
   }
 
-  #momentsOf(p: Parameter): Moments {
-    return (
-      this.#moments.get(p) ??
-      this.#remember(
-        p,
-        tidy(() => ({ m: zerosLike(p.data), v: zerosLike(p.data), step: 0 })),
-      )
-    );
-  }
-
-  #remember(p: Parameter, moments: Moments): Moments {
+  #remember(p: Parameter, moments: Moments): void {
     keep(moments.m);
     keep(moments.v);
     this.#moments.set(p, moments);
-    return moments;
   }
 
   #forget(p: Parameter): void {
@@ -140,6 +130,11 @@ export class Adam implements Optimizer {
 }
 
 const entries = ['m', 'v', 'step'] as const;
+
+/** Moments of a parameter that was never updated. */
+function startOf({ data }: Parameter): Moments {
+  return { m: zerosLike(data), v: zerosLike(data), step: 0 };
+}
 
 /** What a state that fits says of a parameter. */
 function momentsIn(state: OptimizerState, { name, data }: Parameter): Moments {

@@ -157,8 +157,7 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
         `train: the schedule gave ${learningRate} for step ${step}; expected a finite learning rate.`,
       );
     }
-    optimizer.step(parameters, { learningRate, gradientScale });
-    attempt.commit();
+    attempt.commit(() => optimizer.step(parameters, { learningRate, gradientScale }));
     return { step, loss, gradientNorm: norm, learningRate };
   } catch (error) {
     attempt.rollback();

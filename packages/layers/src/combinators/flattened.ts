@@ -7,6 +7,7 @@ import {
   sizeOf,
   split,
   type Tensor,
+  tidy,
 } from '@invnet/tensor';
 import type { Bijection } from '../core/bijection.ts';
 import type { Pair } from '../core/state.ts';
@@ -74,21 +75,20 @@ export class Flattened extends Rearranged<Tensor, Pair> {
 
 /** The vectors [N, A + B] that hold a pair; the pair is kept. */
 export function flattenPair(pair: Pair): Tensor {
-  const flat = pair.map((t) => t.reshape([t.shape[0]!, -1]));
-  const joined = concat(flat, 1);
-  for (const t of flat) t.dispose();
-  return joined;
+  return tidy(() => {
+    const flat = pair.map((t) => t.reshape([t.shape[0]!, -1]));
+    return concat(flat, 1);
+  });
 }
 
 /** The pair that vectors hold. @throws ShapeError unless they have its size. */
 export function unflattenPair(flat: Tensor, shapes: PairShape): Pair {
   const [first, second] = requireFlat(flat.shape, shapes);
   const n = flat.shape[0]!;
-  const [a, b] = split(flat, 1, [sizeOf(first), sizeOf(second)]);
-  const pair = [a!.reshape([n, ...first]), b!.reshape([n, ...second])] as const;
-  a!.dispose();
-  b!.dispose();
-  return pair;
+  return tidy(() => {
+    const [a, b] = split(flat, 1, [sizeOf(first), sizeOf(second)]);
+    return [a!.reshape([n, ...first]), b!.reshape([n, ...second])];
+  });
 }
 
 function requireFlat(flat: Shape, [first, second]: PairShape): PairShape {

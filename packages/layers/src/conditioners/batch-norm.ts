@@ -25,6 +25,7 @@ import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { activeStep } from '../core/training-step.ts';
 import { TensorBuffer } from '../tree/buffer.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 
 /** Options of `BatchNorm`. */
@@ -73,12 +74,14 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
   /** @throws ValueError unless channels ≥ 1. */
   constructor({ channels, momentum = 0.1, epsilon = 1e-5 }: BatchNormOptions) {
     super();
+    using building = new Construction();
     requireWhole('BatchNorm', 'channels', channels, 1);
     this.options = { channels, momentum, epsilon };
     this.scale = new Parameter('scale', ones([channels]));
     this.shift = new Parameter('shift', zeros([channels]));
     this.runningMean = new TensorBuffer('runningMean', zeros([channels]));
     this.runningVariance = new TensorBuffer('runningVariance', ones([channels]));
+    building.complete();
   }
 
   protected apply(x: Tensor) {

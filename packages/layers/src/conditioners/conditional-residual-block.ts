@@ -24,6 +24,7 @@ import { requireChannels, requireSizes, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { ResidualBlock, type ResidualBlockOptions } from './residual-block.ts';
 
@@ -64,6 +65,7 @@ export class ConditionalResidualBlock extends Conditioner<SavedConditional> {
   /** @throws ValueError for sizes that are not whole and positive. */
   constructor(options: ConditionalResidualBlockOptions) {
     super();
+    using building = new Construction();
     const { inChannels, contextSize, size, contextChannels = inChannels } = options;
     const { random = new RandomStream(0) } = options;
     requireSizes('ConditionalResidualBlock', { inChannels, contextSize, contextChannels });
@@ -80,6 +82,7 @@ export class ConditionalResidualBlock extends Conditioner<SavedConditional> {
     });
     const { ndims: _, ...filled } = this.inner.options;
     this.options = { ...filled, inChannels, contextSize, size, contextChannels };
+    building.complete();
   }
 
   override get usesContext(): boolean {

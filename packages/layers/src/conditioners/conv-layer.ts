@@ -16,6 +16,7 @@ import {
 import { requireChannels } from '../core/checks.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import { Module } from '../tree/module.ts';
 import { Parameter } from '../tree/parameter.ts';
 
@@ -49,6 +50,7 @@ export class ConvLayer extends Module {
 
   constructor(options: ConvLayerOptions) {
     super();
+    using building = new Construction();
     const { inChannels, outChannels, ndims, kernel, stride = 1, transposed = false } = options;
     const { gain = 1, suffix = '', random } = options;
     const sizes = { inChannels, outChannels, ndims, kernel };
@@ -60,6 +62,7 @@ export class ConvLayer extends Module {
     this.w = new Parameter(`w${suffix}`, weights);
     this.b = new Parameter(`b${suffix}`, zeros([outChannels]));
     this.#geometry = { stride, padding: Math.ceil(Math.max(0, kernel - stride) / 2) };
+    building.complete();
   }
 
   /** The layer's result; `size` gives the spatial sizes of a transposed one. */

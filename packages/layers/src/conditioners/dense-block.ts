@@ -16,6 +16,7 @@ import { requireSizes } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 
 /** Options of `DenseBlock`. */
@@ -51,6 +52,7 @@ export class DenseBlock extends Conditioner<SavedDenseBlock> {
   /** @throws ValueError for channels below 1. */
   constructor({ random = new RandomStream(0), ...options }: DenseBlockOptions) {
     super();
+    using building = new Construction();
     const { inChannels, hidden, outChannels } = options;
     this.options = { inChannels, hidden, outChannels };
     requireSizes('DenseBlock', this.options);
@@ -63,6 +65,7 @@ export class DenseBlock extends Conditioner<SavedDenseBlock> {
         b: new Parameter(`b${i}`, zeros([out])),
       };
     });
+    building.complete();
   }
 
   protected apply(x: Tensor) {

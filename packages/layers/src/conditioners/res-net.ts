@@ -6,6 +6,7 @@ import { add, RandomStream, relu, reluGrad, type Shape, type Tensor } from '@inv
 import { requireSizes, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import { BatchNorm } from './batch-norm.ts';
 import { ConvLayer, requireImage } from './conv-layer.ts';
 
@@ -64,6 +65,7 @@ export class ResNet extends Conditioner<SavedResNet> {
   /** @throws ValueError for sizes that are not whole and positive, or an even kernel. */
   constructor(options: ResNetOptions) {
     super();
+    using building = new Construction();
     const { inChannels, hidden, outChannels, blocks = 2, ndims = 2, kernel = 3 } = options;
     const { random = new RandomStream(0) } = options;
     const sizes = { inChannels, hidden, outChannels, blocks, ndims };
@@ -78,6 +80,7 @@ export class ResNet extends Conditioner<SavedResNet> {
     this.lift = new ConvLayer({ ...square, inChannels });
     this.blocks = Array.from({ length: blocks }, () => [unit({}), unit({})] as const);
     this.last = unit({ outChannels, gain: 0.1 });
+    building.complete();
   }
 
   protected apply(x: Tensor) {

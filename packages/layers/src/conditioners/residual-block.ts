@@ -3,6 +3,7 @@ import { RandomStream, reluGrad, type Shape, type Tensor, ValueError } from '@in
 import { requireSizes } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import type { Parameter } from '../tree/parameter.ts';
 import { ConvLayer, requireImage } from './conv-layer.ts';
 import {
@@ -71,6 +72,7 @@ export class ResidualBlock extends Conditioner<SavedResidualBlock> {
   /** @throws ValueError for sizes that are not whole and positive, or even kernels of stride 1. */
   constructor(options: ResidualBlockOptions) {
     super();
+    using building = new Construction();
     const { inChannels, hidden, outChannels, ndims = 2, kernel1 = 3, kernel2 = 1 } = options;
     const { stride = 1, outputActivation: name = 'none', random = new RandomStream(0) } = options;
     const sizes = { inChannels, hidden, outChannels, ndims, kernel1, kernel2, stride };
@@ -97,6 +99,7 @@ export class ResidualBlock extends Conditioner<SavedResidualBlock> {
       }),
     ];
     this.weights = this.#layers.flatMap(({ w, b }) => [w, b]);
+    building.complete();
   }
 
   protected apply(x: Tensor) {

@@ -18,6 +18,7 @@ import { requireSizes, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { requireImage } from './conv-layer.ts';
 
@@ -58,6 +59,7 @@ export class SymmetricBlock extends Conditioner<SavedSymmetricBlock> {
   /** @throws ValueError for channels below 1, an even kernel, or ndims below 1. */
   constructor(options: SymmetricBlockOptions) {
     super();
+    using building = new Construction();
     const { channels, hidden = channels, ndims = 2, kernel = 3 } = options;
     const { random = new RandomStream(0) } = options;
     requireSizes('SymmetricBlock', { channels, hidden, ndims });
@@ -70,6 +72,7 @@ export class SymmetricBlock extends Conditioner<SavedSymmetricBlock> {
     this.w = new Parameter('w', random.normal(shape, deviation));
     this.b = new Parameter('b', zeros([hidden]));
     this.#geometry = { padding: (kernel - 1) / 2 };
+    building.complete();
   }
 
   protected apply(x: Tensor) {

@@ -62,30 +62,44 @@ function within<T>(step: TrainingStep | undefined, fn: () => T): T {
  * @example
  * const step = new TrainingStep();
  * const loss = step.run(() => negativeLogLikelihood(flow, x));
- * optimizer.step(flow.parameters, { learningRate: 1e-3 });
- * step.commit(); // moves running statistics
+ * step.commit(() => optimizer.step(flow.parameters, { learningRate: 1e-3 })); // and running statistics
  */
 export class TrainingStep {
   readonly #initialized: DataDependent[] = [];
   readonly #statistics = new Map<TensorBuffer, Gathered>();
 
-  /** Computes `fn`, which must be synchronous, as part of this step. */
+  /** Computes `fn`, which must be synchronous, as part of this step, which is rolled back when it throws. */
   run<T>(fn: () => T): T {
-    const result = within(this, fn);
-    requireSynchronous('TrainingStep.run', result);
-    return result;
+    try {
+      const result = within(this, fn);
+      requireSynchronous('TrainingStep.run', result);
+      return result;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
   }
 
   /**
    * Moves each running statistic once, r ← (1 − m) r + m v with the momentum m and the mean v of what
-   * the step's evaluations gave.
+   * the step's evaluations gave. Given an update, such as the optimizer's, it does both or neither.
    */
-  commit(): void {
-    tidy(() => {
-      for (const [buffer, { sum, count, momentum }] of this.#statistics) {
-        buffer.assign(add(affine(buffer.data, 1 - momentum), affine(sum, momentum / count)));
-      }
-    });
+  commit(update?: () => void): void {
+    const statistics = [...this.#statistics];
+    const moved = tidy(() =>
+      statistics.map(([{ data }, { sum, count, momentum }]) =>
+        add(affine(data, 1 - momentum), affine(sum, momentum / count)),
+      ),
+    );
+    try {
+      update?.();
+      // From here on nothing asks for memory.
+      statistics.forEach(([{ data }], i) => {
+        data.swap(moved[i]!);
+      });
+    } finally {
+      for (const t of moved) t.dispose();
+    }
     this.discard();
     this.#initialized.length = 0;
   }

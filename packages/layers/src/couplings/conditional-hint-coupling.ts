@@ -8,6 +8,7 @@ import { Composite } from '../combinators/composite.ts';
 import { Swapped } from '../combinators/swapped.ts';
 import type { Bijection } from '../core/bijection.ts';
 import type { Pair } from '../core/state.ts';
+import { Construction } from '../tree/construction.ts';
 import type { Options } from '../tree/module.ts';
 import { BasicCoupling } from './basic-coupling.ts';
 import { HintCoupling, type HintCouplingOptions, hintDefaults } from './hint-coupling.ts';
@@ -48,6 +49,7 @@ export class ConditionalHintCoupling extends Composite<Pair> {
   /** @throws ValueError for channels that the recursions cannot halve. */
   constructor(options: ConditionalHintCouplingOptions) {
     super();
+    using building = new Construction();
     const { channels, conditionChannels = channels, permute = true, ...rest } = options;
     const { random = new RandomStream(0) } = options;
     const laneOf = (width: number) =>
@@ -56,6 +58,7 @@ export class ConditionalHintCoupling extends Composite<Pair> {
     this.data = laneOf(channels);
     this.coupling = new BasicCoupling({ ...rest, channels: [conditionChannels, channels], random });
     this.#options = { channels, conditionChannels, ...hintDefaults(rest), permute };
+    building.complete();
   }
 
   get options() {

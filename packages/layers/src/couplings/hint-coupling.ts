@@ -13,6 +13,7 @@ import type { Bijection } from '../core/bijection.ts';
 import { requireBoolean, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { Conv1x1 } from '../linear/conv1x1.ts';
+import { Construction } from '../tree/construction.ts';
 import { type AffineOptions, affineDefaults, BasicCoupling } from './basic-coupling.ts';
 import { RecursiveCoupling } from './recursive-coupling.ts';
 
@@ -59,12 +60,14 @@ export class HintCoupling extends Composite {
   /** @throws ValueError for channels that the recursion cannot halve, or an unknown permutation. */
   constructor(options: HintCouplingOptions) {
     super();
+    using building = new Construction();
     const { channels, permute = 'none', random = new RandomStream(0) } = options;
     requireWhole('HintCoupling', 'channels', channels, 2);
     this.#options = { depth: deepest(channels), ...hintDefaults(options), channels, permute };
     this.recursion = new Recursion(this.#options, random);
     const permutation = permutationOf(permute, channels, random);
     if (permutation) this.permutation = permutation;
+    building.complete();
   }
 
   get options() {
@@ -136,6 +139,7 @@ class Recursion extends Composite {
     random: RandomStream,
   ) {
     super();
+    using building = new Construction();
     const { channels, depth, shared, ...affine } = options;
     requireWhole('HintCoupling', 'depth', depth, 1);
     if (depth > deepest(channels)) {
@@ -166,6 +170,7 @@ class Recursion extends Composite {
     };
     if (shared) this.levels = levels;
     this.inner = node(channels, 0);
+    building.complete();
   }
 
   get options() {

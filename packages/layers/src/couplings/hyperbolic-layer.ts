@@ -12,6 +12,7 @@ import type { Bijection } from '../core/bijection.ts';
 import { requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { HaarSqueeze } from '../squeezes/haar-squeeze.ts';
+import { Construction } from '../tree/construction.ts';
 import { Leapfrog } from './leapfrog.ts';
 
 /**
@@ -46,6 +47,7 @@ export class HyperbolicLayer extends Composite<Pair> {
   /** @throws ValueError for channels that doubling cannot divide, or an unknown resolution change. */
   constructor(options: HyperbolicLayerOptions) {
     super();
+    using building = new Construction();
     const { resolution = 'keep', stepSize = 1, ndims = 2, kernel = 3 } = options;
     const channels = channelsAfter(options.channels, resolution, ndims);
     const { hidden = channels } = options;
@@ -55,6 +57,7 @@ export class HyperbolicLayer extends Composite<Pair> {
     });
     const before = options.channels;
     this.#options = { channels: before, hidden, ndims, kernel, resolution, stepSize };
+    building.complete();
   }
 
   get options() {

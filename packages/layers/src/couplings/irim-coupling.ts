@@ -12,6 +12,7 @@ import type { Bijection } from '../core/bijection.ts';
 import { requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import { Conv1x1 } from '../linear/conv1x1.ts';
+import { Construction } from '../tree/construction.ts';
 import { AdditiveCoupling } from './additive-coupling.ts';
 
 /** Options of `IrimCoupling`. */
@@ -46,6 +47,7 @@ export class IrimCoupling extends Composite {
   /** @throws ValueError for fewer than 2 channels. */
   constructor(options: IrimCouplingOptions) {
     super();
+    using building = new Construction();
     const { channels, random = new RandomStream(0) } = options;
     requireWhole('IrimCoupling', 'channels', channels, 2);
     this.#channels = channels;
@@ -57,6 +59,7 @@ export class IrimCoupling extends Composite {
     );
     this.coupling = new ChannelHalves(additive, halves);
     this.#conditioner = () => additive.conditioner;
+    building.complete();
   }
 
   get options() {

@@ -22,6 +22,7 @@ import { requireChannels, requireWhole } from '../core/checks.ts';
 import { alongChannels, channelSums, positions } from '../core/idioms.ts';
 import { activeStep, type DataDependent } from '../core/training-step.ts';
 import { Flag } from '../tree/buffer.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
 
@@ -51,6 +52,7 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
   /** @throws ValueError unless channels ≥ 1. */
   constructor({ channels }: { channels: number }) {
     super();
+    using building = new Construction();
     requireWhole('ActNorm', 'channels', channels, 1);
     const onChange = () => {
       this.initialized.value = true;
@@ -58,6 +60,7 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
     this.channels = channels;
     this.scale = new Parameter('scale', ones([channels]), { onChange });
     this.shift = new Parameter('shift', zeros([channels]), { onChange });
+    building.complete();
   }
 
   get options() {
@@ -147,9 +150,11 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
       const varies = reluGrad(sub(variance, least), ones([this.channels], data));
       const deviation = sqrt(add(mul(variance, varies), affine(varies, -1, 1)));
       const scale = direction === 'forward' ? reciprocal(deviation) : deviation;
+      const shift = direction === 'forward' ? neg(mul(average, scale)) : average;
+      // First, so that what fails half-way is undone.
+      step.noteInitialized(this);
       this.scale.assign(scale);
-      this.shift.assign(direction === 'forward' ? neg(mul(average, scale)) : average);
+      this.shift.assign(shift);
     });
-    step.noteInitialized(this);
   }
 }

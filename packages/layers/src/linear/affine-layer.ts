@@ -11,6 +11,7 @@ import {
   zeros,
 } from '@invnet/tensor';
 import { requireWhole } from '../core/checks.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
 
@@ -39,6 +40,7 @@ export class AffineLayer extends ScaleAndShift {
   /** @throws ValueError for channels or sizes that are not whole and positive. */
   constructor({ channels, size = [] }: AffineLayerOptions) {
     super();
+    using building = new Construction();
     requireWhole('AffineLayer', 'channels', channels, 1);
     if (!Array.isArray(size) || size.length > 3) {
       throw new ValueError(
@@ -51,6 +53,7 @@ export class AffineLayer extends ScaleAndShift {
     this.size = [...size];
     this.scale = new Parameter('scale', ones([channels, ...size]));
     this.shift = new Parameter('shift', zeros([channels, ...size]));
+    building.complete();
   }
 
   get options() {

@@ -16,6 +16,7 @@ import {
   tensor,
 } from '@invnet/tensor';
 import type { Tangent } from '../core/tangent.ts';
+import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './mixing.ts';
 
@@ -27,8 +28,10 @@ export class Householder implements Mixing {
   readonly parameters: readonly [Parameter, Parameter, Parameter];
 
   constructor(channels: number, random: RandomStream, frozen: boolean) {
+    using building = new Construction();
     const vector = (name: string) => new Parameter(name, random.normal([channels]), { frozen });
     this.parameters = [vector('v1'), vector('v2'), vector('v3')];
+    building.complete();
   }
 
   evaluate(): EvaluatedMixing {

@@ -1,6 +1,6 @@
 /** From configurations to modules. */
 import { OutOfMemoryError, RandomStream } from '@invnet/tensor';
-import { constructing } from '../tree/construction.ts';
+import { Construction } from '../tree/construction.ts';
 import { construct, Module, type ModuleType } from '../tree/module.ts';
 import { named, nameOf } from '../tree/named.ts';
 import { join } from '../tree/path.ts';
@@ -35,16 +35,16 @@ export interface BuildOptions {
  * const net = build({ $type: 'ActNorm', channels: 3 }, { modules: layerCatalogue });
  */
 export function build(config: ModuleConfig | Json, options: BuildOptions): Module {
-  return constructing(() => {
-    const module = new Building(options).decoded(config, '');
-    if (!(module instanceof Module)) return fail('', 'is no configuration of a module');
-    // What a class reads otherwise, or does not know. An option that is left out has its default, as in
-    // files from before there was one.
-    const names = ['it', 'what is built'] as const;
-    const differences = configDifferences(config, describe(module), { names, partial: true });
-    if (differences.length === 0) return module;
-    return fail('', `does not hold: ${differences.slice(0, 4).join('; ')}`);
-  }, options.largestSize);
+  using construction = new Construction(options.largestSize);
+  const module = new Building(options).decoded(config, '');
+  if (!(module instanceof Module)) return fail('', 'is no configuration of a module');
+  // What a class reads otherwise, or does not know. An option that is left out has its default, as in
+  // files from before there was one.
+  const names = ['it', 'what is built'] as const;
+  const differences = configDifferences(config, describe(module), { names, partial: true });
+  if (differences.length > 0) fail('', `does not hold: ${differences.slice(0, 4).join('; ')}`);
+  construction.complete();
+  return module;
 }
 
 /** In letters. */

@@ -1,7 +1,7 @@
 /** Copies of a network, and copies with another part. */
 import { RandomStream, ValueError } from '@invnet/tensor';
 import { Flag, TensorBuffer } from '../tree/buffer.ts';
-import { constructing } from '../tree/construction.ts';
+import { Construction } from '../tree/construction.ts';
 import {
   borrow,
   construct,
@@ -38,11 +38,11 @@ export function replacePart<M extends Module>(network: M, path: string, part: Mo
 }
 
 function copyWith<M extends Module>(module: M, finish: (copy: M) => void): M {
-  return constructing(() => {
-    const copy = structureOf(module, new Map());
-    finish(copy);
-    return copy;
-  });
+  using building = new Construction();
+  const copy = structureOf(module, new Map());
+  finish(copy);
+  building.complete();
+  return copy;
 }
 
 function structureOf<M extends Module>(module: M, copies: Map<Module, Module>): M {

@@ -1,0 +1,142 @@
+/** The table of all conditioners: adding one adds a row. */
+import {
+  ActNorm,
+  asConditioner,
+  BatchNorm,
+  ConditionalResidualBlock,
+  type Conditioner,
+  CustomBlock,
+  DenseBlock,
+  Parameter,
+  ResidualBlock,
+  ResNet,
+  SymmetricBlock,
+  WithContext,
+} from '@invnet/layers';
+import { add, affine, exp, mul, ones, type Shape, sum, type Tensor } from '@invnet/tensor';
+import { even, odd, random } from './row.ts';
+
+/** A conditioner and the shapes to check it on. */
+export interface ConditionerRow {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly context?: Shape;
+  readonly make: () => Conditioner;
+}
+
+function rowsIn(ndims: number): ConditionerRow[] {
+  const size = odd(ndims);
+  const sizes = { inChannels: 2, hidden: 3, outChannels: 4, ndims };
+  const block = (name: string, options: object): ConditionerRow => ({
+    name: `ResidualBlock, ${name}`,
+    shape: [2, 2, ...even(ndims)],
+    make: () => new ResidualBlock({ ...sizes, random: random(), ...options }),
+  });
+  const evaluated = (net: ResNet) => {
+    net.training = false;
+    return net;
+  };
+  return [
+    { name: 'ResidualBlock', shape: [2, 2, ...size], make: () => new ResidualBlock(sizes) },
+    block('middle kernel of 3, ReLU', { kernel2: 3, outputActivation: 'relu' }),
+    block('GaLU', { outputActivation: 'galu' }),
+    block('stride 2', { stride: 2, kernel1: 2, outputActivation: 'galu' }),
+    block('stride 2, kernel of 3', { stride: 2 }),
+    {
+      name: 'WithContext',
+      shape: [2, 2, ...size],
+      context: [2, 1, ...size],
+      make: () =>
+        new WithContext(new ResidualBlock({ ...sizes, inChannels: 3 }), { contextChannels: 1 }),
+    },
+    {
+      name: 'ConditionalResidualBlock',
+      shape: [2, 2, ...size],
+      context: [2, 3],
+      make: () =>
+        new ConditionalResidualBlock({ ...sizes, contextSize: 3, size, random: random() }),
+    },
+    {
+      name: 'BatchNorm',
+      shape: [3, 2, ...size],
+      make: () => new BatchNorm({ channels: 2 }),
+    },
+    {
+      name: 'AsConditioner',
+      shape: [2, 2, ...size],
+      make: () => asConditioner(new ActNorm({ channels: 2 })),
+    },
+    {
+      name: 'ResNet, training',
+      shape: [3, 2, ...size],
+      make: () => new ResNet({ ...sizes, random: random() }),
+    },
+    {
+      name: 'ResNet, evaluation',
+      shape: [2, 2, ...size],
+      make: () => evaluated(new ResNet({ ...sizes, blocks: 1, random: random() })),
+    },
+    {
+      name: 'SymmetricBlock',
+      shape: [2, 2, ...size],
+      make: () => new SymmetricBlock({ channels: 2, hidden: 3, ndims, random: random() }),
+    },
+  ].map((row) => ({ ...row, name: `${row.name}, ${ndims}D` }));
+}
+
+const doubling = () =>
+  new CustomBlock({
+    forward: (x) => ({ y: affine(x, 2), saved: {} }),
+    backward: (dy) => ({ dx: affine(dy, 2) }),
+    jvp: (x, { x: dx }) => ({ y: affine(x, 2), ...(dx && { dy: affine(dx, 2) }) }),
+    outputShape: (shape) => shape,
+  });
+
+/** k·eˣ·c on one channel, of which everything is kept that may be. */
+export function growing(): CustomBlock {
+  const k = new Parameter('k', ones([1]));
+  const value = (x: Tensor, c: Tensor) => mul(mul(k.data, exp(x)), c);
+  return new CustomBlock<readonly Tensor[]>({
+    parameters: [k],
+    outputShape: (shape) => shape,
+    forward: (x, c) => {
+      const y = value(x, c!);
+      return { y, saved: [x, c!, y, exp(x)] };
+    },
+    backward: (dy, [, c, y, e]) => {
+      k.accumulateGrad(sum(mul(dy, mul(e!, c!))).reshape([1]));
+      return { dx: mul(dy, y!), dcontext: mul(dy, mul(k.data, e!)) };
+    },
+    jvp: (x, tangent, c) => {
+      const y = value(x, c!);
+      const dk = tangent.parameters?.get(k);
+      const terms = [
+        ...(tangent.x ? [mul(y, tangent.x)] : []),
+        ...(tangent.context ? [value(x, tangent.context)] : []),
+        ...(dk ? [mul(mul(dk, exp(x)), c!)] : []),
+      ];
+      return terms.length > 0 ? { y, dy: terms.reduce(add) } : { y };
+    },
+  });
+}
+
+/** Every conditioner, on vectors or in 1D, 2D and 3D. */
+export const conditionerRows: readonly ConditionerRow[] = [
+  {
+    name: 'DenseBlock',
+    shape: [3, 2],
+    make: () => new DenseBlock({ inChannels: 2, hidden: 4, outChannels: 3 }),
+  },
+  {
+    name: 'WithContext, of a DenseBlock',
+    shape: [3, 2],
+    context: [3, 1],
+    make: () => {
+      const inner = new DenseBlock({ inChannels: 3, hidden: 4, outChannels: 3 });
+      return new WithContext(inner, { contextChannels: 1 });
+    },
+  },
+  { name: 'CustomBlock', shape: [2, 3], make: doubling },
+  { name: 'CustomBlock with a context', shape: [2, 1], context: [2, 1], make: growing },
+  ...[1, 2, 3].flatMap(rowsIn),
+];
