@@ -3,7 +3,6 @@ import { type Conditioner, evaluate, type Parameter, zeroGrad } from '@invnet/la
 import { getBackend, memory, RandomStream, type Tensor, tensor } from '@invnet/tensor';
 import {
   type CheckResult,
-  disposeAll,
   distance,
   dot,
   float64Tolerances,
@@ -12,6 +11,7 @@ import {
   type Tolerances,
   throwIfFailed,
 } from './check-results.ts';
+import { disposeTensors, Made, Restored } from './check-scope.ts';
 import { centralDifference, checkDirections } from './finite-differences.ts';
 
 /** Where to check a conditioner. */
@@ -45,18 +45,19 @@ export async function checkConditioner(
   const record = (name: string, error: number, tolerance: number) =>
     results.push({ name, error, tolerance, passed: error <= tolerance });
   const trained = g.parameters.filter((p) => !p.frozen);
+  using _ = new Restored(g);
+  using made = new Made();
 
-  const start = evaluate(g, x, context);
+  const start = made.own(evaluate(g, x, context));
   const weights = random.normalArray(start.size, 1 / Math.sqrt(start.size));
-  using dy = like(weights, start);
-  start.dispose();
+  const dy = made.own(like(weights, start));
   const loss = async (at: Tensor, c: Tensor | undefined) => {
     using y = evaluate(g, at, c);
     return dot(weights, await y.data());
   };
 
   zeroGrad(g.parameters);
-  const first = backward(g, x, dy, context);
+  const first = made.own(backward(g, x, dy, context));
   const gradients = await gradientsOf(trained);
   const places: [string, Tensor, Numbers, (moved: Tensor) => [Tensor, Tensor | undefined]][] = [
     ['the input', x, await first.dx.data(), (moved) => [moved, context]],
@@ -84,7 +85,7 @@ export async function checkConditioner(
     record(`gradient of ${name} against central differences`, error, tolerances.derivative);
   }
 
-  const again = backward(g, x, dy, context);
+  made.own(backward(g, x, dy, context));
   let worst = 0;
   for (const [i, found] of (await gradientsOf(trained)).entries()) {
     const twice = Float64Array.from(gradients[i]!, (v) => 2 * v);
@@ -92,10 +93,10 @@ export async function checkConditioner(
   }
   record('gradients accumulate over two calls', worst, tolerances.adjoint);
 
-  const dx = random.normal(x.shape);
-  const dc = context && random.normal(context.shape);
-  const directions = new Map(trained.map((p) => [p, random.normal(p.shape)]));
-  const exact = g.jvp(x, { x: dx, context: dc, parameters: directions }, context);
+  const dx = made.own(random.normal(x.shape));
+  const dc = context && made.own(random.normal(context.shape));
+  const directions = new Map(trained.map((p) => [p, made.own(random.normal(p.shape))]));
+  const exact = made.own(g.jvp(x, { x: dx, context: dc, parameters: directions }, context));
   const tangent = await exact.dy.data();
   let right = dot(await dx.data(), await first.dx.data());
   if (dc && first.dcontext) right += dot(await dc.data(), await first.dcontext.data());
@@ -105,13 +106,12 @@ export async function checkConditioner(
   const left = dot(tangent, weights);
   const size = Math.max(norm(tangent) * norm(weights), Math.abs(right));
   record('⟨Jv, w⟩ = ⟨v, Jᵀw⟩', Math.abs(left - right) / size, tolerances.adjoint);
-  const plain = evaluate(g, x, context);
+  const plain = made.own(evaluate(g, x, context));
   record('output of jvp', distance(await exact.y.data(), await plain.data()), tolerances.roundTrip);
 
-  const frozen = g.parameters.map((p) => p.frozen);
   zeroGrad(g.parameters);
   for (const p of g.parameters) p.frozen = true;
-  const still = backward(g, x, dy, context);
+  made.own(backward(g, x, dy, context));
   const gathered = g.parameters.filter((p) => p.grad).length;
   record('frozen parameters that gathered a gradient', gathered, 0);
 
@@ -122,16 +122,11 @@ export async function checkConditioner(
   ];
   for (const [name, call] of calls) {
     const before = memory();
-    disposeAll(...call());
+    disposeTensors(call());
     const after = memory();
     const left = Math.abs(after.liveBytes - before.liveBytes + after.tensors - before.tensors);
     record(`memory left by ${name}`, left + [x, dy].filter((t) => t.disposed).length, 0);
   }
-  g.parameters.forEach((p, i) => {
-    p.frozen = frozen[i]!;
-  });
-  for (const part of [first, again, still, exact]) disposeAll(...Object.values(part));
-  disposeAll(plain, dx, ...(dc ? [dc] : []), ...directions.values());
   return results;
 }
 
@@ -150,10 +145,12 @@ function backward(
   context: Tensor | undefined,
 ): { dx: Tensor; dcontext?: Tensor } {
   const { y, saved } = g.forward(x, context);
-  const result = g.backward(dy, saved);
-  saved.dispose();
-  y.dispose();
-  return result;
+  try {
+    return g.backward(dy, saved);
+  } finally {
+    saved.dispose();
+    y.dispose();
+  }
 }
 
 function gradientsOf(parameters: readonly Parameter[]): Promise<Numbers[]> {

@@ -1,5 +1,5 @@
 /** What checks report, and the numbers that they compare by. */
-import { InvNetError, type Tensor } from '@invnet/tensor';
+import { InvNetError } from '@invnet/tensor';
 
 /** Largest errors that pass, relative to the size of what is compared. */
 export interface Tolerances {
@@ -74,8 +74,4 @@ export function dot(a: Numbers, b: Numbers): number {
 
 export function norm(a: Numbers): number {
   return Array.from(a).reduce((size, v) => Math.hypot(size, v), 0);
-}
-
-export function disposeAll(...tensors: readonly Tensor[]): void {
-  for (const t of tensors) t.dispose();
 }

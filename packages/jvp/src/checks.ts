@@ -8,7 +8,6 @@
 import {
   type Bijection,
   copyModule,
-  Flag,
   isModuleType,
   namedBuffers,
   type Parameter,
@@ -26,7 +25,6 @@ import {
 } from '@invnet/tensor';
 import {
   type CheckResult,
-  disposeAll,
   distance,
   dot,
   float64Tolerances,
@@ -35,6 +33,7 @@ import {
   type Tolerances,
   throwIfFailed,
 } from './check-results.ts';
+import { disposeTensors, Made, Restored } from './check-scope.ts';
 import { logAbsDeterminant } from './determinant.ts';
 import { type DirectedMap, forwardMap, inverseMap } from './directed.ts';
 import { centralDifference, checkDirections } from './finite-differences.ts';
@@ -65,10 +64,9 @@ export interface CheckOptions {
 export async function checkBijection(f: Bijection, options: CheckOptions): Promise<CheckResult[]> {
   const tolerances = { ...float64Tolerances, ...options.tolerances };
   const { x, context } = options;
-  // Parameters are moved and put back, which is no initialization.
-  const flags = [...namedBuffers(f).values()].filter((b) => b instanceof Flag);
-  const before = flags.map((flag) => flag.value);
-  const { y, logdet } = f.forward(x, context);
+  using _ = new Restored(f);
+  using made = new Made();
+  const { y } = made.own(f.forward(x, context));
   const results = await checkCopy(f, y, options);
   const maps = [
     { map: forwardMap(f), opposite: inverseMap(f), u: x },
@@ -80,12 +78,6 @@ export async function checkBijection(f: Bijection, options: CheckOptions): Promi
     await probe.run(opposite);
     results.push(...probe.results);
   }
-  y.dispose();
-  logdet.dispose();
-  zeroGrad(f.parameters);
-  flags.forEach((flag, i) => {
-    flag.value = before[i]!;
-  });
   return results;
 }
 
@@ -99,14 +91,14 @@ async function checkCopy(
   { x, context }: CheckOptions,
 ): Promise<CheckResult[]> {
   if (!isModuleType(f.constructor)) return [];
+  using made = new Made();
   const copy = copyModule(f);
-  const { y: again, logdet } = copy.forward(x, context);
+  const own = new Set(f.parameters.map((p) => p.identity));
+  for (const p of copy.parameters) if (!own.has(p.identity)) made.own(p.data);
+  made.own([...namedBuffers(copy).values()]);
+  const { y: again } = made.own(copy.forward(x, context));
   const error = distance(await again.data(), await y.data());
   const sameTable = summary(copy) === summary(f);
-  disposeAll(again, logdet);
-  const own = new Set(f.parameters.map((p) => p.identity));
-  for (const p of copy.parameters) if (!own.has(p.identity)) p.dispose();
-  for (const buffer of namedBuffers(copy).values()) buffer.dispose();
   const passed = error === 0 && sameTable;
   return [{ name: 'a copy built from its options', error, tolerance: 0, passed }];
 }
@@ -160,8 +152,9 @@ class Probe {
   }
 
   async #roundTrip(opposite: DirectedMap): Promise<void> {
-    const { v, logdet } = this.#map.apply(this.#u, this.#context);
-    const back = opposite.apply(v, this.#context);
+    using made = new Made();
+    const { v, logdet } = made.own(this.#map.apply(this.#u, this.#context));
+    const back = made.own(opposite.apply(v, this.#context));
     const tolerance = this.#tolerances.roundTrip;
     const u = await this.#u.data();
     this.#record('round trip', distance(await back.v.data(), u), tolerance);
@@ -171,9 +164,8 @@ class Probe {
       distance(opposed, await logdet.data()),
       tolerance,
     );
-    const { u: recomputed, ...rest } = this.#map.back(v, v, { context: this.#context });
+    const { u: recomputed } = made.own(this.#map.back(v, v, { context: this.#context }));
     this.#record('input recomputed by backward', distance(await recomputed.data(), u), tolerance);
-    disposeAll(v, logdet, back.v, back.logdet, recomputed, ...Object.values(rest));
   }
 
   async #logdet(): Promise<void> {
@@ -185,14 +177,14 @@ class Probe {
       // Samples do not interact, so one product gives column j of all their Jacobians.
       const e = new Float64Array(this.#u.size);
       for (let n = 0; n < samples; n++) e[n * dims + j] = 1;
-      using x = this.#like(e, this.#u);
-      const result = this.#map.jvp(this.#u, { x }, this.#context);
+      using made = new Made();
+      const x = made.own(this.#like(e, this.#u));
+      const result = made.own(this.#map.jvp(this.#u, { x }, this.#context));
       const column = await result.dv.data();
       for (let n = 0; n < samples; n++) {
         for (let i = 0; i < dims; i++) jacobians[n]![i * dims + j] = column[n * dims + i]!;
       }
       logdet = await result.logdet.data();
-      disposeAll(result.v, result.dv, result.logdet, result.dlogdet);
     }
     const expected = jacobians.map((a) => logAbsDeterminant(a, dims));
     this.#record(
@@ -204,8 +196,9 @@ class Probe {
 
   async #gradients(): Promise<void> {
     const loss = this.#drawLoss();
+    using made = new Made();
     zeroGrad(this.#f.parameters);
-    const { du, dcontext } = await this.#backward(loss);
+    const { du, dcontext } = made.own(await this.#backward(loss));
     const gradientsOf = () =>
       Promise.all(this.#f.parameters.map(async (p) => (p.grad ? p.grad.data() : undefined)));
     const gradients = await gradientsOf();
@@ -228,9 +221,7 @@ class Probe {
         return {};
       });
     }
-    disposeAll(du, ...(dcontext ? [dcontext] : []));
-    const again = await this.#backward(loss);
-    disposeAll(again.du, ...(again.dcontext ? [again.dcontext] : []));
+    made.own(await this.#backward(loss));
     let worst = 0;
     for (const [i, g] of (await gradientsOf()).entries()) {
       if (g)
@@ -246,10 +237,12 @@ class Probe {
   }
 
   async #tangents(): Promise<void> {
-    const { x, context, parameters, all } = this.#drawTangent();
-    const exact = this.#map.jvp(this.#u, { x, context, parameters }, this.#context);
+    using made = new Made();
+    const all = made.own(this.#drawTangent());
+    const { x, context, parameters } = all;
+    const exact = made.own(this.#map.jvp(this.#u, all, this.#context));
     const [dv, dlogdet] = [await exact.dv.data(), await exact.dlogdet.data()];
-    const plain = this.#map.apply(this.#u, this.#context);
+    const plain = made.own(this.#map.apply(this.#u, this.#context));
     const same = Math.max(
       distance(await exact.v.data(), await plain.v.data()),
       distance(await exact.logdet.data(), await plain.logdet.data()),
@@ -269,10 +262,10 @@ class Probe {
     this.#record('tangent against central differences', errors[0], tolerance);
     this.#record('tangent of the log-determinant', errors[1], tolerance);
 
-    using w = this.#random.normal(exact.dv.shape);
-    using wl = this.#random.normal(exact.dlogdet.shape);
+    const w = made.own(this.#random.normal(exact.dv.shape));
+    const wl = made.own(this.#random.normal(exact.dlogdet.shape));
     zeroGrad(this.#f.parameters);
-    const back = this.#map.back(plain.v, w, { dlogdet: wl, context: this.#context });
+    const back = made.own(this.#map.back(plain.v, w, { dlogdet: wl, context: this.#context }));
     const left = dot(dv, await w.data()) + dot(dlogdet, await wl.data());
     let right = dot(await x.data(), await back.du.data());
     let size = norm(dv) * norm(await w.data()) + norm(dlogdet) * norm(await wl.data());
@@ -282,17 +275,14 @@ class Probe {
     }
     size = Math.max(size, Math.abs(right));
     this.#record('⟨Jv, w⟩ = ⟨v, Jᵀw⟩', Math.abs(left - right) / size, this.#tolerances.adjoint);
-    disposeAll(exact.v, exact.dv, exact.logdet, exact.dlogdet, plain.v, plain.logdet);
-    disposeAll(back.u, back.du, ...(back.dcontext ? [back.dcontext] : []));
-    disposeAll(x, ...(context ? [context] : []), ...parameters.values());
   }
 
   async #frozen(): Promise<void> {
+    using made = new Made();
     const frozen = this.#f.parameters.map((p) => p.frozen);
     zeroGrad(this.#f.parameters);
     for (const p of this.#f.parameters) p.frozen = true;
-    const { du, dcontext } = await this.#backward(this.#drawLoss());
-    disposeAll(du, ...(dcontext ? [dcontext] : []));
+    made.own(await this.#backward(this.#drawLoss()));
     const gathered = this.#f.parameters.filter((p) => p.grad).length;
     this.#f.parameters.forEach((p, i) => {
       p.frozen = frozen[i]!;
@@ -304,27 +294,26 @@ class Probe {
   async #memory(): Promise<void> {
     const map = this.#map;
     const context = this.#context;
-    const { x, context: dcontext, parameters } = this.#drawTangent();
-    const { v, logdet } = map.apply(this.#u, context);
-    using dlogdet = this.#random.normal(logdet.shape);
-    disposeAll(...Object.values(map.back(v, v, { dlogdet, context })));
-    const given = [this.#u, v, dlogdet, x, ...(context ? [context] : [])];
+    using made = new Made();
+    const tangent = made.own(this.#drawTangent());
+    const { v, logdet } = made.own(map.apply(this.#u, context));
+    const dlogdet = made.own(this.#random.normal(logdet.shape));
+    made.own(map.back(v, v, { dlogdet, context }));
+    const given = [this.#u, v, dlogdet, tangent.x, ...(context ? [context] : [])];
     const calls: [string, () => object][] = [
       ['apply', () => map.apply(this.#u, context)],
       ['backward', () => map.back(v, v, { dlogdet, context })],
-      ['jvp', () => map.jvp(this.#u, { x, context: dcontext, parameters }, context)],
+      ['jvp', () => map.jvp(this.#u, tangent, context)],
     ];
     for (const [name, call] of calls) {
       const before = memory();
-      const returned: Tensor[] = Object.values(call());
-      disposeAll(...new Set(returned));
+      disposeTensors(call());
       const after = memory();
       const left =
         Math.abs(after.liveBytes - before.liveBytes) + Math.abs(after.tensors - before.tensors);
       const lost = given.filter((t) => t.disposed).length;
       this.#record(`memory left by ${name}`, left + lost, 0);
     }
-    disposeAll(v, logdet, x, ...(dcontext ? [dcontext] : []), ...parameters.values());
   }
 
   #record(name: string, error: number, tolerance: number): void {
@@ -339,9 +328,9 @@ class Probe {
   }
 
   async #lossOf(loss: ProbeLoss, u: Tensor, context: Tensor | undefined): Promise<number> {
-    const { v, logdet } = this.#map.apply(u, context);
+    using made = new Made();
+    const { v, logdet } = made.own(this.#map.apply(u, context));
     const [values, logdets] = [await v.data(), await logdet.data()];
-    disposeAll(v, logdet);
     let total = 0;
     values.forEach((x, i) => {
       total += loss.a[i]! * x + 0.5 * loss.b[i]! * x * x;
@@ -353,13 +342,14 @@ class Probe {
   }
 
   async #backward(loss: ProbeLoss): Promise<{ du: Tensor; dcontext: Tensor | undefined }> {
-    const { v, logdet } = this.#map.apply(this.#u, this.#context);
+    using made = new Made();
+    const { v, logdet } = made.own(this.#map.apply(this.#u, this.#context));
     const gradient = (values: Numbers, linear: Float64Array, quadratic: Float64Array) =>
       Float64Array.from(values, (x, i) => linear[i]! + quadratic[i]! * x);
-    using dv = this.#like(gradient(await v.data(), loss.a, loss.b), v);
-    using dlogdet = this.#like(gradient(await logdet.data(), loss.c, loss.d), logdet);
+    const dv = made.own(this.#like(gradient(await v.data(), loss.a, loss.b), v));
+    const dlogdet = made.own(this.#like(gradient(await logdet.data(), loss.c, loss.d), logdet));
     const { u, du, dcontext } = this.#map.back(v, dv, { dlogdet, context: this.#context });
-    disposeAll(u, v, logdet);
+    made.own(u);
     return { du, dcontext };
   }
 
@@ -394,11 +384,13 @@ class Probe {
 
   #drawTangent() {
     const draw = (like: Tensor) => this.#random.normal(like.shape);
-    const x = draw(this.#u);
-    const context = this.#context && draw(this.#context);
-    const trained = this.#f.parameters.filter((p) => !p.frozen);
-    const parameters = new Map<Parameter, Tensor>(trained.map((p) => [p, draw(p.data)]));
-    return { x, context, parameters, all: { x, context, parameters } };
+    return tidy(() => {
+      const x = draw(this.#u);
+      const context = this.#context && draw(this.#context);
+      const trained = this.#f.parameters.filter((p) => !p.frozen);
+      const parameters = new Map<Parameter, Tensor>(trained.map((p) => [p, draw(p.data)]));
+      return { x, context, parameters };
+    });
   }
 
   /** Output and log-determinant at the point moved along a tangent. */
@@ -413,21 +405,18 @@ class Probe {
         from,
       );
     };
+    using made = new Made();
     const saved = [...tangent.parameters].map(([p, d]) => {
-      const before = this.#like(p.data.dataSync(), p.data);
-      tidy(() => p.assign(moved(p.data, d)));
+      const before = made.own(this.#like(p.data.dataSync(), p.data));
+      p.assign(made.own(moved(p.data, d)));
       return { p, before };
     });
-    using u = moved(this.#u, tangent.x);
-    const context = this.#context && tangent.context && moved(this.#context, tangent.context);
-    const { v, logdet } = this.#map.apply(u, context);
-    for (const { p, before } of saved) {
-      p.assign(before);
-      before.dispose();
-    }
-    const result: [Numbers, Numbers] = [v.dataSync(), logdet.dataSync()];
-    disposeAll(v, logdet, ...(context ? [context] : []));
-    return result;
+    const u = made.own(moved(this.#u, tangent.x));
+    const from = this.#context;
+    const context = from && tangent.context && made.own(moved(from, tangent.context));
+    const { v, logdet } = made.own(this.#map.apply(u, context));
+    for (const { p, before } of saved) p.assign(before);
+    return [v.dataSync(), logdet.dataSync()];
   }
 
   #like(values: ArrayLike<number>, like: { shape: Shape; dtype: Tensor['dtype'] }): Tensor {

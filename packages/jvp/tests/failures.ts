@@ -18,8 +18,8 @@ export type Calls = Readonly<Record<string, () => unknown>>;
 export interface TrialOptions {
   /** Brings everything back to where it was, after a call that did not fail. */
   readonly undo?: () => void;
-  /** Fails at every operation, however many there are. Default: false. */
-  readonly everywhere?: boolean;
+  /** How many failures are tried at least, if there are as many places for them. Default: 3. */
+  readonly trials?: number;
 }
 
 /** Makes tensors go to a backend that `expectNothingLeft` can let fail. */
@@ -39,7 +39,7 @@ export async function expectNothingLeft(
   kind: FaultKind,
   module: Module,
   calls: Calls,
-  { undo = () => {}, everywhere = false }: TrialOptions = {},
+  { undo = () => {}, trials = 3 }: TrialOptions = {},
 ): Promise<void> {
   const state = stateOf(module);
   for (const [name, call] of Object.entries(calls)) {
@@ -47,7 +47,7 @@ export async function expectNothingLeft(
     const whole = await faulty.attempt(kind, call);
     undone(whole);
     expect(live(), name).toBe(before);
-    for (const k of chosen(whole.count, everywhere ? whole.count : 3)) {
+    for (const k of chosen(whole.count, trials)) {
       const attempt = await faulty.attempt(kind, call, k);
       expect(String(attempt.error), `${name}, ${kind} ${k} of ${whole.count}`).toContain('purpose');
       zeroGrad(module.parameters);

@@ -8,6 +8,7 @@ import {
   ChannelHalves,
   Conv1x1,
   copyModule,
+  DenseBlock,
   describe as describeModule,
   dotVectors,
   flatten,
@@ -28,6 +29,7 @@ import {
   TensorBuffer,
   unflatten,
   unflattenPair,
+  WithContext,
 } from '@invnet/layers';
 import { matmul, RandomStream, ReferenceBackend, WasmBackend } from '@invnet/tensor';
 import { Adam, constant, gradientNorm, train } from '@invnet/train';
@@ -36,6 +38,8 @@ import { construct, isModuleType } from '../../layers/src/tree/module.ts';
 import {
   addOperators,
   cg,
+  checkBijection,
+  checkConditioner,
   composeOperators,
   dotTest,
   gaussNewton,
@@ -144,7 +148,10 @@ describe.each([
       restore(network, original);
       optimizer.dispose();
     };
-    await expectNothingLeft(faulty, kind, network, calls, { undo, everywhere: true });
+    await expectNothingLeft(faulty, kind, network, calls, {
+      undo,
+      trials: Number.POSITIVE_INFINITY,
+    });
   });
 
   it('vectors, operators, solvers and copies leave nothing', async () => {
@@ -215,5 +222,17 @@ describe.each([
       },
       build: () => build(describeModule(network), { modules: flowCatalogue }).dispose(),
     });
+  });
+
+  it('checks leave nothing, and put back what they move', async () => {
+    const faulty = await useFaulty(make());
+    const x = new RandomStream(1).normal([1, 2]);
+    const f = new ActNorm({ channels: 2 });
+    const bijection = { checkBijection: () => checkBijection(f, { x }) };
+    await expectNothingLeft(faulty, kind, f, bijection, { trials: 40 });
+    const g = new WithContext(new DenseBlock({ inChannels: 2, hidden: 1, outChannels: 1 }));
+    const [data, context] = [x.reshape([2, 1]), x.reshape([2, 1])];
+    const conditioner = { checkConditioner: () => checkConditioner(g, { x: data, context }) };
+    await expectNothingLeft(faulty, kind, g, conditioner, { trials: 40 });
   });
 });
