@@ -4,12 +4,12 @@ import { describe, it } from 'vitest';
 import type { BinaryOp, Broadcast, ReduceOp, UnaryOp } from '../../src/backend.ts';
 import {
   absolute,
-  backends,
   type Computation,
   dims,
   EPSILON,
   numbers,
   open,
+  rows,
   SPECIAL,
   seeds,
   sweep,
@@ -98,7 +98,7 @@ function stridesOf(
 
 const reduceOps: ReduceOp[] = ['max', 'sum', 'sumSquares'];
 
-describe.each(backends)('$label', async (row) => {
+describe.each(rows)('$label', async (row) => {
   const { agrees, runs, special, inRange } = await open(row);
 
   describe('element-wise', () => {

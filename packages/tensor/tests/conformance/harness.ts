@@ -1,6 +1,6 @@
 /**
  * What every backend must do, primitive by primitive, against `reference` in float64. A new backend
- * adds a row to `backends`. Inputs are exact float32 numbers, so all differences are the backend's
+ * adds itself to a row of `rows`. Inputs are exact float32 numbers, so all differences are the backend's
  * own rounding; tolerances stand beside their reasons in the tests.
  */
 import fc from 'fast-check';
@@ -11,9 +11,16 @@ import { ReferenceBackend } from '../../src/reference/backend.ts';
 import { WasmBackend } from '../../src/wasm/backend.ts';
 import { supportsRelaxedSimd } from '../../src/wasm/kernels.ts';
 
-export interface Row {
+/** A backend that is tested. */
+interface Made {
   readonly label: string;
   readonly make: () => Backend | Promise<Backend>;
+}
+
+/** Backends that are shown the same computations: what is exact is found once for all of them. */
+export interface Row {
+  readonly label: string;
+  readonly backends: readonly Made[];
   /**
    * A device computes to this relative error, whatever a test asks for, and promises nothing for
    * NaN, infinities and subnormals. Each new shape costs it a compilation, so it is shown fewer.
@@ -26,21 +33,36 @@ const inBrowser = typeof window !== 'undefined';
 const deviceTolerance = 1e-4;
 
 /** Every backend that can run here: Node.js has Dawn and no WebGL2, a page has both. */
-export const backends: Row[] = [
-  { label: 'reference float32', make: () => new ReferenceBackend() },
-  { label: 'wasm simd128', make: () => new WasmBackend({ relaxedSimd: false }) },
-  ...(supportsRelaxedSimd()
-    ? [{ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) }]
-    : []),
-  { label: 'gpu webgpu', make: () => createGpuBackend({ mode: 'webgpu' }), deviceTolerance },
-  inBrowser
-    ? { label: 'gpu webgl2', make: () => createGpuBackend({ mode: 'webgl2' }), deviceTolerance }
-    : {
-        label: 'gpu webgpu, gpu.js kernels only',
-        make: () => createGpuBackend({ mode: 'webgpu', products: 'gpujs' }),
-        deviceTolerance,
-      },
+export const rows: readonly Row[] = [
+  {
+    label: 'on the CPU',
+    backends: [
+      { label: 'reference float32', make: () => new ReferenceBackend() },
+      { label: 'wasm simd128', make: () => new WasmBackend({ relaxedSimd: false }) },
+      ...(supportsRelaxedSimd()
+        ? [{ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) }]
+        : []),
+    ],
+  },
+  {
+    label: 'on a device',
+    deviceTolerance,
+    backends: [
+      { label: 'gpu webgpu', make: () => createGpuBackend({ mode: 'webgpu' }) },
+      inBrowser
+        ? { label: 'gpu webgl2', make: () => createGpuBackend({ mode: 'webgl2' }) }
+        : {
+            label: 'gpu webgpu, gpu.js kernels only',
+            make: () => createGpuBackend({ mode: 'webgpu', products: 'gpujs' }),
+          },
+    ],
+  },
 ];
+
+/** The rows with one backend each. */
+export const single: readonly Row[] = rows.flatMap((row) =>
+  row.backends.map((backend) => ({ ...row, label: backend.label, backends: [backend] })),
+);
 
 /** Half a unit in the last place of float32, relative. */
 export const EPSILON = 2 ** -24;
@@ -53,15 +75,30 @@ export type Upload = (data: ArrayLike<number>) => Storage;
 /** Computes one result on one backend; what it uploads and makes besides is freed by the caller. */
 export type Computation = (backend: Backend, upload: Upload, dtype: DType) => Storage;
 
-/** A backend of the table, and how it is tested. */
-export async function open({ make, deviceTolerance }: Row) {
-  const backend = await make();
+/** The backends of a row, and how they are tested. */
+export async function open({ backends, deviceTolerance }: Row) {
+  const opened = await Promise.all(
+    backends.map(async ({ label, make }) => ({ label, backend: await make() })),
+  );
   const device = deviceTolerance !== undefined;
   return {
-    backend,
-    /** Runs `compute` on the oracle and twice on the backend, and compares. */
-    agrees: (compute: Computation, relative: number, scale?: Computation) =>
-      agrees(backend, compute, deviceTolerance ?? relative, scale, device ? 1e-7 : 2 * TINY),
+    backend: opened[0]!.backend,
+    /** Runs `compute` on the oracle and twice on each backend, and compares. */
+    agrees: async (compute: Computation, relative: number, scale?: Computation) => {
+      const expected = await once(oracle, 'float64', compute);
+      const scales = scale ? await once(oracle, 'float64', scale) : expected;
+      const allowed = Float64Array.from(
+        scales,
+        (size) => (deviceTolerance ?? relative) * Math.abs(size) + (device ? 1e-7 : 2 * TINY),
+      );
+      for (const { label, backend } of opened) {
+        const first = await once(backend, 'float32', compute);
+        const second = await once(backend, 'float32', compute);
+        // Number by number, zeros with their signs; NaN is NaN, whatever its bits are.
+        expect(second, label).toEqual(first);
+        compare(label, first, expected, allowed, !device);
+      }
+    },
     /** Settings of a property. A fixed seed: a red run must be red again. */
     runs: (numRuns: number) => ({
       numRuns: device ? Math.ceil(numRuns / 25) : numRuns,
@@ -102,34 +139,25 @@ export async function once(
 export const exact = (data: ArrayLike<number>): Promise<ArrayLike<number>> =>
   once(oracle, 'float64', (_, upload) => upload(data));
 
-/**
- * Runs a computation on the oracle and twice on the backend: the two must agree bit by bit, and
- * with the oracle to `relative` of `scale` (of the result itself, unless told), and `absolute`.
- */
-async function agrees(
-  backend: Backend,
-  compute: Computation,
-  relative: number,
-  scale: Computation | undefined,
-  absolute: number,
-): Promise<void> {
-  const expected = await once(oracle, 'float64', compute);
-  const scales = scale === undefined ? expected : await once(oracle, 'float64', scale);
-  const first = (await once(backend, 'float32', compute)) as Float32Array;
-  const second = (await once(backend, 'float32', compute)) as Float32Array;
-  // Number by number, zeros with their signs; NaN is NaN, whatever its bits are.
-  expect(second).toEqual(first);
-  expect(first.length).toBe(expected.length);
+/** Compares with the oracle; where that is beyond float32, `special` asks for the very same. */
+function compare(
+  label: string,
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  allowed: Float64Array,
+  special: boolean,
+): void {
+  expect(found.length, label).toBe(expected.length);
   for (let i = 0; i < expected.length; i++) {
     const want = Math.fround(expected[i]!);
-    const got = first[i]!;
+    const got = found[i]!;
     if (Number.isFinite(want)) {
-      const allowed = relative * Math.abs(scales[i]!) + absolute;
-      if (!(Math.abs(got - expected[i]!) <= allowed)) {
-        expect.fail(`entry ${i}: got ${got}, expected ${expected[i]} within ${allowed}`);
+      if (!(Math.abs(got - expected[i]!) <= allowed[i]!)) {
+        const within = `expected ${expected[i]} within ${allowed[i]}`;
+        expect.fail(`${label}, entry ${i}: got ${got}, ${within}`);
       }
-    } else if (relative !== deviceTolerance && !Object.is(got, want)) {
-      expect.fail(`entry ${i}: got ${got}, expected ${want}`);
+    } else if (special && !Object.is(got, want)) {
+      expect.fail(`${label}, entry ${i}: got ${got}, expected ${want}`);
     }
   }
 }

@@ -6,7 +6,6 @@ import { WasmBackend } from '../../src/wasm/backend.ts';
 import { supportsRelaxedSimd } from '../../src/wasm/kernels.ts';
 import {
   absolute,
-  backends,
   type Computation,
   convGeometry,
   dims,
@@ -14,6 +13,7 @@ import {
   once,
   open,
   oracle,
+  rows,
   seeds,
   volume,
 } from './harness.ts';
@@ -96,7 +96,7 @@ const products: fc.Arbitrary<MatmulGeometry> = fc.record({
  */
 const SUM_TOLERANCE = 1e-6;
 
-describe.each(backends)('$label', async (row) => {
+describe.each(rows)('$label', async (row) => {
   const { agrees, runs, special, size } = await open(row);
 
   describe('products', () => {
