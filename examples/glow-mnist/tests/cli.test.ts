@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -94,29 +94,39 @@ describe('a run', () => {
 });
 
 describe('resuming', () => {
+  /** A run of ten steps, and one that goes on from it. */
+  let ten: string;
+  let twenty: string;
+  let resumed: Output;
+  beforeAll(async () => {
+    ten = join(folder, 'ten');
+    await run('--epochs', half, '--out', ten, ...tiny);
+    twenty = await copied('twenty');
+    resumed = await run('--resume', '--epochs', epochs, '--out', twenty);
+  });
+
+  async function copied(name: string): Promise<string> {
+    const out = join(folder, name);
+    await cp(ten, out, { recursive: true });
+    return out;
+  }
+
   test('adds steps to a run that was complete, and keeps its losses', async () => {
-    const out = join(folder, 'resumed');
-    await run('--epochs', half, '--out', out, ...tiny);
-    const before = await lossesOf(out);
-    const { code, stderr } = await run('--resume', '--epochs', epochs, '--out', out);
-    expect(stderr).toContain('Resuming after step 10');
-    expect(code).toBe(0);
-    const after = await lossesOf(out);
-    expect(after.startsWith(before)).toBe(true);
+    expect(resumed.stderr).toContain('Resuming after step 10');
+    expect(resumed.code).toBe(0);
+    const after = await lossesOf(twenty);
+    expect(after.startsWith(await lossesOf(ten))).toBe(true);
     expect(after.trimEnd().split('\n')).toHaveLength(1 + 20);
   });
 
   test('goes on from a file of the form before, of weights alone, as from its own', async () => {
-    const [out, old] = [join(folder, 'own-form'), join(folder, 'old-form')];
-    for (const to of [out, old]) await run('--epochs', half, '--out', to, ...tiny);
+    const old = await copied('old-form');
     const path = join(old, 'model.safetensors');
     const { tensors, metadata } = readSafetensors(await readFile(path));
     await writeFile(path, writeSafetensors(formBefore({ tensors, metadata })));
-    for (const from of [out, old]) {
-      const { code } = await run('--resume', '--epochs', epochs, '--out', from);
-      expect(code).toBe(0);
-    }
-    expect(await lossesOf(old)).toBe(await lossesOf(out));
+    const { code } = await run('--resume', '--epochs', epochs, '--out', old);
+    expect(code).toBe(0);
+    expect(await lossesOf(old)).toBe(await lossesOf(twenty));
     // From then on it is a whole model.
     expect(readSafetensors(await readFile(path)).metadata['invnet.model']).toContain('Glow');
   });
@@ -142,8 +152,7 @@ describe('resuming', () => {
   });
 
   test('refuses other networks, damaged files and missing ones, and leaves them alone', async () => {
-    const out = join(folder, 'refusing');
-    await run('--epochs', half, '--out', out, ...tiny);
+    const out = await copied('refusing');
     const path = join(out, 'model.safetensors');
     const metrics = await readFile(join(out, 'metrics.json'));
     const expectRefusal = async (message: string, ...args: string[]) => {
