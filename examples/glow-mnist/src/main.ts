@@ -3,7 +3,13 @@
 import { mkdir } from 'node:fs/promises';
 import { loadMnist } from '@invnet/datasets';
 import { countParameters } from '@invnet/layers';
-import { backendInfo, InvNetError, resetPeakMemory, setBackend } from '@invnet/tensor';
+import {
+  backendInfo,
+  InvNetError,
+  requireOneOf,
+  resetPeakMemory,
+  setBackend,
+} from '@invnet/tensor';
 import { CheckpointError, NonFiniteLossError } from '@invnet/train';
 import { side } from './model.ts';
 import { help, OptionError, type Options, parseOptions } from './options.ts';
@@ -41,7 +47,9 @@ try {
 }
 
 async function main(options: Options): Promise<void> {
-  await setBackend(options.backend, { threads: options.threads });
+  const { backend, threads } = options;
+  requireOneOf('glow-mnist', '--backend', backend, ['wasm', 'reference']);
+  await setBackend(backend, { threads });
   if (!options.resume) await requireNewRun(options);
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });

@@ -186,7 +186,7 @@ describe('the command line', () => {
 
   test.each([
     [['--depth', '3'], "Unknown option '--depth'"],
-    [['--backend', 'abacus'], "unknown backend 'abacus'; expected one of"],
+    [['--backend', 'abacus'], "--backend is 'abacus'; expected one of 'wasm', 'reference'"],
   ])('refuses %j', async (args, message) => {
     const out = join(folder, 'untouched');
     await refused(message, ...args, '--out', out);

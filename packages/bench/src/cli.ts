@@ -2,7 +2,7 @@
 import { cpus } from 'node:os';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { setBackend } from '@invnet/tensor';
+import { requireOneOf, setBackend } from '@invnet/tensor';
 import { describeBundle, measureBundle } from './bundle.ts';
 import { describeStart, writeTable } from './documents.ts';
 import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
@@ -111,7 +111,9 @@ async function main(args: readonly string[]): Promise<void> {
   // Read before hours are spent on a run that could not be compared.
   const before = values.compare === undefined ? undefined : await loadRun(values.compare, name);
   const threads = Number(values.threads);
-  await setBackend(values.backend, { threads });
+  const { backend } = values;
+  requireOneOf('bench', '--backend', backend, ['wasm', 'reference']);
+  await setBackend(backend, { threads });
   const { report, table } = await suite({ threads, peers: values.peers });
   console.log(table);
   if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);

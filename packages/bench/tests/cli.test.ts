@@ -35,7 +35,7 @@ describe('bench', () => {
     ],
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
-    [['ops', '--backend', 'abacus'], "unknown backend 'abacus'"],
+    [['ops', '--backend', 'abacus'], "--backend is 'abacus'; expected one of 'wasm', 'reference'"],
     [['ops', '--compare', 'nothing.json'], "cannot read a run from 'nothing.json'"],
     [['ops', '--threads', 'many'], 'threads is NaN; expected a whole number of at least 1'],
   ])('refuses %j', (args, message) => {

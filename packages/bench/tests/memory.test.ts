@@ -2,7 +2,7 @@ import { setBackend } from '@invnet/tensor';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { describeMemory, measureMemory, storedActivations } from '../src/memory.ts';
 
-describe.each(['wasm', 'reference'])('a training step of Glow on %s', (backend) => {
+describe.each(['wasm', 'reference'] as const)('a training step of Glow on %s', (backend) => {
   beforeAll(() => setBackend(backend));
 
   test('peaks at 64 steps per scale no higher than 1.1 times the peak at 4, and leaks nothing', async () => {

@@ -12,6 +12,9 @@ import {
   max,
   mul,
   type RandomStream,
+  requireAtLeast,
+  requireBetween,
+  requireFinite,
   requireOptions,
   requireStream,
   requireTensor,
@@ -24,7 +27,6 @@ import {
   type Tensor,
   tensor,
   tidy,
-  ValueError,
 } from '@invnet/tensor';
 
 /** Something to draw points of the plane from. */
@@ -61,14 +63,12 @@ export interface BananaOptions {
 export function banana(options: BananaOptions = {}): Density {
   requireOptions('banana', options, ['bend', 'thickness']);
   const { bend = 1, thickness = 0.5 } = options;
-  if (!(thickness > 0 && Number.isFinite(thickness) && Number.isFinite(bend))) {
-    throw new ValueError(
-      `banana: thickness ${thickness} and bend ${bend}; expected finite numbers, thickness above 0.`,
-    );
-  }
+  requireFinite('banana', 'bend', bend);
+  requireBetween('banana', 'thickness', thickness, 0);
   return {
     sample(n, random) {
-      const points = random.normalArray(2 * requireCount('banana', n, random));
+      requireCount('banana', n, random);
+      const points = random.normalArray(2 * n);
       for (let i = 0; i < points.length; i += 2) {
         points[i + 1] = thickness * points[i + 1]! + bend * (points[i]! ** 2 - 1);
       }
@@ -108,15 +108,13 @@ export interface SwirlOptions {
 export function swirl(options: SwirlOptions = {}): Samplable {
   requireOptions('swirl', options, ['turns', 'radius', 'noise']);
   const { turns = 1.5, radius = 2, noise = 0.1 } = options;
-  if (!(turns > 0 && radius > 0 && noise >= 0 && Number.isFinite(turns + radius + noise))) {
-    throw new ValueError(
-      `swirl: turns ${turns}, radius ${radius} and noise ${noise}; expected finite numbers, the ` +
-        'first two above 0, noise not below.',
-    );
-  }
+  requireBetween('swirl', 'turns', turns, 0);
+  requireBetween('swirl', 'radius', radius, 0);
+  requireAtLeast('swirl', 'noise', noise, 0);
   return {
     sample(n, random) {
-      const u = random.uniformArray(requireCount('swirl', n, random));
+      requireCount('swirl', n, random);
+      const u = random.uniformArray(n);
       const points = random.normalArray(2 * n, noise);
       for (let i = 0; i < n; i++) {
         const t = Math.sqrt(u[i]!);
@@ -129,10 +127,9 @@ export function swirl(options: SwirlOptions = {}): Samplable {
   };
 }
 
-function requireCount(name: string, n: number, random: RandomStream): number {
+function requireCount(name: string, n: number, random: RandomStream): void {
   requireWhole(name, 'the number of points', n, 1);
   requireStream(name, random);
-  return n;
 }
 
 function requirePoints(name: string, x: Tensor): void {
@@ -156,12 +153,11 @@ export interface TwoMoonsOptions {
 export function twoMoons(options: TwoMoonsOptions = {}): Samplable {
   requireOptions('twoMoons', options, ['noise']);
   const { noise = 0.1 } = options;
-  if (!(noise >= 0 && Number.isFinite(noise))) {
-    throw new ValueError(`twoMoons: noise ${noise}; expected a finite number of at least 0.`);
-  }
+  requireAtLeast('twoMoons', 'noise', noise, 0);
   return {
     sample(n, random) {
-      const u = random.uniformArray(2 * requireCount('twoMoons', n, random));
+      requireCount('twoMoons', n, random);
+      const u = random.uniformArray(2 * n);
       const points = random.normalArray(2 * n, noise);
       for (let i = 0; i < n; i++) {
         const side = u[2 * i]! < 0.5 ? 1 : -1;
@@ -183,7 +179,8 @@ export function twoMoons(options: TwoMoonsOptions = {}): Samplable {
 export function checkerboard(): Samplable {
   return {
     sample(n, random) {
-      const u = random.uniformArray(2 * requireCount('checkerboard', n, random));
+      requireCount('checkerboard', n, random);
+      const u = random.uniformArray(2 * n);
       const points = new Float32Array(2 * n);
       for (let i = 0; i < n; i++) {
         const x = 4 * u[2 * i]!;
@@ -217,18 +214,16 @@ export interface EightGaussiansOptions {
 export function eightGaussians(options: EightGaussiansOptions = {}): Density {
   requireOptions('eightGaussians', options, ['radius', 'deviation']);
   const { radius = 2, deviation = 0.2 } = options;
-  if (!(radius > 0 && deviation > 0 && Number.isFinite(radius + deviation))) {
-    throw new ValueError(
-      `eightGaussians: radius ${radius} and deviation ${deviation}; expected finite numbers above 0.`,
-    );
-  }
+  requireBetween('eightGaussians', 'radius', radius, 0);
+  requireBetween('eightGaussians', 'deviation', deviation, 0);
   const centres = Array.from({ length: 8 }, (_, k) => [
     radius * Math.cos((k * Math.PI) / 4),
     radius * Math.sin((k * Math.PI) / 4),
   ]);
   return {
     sample(n, random) {
-      const u = random.uniformArray(requireCount('eightGaussians', n, random));
+      requireCount('eightGaussians', n, random);
+      const u = random.uniformArray(n);
       const points = random.normalArray(2 * n, deviation);
       for (let i = 0; i < n; i++) {
         const [x, y] = centres[Math.min(7, Math.floor(8 * u[i]!))]!;

@@ -7,15 +7,19 @@ import {
   Module,
   outsideSteps,
   requireBijection,
+  requireModuleOptions,
 } from '@invnet/layers';
 import {
   add,
   affine,
+  formatValue,
   full,
   mean,
   neg,
   RandomStream,
   requireAtLeast,
+  requireOptions,
+  requireTensor,
   type Shape,
   type Tensor,
   tidy,
@@ -49,10 +53,11 @@ export class Flow extends Module {
 
   constructor(options: { network: Bijection; base?: BaseDistribution }) {
     super();
+    requireModuleOptions('Flow', options, ['network', 'base']);
     this.network = requireBijection('Flow', 'network', options.network, 1);
     this.base = options.base ?? new StandardNormal();
     if (this.base instanceof BaseDistribution) return;
-    throw new ValueError(`Flow: base is ${typeof this.base}; expected a base distribution.`);
+    throw new ValueError(`Flow: base is ${formatValue(this.base)}; expected a base distribution.`);
   }
 
   get options() {
@@ -75,7 +80,9 @@ export class Flow extends Module {
   }
 
   /** Samples of the given shape. @throws ValueError unless the temperature is finite and not negative. */
-  sample({ shape, seed, temperature = 1, context }: SampleOptions): Tensor {
+  sample(options: SampleOptions): Tensor {
+    requireOptions('Flow.sample', options, ['shape', 'seed', 'temperature', 'context']);
+    const { shape, seed, temperature = 1, context } = options;
     requireAtLeast('Flow.sample', 'temperature', temperature, 0);
     const random = seed instanceof RandomStream ? seed : new RandomStream(seed);
     return outsideSteps(() =>
@@ -100,10 +107,13 @@ export class Flow extends Module {
  * const loss = negativeLogLikelihood(flow, x);
  */
 export function negativeLogLikelihood(flow: Flow, x: Tensor, context?: Tensor): Tensor {
+  if (!(flow instanceof Flow)) {
+    throw new ValueError(`negativeLogLikelihood: got ${formatValue(flow)}; expected a Flow.`);
+  }
   const { network, base } = flow;
   // Within a training step layers set themselves as they meet the data.
   if (!activeStep()) initializeSync(network, x, { context });
-  const samples = x.shape[0]!;
+  const samples = requireTensor('negativeLogLikelihood', x, 'x').shape[0]!;
   return tidy(() => {
     // What only the loss needs is freed before the gradients are computed.
     const { y, loss, dy } = tidy(() => {

@@ -4,6 +4,7 @@ import {
   affine,
   neg,
   type RandomStream,
+  requireStream,
   type Shape,
   square,
   sumPerSample,
@@ -35,8 +36,9 @@ export class StandardNormal extends BaseDistribution {
 
   logProb(z: Tensor): Tensor {
     return tidy(() => {
-      const dims = z.size / z.shape[0]!;
-      return affine(sumPerSample(square(z)), -0.5, -0.5 * dims * Math.log(2 * Math.PI));
+      const samples = sumPerSample(square(z));
+      const dims = z.size / samples.size;
+      return affine(samples, -0.5, -0.5 * dims * Math.log(2 * Math.PI));
     });
   }
 
@@ -45,7 +47,7 @@ export class StandardNormal extends BaseDistribution {
   }
 
   sample(shape: Shape, random: RandomStream, temperature: number): Tensor {
-    return random.normal(shape, temperature);
+    return requireStream('StandardNormal.sample', random).normal(shape, temperature);
   }
 }
 

@@ -1,6 +1,16 @@
 /** Operators on plain arrays, for libraries that know no tensors. */
-import { ShapeError, sizeOf, type Tensor, tensor, tidy } from '@invnet/tensor';
-import { type LinearOperator, makeOperator } from './linear-operator.ts';
+import {
+  formatValue,
+  requireFunction,
+  requireOptions,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  tensor,
+  tidy,
+  ValueError,
+} from '@invnet/tensor';
+import { type LinearOperator, makeOperator, requireOperator } from './linear-operator.ts';
 import { disposeVector, isShapes, leavesOf, type Vector, type VectorLike } from './vector.ts';
 
 /** A linear map between arrays of `cols` and of `rows` numbers. */
@@ -17,6 +27,7 @@ export interface ArrayOperator {
  * @example const { apply } = toArrays(jacobian(net, x, { with: 'input' }));
  */
 export function toArrays(op: LinearOperator): ArrayOperator {
+  requireOperator('toArrays', op);
   const run = async (map: LinearOperator, values: ArrayLike<number>) => {
     const made = [fill(map.domain, values)];
     try {
@@ -43,8 +54,11 @@ export function fromArrays(parts: {
   apply(u: ArrayLike<number>): ArrayLike<number>;
   adjoint(v: ArrayLike<number>): ArrayLike<number>;
 }): LinearOperator<Tensor, Tensor> {
+  requireOptions('fromArrays', parts, ['rows', 'cols', 'apply', 'adjoint']);
+  requireFunction('fromArrays', 'apply', parts.apply);
+  requireFunction('fromArrays', 'adjoint', parts.adjoint);
   const run = (f: (x: ArrayLike<number>) => ArrayLike<number>, x: Tensor, size: number) =>
-    tensor(Float64Array.from(f(x.dataSync())), [size], x);
+    tensor(Array.from(f(x.dataSync())), [size], x);
   return makeOperator<Tensor, Tensor>({
     domain: { shape: [parts.cols] },
     range: { shape: [parts.rows] },
@@ -55,6 +69,9 @@ export function fromArrays(parts: {
 
 /** A vector of a shape with the given numbers. @throws ShapeError unless they are as many. */
 function fill(shape: VectorLike, values: ArrayLike<number>): Vector {
+  if (typeof values?.length !== 'number') {
+    throw new ValueError(`operator: got ${formatValue(values)}; expected an array of numbers.`);
+  }
   const size = sizeOfVector(shape);
   if (values.length !== size) {
     throw new ShapeError(`operator: got ${values.length} numbers; expected ${size}.`);
@@ -63,7 +80,7 @@ function fill(shape: VectorLike, values: ArrayLike<number>): Vector {
   const take = (part: VectorLike): Vector => {
     if (isShapes(part)) return tidy(() => part.map(take));
     const length = sizeOf(part.shape);
-    const numbers = Float64Array.from({ length }, (_, i) => values[start + i]!);
+    const numbers = Array.from({ length }, (_, i) => values[start + i]!);
     start += length;
     return tensor(numbers, part.shape);
   };

@@ -1,5 +1,5 @@
 /** Golub and Kahan's bidiagonalization, which LSQR and LSMR are built on. */
-import type { LinearOperator } from './linear-operator.ts';
+import { type LinearOperator, requireOperator } from './linear-operator.ts';
 import {
   addInPlace,
   changeVector,
@@ -31,6 +31,7 @@ export class Bidiagonalization<U extends Vector, V extends Vector> {
     A: LinearOperator<U, V>,
     b: V,
   ): Promise<Bidiagonalization<U, V>> {
+    requireOperator('least squares', A);
     requireVector('right-hand side', b, A.range);
     const made: Vector[] = [];
     try {

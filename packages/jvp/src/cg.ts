@@ -7,7 +7,7 @@ import {
   type Solution,
   type SolverOptions,
 } from './krylov.ts';
-import type { LinearOperator } from './linear-operator.ts';
+import { type LinearOperator, requireOperator } from './linear-operator.ts';
 import {
   addInPlace,
   copyVector,
@@ -16,6 +16,7 @@ import {
   mapVector,
   normalize,
   requireVector,
+  requireVectorShape,
   scaleInPlace,
   type Vector,
 } from './vector.ts';
@@ -34,8 +35,9 @@ export async function cg<U extends Vector>(
   options: SolverOptions = {},
 ): Promise<Solution<U>> {
   requireSolverOptions('cg', options);
+  requireOperator('cg', A);
   requireVector('cg: right-hand side', b, A.range);
-  requireVector('cg: domain of the operator', A.domain, A.range);
+  requireVectorShape('cg: domain of the operator', A.domain, A.range);
   return inWorkspace(async ({ own }) => {
     const x = own(mapVector(b, zerosLike));
     // The residual relative to b, so that neither its square nor that of p leaves the range of numbers.

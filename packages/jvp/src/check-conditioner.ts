@@ -1,11 +1,17 @@
 /** Derivative checks for conditioners: the library's own and its users'. */
-import { type Conditioner, evaluate, type Parameter, zeroGrad } from '@invnet/layers';
-import { getBackend, memory, RandomStream, type Tensor, tensor } from '@invnet/tensor';
+import {
+  type Conditioner,
+  evaluate,
+  type Parameter,
+  requireConditioner,
+  zeroGrad,
+} from '@invnet/layers';
+import { getBackend, memory, type RandomStream, type Tensor, tensor } from '@invnet/tensor';
 import {
   type CheckResult,
+  checkedOptions,
   distance,
   dot,
-  float64Tolerances,
   type Numbers,
   norm,
   type Tolerances,
@@ -38,9 +44,10 @@ export async function checkConditioner(
   g: Conditioner,
   options: ConditionerCheckOptions,
 ): Promise<CheckResult[]> {
+  requireConditioner('checkConditioner', 'g', g);
+  const { tolerances, random: draw } = checkedOptions('checkConditioner', options);
   const { x, context } = options;
-  const tolerances = { ...float64Tolerances, ...options.tolerances };
-  const random = new RandomStream(options.seed ?? 0);
+  const random = draw();
   const results: CheckResult[] = [];
   const record = (name: string, error: number, tolerance: number) =>
     results.push({ name, error, tolerance, passed: error <= tolerance });

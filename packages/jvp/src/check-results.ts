@@ -1,5 +1,14 @@
 /** What checks report, and the numbers that they compare by. */
-import { InvNetError } from '@invnet/tensor';
+import {
+  InvNetError,
+  RandomStream,
+  requireAtLeast,
+  requireBetween,
+  requireList,
+  requireOptions,
+  requireTensor,
+  type Tensor,
+} from '@invnet/tensor';
 
 /** Largest errors that pass, relative to the size of what is compared. */
 export interface Tolerances {
@@ -26,6 +35,28 @@ export const float64Tolerances: Tolerances = {
   adjoint: 1e-11,
   steps: [1e-6, 1e-7, 1e-5],
 };
+
+/** The tolerances, those of float64 where others are not given. @throws ValueError for options of another name. */
+export function checkedOptions(
+  op: string,
+  options: {
+    readonly tolerances?: Partial<Tolerances>;
+    readonly seed?: number;
+    readonly x: Tensor;
+  },
+): { readonly tolerances: Tolerances; readonly random: () => RandomStream } {
+  requireOptions(op, options, ['x', 'context', 'tolerances', 'seed']);
+  const { tolerances: given = {}, seed = 0 } = options;
+  requireTensor(op, options.x, 'x');
+  requireOptions(`${op}, tolerances`, given, Object.keys(float64Tolerances));
+  const tolerances = { ...float64Tolerances, ...given };
+  const { steps, ...errors } = tolerances;
+  for (const [name, value] of Object.entries(errors)) requireAtLeast(op, name, value, 0);
+  requireList(op, 'steps', steps);
+  for (const h of steps) requireBetween(op, 'a step', h, 0);
+  const first = new RandomStream(seed);
+  return { tolerances, random: () => RandomStream.from(first.state) };
+}
 
 /** One line of a report. */
 export interface CheckResult {

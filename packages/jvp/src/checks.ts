@@ -11,13 +11,14 @@ import {
   isModuleType,
   namedBuffers,
   type Parameter,
+  requireBijection,
   summary,
   zeroGrad,
 } from '@invnet/layers';
 import {
   getBackend,
   memory,
-  RandomStream,
+  type RandomStream,
   type Shape,
   type Tensor,
   tensor,
@@ -25,9 +26,9 @@ import {
 } from '@invnet/tensor';
 import {
   type CheckResult,
+  checkedOptions,
   distance,
   dot,
-  float64Tolerances,
   type Numbers,
   norm,
   type Tolerances,
@@ -62,7 +63,8 @@ export interface CheckOptions {
  * console.table(report);
  */
 export async function checkBijection(f: Bijection, options: CheckOptions): Promise<CheckResult[]> {
-  const tolerances = { ...float64Tolerances, ...options.tolerances };
+  requireBijection('checkBijection', 'f', f, 1);
+  const { tolerances, random: draw } = checkedOptions('checkBijection', options);
   const { x, context } = options;
   using _ = new Restored(f);
   using made = new Made();
@@ -73,7 +75,7 @@ export async function checkBijection(f: Bijection, options: CheckOptions): Promi
     { map: inverseMap(f), opposite: forwardMap(f), u: y },
   ];
   for (const { map, opposite, u } of maps) {
-    const random = new RandomStream(options.seed ?? 0);
+    const random = draw();
     const probe = new Probe(f, map, u, context, random, tolerances);
     await probe.run(opposite);
     results.push(...probe.results);

@@ -1,7 +1,17 @@
 /** Is an operator's adjoint its adjoint? */
 import { RandomStream, requireAtLeast, requireOptions, requireWhole } from '@invnet/tensor';
-import { type LinearOperator, OperatorError } from './linear-operator.ts';
-import { disposeVector, innerProduct, randomOf, type Vector, vectorNorm } from './vector.ts';
+import { type LinearOperator, OperatorError, requireOperator } from './linear-operator.ts';
+import {
+  disposeVector,
+  innerProduct,
+  leavesOf,
+  randomOf,
+  type Vector,
+  vectorNorm,
+} from './vector.ts';
+
+/** Far more than tell anything. */
+const MOST_TRIALS = 10_000;
 
 /** Options of `dotTest`. */
 export interface DotTestOptions {
@@ -30,7 +40,8 @@ export async function dotTest(
 ): Promise<DotTestResult> {
   requireOptions('dotTest', options, ['trials', 'seed']);
   const { trials = 3, seed = 0 } = options;
-  requireWhole('dotTest', 'trials', trials, 1);
+  requireWhole('dotTest', 'trials', trials, 1, MOST_TRIALS);
+  requireOperator('dotTest', A);
   const random = new RandomStream(seed);
   let worst: DotTestResult | undefined;
   for (let trial = 0; trial < trials && !Number.isNaN(worst?.error); trial++) {
@@ -63,6 +74,7 @@ export async function assertAdjoint(
 async function compare(A: LinearOperator, random: RandomStream): Promise<DotTestResult> {
   const made: Vector[] = [];
   const own = (v: Vector): Vector => {
+    leavesOf(v);
     made.push(v);
     return v;
   };

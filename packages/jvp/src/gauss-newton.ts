@@ -1,7 +1,20 @@
 /** The Gauss–Newton operator of a flow's loss. Mathematics: docs/math/jvp/jacobian.md */
-import type { Bijection, State } from '@invnet/layers';
-import { affine, clone, type Tensor } from '@invnet/tensor';
-import { type Direction, type JacobianOptions, jacobian, type With } from './jacobian.ts';
+import { type Bijection, requireBijection, type State, tensorsOf } from '@invnet/layers';
+import {
+  affine,
+  clone,
+  requireFinite,
+  requireFunction,
+  requireOptions,
+  type Tensor,
+} from '@invnet/tensor';
+import {
+  type Direction,
+  type JacobianOptions,
+  jacobian,
+  jacobianOptions,
+  type With,
+} from './jacobian.ts';
 import {
   addOperators,
   composeOperators,
@@ -41,10 +54,17 @@ export function gaussNewton<S extends State, W extends With>(
   x: S,
   options: GaussNewtonOptions<W>,
 ): GaussNewton<Direction<S, W>> {
-  const J = jacobian(net, x, { ...options, logdet: true });
-  const samples = (Array.isArray(x) ? x[0] : (x as Tensor)).shape[0];
-  const { logdetWeight = 1 / samples, damping = 0 } = options;
-  const given = options.hessian ?? ((dy) => mapVector(dy, (t) => affine(t, 1 / samples)));
+  const names = jacobianOptions.filter((name) => name !== 'logdet');
+  requireOptions('gaussNewton', options, [...names, 'hessian', 'logdetWeight', 'damping']);
+  requireBijection('gaussNewton', 'net', net as Bijection<State>);
+  const { hessian: asked, logdetWeight: weight, damping = 0, ...rest } = options;
+  if (asked !== undefined) requireFunction('gaussNewton', 'hessian', asked);
+  if (weight !== undefined) requireFinite('gaussNewton', 'logdetWeight', weight);
+  requireFinite('gaussNewton', 'damping', damping);
+  const samples = tensorsOf(x)[0]!.shape[0]!;
+  const logdetWeight = weight ?? 1 / samples;
+  const J = jacobian(net, x, { ...rest, logdet: true });
+  const given = asked ?? ((dy) => mapVector(dy, (t) => affine(t, 1 / samples)));
   const hessian = (dy: Vector): Vector => {
     const passed = new Set(leavesOf(dy));
     // dy is freed after this, so an H that hands it back, as dy => dy does, needs a copy.

@@ -1,6 +1,22 @@
 /** Jacobians of layers and networks as linear operators. Mathematics: docs/math/jvp/jacobian.md */
-import { type Bijection, type Parameter, type State, tensorsOf } from '@invnet/layers';
-import { keep, type Tensor, tidy, ValueError, zerosLike } from '@invnet/tensor';
+import {
+  type Bijection,
+  type Parameter,
+  requireBijection,
+  requireParameters,
+  type State,
+  tensorsOf,
+} from '@invnet/layers';
+import {
+  keep,
+  requireBoolean,
+  requireOneOf,
+  requireOptions,
+  type Tensor,
+  tidy,
+  ValueError,
+  zerosLike,
+} from '@invnet/tensor';
 import { type LinearOperator, makeOperator } from './linear-operator.ts';
 import { disposeVector, type Vector } from './vector.ts';
 import { vjp } from './vjp.ts';
@@ -18,6 +34,9 @@ export interface JacobianOptions<W extends With = With, L extends boolean = bool
   /** The parameters that move, in this order. Default: all that are not frozen. */
   readonly parameters?: readonly Parameter[];
 }
+
+/** The names of the options. */
+export const jacobianOptions = ['with', 'context', 'logdet', 'parameters'];
 
 /** Directions: of the input, of the parameters in order, or both. */
 export type Direction<S extends State, W extends With> = W extends 'input'
@@ -60,7 +79,12 @@ export function jacobian<S extends State>(
   x: S,
   options: JacobianOptions,
 ): LinearOperator & { readonly parameters: readonly Parameter[]; dispose(): void } {
+  requireBijection('jacobian', 'net', net as Bijection);
+  requireOptions('jacobian', options, jacobianOptions);
   const { with: moving, context, logdet: withLogdet = false } = options;
+  requireOneOf('jacobian', 'with', moving, ['input', 'parameters', 'both']);
+  requireBoolean('jacobian', 'logdet', withLogdet);
+  if (options.parameters !== undefined) requireParameters('jacobian', options.parameters);
   const parameters =
     moving === 'input' ? [] : (options.parameters ?? net.parameters.filter((p) => !p.frozen));
   for (const p of parameters) {

@@ -105,6 +105,7 @@ export async function inWorkspace<U extends Vector>(
   try {
     const solution = await solve({
       own(v) {
+        leavesOf(v);
         owned.push(v);
         return v;
       },

@@ -1,5 +1,11 @@
 /** Linear maps by their action and that of their adjoint. Nothing here forms a matrix. */
-import { InvNetError } from '@invnet/tensor';
+import {
+  InvNetError,
+  requireFinite,
+  requireFunction,
+  requireOptions,
+  requireRecord,
+} from '@invnet/tensor';
 import {
   addInPlace,
   changeVector,
@@ -53,6 +59,9 @@ export class OperatorError extends InvNetError {
 export function makeOperator<U extends Vector, V extends Vector>(
   parts: OperatorParts<U, V>,
 ): LinearOperator<U, V> {
+  requireOptions('makeOperator', parts, ['domain', 'range', 'apply', 'applyAdjoint']);
+  requireFunction('makeOperator', 'apply', parts.apply);
+  requireFunction('makeOperator', 'applyAdjoint', parts.applyAdjoint);
   const domain = shapeOf(parts.domain);
   const range = shapeOf(parts.range);
   const forward: LinearOperator<U, V> = {
@@ -80,6 +89,15 @@ export function makeOperator<U extends Vector, V extends Vector>(
   return forward;
 }
 
+/** @throws ValueError, ShapeError unless it is an operator. */
+export function requireOperator(op: string, A: LinearOperator<never, Vector>): void {
+  requireRecord(op, 'the operator', A, 'a LinearOperator, as of makeOperator');
+  requireFunction(op, "the operator's apply", A.apply);
+  requireFunction(op, "the adjoint's apply", A.adjoint?.apply);
+  shapeOf(A.domain);
+  shapeOf(A.range);
+}
+
 /** I on vectors of a shape. */
 export function identityOperator<U extends Vector>(shape: VectorLike): LinearOperator<U, U> {
   return makeOperator<U, U>({
@@ -95,6 +113,8 @@ export function composeOperators<U extends Vector, V extends Vector, W extends V
   a: LinearOperator<V, W>,
   b: LinearOperator<U, V>,
 ): LinearOperator<U, W> {
+  requireOperator('composeOperators', a);
+  requireOperator('composeOperators', b);
   requireFit('composeOperators', 'range of the inner one', b.range, a.domain);
   const through = <X extends Vector, Y extends Vector, Z extends Vector>(
     second: LinearOperator<Y, Z>,
@@ -114,6 +134,8 @@ export function addOperators<U extends Vector, V extends Vector>(
   a: LinearOperator<U, V>,
   b: LinearOperator<U, V>,
 ): LinearOperator<U, V> {
+  requireOperator('addOperators', a);
+  requireOperator('addOperators', b);
   requireFit('addOperators', 'domain', b.domain, a.domain);
   requireFit('addOperators', 'range', b.range, a.range);
   const sum = <X extends Vector, Y extends Vector>(
@@ -138,6 +160,8 @@ export function scaleOperator<U extends Vector, V extends Vector>(
   a: LinearOperator<U, V>,
   alpha: number,
 ): LinearOperator<U, V> {
+  requireOperator('scaleOperator', a);
+  requireFinite('scaleOperator', 'alpha', alpha);
   const scaled = <X extends Vector>(made: X): X =>
     changeVector(made, (x) => scaleInPlace(x, alpha));
   return makeOperator({

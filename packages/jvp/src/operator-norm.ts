@@ -1,6 +1,6 @@
 /** The largest singular value of an operator. */
 import { RandomStream, requireAtLeast, requireOptions, requireWhole } from '@invnet/tensor';
-import type { LinearOperator } from './linear-operator.ts';
+import { type LinearOperator, requireOperator } from './linear-operator.ts';
 import { disposeVector, normalize, randomOf, type Vector } from './vector.ts';
 
 /** Options of `operatorNorm`. */
@@ -27,6 +27,7 @@ export async function operatorNorm(
   const { tolerance = 1e-4, maxIterations = 100, seed = 0 } = options;
   requireAtLeast('operatorNorm', 'tolerance', tolerance, 0);
   requireWhole('operatorNorm', 'maxIterations', maxIterations, 1);
+  requireOperator('operatorNorm', A);
   let v: Vector = randomOf(A.domain, new RandomStream(seed));
   try {
     // An empty domain, such as that of a network whose parameters are all frozen.

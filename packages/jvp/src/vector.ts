@@ -6,11 +6,15 @@ import {
   accumulate,
   affine,
   assign,
+  checkShape,
   clone,
   formatShape,
   innerProduct as leafProduct,
   norm,
   type RandomStream,
+  requireFinite,
+  requireStream,
+  requireTensor,
   type Shape,
   ShapeError,
   type Tensor,
@@ -25,8 +29,18 @@ export type Vector = Tensor | readonly Vector[];
 export type VectorLike = { readonly shape: Shape } | readonly VectorLike[];
 
 /** The tensors of a vector, in order. */
-export function leavesOf(v: Vector): Tensor[] {
-  return isList(v) ? v.flatMap(leavesOf) : [v];
+export function leavesOf(v: Vector, depth = 0): Tensor[] {
+  if (!isList(v)) return [requireTensor('vector', v)];
+  requireDepth(depth);
+  return v.flatMap((part) => leavesOf(part, depth + 1));
+}
+
+/** Lists nested beyond it are not meant, or hold themselves. */
+const deepest = 8;
+
+function requireDepth(depth: number): void {
+  if (depth < deepest) return;
+  throw new ShapeError(`vector: lists are nested deeper than ${deepest}, or hold themselves.`);
 }
 
 /** Frees the tensors of a vector. */
@@ -57,7 +71,8 @@ export function changeVector<U extends Vector>(made: U, change: (made: U) => voi
 /** A new vector of f's results. */
 export function mapVector<U extends Vector>(v: U, f: (t: Tensor) => Tensor): U;
 export function mapVector(v: Vector, f: (t: Tensor) => Tensor): Vector {
-  return isList(v) ? tidy(() => v.map((part) => mapVector(part, f))) : f(v);
+  leavesOf(v);
+  return tidy(() => (isList(v) ? v.map((part) => mapVector(part, f)) : f(v)));
 }
 
 /** A copy, which the caller owns. */
@@ -68,13 +83,16 @@ export function copyVector<U extends Vector>(v: U): U {
 /** target ← target + alpha·v, in place. */
 export function addInPlace<U extends Vector>(target: U, v: U, alpha = 1): void {
   const parts = leavesOf(v);
-  leavesOf(target).forEach((t, i) => {
+  const targets = leavesOf(target);
+  requireVectorShape('addInPlace', v, target);
+  targets.forEach((t, i) => {
     accumulate(t, parts[i]!, alpha);
   });
 }
 
 /** target ← alpha·target, in place. */
 export function scaleInPlace(target: Vector, alpha: number): void {
+  requireFinite('scaleInPlace', 'alpha', alpha);
   for (const t of leavesOf(target)) {
     using scaled = affine(t, alpha);
     assign(t, scaled);
@@ -103,18 +121,24 @@ export async function normalize(v: Vector): Promise<number> {
 
 /** Zeros of a shape, on the current backend. */
 export function zerosOf(shape: VectorLike): Vector {
-  return isShapes(shape) ? tidy(() => shape.map(zerosOf)) : zeros(shape.shape);
+  const like = shapeOf(shape);
+  return tidy(() => (isShapes(like) ? like.map(zerosOf) : zeros(like.shape)));
 }
 
 /** Standard normal numbers of a shape, on the current backend. */
 export function randomOf(shape: VectorLike, random: RandomStream): Vector {
-  if (!isShapes(shape)) return random.normal(shape.shape);
-  return tidy(() => shape.map((part) => randomOf(part, random)));
+  const like = shapeOf(shape);
+  requireStream('randomOf', random);
+  return tidy(() =>
+    isShapes(like) ? like.map((part) => randomOf(part, random)) : random.normal(like.shape),
+  );
 }
 
-/** The shape alone, which outlives the vector. */
-export function shapeOf(v: VectorLike): VectorLike {
-  return isShapes(v) ? v.map(shapeOf) : { shape: v.shape };
+/** The shape alone, which outlives the vector. @throws ShapeError for what has none. */
+export function shapeOf(v: VectorLike, depth = 0): VectorLike {
+  if (!isShapes(v)) return { shape: checkShape('vector', v?.shape) };
+  requireDepth(depth);
+  return v.map((part) => shapeOf(part, depth + 1));
 }
 
 /** Do two vectors have one structure and the same shapes? */
@@ -127,8 +151,14 @@ export function sameShape(a: VectorLike, b: VectorLike): boolean {
   );
 }
 
-/** @throws ShapeError unless the vector has the shape. */
-export function requireVector(what: string, v: VectorLike, expected: VectorLike): void {
+/** @throws ValueError, ShapeError unless it is a vector of the shape. */
+export function requireVector(what: string, v: Vector, expected: VectorLike): void {
+  leavesOf(v);
+  requireVectorShape(what, v, expected);
+}
+
+/** @throws ShapeError unless the two are equal. */
+export function requireVectorShape(what: string, v: VectorLike, expected: VectorLike): void {
   if (sameShape(v, expected)) return;
   throw new ShapeError(
     `${what}: got a vector of ${describeShape(v)}; expected ${describeShape(expected)}.`,

@@ -4,6 +4,7 @@ import {
   type Bijection,
   type Parameter,
   ParameterMap,
+  requireBijection,
   type State,
 } from '@invnet/layers';
 import type { Tensor } from '@invnet/tensor';
@@ -29,6 +30,7 @@ export function vjp<S extends State>(
   dy: S,
   options: BackwardOptions = {},
 ): Vjp<S> {
+  requireBijection('vjp', 'f', f as Bijection<State>);
   const before = f.parameters.map((p) => p.detachGrad());
   const gradients = new ParameterMap<Tensor>();
   try {

@@ -26,7 +26,8 @@ export interface ConditionerRow {
 
 function rowsIn(ndims: number): ConditionerRow[] {
   const size = odd(ndims);
-  const sizes = { inChannels: 2, hidden: 3, outChannels: 4, ndims };
+  const widths = { inChannels: 2, hidden: 3, outChannels: 4 };
+  const sizes = { ...widths, ndims };
   const block = (name: string, options: object): ConditionerRow => ({
     name: `ResidualBlock, ${name}`,
     shape: [2, 2, ...even(ndims)],
@@ -54,7 +55,7 @@ function rowsIn(ndims: number): ConditionerRow[] {
       shape: [2, 2, ...size],
       context: [2, 3],
       make: () =>
-        new ConditionalResidualBlock({ ...sizes, contextSize: 3, size, random: random() }),
+        new ConditionalResidualBlock({ ...widths, contextSize: 3, size, random: random() }),
     },
     {
       name: 'BatchNorm',

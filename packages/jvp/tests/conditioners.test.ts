@@ -312,6 +312,6 @@ describe('bad input', () => {
     expect(() => plain.jvp(x, {})).toThrow(/made without jvp/);
     expect(
       () => new ResidualBlock({ inChannels: 1, hidden: 2, outChannels: 1, kernel1: 4 }),
-    ).toThrow(/odd ones/);
+    ).toThrow(/expected an odd size/);
   });
 });

@@ -37,9 +37,10 @@ export { WithContext } from './conditioners/with-context.ts';
 export type { BackwardOptions } from './core/bijection.ts';
 export { Bijection, PairBijection, requireBijection } from './core/bijection.ts';
 export {
-  requireBetween,
-  requireBoolean,
   requireChannels,
+  requireDimensions,
+  requireModuleOptions,
+  requireRepeats,
   requireSizes,
   requireWhole,
 } from './core/checks.ts';
@@ -64,7 +65,7 @@ export { activeStep, outsideSteps, TrainingStep } from './core/training-step.ts'
 // Couplings.
 export { AdditiveCoupling } from './couplings/additive-coupling.ts';
 export type { AffineOptions, BasicCouplingOptions } from './couplings/basic-coupling.ts';
-export { affineDefaults, BasicCoupling } from './couplings/basic-coupling.ts';
+export { affineDefaults, affineOptions, BasicCoupling } from './couplings/basic-coupling.ts';
 export type { ConditionalHintCouplingOptions } from './couplings/conditional-hint-coupling.ts';
 export { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
 export type {
@@ -73,7 +74,7 @@ export type {
 } from './couplings/glow-coupling.ts';
 export { ConditionalGlowCoupling, GlowCoupling } from './couplings/glow-coupling.ts';
 export type { HintCouplingOptions, HintPermutation } from './couplings/hint-coupling.ts';
-export { HintCoupling, hintDefaults } from './couplings/hint-coupling.ts';
+export { HintCoupling, hintDefaults, hintOptions } from './couplings/hint-coupling.ts';
 export type { HyperbolicLayerOptions, ResolutionChange } from './couplings/hyperbolic-layer.ts';
 export { channelsAfter, HyperbolicLayer } from './couplings/hyperbolic-layer.ts';
 export type { IrimCouplingOptions } from './couplings/irim-coupling.ts';
@@ -88,6 +89,7 @@ export {
   expClamp,
   leakyRelu,
   relu,
+  requireActivation,
   sigmoid,
   sigmoid2,
   softplus,
@@ -139,7 +141,7 @@ export {
 } from './tree/module.ts';
 export { named } from './tree/named.ts';
 export type { ParameterOptions } from './tree/parameter.ts';
-export { Parameter, ParameterMap, zeroGrad } from './tree/parameter.ts';
+export { Parameter, ParameterMap, requireParameters, zeroGrad } from './tree/parameter.ts';
 export type { ParameterVector } from './tree/parameter-vector.ts';
 export {
   addVectors,

@@ -121,7 +121,7 @@ describe('activations', () => {
       expect(() => expClamp({ clamp: v })).toThrow(ValueError);
       expect(() => new Logit({ lambda: v })).toThrow(ValueError);
     }
-    expect(() => softplus({ low: '1' as unknown as number })).toThrow(/low is "1"; .* number/);
+    expect(() => softplus({ low: '1' as unknown as number })).toThrow(/low is '1'; .* number/);
     expect(() => new Logit({ lambda: 0.5 })).toThrow(/above 0 and below 0.5/);
   });
 

@@ -17,6 +17,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   ActNorm,
   BatchNorm,
+  ConditionalGlowCoupling,
   Conv1x1,
   compose,
   GlowCoupling,
@@ -179,7 +180,7 @@ describe('data that are not fit', () => {
   it('with a context that is not finite are refused as well', async () => {
     const net = compose(
       new ActNorm({ channels: 2 }),
-      new GlowCoupling({ channels: 2, ndims: 0, hidden: 2 }),
+      new ConditionalGlowCoupling({ channels: 2, contextChannels: 1, ndims: 0, hidden: 2 }),
     );
     const context = tensor(Number.NaN, [4, 1]);
     await expect(initialize(net, ones([4, 2]), { context })).rejects.toThrow(

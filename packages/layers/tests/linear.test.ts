@@ -115,7 +115,7 @@ describe('AffineLayer', () => {
     expect(() => new AffineLayer({ channels: 1, size: [2.5] })).toThrow(/size is 2.5/);
     expect(() => new AffineLayer({ channels: 1, size: [1, 1, 1, 1] })).toThrow(ValueError);
     const text = { channels: 1, size: '44' as unknown as number[] };
-    expect(() => new AffineLayer(text)).toThrow(/size is "44"; expected a list/);
+    expect(() => new AffineLayer(text)).toThrow(/size is '44'; expected a list/);
   });
 });
 
@@ -188,7 +188,7 @@ describe('Conv1x1 by PLU factors', () => {
 
   it('says what it expected', () => {
     const unknown = { channels: 2, parametrization: 'qr' } as unknown as { channels: number };
-    expect(() => new Conv1x1(unknown)).toThrow(/'qr'.*householder or plu/);
+    expect(() => new Conv1x1(unknown)).toThrow(/'qr'.*'householder', 'plu'/);
     expect(() => new Conv1x1({ channels: 0, parametrization: 'plu' })).toThrow(ValueError);
     const [f, wrong] = [plu(3), zeros([1, 2, 4])];
     const calls = [

@@ -154,7 +154,9 @@ describe('WaveletSqueeze', () => {
 
   it('says what it expected', () => {
     expect(() => new WaveletSqueeze({ wavelet: 'db11' as WaveletName })).toThrow(ValueError);
-    expect(() => new WaveletSqueeze({ wavelet: 'toString' as WaveletName })).toThrow(/db1 to db10/);
+    expect(() => new WaveletSqueeze({ wavelet: 'toString' as WaveletName })).toThrow(
+      /one of 'db1', 'db2'/,
+    );
     const squeeze = new WaveletSqueeze({ wavelet: 'db2' });
     expect(() => squeeze.forward(zeros([1, 1, 5, 4]))).toThrow(/even spatial sizes/);
     expect(() => squeeze.inverse(zeros([1, 3, 4, 4]))).toThrow(/multiple of 4/);
@@ -220,7 +222,9 @@ describe('squeezes', () => {
   it('refuse patterns and wavelets that they do not know', () => {
     const shuffle = (pattern: unknown) => new ShuffleSqueeze({ pattern: pattern as 'patch' });
     expect(() => shuffle('rows')).toThrow(ValueError);
-    expect(() => shuffle('rows')).toThrow(/'rows'; expected column, patch or checkerboard/);
+    expect(() => shuffle('rows')).toThrow(
+      /'rows'; expected one of 'column', 'patch', 'checkerboard'/,
+    );
     expect(() => shuffle(['patch'])).toThrow(ValueError);
     const wavelet = ['db2'] as unknown as WaveletName;
     expect(() => new WaveletSqueeze({ wavelet })).toThrow(ValueError);

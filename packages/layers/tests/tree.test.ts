@@ -94,7 +94,7 @@ describe('paths', () => {
     expect(() => new Sequential({ 'a.b': norm() })).toThrow(/the name is 'a.b'.*without dots/);
     expect(() => new Sequential({ '': norm() })).toThrow(/without dots/);
     expect(() => new Sequential({ b: norm(), 1: norm() })).toThrow(/called 1, b; expected names/);
-    expect(() => new Sequential([norm(), {} as never])).toThrow(/layer '1' is object/);
+    expect(() => new Sequential([norm(), {} as never])).toThrow(/layer '1' is an object/);
   });
 
   it('find buffers, which are no parameters', () => {
@@ -344,7 +344,7 @@ describe('a layer of one’s own', () => {
       /Doubling.backward: the gradient is \[2, 2\]; expected \[2, 3\]/,
     );
     expect(() => f.forward([x, x] as never)).toThrow(/got a pair of tensors; expected a tensor/);
-    expect(() => f.forward(3 as never)).toThrow(/got number; expected a tensor/);
+    expect(() => f.forward(3 as never)).toThrow(/got 3; expected a tensor/);
   });
 
   it('is told what its hooks made wrong', () => {

@@ -9,13 +9,14 @@ import {
   Conv1x1,
   Identity,
   type Options,
+  requireModuleOptions,
   requireSizes,
   Sequential,
   ShuffleSqueeze,
 } from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import { type GlowOptions, glowDefaults, requireHalves } from './glow.ts';
-import { MultiScale } from './multi-scale.ts';
+import { type GlowOptions, glowDefaults, glowOptions, requireHalves } from './glow.ts';
+import { MultiScale, multiScaleDefaults } from './multi-scale.ts';
 import { SummarizedNetwork } from './summarized-network.ts';
 
 /** Options of `ConditionalGlow`. */
@@ -45,13 +46,14 @@ export class ConditionalGlow extends MultiScale {
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: ConditionalGlowOptions) {
     using building = new Construction();
+    requireModuleOptions('ConditionalGlow', options, [...glowOptions, 'contextChannels']);
     const { contextChannels, squeeze = new ShuffleSqueeze() } = options;
     const { random = new RandomStream(0) } = options;
     requireSizes('ConditionalGlow', { contextChannels });
     const resolved = glowDefaults('ConditionalGlow', options);
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
     super({
-      ...options,
+      ...multiScaleDefaults('ConditionalGlow', options),
       channels: [options.channels],
       squeeze,
       step: ([channels], scale) => {

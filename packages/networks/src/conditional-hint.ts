@@ -14,21 +14,29 @@ import {
   compose,
   HaarSqueeze,
   hintDefaults,
+  hintOptions,
   type Options,
   type Pair,
   Parallel,
-  requireBoolean,
-  requireSizes,
+  requireModuleOptions,
+  requireRepeats,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream, ValueError } from '@invnet/tensor';
-import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
+import { RandomStream, requireBoolean, ValueError } from '@invnet/tensor';
+import {
+  MultiScale,
+  type MultiScaleSizes,
+  multiScaleDefaults,
+  sizeOptions,
+} from './multi-scale.ts';
 
 /** What the networks take beside the options of their couplings. */
 interface StepOptions extends ConditionalHintCouplingOptions {
   /** Normalizes each lane before each coupling by an `ActNorm`. Default: true. */
   readonly actnorm?: boolean;
 }
+
+const stepOptions = [...hintOptions, 'conditionChannels', 'actnorm'];
 
 /** Options of `ConditionalHint`; those of its couplings beside the number of steps. */
 export interface ConditionalHintOptions extends StepOptions {
@@ -57,8 +65,9 @@ export class ConditionalHint extends Composite<Pair> {
   constructor(options: ConditionalHintOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('ConditionalHint', options, [...stepOptions, 'steps']);
     const { steps = 8, random = new RandomStream(0) } = options;
-    requireSizes('ConditionalHint', { steps });
+    requireRepeats('ConditionalHint', 'steps', steps);
     const resolved = stepDefaults('ConditionalHint', options);
     this.steps = new Sequential(
       Array.from({ length: steps }, () => conditionalStep({ ...resolved, random })),
@@ -103,11 +112,13 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
 
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: MultiScaleConditionalHintOptions) {
+    const names = [...sizeOptions, ...stepOptions, 'squeeze'];
+    requireModuleOptions('MultiScaleConditionalHint', options, names);
     const { squeeze = new HaarSqueeze(), random = new RandomStream(0) } = options;
     const resolved = stepDefaults('MultiScaleConditionalHint', options);
     const { channels, conditionChannels } = resolved;
     super({
-      ...options,
+      ...multiScaleDefaults('MultiScaleConditionalHint', options),
       channels: [channels, conditionChannels],
       squeeze: new Parallel(squeeze, squeeze),
       step: ([data, condition]) =>
@@ -137,7 +148,8 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
 function conditionalStep(
   options: ReturnType<typeof stepDefaults> & { readonly random: RandomStream },
 ): Bijection<Pair> {
-  const { actnorm, channels, conditionChannels } = options;
+  const { actnorm, ...coupling } = options;
+  const { channels, conditionChannels } = coupling;
   const norms = () =>
     new Parallel({
       data: new ActNorm({ channels }),
@@ -145,7 +157,7 @@ function conditionalStep(
     });
   return new Sequential<Pair>({
     ...(actnorm && { actnorm: norms() }),
-    coupling: new ConditionalHintCoupling(options),
+    coupling: new ConditionalHintCoupling(coupling),
   });
 }
 

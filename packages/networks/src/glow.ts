@@ -7,17 +7,23 @@ import {
   type Activation,
   ActNorm,
   affineDefaults,
+  affineOptions,
   type Bijection,
   Conv1x1,
   GlowCoupling,
   type Options,
-  requireBoolean,
+  requireModuleOptions,
   requireSizes,
   Sequential,
   ShuffleSqueeze,
 } from '@invnet/layers';
-import { RandomStream, ValueError } from '@invnet/tensor';
-import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
+import { RandomStream, requireBoolean, ValueError } from '@invnet/tensor';
+import {
+  MultiScale,
+  type MultiScaleSizes,
+  multiScaleDefaults,
+  sizeOptions,
+} from './multi-scale.ts';
 
 /** Options of `Glow`. */
 export interface GlowOptions extends MultiScaleSizes {
@@ -37,6 +43,16 @@ export interface GlowOptions extends MultiScaleSizes {
   readonly random?: RandomStream;
 }
 
+/** The names of the options. */
+export const glowOptions = [
+  ...sizeOptions,
+  ...affineOptions.filter((name) => name !== 'contextChannels'),
+  'channels',
+  'squeeze',
+  'frozenConv1x1',
+  'actnorm',
+];
+
 /**
  * Per scale a squeeze, then K × (ActNorm, Conv1x1, GlowCoupling). The output has the input's shape:
  * each scale is unsqueezed behind the ones inside it, so the network is a map of images to images.
@@ -54,11 +70,12 @@ export class Glow extends MultiScale {
 
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: GlowOptions) {
+    requireModuleOptions('Glow', options, glowOptions);
     const resolved = glowDefaults('Glow', options);
     const { random = new RandomStream(0) } = options;
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
     super({
-      ...options,
+      ...multiScaleDefaults('Glow', options),
       channels: [options.channels],
       squeeze: options.squeeze ?? new ShuffleSqueeze(),
       step: ([channels], scale) => {

@@ -10,9 +10,10 @@ import {
   HyperbolicLayer,
   type Pair,
   type ResolutionChange,
+  requireModuleOptions,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream, ValueError } from '@invnet/tensor';
+import { RandomStream, requireList, requireOptions, ValueError } from '@invnet/tensor';
 
 /** One layer of the architecture. */
 export interface HyperbolicStage {
@@ -58,14 +59,18 @@ export class HyperbolicNetwork extends Composite<Pair> {
   constructor(options: HyperbolicNetworkOptions) {
     super();
     using building = new Construction();
+    const names = ['channels', 'architecture', 'ndims', 'kernel', 'stepSize'];
+    requireModuleOptions('HyperbolicNetwork', options, names);
     const { architecture, ndims = 2, kernel = 3, stepSize = 1 } = options;
     const { random = new RandomStream(0) } = options;
-    if (!Array.isArray(architecture) || architecture.length === 0) {
+    requireList('HyperbolicNetwork', 'architecture', architecture);
+    if (architecture.length === 0) {
       throw new ValueError('HyperbolicNetwork: expected at least one layer in the architecture.');
     }
     let { channels } = options;
     const sizes = { ndims, kernel, stepSize };
     const layers = architecture.map((stage) => {
+      requireOptions('HyperbolicNetwork, architecture', stage, ['resolution', 'hidden']);
       const layer = new HyperbolicLayer({ ...sizes, ...stage, channels, random });
       channels = channelsAfter(channels, stage.resolution ?? 'keep', ndims);
       return layer;

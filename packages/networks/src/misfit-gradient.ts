@@ -5,7 +5,10 @@ import {
   ActNorm,
   Conditioner,
   Identity,
+  requireActivation,
   requireChannels,
+  requireModuleOptions,
+  requireWhole,
   type Tangent,
 } from '@invnet/layers';
 import {
@@ -13,6 +16,10 @@ import {
   concat,
   formatShape,
   neg,
+  requireBoolean,
+  requireFunction,
+  requireRecord,
+  requireTensor,
   type Shape,
   ShapeError,
   slice,
@@ -83,13 +90,15 @@ export class MisfitGradient extends Conditioner<SavedMisfit> {
   /** @throws ValueError for fewer channels of the result than of η. */
   constructor(options: MisfitGradientOptions) {
     super();
-    const { channels, outChannels, actnorm = true } = options;
-    if (!(outChannels >= channels)) {
-      throw new ValueError(
-        `MisfitGradient: ${outChannels} channels cannot hold the gradient's ${channels}; expected ` +
-          'at least as many.',
-      );
-    }
+    const names = ['channels', 'outChannels', 'operator', 'link', 'actnorm'];
+    requireModuleOptions('MisfitGradient', options, names);
+    const { channels, outChannels, operator, link, actnorm = true } = options;
+    requireWhole('MisfitGradient', 'channels', channels, 1);
+    // It holds the gradient in its first channels.
+    requireWhole('MisfitGradient', 'outChannels', outChannels, channels);
+    requireOperator(operator);
+    if (link !== undefined) requireActivation('MisfitGradient', 'link', link);
+    requireBoolean('MisfitGradient', 'actnorm', actnorm);
     this.#options = { ...options, actnorm };
     this.norm = actnorm ? new ActNorm({ channels }) : new Identity();
   }
@@ -190,7 +199,22 @@ export class MisfitGradient extends Conditioner<SavedMisfit> {
   }
 }
 
+/** @throws ValueError unless it has the functions of a linear or of a non-linear operator. */
+function requireOperator(operator: ForwardOperator): void {
+  requireRecord(
+    'UnrolledLoop',
+    'operator',
+    operator,
+    '{ forward, adjoint } or { forward, jvp, vjp }',
+  );
+  const names = 'adjoint' in operator ? ['forward', 'adjoint'] : ['forward', 'jvp', 'vjp'];
+  for (const name of names) {
+    requireFunction('UnrolledLoop', `the operator's ${name}`, Reflect.get(operator, name));
+  }
+}
+
 function requireShape(method: string, result: Tensor, expected: Shape): void {
+  requireTensor('UnrolledLoop', result, `what the operator's ${method} gave`);
   if (result.rank === expected.length && expected.every((s, i) => s === result.shape[i])) return;
   throw new ShapeError(
     `UnrolledLoop: the operator's ${method} returned ${formatShape(result.shape)}; expected ` +

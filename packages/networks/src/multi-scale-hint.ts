@@ -10,13 +10,19 @@ import {
   HintCoupling,
   type HintCouplingOptions,
   hintDefaults,
+  hintOptions,
   type Options,
-  requireBoolean,
+  requireModuleOptions,
   requireSizes,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream } from '@invnet/tensor';
-import { MultiScale, type MultiScaleSizes } from './multi-scale.ts';
+import { RandomStream, requireBoolean } from '@invnet/tensor';
+import {
+  MultiScale,
+  type MultiScaleSizes,
+  multiScaleDefaults,
+  sizeOptions,
+} from './multi-scale.ts';
 
 /** Options of `MultiScaleHint`; those of its couplings beside the sizes. */
 export interface MultiScaleHintOptions extends MultiScaleSizes, HintCouplingOptions {
@@ -43,12 +49,14 @@ export class MultiScaleHint extends MultiScale {
 
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: MultiScaleHintOptions) {
+    const names = [...sizeOptions, ...hintOptions, 'squeeze', 'actnorm'];
+    requireModuleOptions('MultiScaleHint', options, names);
     const { channels, permute = 'full', actnorm = true, random = new RandomStream(0) } = options;
     const coupling = { ...hintDefaults(options), permute };
     requireSizes('MultiScaleHint', { channels, hidden: coupling.hidden });
     requireBoolean('MultiScaleHint', 'actnorm', actnorm);
     super({
-      ...options,
+      ...multiScaleDefaults('MultiScaleHint', options),
       channels: [channels],
       squeeze: options.squeeze ?? new HaarSqueeze(),
       step: ([width]) =>

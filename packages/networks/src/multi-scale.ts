@@ -8,8 +8,9 @@ import {
   FirstHalf,
   type Options,
   requireBijection,
-  requireBoolean,
-  requireSizes,
+  requireDimensions,
+  requireModuleOptions,
+  requireRepeats,
   requireWhole,
   reverse,
   Sequential,
@@ -17,7 +18,15 @@ import {
   type State,
   shapesIn,
 } from '@invnet/layers';
-import { formatShape, type Shape, ShapeError, type Tensor, ValueError } from '@invnet/tensor';
+import {
+  formatShape,
+  requireBoolean,
+  requireFunction,
+  requireList,
+  type Shape,
+  ShapeError,
+  type Tensor,
+} from '@invnet/tensor';
 
 /** Sizes that all multi-scale networks take. */
 export interface MultiScaleSizes {
@@ -30,6 +39,12 @@ export interface MultiScaleSizes {
   /** Lets half of the channels leave after each scale but the last. Default: true. */
   readonly splitScales?: boolean;
 }
+
+/** The names of the sizes. */
+export const sizeOptions = ['scales', 'steps', 'ndims', 'splitScales'];
+
+/** Scales beyond this halve the resolution more often than any image has room for. */
+const MOST_SCALES = 16;
 
 /** What a `MultiScale` is made of. */
 export interface MultiScaleOptions<S extends State> extends MultiScaleSizes {
@@ -61,9 +76,14 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
   constructor(options: MultiScaleOptions<S>) {
     super();
     using building = new Construction();
-    const { channels, squeeze, step } = options;
+    const names = [...sizeOptions, 'channels', 'squeeze', 'step', 'around'];
+    requireModuleOptions(this.type, options, names);
+    const { channels, squeeze, step, around } = options;
     this.#made = options;
     this.#sizes = multiScaleDefaults(this.type, options);
+    requireFunction(this.type, 'step', step);
+    if (around !== undefined) requireFunction(this.type, 'around', around);
+    requireList(this.type, 'channels', channels);
     for (const c of channels) requireWhole(this.type, 'channels', c, 1);
     const { scales, steps } = this.#sizes;
     this.squeeze = requireBijection(this.type, 'squeeze', squeeze);
@@ -127,10 +147,14 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
 }
 
 /** The sizes with their defaults. @throws ValueError for one that is not whole and positive. */
-function multiScaleDefaults(network: string, options: MultiScaleSizes): Required<MultiScaleSizes> {
+export function multiScaleDefaults(
+  network: string,
+  options: MultiScaleSizes,
+): Required<MultiScaleSizes> {
   const { scales = 2, steps = 8, ndims = 2, splitScales = true } = options;
-  requireSizes(network, { scales, steps });
-  requireDimensions(network, ndims);
+  requireWhole(network, 'scales', scales, 1, MOST_SCALES);
+  requireRepeats(network, 'steps', steps);
+  requireDimensions(network, ndims, 0);
   requireBoolean(network, 'splitScales', splitScales);
   return { scales, steps, ndims, splitScales };
 }
@@ -142,12 +166,4 @@ function widthAt(channels: number, scale: number, sizes: Required<MultiScaleSize
   for (let i = 0; i < scale; i++)
     width = (sizes.splitScales ? Math.ceil(width / 2) : width) * bands;
   return width;
-}
-
-/** @throws ValueError unless the number of spatial axes is 0 to 3. */
-export function requireDimensions(network: string, ndims: number): void {
-  if (Number.isInteger(ndims) && ndims >= 0 && ndims <= 3) return;
-  throw new ValueError(
-    `${network}: ndims is ${ndims}; expected a whole number of at least 0 and at most 3.`,
-  );
 }

@@ -7,6 +7,7 @@ import {
   evaluate,
   requireBijection,
   requireConditioner,
+  requireModuleOptions,
   type Saved,
   type ShapeOf,
   type State,
@@ -38,9 +39,17 @@ export class SummarizedNetwork<S extends State = Tensor> extends Bijection<S> {
   readonly network: Bijection<S>;
   readonly summary: Conditioner;
 
-  constructor({ network, summary }: SummarizedNetworkParts<S>) {
+  constructor(options: SummarizedNetworkParts<S>) {
     super();
+    requireModuleOptions('SummarizedNetwork', options, ['network', 'summary']);
+    const { network, summary } = options;
     this.network = requireBijection('SummarizedNetwork', 'network', network);
+    if (!network.usesContext) {
+      throw new ValueError(
+        `SummarizedNetwork: network is a ${network.type} that uses no context; expected one that takes ` +
+          'the summary, such as a ConditionalGlow.',
+      );
+    }
     this.summary = requireConditioner('SummarizedNetwork', 'summary', summary);
   }
 

@@ -16,13 +16,14 @@ import {
   JoinedChannels,
   type Options,
   type Pair,
-  requireBoolean,
+  requireDimensions,
+  requireModuleOptions,
+  requireRepeats,
   requireSizes,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream, ValueError } from '@invnet/tensor';
+import { RandomStream, requireBoolean, requireFunction, requireOneOf } from '@invnet/tensor';
 import { type ForwardOperator, MisfitGradient } from './misfit-gradient.ts';
-import { requireDimensions } from './multi-scale.ts';
 
 /** Options of `UnrolledLoop`. */
 export interface UnrolledLoopOptions {
@@ -53,6 +54,19 @@ export interface UnrolledLoopOptions {
   readonly random?: RandomStream;
 }
 
+const names = [
+  'channels',
+  'memoryChannels',
+  'iterations',
+  'operator',
+  'link',
+  'coupling',
+  'hidden',
+  'ndims',
+  'conditioner',
+  'actnorm',
+];
+
 /**
  * (η, s) ↦ (η, s) after K iterations: s ← s + N(J(u)ᵀ(F(u) − d)) with u = ψ(η), then a coupling of
  * all channels of η and s. The data d are the context; their gradient comes with `backward`.
@@ -75,15 +89,16 @@ export class UnrolledLoop extends Composite<Pair> {
   constructor(options: UnrolledLoopOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('UnrolledLoop', options, names);
     const { channels = 1, memoryChannels, iterations, operator, link } = options;
     const { coupling = 'additive', hidden = 64, ndims = 2, conditioner, actnorm = true } = options;
     const { random = new RandomStream(0) } = options;
-    requireSizes('UnrolledLoop', { channels, memoryChannels, iterations, hidden });
-    requireDimensions('UnrolledLoop', ndims);
+    requireSizes('UnrolledLoop', { channels, memoryChannels, hidden });
+    requireRepeats('UnrolledLoop', 'iterations', iterations);
+    requireDimensions('UnrolledLoop', ndims, 0);
     requireBoolean('UnrolledLoop', 'actnorm', actnorm);
-    if (coupling !== 'additive' && coupling !== 'hint') {
-      throw new ValueError(`UnrolledLoop: coupling is '${coupling}'; expected additive or hint.`);
-    }
+    requireOneOf('UnrolledLoop', 'coupling', coupling, ['additive', 'hint']);
+    if (conditioner !== undefined) requireFunction('UnrolledLoop', 'conditioner', conditioner);
     const total = channels + memoryChannels;
     const [inChannels, outChannels] = halvesOf(total);
     const sizes = { channels: total, hidden, ndims, random };
@@ -98,7 +113,7 @@ export class UnrolledLoop extends Composite<Pair> {
         outChannels: memoryChannels,
         operator,
         actnorm,
-        ...(link && { link }),
+        ...(link !== undefined && { link }),
       });
     const iteration = () =>
       new Sequential<Pair>({

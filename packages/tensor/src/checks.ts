@@ -70,10 +70,10 @@ export function requireSynchronous(op: string, result: unknown): void {
 export function requireOneOf<T extends string>(
   op: string,
   name: string,
-  value: T,
+  value: string,
   choices: readonly T[],
-): void {
-  if (choices.includes(value)) return;
+): asserts value is T {
+  if (choices.some((choice) => choice === value)) return;
   fail(op, name, value, `one of ${choices.map(formatValue).join(', ')}`);
 }
 

@@ -6,9 +6,10 @@
  * which are built on this.
  */
 import type { Backend, BackendInfo, DType } from './backend.ts';
-import { BackendError, DTypeError } from './errors.ts';
+import { requireFunction, requireOptions } from './checks.ts';
+import { BackendError, DTypeError, formatValue, ValueError } from './errors.ts';
 import type { GpuOptions } from './gpu/options.ts';
-import type { MemoryInfo } from './memory.ts';
+import { MemoryAccount, type MemoryInfo } from './memory.ts';
 import { ReferenceBackend, type ReferenceOptions } from './reference/backend.ts';
 import { WasmBackend, type WasmOptions } from './wasm/backend.ts';
 
@@ -22,6 +23,23 @@ export interface Placement {
 export interface BackendOptions extends ReferenceOptions, WasmOptions, GpuOptions {
   /** Element type of new tensors: `float32` (default), or `float64` on the reference backend. */
   readonly dtype?: DType;
+}
+
+const optionNames = ['dtype', 'relaxedSimd', 'maxBytes', 'threads', 'mode', 'products'];
+
+/**
+ * The names that `setBackend` takes, `gpu` once it was imported. Whoever registers another one adds it.
+ *
+ * @example
+ * declare module '@invnet/tensor' {
+ *   interface BackendNames { remote: true }
+ * }
+ * registerBackend('remote', () => new RemoteBackend());
+ */
+export interface BackendNames {
+  reference: true;
+  wasm: true;
+  gpu: true;
 }
 
 /** Makes a backend; registered under a name for `setBackend`. */
@@ -39,6 +57,10 @@ let chosenBy = 0;
 
 /** Adds a backend under a name, for instance from `@invnet/tensor/gpu`. */
 export function registerBackend(name: string, factory: BackendFactory): void {
+  if (typeof name !== 'string') {
+    throw new ValueError(`registerBackend: the name is ${formatValue(name)}; expected a text.`);
+  }
+  requireFunction('registerBackend', 'factory', factory);
   factories.set(name, factory);
 }
 
@@ -58,12 +80,14 @@ export function registerBackend(name: string, factory: BackendFactory): void {
  * before.dispose();
  */
 export async function setBackend(
-  backend: string | Backend,
+  backend: keyof BackendNames | Backend,
   options: BackendOptions = {},
 ): Promise<void> {
+  requireOptions('setBackend', options, optionNames);
   const call = ++calls;
   const named = typeof backend === 'string';
   const made = named ? await makeBackend(backend, options) : backend;
+  requireBackend(made);
   const dtype = options.dtype ?? 'float32';
   const has = made.dtypes.includes(dtype);
   made.memory.requireOpen(made.name);
@@ -76,7 +100,7 @@ export async function setBackend(
   if (named) made.dispose();
   if (!has) {
     throw new DTypeError(
-      `setBackend: ${made.name} has no ${dtype}; it has ${made.dtypes.join(', ')}.`,
+      `setBackend: ${made.name} has no ${String(dtype)}; it has ${made.dtypes.join(', ')}.`,
     );
   }
 }
@@ -107,12 +131,21 @@ export function resetPeakMemory(): void {
   getBackend().memory.resetPeak();
 }
 
+/** @throws BackendError unless it is a backend, which has the account that tensors enter. */
+function requireBackend(backend: Backend): void {
+  if (backend?.memory instanceof MemoryAccount && Array.isArray(backend.dtypes)) return;
+  throw new BackendError(
+    `setBackend: got ${formatValue(backend)}; expected a name, such as 'wasm', or a backend.`,
+  );
+}
+
 async function makeBackend(name: string, options: BackendOptions): Promise<Backend> {
   const factory = factories.get(name);
   if (!factory) {
-    throw new BackendError(
-      `setBackend: unknown backend '${name}'; expected one of ${[...factories.keys()].join(', ')}.`,
-    );
+    const names = [...factories.keys()].join(', ');
+    const expected =
+      name === 'gpu' ? "import '@invnet/tensor/gpu' before, which brings it" : `one of ${names}`;
+    throw new BackendError(`setBackend: unknown backend '${name}'; expected ${expected}.`);
   }
   return factory(options);
 }

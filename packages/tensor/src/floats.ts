@@ -1,8 +1,10 @@
 /** Rounding to an element type, and the numbers next to each other in it. */
 import type { DType } from './backend.ts';
+import { requireFinite } from './checks.ts';
 
 /** The number of an element type that is nearest to x. */
 export function roundTo(dtype: DType, x: number): number {
+  roundable(x);
   return dtype === 'float32' ? Math.fround(x) : x;
 }
 
@@ -17,5 +19,11 @@ export function nextBelow(dtype: DType, x: number): number {
 
 /** The smallest number of an element type above x. */
 export function nextAbove(dtype: DType, x: number): number {
-  return -nextBelow(dtype, -x);
+  return -nextBelow(dtype, -roundable(x));
+}
+
+/** The number itself, which may be infinite or none. @throws ValueError for what is no number. */
+function roundable(x: number): number {
+  if (typeof x !== 'number') requireFinite('roundTo', 'x', x);
+  return x;
 }

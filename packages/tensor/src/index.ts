@@ -37,7 +37,7 @@ export {
   requireSynchronous,
   requireWhole,
 } from './checks.ts';
-export type { BackendFactory, BackendOptions, Placement } from './engine.ts';
+export type { BackendFactory, BackendNames, BackendOptions, Placement } from './engine.ts';
 export {
   backendInfo,
   currentPlacement,

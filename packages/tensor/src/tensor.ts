@@ -168,7 +168,8 @@ export function tensor(
         `${sizeOf(result)}.`,
     );
   }
-  return new Tensor(result, place.backend, place.backend.upload(flat, place.dtype));
+  const { backend, dtype } = requirePlace('tensor', place);
+  return new Tensor(result, backend, backend.upload(flat, dtype));
 }
 
 /** A tensor of one value. @throws ShapeError, ValueError unless the value is a finite number. */
@@ -195,7 +196,10 @@ export function zerosLike(x: Tensor): Tensor {
 /** How many numbers a shape holds; 1 for the empty shape. */
 export function sizeOf(shape: Shape): number {
   let size = 1;
-  for (const s of shape) size *= s;
+  for (const s of Array.isArray(shape) ? shape : checkShape('sizeOf', shape)) {
+    if (typeof s !== 'number') checkShape('sizeOf', shape);
+    size *= s;
+  }
   return size;
 }
 
@@ -218,9 +222,18 @@ export function checkShape(op: string, shape: Shape): Shape {
   );
 }
 
-function filled(op: string, shape: Shape, value: number, { backend, dtype }: Placement): Tensor {
+function filled(op: string, shape: Shape, value: number, place: Placement): Tensor {
+  const { backend, dtype } = requirePlace(op, place);
   const size = sizeOf(checkShape(op, shape));
   return new Tensor(shape, backend, backend.fill(size, value, dtype));
+}
+
+/** @throws ValueError unless it is a tensor, or a backend with one of its dtypes. */
+function requirePlace(op: string, place: Placement): Placement {
+  if (place?.backend?.dtypes?.includes(place.dtype)) return place;
+  throw new ValueError(
+    `${op}: the place is ${formatValue(place)}; expected a tensor, or { backend, dtype } of a backend.`,
+  );
 }
 
 function isShape(shape: Shape): boolean {

@@ -3,7 +3,7 @@
  *
  * Left out: what no walk can see, such as private fields and what functions captured. `keep` is for that.
  */
-import { requireSynchronous } from './checks.ts';
+import { requireFunction, requireSynchronous } from './checks.ts';
 import { formatValue, ValueError } from './errors.ts';
 import { closeScope, enterScope, inScope, leaveScope, openScope } from './scopes.ts';
 import { Tensor } from './tensor.ts';
@@ -19,6 +19,7 @@ import { Tensor } from './tensor.ts';
  * @example const y = tidy(() => add(exp(x), 1)); // exp(x) is freed
  */
 export function tidy<T>(fn: () => T): T {
+  requireFunction('tidy', 'fn', fn);
   openScope();
   const found = new Set<Tensor>();
   let kept: ReadonlySet<Disposable> = nothing;

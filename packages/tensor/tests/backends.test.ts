@@ -27,6 +27,14 @@ import {
 import { loadKernels } from '../src/wasm/kernels.ts';
 import { Runtime } from '../src/wasm/runtime.ts';
 
+declare module '../src/engine.ts' {
+  interface BackendNames {
+    slow: true;
+    narrow: true;
+    [slow: `slow ${number}`]: true;
+  }
+}
+
 const backends: Record<string, () => Backend | Promise<Backend>> = {
   reference: () => new ReferenceBackend(),
   wasm: () => new WasmBackend(),

@@ -2,8 +2,18 @@
  * Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
  * Mathematics: docs/math/train/adam.md
  */
-import { type Parameter, ParameterMap } from '@invnet/layers';
-import { adamUpdate, keep, type Tensor, tidy, ValueError, zerosLike } from '@invnet/tensor';
+import { type Parameter, ParameterMap, requireParameters } from '@invnet/layers';
+import {
+  adamUpdate,
+  formatValue,
+  keep,
+  requireFinite,
+  requireOptions,
+  type Tensor,
+  tidy,
+  ValueError,
+  zerosLike,
+} from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
 import type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
 import type { HostTensor } from './safetensors.ts';
@@ -41,8 +51,14 @@ export class Adam implements Optimizer {
   readonly epsilon: number;
   readonly #moments = new ParameterMap<Moments>();
 
-  /** @throws ValueError for constants out of range. */
-  constructor({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions = {}) {
+  /** @throws ValueError for constants out of range, or a learning rate, which goes with each step. */
+  constructor(options: AdamOptions = {}) {
+    requireNoRate(options);
+    requireOptions('Adam', options, ['beta1', 'beta2', 'epsilon']);
+    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+    for (const [name, value] of Object.entries({ beta1, beta2, epsilon })) {
+      requireFinite('Adam', name, value);
+    }
     if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && epsilon > 0)) {
       throw new ValueError(
         `Adam: beta1 ${beta1}, beta2 ${beta2}, epsilon ${epsilon}; expected the betas in [0, 1) ` +
@@ -54,7 +70,12 @@ export class Adam implements Optimizer {
     this.epsilon = epsilon;
   }
 
-  step(parameters: readonly Parameter[], { learningRate, gradientScale = 1 }: StepOptions): void {
+  step(parameters: readonly Parameter[], options: StepOptions): void {
+    requireParameters('Adam.step', parameters);
+    requireOptions('Adam.step', options, ['learningRate', 'gradientScale']);
+    const { learningRate, gradientScale = 1 } = options;
+    requireFinite('Adam.step', 'learningRate', learningRate);
+    requireFinite('Adam.step', 'gradientScale', gradientScale);
     const { beta1, beta2, epsilon } = this;
     const moved = new ParameterMap<Moments>();
     // What fails leaves no moments of some parameters behind.
@@ -77,6 +98,7 @@ export class Adam implements Optimizer {
 
   /** For each parameter that was updated: `m/<name>`, `v/<name>` and the count `step/<name>`. */
   async state(parameters: readonly Parameter[]): Promise<OptimizerState> {
+    requireParameters('Adam.state', parameters);
     // All are asked for before any is waited for, so that they are of one moment.
     const entries = parameters.flatMap((p) => {
       const moments = this.#moments.get(p);
@@ -95,6 +117,12 @@ export class Adam implements Optimizer {
   }
 
   load(state: OptimizerState, parameters: readonly Parameter[]): void {
+    requireParameters('Adam.load', parameters);
+    if (!(state instanceof Map)) {
+      throw new ValueError(
+        `Adam.load: the state is ${formatValue(state)}; expected a Map by name.`,
+      );
+    }
     // A parameter without any entry was never updated; one with some entries must have all.
     const updated = parameters.filter((p) => entries.some((e) => state.has(`${e}/${p.name}`)));
     const expected = updated.flatMap((p) =>
@@ -149,4 +177,15 @@ function momentsIn(state: OptimizerState, { name, data }: Parameter): Moments {
     v: uploadLike(data, state.get(`v/${name}`)!),
     step,
   };
+}
+
+/** @throws ValueError that says where a learning rate belongs. */
+function requireNoRate(options: object): void {
+  for (const name of ['learningRate', 'lr', 'rate']) {
+    if (typeof options !== 'object' || options === null || !(name in options)) continue;
+    throw new ValueError(
+      `Adam: got a learning rate, '${name}'; expected it as train's schedule, such as ` +
+        'schedule: constant(1e-3), or with each step(parameters, { learningRate }).',
+    );
+  }
 }

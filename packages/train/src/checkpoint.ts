@@ -5,12 +5,20 @@
  * This module works on bytes and runs anywhere; checkpoint-file.ts puts them on disk. Left out:
  * the meaning of metadata (the step, the place in the data, random states), which is the caller's.
  */
-import { configDifferences, describe, Module, moduleOf, Parameter } from '@invnet/layers';
+import {
+  configDifferences,
+  describe,
+  Module,
+  moduleOf,
+  Parameter,
+  requireParameters,
+} from '@invnet/layers';
+import { requireRecord } from '@invnet/tensor';
 import { CheckpointError, requireFiniteArrays } from './fit.ts';
 import { legacyNamesIn, legacyPlacesOf } from './legacy.ts';
 import { modelInfoIn, modelMetadata, requireMetadata } from './model-metadata.ts';
 import { placesOf, stateOf } from './module-state.ts';
-import type { Optimizer } from './optimizer.ts';
+import { type Optimizer, requireOptimizer } from './optimizer.ts';
 import { optimizerOf, splitState, withState } from './optimizer-entries.ts';
 import {
   type HostTensor,
@@ -51,6 +59,7 @@ export interface CheckpointTarget {
  * const bytes = await checkpointBytes({ parameters, optimizer, metadata: { step: '100' } });
  */
 export async function checkpointBytes(source: CheckpointSource): Promise<Uint8Array<ArrayBuffer>> {
+  requireParts('checkpointBytes', source);
   const { parameters, optimizer, metadata = {} }: CheckpointSource = source;
   const module = source instanceof Module ? source : moduleOf(parameters);
   const described = module ? modelMetadata(module, metadata) : requireMetadata(metadata);
@@ -83,6 +92,7 @@ export function restoreCheckpoint(
   target: CheckpointTarget,
   name = 'the checkpoint',
 ): Readonly<Record<string, string>> {
+  requireParts('restoreCheckpoint', target);
   const { parameters, optimizer } = target;
   const file = readSafetensors(bytes, name);
   const savedOptimizer = optimizerOf(file);
@@ -105,6 +115,13 @@ export function restoreCheckpoint(
   return Object.fromEntries(
     Object.entries(file.metadata).filter(([key]) => !key.startsWith('invnet.')),
   );
+}
+
+/** @throws ValueError unless it is a network or a flow, or a record of parameters with an optimizer. */
+function requireParts(op: string, parts: CheckpointTarget): void {
+  requireRecord(op, 'what it is of', parts, 'a network, a flow, or { parameters, optimizer }');
+  requireParameters(op, parts.parameters);
+  if (parts.optimizer !== undefined) requireOptimizer(op, parts.optimizer);
 }
 
 /** Where the file's arrays belong, how to say that they do not fit, and the parameters under its names. */

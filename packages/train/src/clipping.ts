@@ -1,5 +1,5 @@
 /** Clipping of gradients by their global norm (Pascanu, Mikolov and Bengio, 2013). */
-import type { Parameter } from '@invnet/layers';
+import { type Parameter, requireParameters } from '@invnet/layers';
 import { formatValue, norm, requireAtLeast, ValueError } from '@invnet/tensor';
 
 /**
@@ -10,7 +10,8 @@ import { formatValue, norm, requireAtLeast, ValueError } from '@invnet/tensor';
  * const norm = await gradientNorm(network.parameters);
  * optimizer.step(network.parameters, { learningRate, gradientScale: clipFactor(norm, 1) });
  */
-export function gradientNorm(parameters: readonly Parameter[]): Promise<number> {
+export async function gradientNorm(parameters: readonly Parameter[]): Promise<number> {
+  requireParameters('gradientNorm', parameters);
   return norm(parameters.flatMap((p) => p.grad ?? []));
 }
 

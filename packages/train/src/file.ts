@@ -6,6 +6,7 @@
  * Left out: locks. Nobody judges whether another writer still lives; what a killed one left is removed
  * when it has not been touched for a day.
  */
+import { formatValue } from '@invnet/tensor';
 import { CheckpointError } from './fit.ts';
 import { nodeModule } from './node.ts';
 
@@ -20,6 +21,7 @@ const dayInMilliseconds = 24 * 60 * 60 * 1000;
  * @throws CheckpointError when the file cannot be written; what was there is untouched.
  */
 export async function writeWhole(op: string, path: string, bytes: Uint8Array): Promise<void> {
+  requirePath(op, path);
   const fs = nodeModule('node:fs/promises', op);
   const { dirname, join } = nodeModule('node:path', op);
   let temporary: string | undefined;
@@ -45,10 +47,16 @@ export async function writeWhole(op: string, path: string, bytes: Uint8Array): P
 
 /** Reads a file. @throws CheckpointError when it cannot be read. */
 export async function readWhole(op: string, path: string): Promise<Uint8Array> {
+  requirePath(op, path);
   const fs = nodeModule('node:fs/promises', op);
   return fs.readFile(path).catch((cause: unknown) => {
     throw new CheckpointError(`${op}: cannot read ${path}: ${messageOf(cause)}`, { cause });
   });
+}
+
+function requirePath(op: string, path: string): void {
+  if (typeof path === 'string' && path !== '') return;
+  throw new CheckpointError(`${op}: the path is ${formatValue(path)}; expected a text.`);
 }
 
 /** Where a file of this path is or would be, behind all links. @throws Error unless it can be replaced. */

@@ -5,18 +5,25 @@
  * Left out: the model and the data. The loop knows a list of parameters and a function that takes a
  * batch, accumulates gradients and returns the loss.
  */
-import { type Parameter, TrainingStep, zeroGrad } from '@invnet/layers';
+import { type Parameter, requireParameters, TrainingStep, zeroGrad } from '@invnet/layers';
 import {
   collectTensors,
   formatShape,
+  formatValue,
   InvNetError,
   memory,
+  requireAtLeast,
+  requireBoolean,
+  requireFunction,
+  requireOptions,
+  requireTensor,
+  requireWhole,
   type Shape,
   type Tensor,
   ValueError,
 } from '@invnet/tensor';
 import { clipFactor, gradientNorm } from './clipping.ts';
-import type { Optimizer } from './optimizer.ts';
+import { type Optimizer, requireOptimizer } from './optimizer.ts';
 import type { Schedule } from './schedule.ts';
 
 /** What to train, on what, and how. */
@@ -75,18 +82,38 @@ export class NonFiniteLossError extends InvNetError {
   /** The first that is not finite: of the batch's tensors, the parameters, the gradients; if any. */
   readonly location: NonFiniteLocation | undefined;
 
-  constructor(step: number, loss: number, location: NonFiniteLocation | undefined) {
+  /** `clipped` says that there was a `clipNorm`, which then is no advice. */
+  constructor(
+    step: number,
+    loss: number,
+    location: NonFiniteLocation | undefined,
+    clipped = false,
+  ) {
     const gradients = location?.where === 'squares' ? 'too large' : 'not finite';
     const what = Number.isFinite(loss)
       ? `the gradients are ${gradients} (loss ${loss})`
       : `the loss is ${loss}`;
     super(
       `train: in step ${step} ${what}; ${describe(location)}. This step changed nothing. Expected ` +
-        'finite numbers: check the data, or try a lower learning rate or a clipNorm.',
+        `finite numbers: ${advice(location, clipped)}.`,
     );
     this.step = step;
     this.loss = loss;
     this.location = location;
+  }
+}
+
+/** What may help, which depends on where it went wrong. */
+function advice(location: NonFiniteLocation | undefined, clipped: boolean): string {
+  switch (location?.where) {
+    case 'batch':
+      return 'check the data';
+    case 'value':
+      return `load earlier parameters and try a lower learning rate${clipped ? '' : ' or a clipNorm'}`;
+    case 'squares':
+      return clipped ? 'try a lower clipNorm' : 'try a clipNorm';
+    default:
+      return `look at the loss, or try a lower learning rate${clipped ? '' : ' or a clipNorm'}`;
   }
 }
 
@@ -109,11 +136,8 @@ export class NonFiniteLossError extends InvNetError {
 export async function* train<B>(
   options: TrainOptions<B>,
 ): AsyncGenerator<TrainingMetrics, void, undefined> {
+  requireTrainOptions(options);
   const { batches, signal, startStep = 0, disposeBatch } = options;
-  if (!Number.isSafeInteger(startStep) || startStep < 0) {
-    throw new ValueError(`train: startStep ${startStep}; expected a whole number of at least 0.`);
-  }
-  if (options.clipNorm !== undefined) clipFactor(0, options.clipNorm);
   let step = startStep;
   if (signal?.aborted) return;
   for await (const batch of batches) {
@@ -134,29 +158,64 @@ export async function* train<B>(
   }
 }
 
+const optionNames = [
+  'parameters',
+  'optimizer',
+  'loss',
+  'batches',
+  'schedule',
+  'clipNorm',
+  'signal',
+  'startStep',
+  'disposeBatch',
+];
+
+function requireTrainOptions<B>(options: TrainOptions<B>): void {
+  requireOptions('train', options, optionNames);
+  const { parameters, optimizer, loss, batches, schedule } = options;
+  const { clipNorm, signal, startStep = 0, disposeBatch } = options;
+  requireParameters('train', parameters);
+  requireOptimizer('train', optimizer);
+  requireFunction('train', 'loss', loss);
+  if (typeof batches !== 'object' || batches === null || !isIterable(batches)) {
+    throw new ValueError(
+      `train: batches is ${formatValue(batches)}; expected a list, a generator or another iterable.`,
+    );
+  }
+  requireFunction('train', 'schedule', schedule);
+  if (clipNorm !== undefined) clipFactor(0, clipNorm);
+  if (signal !== undefined) requireBoolean('train', "the signal's aborted", signal?.aborted);
+  requireWhole('train', 'startStep', startStep, 0);
+  if (disposeBatch !== undefined) requireFunction('train', 'disposeBatch', disposeBatch);
+}
+
+function isIterable(batches: object): boolean {
+  return [Symbol.iterator, Symbol.asyncIterator].some(
+    (key) => typeof Reflect.get(batches, key) === 'function',
+  );
+}
+
 type StepResult = Omit<TrainingMetrics, 'liveBytes' | 'peakBytes'>;
 
 async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): Promise<StepResult> {
   const { parameters, optimizer, schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
   zeroGrad(parameters);
   const attempt = new TrainingStep();
+  const failure = (loss: number, location: NonFiniteLocation | undefined) =>
+    new NonFiniteLossError(step, loss, location, options.clipNorm !== undefined);
   try {
     const loss = await readLoss(attempt.run(() => options.loss(batch)));
     const norm = await gradientNorm(parameters);
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-      throw new NonFiniteLossError(step, loss, await firstNonFinite(batch, parameters));
+      throw failure(loss, await firstNonFinite(batch, parameters));
     }
     const gradientScale = clipFactor(norm, clipNorm);
     if (norm * gradientScale > largestNorm(parameters)) {
-      throw new NonFiniteLossError(step, loss, { where: 'squares', norm });
+      throw failure(loss, { where: 'squares', norm });
     }
     requireGradients(parameters, step);
     const learningRate = schedule(step - 1);
-    if (!Number.isFinite(learningRate)) {
-      throw new ValueError(
-        `train: the schedule gave ${learningRate} for step ${step}; expected a finite learning rate.`,
-      );
-    }
+    requireAtLeast('train', `what the schedule gave for step ${step}`, learningRate, 0);
     attempt.commit(() => optimizer.step(parameters, { learningRate, gradientScale }));
     return { step, loss, gradientNorm: norm, learningRate };
   } catch (error) {
@@ -181,7 +240,7 @@ function requireGradients(parameters: readonly Parameter[], step: number): void 
 }
 
 async function readLoss(loss: Tensor): Promise<number> {
-  using scalar = loss;
+  using scalar = requireTensor('train', loss, 'the loss');
   if (scalar.size !== 1) {
     throw new ValueError(`train: the loss is ${scalar.toString()}; expected one number.`);
   }
@@ -208,7 +267,7 @@ async function firstNonFinite(
 
 function describe(location: NonFiniteLocation | undefined): string {
   if (!location) {
-    return 'batch, parameters and gradients are finite by themselves; look at the loss';
+    return 'batch, parameters and gradients are finite by themselves';
   }
   if (location.where === 'batch') {
     return `the batch's tensor of shape ${formatShape(location.shape)} holds NaN or infinity`;

@@ -1,5 +1,6 @@
 /** Whole models on disk, in Node. The form of the files: docs/model-files.md */
 import type { Module } from '@invnet/layers';
+import { requireOptions } from '@invnet/tensor';
 import { readWhole, writeWhole } from './file.ts';
 import {
   type LoadOptions,
@@ -27,8 +28,10 @@ export interface SaveModelOptions {
 export async function saveModel(
   path: string,
   model: Module,
-  { metadata }: SaveModelOptions = {},
+  options: SaveModelOptions = {},
 ): Promise<void> {
+  requireOptions('saveModel', options, ['metadata']);
+  const { metadata } = options;
   await writeWhole('saveModel', path, await modelBytes(model, metadata));
 }
 

@@ -4,7 +4,17 @@
  * model-file.ts puts the bytes on disk.
  */
 import { build, type Module, type ModuleType } from '@invnet/layers';
-import { formatShape, RandomStream, type Shape, sizeOf, type Tensor, tensor } from '@invnet/tensor';
+import {
+  formatShape,
+  formatValue,
+  RandomStream,
+  requireOptions,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  tensor,
+  ValueError,
+} from '@invnet/tensor';
 import { CheckpointError, requireFiniteArrays } from './fit.ts';
 import { applyModes, type ModelInfo, modelInfoOf, modelMetadata } from './model-metadata.ts';
 import { placesOf, stateOf } from './module-state.ts';
@@ -60,6 +70,8 @@ export function modelFromBytes(
   options: LoadOptions & Partial<LoadOptionsAs<Module>>,
   name = 'the file',
 ): Module {
+  requireOptions('loadModel', options, ['modules', 'named', 'as']);
+  if (options.as !== undefined) requireClass(options.as);
   const file = readSafetensors(bytes, name);
   const { config } = modelInfoOf(file, name);
   let numbers = 0;
@@ -90,6 +102,12 @@ export function modelFromBytes(
     model.dispose();
     throw error;
   }
+}
+
+/** @throws ValueError unless it is a class. */
+function requireClass(as: unknown): void {
+  if (typeof as === 'function' && typeof as.prototype === 'object') return;
+  throw new ValueError(`loadModel: as is ${formatValue(as)}; expected a class, such as Flow.`);
 }
 
 /** What a file's bytes say of the model in it. @throws CheckpointError, SafetensorsFormatError */

@@ -1,6 +1,14 @@
 /** What the training loop and the checkpoints ask of an optimizer. */
 import type { Parameter } from '@invnet/layers';
+import { requireFunction } from '@invnet/tensor';
 import type { HostTensor } from './safetensors.ts';
+
+/** @throws ValueError unless it is an optimizer. */
+export function requireOptimizer(op: string, optimizer: Optimizer): void {
+  for (const method of ['step', 'state', 'load'] as const) {
+    requireFunction(op, `the optimizer's ${method}`, optimizer?.[method]);
+  }
+}
 
 /** What goes with one update. */
 export interface StepOptions {

@@ -8,9 +8,11 @@
  */
 import {
   formatShape,
+  formatValue,
   InvNetError,
   type NumericArray,
   requireBytes,
+  requireOptions,
   type Shape,
   sizeOf,
   ValueError,
@@ -61,7 +63,14 @@ const mostHeaderBytes = 100_000_000;
  *   metadata: { step: '100' },
  * });
  */
-export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array<ArrayBuffer> {
+export function writeSafetensors(file: Safetensors): Uint8Array<ArrayBuffer> {
+  requireOptions('writeSafetensors', file, ['tensors', 'metadata']);
+  const { tensors, metadata } = file;
+  if (!(tensors instanceof Map)) {
+    throw new ValueError(
+      `writeSafetensors: tensors is ${formatValue(tensors)}; expected a Map by name.`,
+    );
+  }
   requireTexts(metadata);
   for (const [name, tensor] of tensors) requireWritable(name, tensor);
   const ordered = [...tensors].sort(
@@ -106,6 +115,9 @@ export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array
  * @example readSafetensors(bytes, path).tensors.get('encoder.weight')?.data
  */
 export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetensors {
+  if (typeof name !== 'string') {
+    throw new ValueError(`readSafetensors: the name is ${formatValue(name)}; expected a text.`);
+  }
   requireBytes('readSafetensors', 'bytes', bytes);
   const fail = (message: string): never => {
     throw new SafetensorsFormatError(`readSafetensors: ${name} ${message}`);

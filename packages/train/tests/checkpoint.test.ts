@@ -21,7 +21,14 @@ import {
   train,
   writeSafetensors,
 } from '../src/index.ts';
-import { type Quadratic, QuadraticModel, quadratic, targets, values } from './quadratic.ts';
+import {
+  problemOf,
+  type Quadratic,
+  QuadraticModel,
+  quadratic,
+  targets,
+  values,
+} from './quadratic.ts';
 
 let directory: string;
 let path: string;
@@ -35,7 +42,12 @@ afterEach(() => rm(directory, { recursive: true }));
 async function trained(steps = 3) {
   const model = quadratic();
   const optimizer = new Adam();
-  const run = train({ ...model, optimizer, batches: targets(), schedule: constant(0.1) });
+  const run = train({
+    ...problemOf(model),
+    optimizer,
+    batches: targets(),
+    schedule: constant(0.1),
+  });
   for (let i = 0; i < steps; i++) await run.next();
   return { ...model, optimizer };
 }

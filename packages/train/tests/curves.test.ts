@@ -165,7 +165,7 @@ describe.each(cases)('$name', (c) => {
         batches: [b],
         schedule: () => Number.NaN,
       });
-      await expect(steps.next()).rejects.toThrow(/schedule gave NaN/);
+      await expect(steps.next()).rejects.toThrow(/schedule gave for step . is NaN/);
     });
     expect(failed).toEqual(await undisturbed());
   });

@@ -11,7 +11,7 @@ import {
   train,
   warmupCosine,
 } from '../src/index.ts';
-import { quadratic, targets, values } from './quadratic.ts';
+import { problemOf, quadratic, targets, values } from './quadratic.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -19,7 +19,7 @@ function setUp(options: Partial<TrainOptions<readonly number[]>> = {}) {
   const model = quadratic();
   const optimizer = new Adam();
   const run = train({
-    ...model,
+    ...problemOf(model),
     optimizer,
     batches: targets(),
     schedule: constant(0.05),
@@ -85,7 +85,7 @@ describe('train', () => {
     const first = setUp({ schedule, clipNorm: 2 });
     await take(first.run, stop);
     const saved = await checkpointBytes({
-      ...first.model,
+      ...problemOf(first.model),
       optimizer: first.optimizer,
       metadata: { step: String(stop) },
     });
@@ -95,7 +95,14 @@ describe('train', () => {
     const { step } = restoreCheckpoint(saved, { ...model, optimizer });
     const startStep = Number(step);
     const batches = targets(startStep);
-    const rest = train({ ...model, optimizer, batches, schedule, clipNorm: 2, startStep });
+    const rest = train({
+      ...problemOf(model),
+      optimizer,
+      batches,
+      schedule,
+      clipNorm: 2,
+      startStep,
+    });
     const strip = ({ step, loss, gradientNorm, learningRate }: TrainingMetrics) => ({
       step,
       loss,
@@ -231,7 +238,7 @@ describe('train', () => {
         return zeros([]);
       };
       const before = values(model);
-      const error = await setUp({ ...model, loss })
+      const error = await setUp({ ...problemOf(model), loss })
         .run.next()
         .catch((e: unknown) => e);
       expect(error).toMatchObject({ location: { where: 'squares' } });
@@ -239,7 +246,7 @@ describe('train', () => {
       expect(values(model)).toEqual(before);
 
       const optimizer = new Adam();
-      const { run } = setUp({ ...model, loss, optimizer, clipNorm: 1 });
+      const { run } = setUp({ ...problemOf(model), loss, optimizer, clipNorm: 1 });
       const [m] = await take(run, 1);
       expect(m!.gradientNorm / size).toBeCloseTo(Math.SQRT2, 6);
       const state = await optimizer.state(model.parameters);
@@ -256,10 +263,10 @@ describe('train', () => {
       /expected one number/,
     );
     await expect(setUp({ clipNorm: -1 }).run.next()).rejects.toThrow(ValueError);
-    await expect(setUp({ startStep: 0.5 }).run.next()).rejects.toThrow(/startStep 0.5/);
+    await expect(setUp({ startStep: 0.5 }).run.next()).rejects.toThrow(/startStep is 0.5/);
     const { model, run } = setUp({ schedule: () => Number.NaN });
     const before = values(model);
-    await expect(run.next()).rejects.toThrow(/schedule gave NaN for step 1/);
+    await expect(run.next()).rejects.toThrow(/schedule gave for step 1 is NaN/);
     expect(values(model)).toEqual(before);
   });
 });

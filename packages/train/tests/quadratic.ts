@@ -54,6 +54,11 @@ export function quadratic(options: { readonly label?: string } = {}): Quadratic 
   return { model, parameters: model.parameters, loss };
 }
 
+/** What `train` takes of it. */
+export function problemOf({ parameters, loss }: Quadratic): Omit<Quadratic, 'model'> {
+  return { parameters, loss };
+}
+
 /** Targets that differ from step to step, without end. */
 export function* targets(from = 0): Generator<number[]> {
   for (let i = from; ; i++) yield [Math.sin(i), Math.cos(3 * i), 0.1 * (i % 7)];

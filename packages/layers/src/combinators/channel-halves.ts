@@ -1,7 +1,7 @@
 /** Bijections of pairs as bijections of one tensor, whose channels are parted in two. */
 import { concat, type Shape, split, type Tensor } from '@invnet/tensor';
 import type { Bijection } from '../core/bijection.ts';
-import { requireChannels } from '../core/checks.ts';
+import { requireChannelPair, requireChannels, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import type { Options } from '../tree/module.ts';
 import { Rearranged } from './rearranged.ts';
@@ -16,7 +16,8 @@ export class ChannelHalves extends Rearranged<Tensor, Pair> {
   readonly channels: readonly [number, number];
 
   constructor(inner: Bijection<Pair>, channels: readonly [number, number]) {
-    super(inner);
+    super(inner, 2);
+    requireChannelPair('ChannelHalves', 'channels', channels);
     this.channels = channels;
   }
 
@@ -72,8 +73,9 @@ export function joinShapes([[n, a, ...size], [, b]]: readonly [Shape, Shape]): S
   return [n!, a! + b!, ...size];
 }
 
-/** ⌊C/2⌋ and ⌈C/2⌉, as couplings part their channels. */
+/** ⌊C/2⌋ and ⌈C/2⌉, as couplings part their channels. @throws ValueError for fewer than 2. */
 export function halvesOf(channels: number): readonly [number, number] {
+  requireWhole('halvesOf', 'channels', channels, 2);
   const first = Math.floor(channels / 2);
   return [first, channels - first];
 }

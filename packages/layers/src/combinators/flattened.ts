@@ -1,14 +1,20 @@
 /** Bijections of pairs as bijections of vectors: for what takes one tensor, as flows and checks do. */
 import {
+  checkShape,
   concat,
   formatShape,
+  formatValue,
+  requireList,
+  requireTensor,
   type Shape,
   ShapeError,
   sizeOf,
   split,
   type Tensor,
   tidy,
+  ValueError,
 } from '@invnet/tensor';
+import { requireState } from '../core/arguments.ts';
 import type { Bijection } from '../core/bijection.ts';
 import type { Pair } from '../core/state.ts';
 import { Rearranged, type Side } from './rearranged.ts';
@@ -30,7 +36,9 @@ export class Flattened extends Rearranged<Tensor, Pair> {
 
   /** Shapes of f's argument and of its result, which is the same by default. */
   constructor(inner: Bijection<Pair>, inputShapes: PairShape, outputShapes = inputShapes) {
-    super(inner);
+    super(inner, 2);
+    requirePairShape('Flattened', 'inputShapes', inputShapes);
+    requirePairShape('Flattened', 'outputShapes', outputShapes);
     this.inputShapes = inputShapes;
     this.outputShapes = outputShapes;
   }
@@ -75,20 +83,33 @@ export class Flattened extends Rearranged<Tensor, Pair> {
 
 /** The vectors [N, A + B] that hold a pair; the pair is kept. */
 export function flattenPair(pair: Pair): Tensor {
-  return tidy(() => {
-    const flat = pair.map((t) => t.reshape([t.shape[0]!, -1]));
-    return concat(flat, 1);
-  });
+  requireState(['flattenPair'], pair, 2);
+  return tidy(() =>
+    concat(
+      pair.map((t) => t.reshape([t.shape[0]!, -1])),
+      1,
+    ),
+  );
 }
 
 /** The pair that vectors hold. @throws ShapeError unless they have its size. */
 export function unflattenPair(flat: Tensor, shapes: PairShape): Pair {
-  const [first, second] = requireFlat(flat.shape, shapes);
-  const n = flat.shape[0]!;
+  requireTensor('unflattenPair', flat);
+  requirePairShape('unflattenPair', 'shapes', shapes);
   return tidy(() => {
+    const [first, second] = requireFlat(flat.shape, shapes);
+    const n = flat.shape[0]!;
     const [a, b] = split(flat, 1, [sizeOf(first), sizeOf(second)]);
-    return [a!.reshape([n, ...first]), b!.reshape([n, ...second])];
+    return [a!.reshape([n, ...first]), b!.reshape([n, ...second])] as const;
   });
+}
+
+function requirePairShape(op: string, name: string, shapes: PairShape): void {
+  requireList(op, name, shapes);
+  if (shapes.length !== 2) {
+    throw new ValueError(`${op}: ${name} is ${formatValue(shapes)}; expected a pair of shapes.`);
+  }
+  for (const shape of shapes) checkShape(op, shape);
 }
 
 function requireFlat(flat: Shape, [first, second]: PairShape): PairShape {

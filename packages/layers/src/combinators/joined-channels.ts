@@ -1,7 +1,7 @@
 /** Bijections of one tensor as bijections of pairs, which are joined along the channels. */
 import { concat, formatShape, type Shape, ShapeError, type Tensor } from '@invnet/tensor';
 import type { Bijection } from '../core/bijection.ts';
-import { requireChannels } from '../core/checks.ts';
+import { requireChannelPair, requireChannels } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { joinShapes, splitChannels, splitShape } from './channel-halves.ts';
 import { Rearranged } from './rearranged.ts';
@@ -17,7 +17,8 @@ export class JoinedChannels extends Rearranged<Pair, Tensor> {
   readonly channels: readonly [number, number];
 
   constructor(inner: Bijection, channels: readonly [number, number]) {
-    super(inner);
+    super(inner, 1);
+    requireChannelPair('JoinedChannels', 'channels', channels);
     this.channels = channels;
   }
 

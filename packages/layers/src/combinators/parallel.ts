@@ -1,5 +1,5 @@
 /** Two bijections beside each other. */
-import { type Shape, type Tensor, ValueError } from '@invnet/tensor';
+import { requireRecord, type Shape, type Tensor, ValueError } from '@invnet/tensor';
 import {
   type BackwardOptions,
   type Bijection,
@@ -31,6 +31,7 @@ export class Parallel extends PairBijection {
   constructor(maps: Readonly<Record<string, Bijection>>);
   constructor(first: Bijection | Readonly<Record<string, Bijection>>, second?: Bijection) {
     super();
+    if (second === undefined) requireRecord('Parallel', 'maps', first, 'two maps, or a record');
     this.inner = second
       ? { first: first as Bijection, second }
       : { ...(first as Readonly<Record<string, Bijection>>) };

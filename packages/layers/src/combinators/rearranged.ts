@@ -14,9 +14,9 @@ export type Side = 'input' | 'output';
 export abstract class Rearranged<S extends State, T extends State> extends Bijection<S> {
   readonly inner: Bijection<T>;
 
-  constructor(inner: Bijection<T>) {
+  constructor(inner: Bijection<T>, size: 1 | 2) {
     super();
-    this.inner = requireBijection(this.type, 'inner', inner);
+    this.inner = requireBijection(this.type, 'inner', inner, size);
   }
 
   /** R, of the map's argument or its result. */

@@ -1,6 +1,7 @@
 /** Reversal: the inverse of a bijection as a bijection. Mathematics: docs/math/combinators/composition.md */
 import type { Tensor } from '@invnet/tensor';
 import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import type { ShapeOf, State } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -9,9 +10,10 @@ export class Reversed<S extends State = Tensor> extends Bijection<S> {
   static readonly type: string = 'Reversed';
   readonly inner: Bijection<S>;
 
-  constructor({ inner }: { readonly inner: Bijection<S> }) {
+  constructor(options: { readonly inner: Bijection<S> }) {
     super();
-    this.inner = requireBijection('Reversed', 'inner', inner);
+    requireModuleOptions('Reversed', options, ['inner']);
+    this.inner = requireBijection('Reversed', 'inner', options.inner);
   }
 
   get options() {

@@ -1,5 +1,5 @@
 /** Composition of bijections as plain data. Mathematics: docs/math/combinators/composition.md */
-import { type Tensor, ValueError } from '@invnet/tensor';
+import { requireRecord, requireWhole, type Tensor, ValueError } from '@invnet/tensor';
 import { type BackwardOptions, Bijection, requireBijection } from '../core/bijection.ts';
 import { disposeState, type ShapeOf, type State } from '../core/state.ts';
 import { addOwned } from '../core/sums.ts';
@@ -32,6 +32,7 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
   /** @throws ValueError for an empty list, or a name that is empty or has a dot in it. */
   constructor(layers: Layers<S>) {
     super();
+    if (!Array.isArray(layers)) requireRecord('Sequential', 'layers', layers, 'a list or a record');
     this.inner = { ...layers } as Readonly<Record<string, Bijection<S>>>;
     if (this.length === 0) throw new ValueError('Sequential: expected at least one layer.');
     // JavaScript would move such keys to the front of a record.
@@ -77,6 +78,7 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
   at(place: number | string): Bijection<S> {
     const named = typeof place === 'string';
     const own = named && Object.hasOwn(this.inner, place) ? this.inner[place] : undefined;
+    if (!named) requireWhole('Sequential.at', 'the position', place, Number.NEGATIVE_INFINITY);
     const layer = named ? own : this.layers.at(place);
     if (layer) return layer;
     throw new ValueError(
@@ -87,6 +89,10 @@ export class Sequential<S extends State = Tensor> extends Bijection<S> {
 
   /** The layers from `start` up to but without `end`, as of `Array.slice`; they are shared. */
   slice(start?: number, end?: number): Sequential<S> {
+    for (const place of [start, end]) {
+      if (place !== undefined)
+        requireWhole('Sequential.slice', 'a position', place, Number.NEGATIVE_INFINITY);
+    }
     const kept = Object.entries(this.inner).slice(start, end);
     const numbered = this.names.every((name, i) => name === String(i));
     return new Sequential(numbered ? kept.map(([, f]) => f) : Object.fromEntries(kept));

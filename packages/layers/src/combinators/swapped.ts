@@ -8,6 +8,10 @@ import { Rearranged } from './rearranged.ts';
 export class Swapped extends Rearranged<Pair, Pair> {
   static readonly type: string = 'Swapped';
 
+  constructor(inner: Bijection<Pair>) {
+    super(inner, 2);
+  }
+
   static build({ inner }: { readonly inner: Bijection<Pair> }): Swapped {
     return new Swapped(inner);
   }

@@ -1,6 +1,7 @@
 /** A bijection in the place of a conditioner: for contexts that are squeezed or normalized. */
 import type { Shape, Tensor } from '@invnet/tensor';
 import { type Bijection, requireBijection } from '../core/bijection.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -9,9 +10,10 @@ export class AsConditioner extends Conditioner<Tensor> {
   static readonly type: string = 'AsConditioner';
   readonly inner: Bijection;
 
-  constructor({ inner }: { readonly inner: Bijection }) {
+  constructor(options: { readonly inner: Bijection }) {
     super();
-    this.inner = requireBijection('AsConditioner', 'inner', inner, 1);
+    requireModuleOptions('AsConditioner', options, ['inner']);
+    this.inner = requireBijection('AsConditioner', 'inner', options.inner, 1);
   }
 
   get options() {

@@ -10,6 +10,7 @@ import {
   div,
   mul,
   ones,
+  requireAtLeast,
   type Shape,
   sqrt,
   square,
@@ -19,7 +20,7 @@ import {
   zeros,
   zerosLike,
 } from '@invnet/tensor';
-import { requireChannels, requireWhole } from '../core/checks.ts';
+import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -71,11 +72,16 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
   readonly runningMean: TensorBuffer;
   readonly runningVariance: TensorBuffer;
 
-  /** @throws ValueError unless channels ≥ 1. */
-  constructor({ channels, momentum = 0.1, epsilon = 1e-5 }: BatchNormOptions) {
+  /** @throws ValueError unless channels ≥ 1, momentum is in [0, 1] and epsilon is not negative. */
+  constructor(options: BatchNormOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('BatchNorm', options, ['channels', 'momentum', 'epsilon']);
+    const { channels, momentum = 0.1, epsilon = 1e-5 } = options;
     requireWhole('BatchNorm', 'channels', channels, 1);
+    requireAtLeast('BatchNorm', 'momentum', momentum, 0);
+    requireAtLeast('BatchNorm', '1 − momentum', 1 - momentum, 0);
+    requireAtLeast('BatchNorm', 'epsilon', epsilon, 0);
     this.options = { channels, momentum, epsilon };
     this.scale = new Parameter('scale', ones([channels]));
     this.shift = new Parameter('shift', zeros([channels]));

@@ -20,13 +20,22 @@ import {
   zeros,
   zerosLike,
 } from '@invnet/tensor';
-import { requireChannels, requireSizes, requireWhole } from '../core/checks.ts';
+import {
+  requireChannels,
+  requireModuleOptions,
+  requireSizes,
+  requireSpatialSizes,
+} from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
-import { ResidualBlock, type ResidualBlockOptions } from './residual-block.ts';
+import {
+  ResidualBlock,
+  type ResidualBlockOptions,
+  residualBlockOptions,
+} from './residual-block.ts';
 
 /** Options of `ConditionalResidualBlock`; those of its `ResidualBlock` among them. */
 export interface ConditionalResidualBlockOptions extends Omit<ResidualBlockOptions, 'ndims'> {
@@ -37,6 +46,13 @@ export interface ConditionalResidualBlockOptions extends Omit<ResidualBlockOptio
   /** Channels of the image that the context becomes. Default: `inChannels`. */
   readonly contextChannels?: number;
 }
+
+const names = [
+  ...residualBlockOptions.filter((name) => name !== 'ndims'),
+  'contextSize',
+  'size',
+  'contextChannels',
+];
 
 /** The context, the image that it became, the joined input, and what the block saved for it. */
 interface SavedConditional {
@@ -66,16 +82,18 @@ export class ConditionalResidualBlock extends Conditioner<SavedConditional> {
   constructor(options: ConditionalResidualBlockOptions) {
     super();
     using building = new Construction();
-    const { inChannels, contextSize, size, contextChannels = inChannels } = options;
-    const { random = new RandomStream(0) } = options;
+    requireModuleOptions('ConditionalResidualBlock', options, names);
+    const { contextSize, size, random = new RandomStream(0), ...block } = options;
+    const { inChannels } = block;
+    const { contextChannels = inChannels, ...rest } = block;
     requireSizes('ConditionalResidualBlock', { inChannels, contextSize, contextChannels });
-    for (const s of size) requireWhole('ConditionalResidualBlock', 'size', s, 1);
+    requireSpatialSizes('ConditionalResidualBlock', 'size', size);
     const numbers = contextChannels * sizeOf(size);
     const weights = random.normal([numbers, contextSize], Math.sqrt(2 / contextSize));
     this.w0 = new Parameter('w0', weights);
     this.b0 = new Parameter('b0', zeros([numbers]));
     this.inner = new ResidualBlock({
-      ...options,
+      ...rest,
       inChannels: inChannels + contextChannels,
       ndims: size.length,
       random,

@@ -1,8 +1,15 @@
 /** Conditioners that users write, from a function and its backward. */
-import { type Shape, type Tensor, ValueError } from '@invnet/tensor';
-import { Conditioner, type Saved } from '../core/conditioner.ts';
+import {
+  requireBoolean,
+  requireFunction,
+  requireOptions,
+  type Shape,
+  type Tensor,
+  ValueError,
+} from '@invnet/tensor';
+import { Conditioner, type Saved, savedBy } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
-import type { Parameter } from '../tree/parameter.ts';
+import { type Parameter, requireParameters } from '../tree/parameter.ts';
 
 /** What a `CustomBlock` is made of. */
 export interface CustomBlockParts<K = unknown> {
@@ -23,6 +30,8 @@ export interface CustomBlockParts<K = unknown> {
   readonly usesContext?: boolean;
 }
 
+const names = ['forward', 'backward', 'jvp', 'outputShape', 'parameters', 'usesContext'];
+
 /**
  * Any differentiable function as a conditioner: it stands wherever a block of this library does.
  * With a name (see `named`) it can be saved.
@@ -42,8 +51,19 @@ export class CustomBlock<K = unknown> extends Conditioner<K> {
 
   constructor(parts: CustomBlockParts<K>) {
     super();
+    requireOptions('CustomBlock', parts, names);
+    requireFunction('CustomBlock', 'forward', parts.forward);
+    requireFunction('CustomBlock', 'backward', parts.backward);
+    if (parts.jvp !== undefined) requireFunction('CustomBlock', 'jvp', parts.jvp);
+    if (parts.outputShape !== undefined) {
+      requireFunction('CustomBlock', 'outputShape', parts.outputShape);
+    }
+    if (parts.usesContext !== undefined) {
+      requireBoolean('CustomBlock', 'usesContext', parts.usesContext);
+    }
     this.#parts = parts;
     this.own = parts.parameters ?? [];
+    requireParameters('CustomBlock', this.own);
   }
 
   static build<K>({ parts }: { readonly parts: CustomBlockParts<K> }): CustomBlock<K> {
@@ -62,7 +82,7 @@ export class CustomBlock<K = unknown> extends Conditioner<K> {
     const { y, saved } = super.forward(x, context);
     const { kept } = saved;
     return hasDispose(kept)
-      ? { y, saved: { ...saved, dispose: () => kept.dispose() } }
+      ? { y, saved: savedBy(this, { ...saved, dispose: () => kept.dispose() }) }
       : { y, saved };
   }
 

@@ -1,5 +1,6 @@
 /** The conditioner that a coupling makes when it is given none. */
 import type { RandomStream } from '@invnet/tensor';
+import { requireDimensions, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import { DenseBlock } from './dense-block.ts';
 import { ResidualBlock } from './residual-block.ts';
@@ -23,7 +24,12 @@ export interface DefaultConditionerOptions {
  * joined along the channels.
  */
 export function defaultConditioner(options: DefaultConditionerOptions): Conditioner {
+  const names = ['inChannels', 'outChannels', 'contextChannels', 'hidden', 'ndims'];
+  requireModuleOptions('defaultConditioner', options, names);
   const { inChannels, outChannels, contextChannels = 0, hidden = 64, ndims = 2, random } = options;
+  requireWhole('defaultConditioner', 'inChannels', inChannels, 1);
+  requireWhole('defaultConditioner', 'contextChannels', contextChannels, 0);
+  requireDimensions('defaultConditioner', ndims, 0);
   const sizes = {
     inChannels: inChannels + contextChannels,
     hidden,

@@ -12,7 +12,7 @@ import {
   tidy,
   zeros,
 } from '@invnet/tensor';
-import { requireSizes } from '../core/checks.ts';
+import { requireModuleOptions, requireSizes } from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -50,10 +50,11 @@ export class DenseBlock extends Conditioner<SavedDenseBlock> {
   readonly layers: readonly { readonly w: Parameter; readonly b: Parameter }[];
 
   /** @throws ValueError for channels below 1. */
-  constructor({ random = new RandomStream(0), ...options }: DenseBlockOptions) {
+  constructor(options: DenseBlockOptions) {
     super();
     using building = new Construction();
-    const { inChannels, hidden, outChannels } = options;
+    requireModuleOptions('DenseBlock', options, ['inChannels', 'hidden', 'outChannels']);
+    const { inChannels, hidden, outChannels, random = new RandomStream(0) } = options;
     this.options = { inChannels, hidden, outChannels };
     requireSizes('DenseBlock', this.options);
     const widths = [inChannels, hidden, hidden, outChannels];

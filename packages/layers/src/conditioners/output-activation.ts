@@ -4,12 +4,12 @@ import {
   mul,
   relu,
   reluGrad,
+  requireOneOf,
   sigmoid,
   sigmoidGrad,
   split,
   type Tensor,
   tidy,
-  ValueError,
 } from '@invnet/tensor';
 import { sumOfTerms } from '../core/idioms.ts';
 
@@ -65,10 +65,8 @@ const outputs: Readonly<Record<OutputActivationName, OutputActivation | undefine
 
 /** The activation of a name; undefined for `none`. @throws ValueError for a name that is none of them. */
 export function outputActivation(name: OutputActivationName): OutputActivation | undefined {
-  if (Object.hasOwn(outputs, name)) return outputs[name];
-  throw new ValueError(
-    `outputActivation is '${name}'; expected one of ${Object.keys(outputs).join(', ')}.`,
-  );
+  requireOneOf('ResidualBlock', 'outputActivation', name, Object.keys(outputs));
+  return outputs[name];
 }
 
 function halves(z: Tensor): [Tensor, Tensor] {

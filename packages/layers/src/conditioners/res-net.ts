@@ -3,7 +3,13 @@
  * 2016). Mathematics: docs/math/conditioners/res-net.md
  */
 import { add, RandomStream, relu, reluGrad, type Shape, type Tensor } from '@invnet/tensor';
-import { requireSizes, requireWhole } from '../core/checks.ts';
+import {
+  requireDimensions,
+  requireModuleOptions,
+  requireOddKernel,
+  requireRepeats,
+  requireSizes,
+} from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { Construction } from '../tree/construction.ts';
@@ -66,12 +72,15 @@ export class ResNet extends Conditioner<SavedResNet> {
   constructor(options: ResNetOptions) {
     super();
     using building = new Construction();
+    const names = ['inChannels', 'hidden', 'outChannels', 'blocks', 'ndims', 'kernel'];
+    requireModuleOptions('ResNet', options, names);
     const { inChannels, hidden, outChannels, blocks = 2, ndims = 2, kernel = 3 } = options;
     const { random = new RandomStream(0) } = options;
-    const sizes = { inChannels, hidden, outChannels, blocks, ndims };
-    requireSizes('ResNet', sizes);
-    requireWhole('ResNet', '(kernel − 1)/2', (kernel - 1) / 2, 0);
-    this.options = { ...sizes, kernel };
+    requireSizes('ResNet', { inChannels, hidden, outChannels });
+    requireRepeats('ResNet', 'blocks', blocks);
+    requireDimensions('ResNet', ndims, 1);
+    requireOddKernel('ResNet', 'kernel', kernel);
+    this.options = { inChannels, hidden, outChannels, blocks, ndims, kernel };
     const square = { inChannels: hidden, outChannels: hidden, ndims, kernel, random };
     const unit = (conv: { outChannels?: number; gain?: number }): Unit => ({
       norm: new BatchNorm({ channels: hidden }),

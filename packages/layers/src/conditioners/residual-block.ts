@@ -1,6 +1,12 @@
 /** The convolutional conditioner of Glow couplings. Mathematics: docs/math/conditioners/residual-block.md */
-import { RandomStream, reluGrad, type Shape, type Tensor, ValueError } from '@invnet/tensor';
-import { requireSizes } from '../core/checks.ts';
+import { RandomStream, reluGrad, type Shape, type Tensor } from '@invnet/tensor';
+import {
+  requireDimensions,
+  requireKernel,
+  requireModuleOptions,
+  requireOddKernel,
+  requireSizes,
+} from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { Construction } from '../tree/construction.ts';
@@ -45,6 +51,18 @@ interface SavedResidualBlock {
   readonly z: Tensor | undefined;
 }
 
+/** The names of the options. */
+export const residualBlockOptions = [
+  'inChannels',
+  'hidden',
+  'outChannels',
+  'ndims',
+  'kernel1',
+  'kernel2',
+  'stride',
+  'outputActivation',
+];
+
 /** Deviation of the last layer's weights relative to the usual one. */
 const lastLayerGain = 0.1;
 
@@ -73,16 +91,16 @@ export class ResidualBlock extends Conditioner<SavedResidualBlock> {
   constructor(options: ResidualBlockOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('ResidualBlock', options, residualBlockOptions);
     const { inChannels, hidden, outChannels, ndims = 2, kernel1 = 3, kernel2 = 1 } = options;
     const { stride = 1, outputActivation: name = 'none', random = new RandomStream(0) } = options;
     const sizes = { inChannels, hidden, outChannels, ndims, kernel1, kernel2, stride };
-    requireSizes('ResidualBlock', sizes);
-    if ((stride === 1 && kernel1 % 2 === 0) || kernel2 % 2 === 0) {
-      throw new ValueError(
-        `ResidualBlock: kernels of ${kernel1} and ${kernel2}; expected odd ones, which keep the ` +
-          'resolution. Only the first may be even, with a stride.',
-      );
-    }
+    requireSizes('ResidualBlock', { inChannels, hidden, outChannels });
+    requireDimensions('ResidualBlock', ndims, 1);
+    requireKernel('ResidualBlock', 'stride', stride);
+    if (stride === 1) requireOddKernel('ResidualBlock', 'kernel1', kernel1);
+    else requireKernel('ResidualBlock', 'kernel1', kernel1);
+    requireOddKernel('ResidualBlock', 'kernel2', kernel2);
     this.options = { ...sizes, outputActivation: name };
     this.#output = outputActivation(name);
     const inner = { inChannels: hidden, outChannels: hidden, ndims, random };

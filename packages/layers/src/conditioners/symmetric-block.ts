@@ -14,7 +14,12 @@ import {
   type Tensor,
   zeros,
 } from '@invnet/tensor';
-import { requireSizes, requireWhole } from '../core/checks.ts';
+import {
+  requireDimensions,
+  requireModuleOptions,
+  requireOddKernel,
+  requireSizes,
+} from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import { alongChannels, channelSums, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -34,6 +39,9 @@ export interface SymmetricBlockOptions {
   /** Draws the weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
+
+/** The names of the options. */
+export const symmetricBlockOptions = ['channels', 'hidden', 'ndims', 'kernel'];
 
 /** The input and the hidden layer. */
 interface SavedSymmetricBlock {
@@ -60,10 +68,12 @@ export class SymmetricBlock extends Conditioner<SavedSymmetricBlock> {
   constructor(options: SymmetricBlockOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('SymmetricBlock', options, symmetricBlockOptions);
     const { channels, hidden = channels, ndims = 2, kernel = 3 } = options;
     const { random = new RandomStream(0) } = options;
-    requireSizes('SymmetricBlock', { channels, hidden, ndims });
-    requireWhole('SymmetricBlock', '(kernel − 1)/2', (kernel - 1) / 2, 0);
+    requireSizes('SymmetricBlock', { channels, hidden });
+    requireDimensions('SymmetricBlock', ndims, 1);
+    requireOddKernel('SymmetricBlock', 'kernel', kernel);
     this.options = { channels, hidden, ndims, kernel };
     // ‖K‖ near ½, far below the bound of one leapfrog step, 2: steps of many different K magnify what a
     // single one does not. σ(√rows + √columns) is the norm of a random matrix, here at each frequency.

@@ -9,7 +9,7 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import { requireWhole } from '../core/checks.ts';
+import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { Conditioner, requireConditioner, type Saved } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 
@@ -40,8 +40,10 @@ export class WithContext extends Conditioner<SavedJoin> {
   readonly contextChannels: number | undefined;
 
   /** @throws ValueError for what is no conditioner, or contextChannels below 1. */
-  constructor(inner: Conditioner, { contextChannels }: WithContextOptions = {}) {
+  constructor(inner: Conditioner, options: WithContextOptions = {}) {
     super();
+    requireModuleOptions('WithContext', options, ['contextChannels']);
+    const { contextChannels } = options;
     this.inner = requireConditioner('WithContext', 'inner', inner);
     if (contextChannels !== undefined) {
       requireWhole('WithContext', 'contextChannels', contextChannels, 1);

@@ -2,6 +2,9 @@
 import {
   add,
   formatShape,
+  formatValue,
+  requireOptions,
+  requireTensor,
   type Shape,
   ShapeError,
   sum,
@@ -9,7 +12,7 @@ import {
   ValueError,
   zeros,
 } from '@invnet/tensor';
-import { type Parameter, ParameterMap } from '../tree/parameter.ts';
+import { type Parameter, ParameterMap, requireParameters } from '../tree/parameter.ts';
 import {
   type AnyShape,
   formatStateShape,
@@ -21,11 +24,13 @@ import {
 } from './state.ts';
 import type { Tangent } from './tangent.ts';
 
-/** The method that checks: a module's, or one of its hooks. Named in messages only. */
-export type Call = readonly [module: { readonly type: string }, method: string];
+/** The method that checks, a module's or one of its hooks; or a function. Named in messages only. */
+export type Call =
+  | readonly [module: { readonly type: string }, method: string]
+  | readonly [name: string];
 
-function nameOf([module, method]: Call): string {
-  return `${module.type}.${method}`;
+function nameOf(at: Call): string {
+  return at.length === 1 ? at[0] : `${at[0].type}.${at[1]}`;
 }
 
 /** @throws ValueError unless it is a tensor, or a pair. @throws ShapeError for pairs of two batch sizes. */
@@ -35,7 +40,9 @@ export function requireState(at: Call, state: unknown, size: 1 | 2): asserts sta
   const kind = (count: number) => (count === 1 ? 'a tensor' : 'a pair of tensors');
   const right = size === 1 ? !Array.isArray(state) : tensors.length === 2;
   if (!right || !tensors.every((t) => t instanceof Tensor)) {
-    const came = tensors.every((t) => t instanceof Tensor) ? kind(tensors.length) : typeof state;
+    const came = tensors.every((t) => t instanceof Tensor)
+      ? kind(tensors.length)
+      : formatValue(state);
     throw new ValueError(`${nameOf(at)}: got ${came}; expected ${kind(size)}.`);
   }
   const [first, second] = tensors as Tensor[];
@@ -58,7 +65,8 @@ export function requireStateShape(at: Call, what: string, found: State, like: St
 
 /** @throws ShapeError unless the shape is the one expected. */
 export function requireShape(at: Call, what: string, found: Tensor, expected: Shape): void {
-  if (sameShape(found.shape, expected)) return;
+  if (found instanceof Tensor && sameShape(found.shape, expected)) return;
+  requireTensor(nameOf(at), found, what);
   throw new ShapeError(
     `${nameOf(at)}: ${what} is ${formatShape(found.shape)}; expected ${formatShape(expected)}.`,
   );
@@ -83,14 +91,24 @@ export function requireResult(at: Call, what: string, found: unknown, expected: 
   );
 }
 
-/**
- * The context of each sample; one context for many samples is repeated.
- *
- * @throws ValueError for a context that nothing uses. @throws ShapeError for another batch size.
- */
+/** The context of each sample; one context for many samples is repeated. @throws as `requireContext` */
 export function contextFor(at: Call, used: boolean, state: State, context: Tensor): Tensor {
+  requireContext(at, used, state, context);
+  const [samples] = tensorsOf(state)[0]!.shape;
+  const [contexts, ...rest] = context.shape;
+  if (contexts === samples) return context;
+  return add(zeros([samples!, ...rest], context), context);
+}
+
+/**
+ * @throws ValueError for a context that nothing uses. @throws ShapeError unless it has as many samples as
+ * the state, or one.
+ */
+export function requireContext(at: Call, used: boolean, state: State, context: Tensor): void {
   if (!(context instanceof Tensor)) {
-    throw new ValueError(`${nameOf(at)}: the context is ${typeof context}; expected a tensor.`);
+    throw new ValueError(
+      `${nameOf(at)}: the context is ${formatValue(context)}; expected a tensor.`,
+    );
   }
   if (!used) {
     throw new ValueError(
@@ -99,9 +117,8 @@ export function contextFor(at: Call, used: boolean, state: State, context: Tenso
     );
   }
   const [samples] = tensorsOf(state)[0]!.shape;
-  const [contexts, ...rest] = context.shape;
-  if (contexts === samples) return context;
-  if (contexts === 1) return add(zeros([samples!, ...rest], context), context);
+  const [contexts] = context.shape;
+  if (contexts === samples || contexts === 1) return;
   throw new ShapeError(
     `${nameOf(at)}: context ${formatShape(context.shape)} for data ${formatStateShape(shapeOf(state))}; ` +
       `expected the same batch size, ${samples}, or one context for all samples, [1, …].`,
@@ -114,6 +131,18 @@ export function likeContext(dcontext: Tensor, context: Tensor | undefined): Tens
   return sum(dcontext, { axes: [0], keepDims: true });
 }
 
+/** As `requireOptions`, which it leaves to write the message: it is asked at each call. */
+export function requireFields(at: Call, options: object, names: readonly string[]): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
+    let known = true;
+    for (const name in options) known &&= names.includes(name);
+    if (known) return;
+  }
+  requireOptions(nameOf(at), options, names);
+}
+
+const tangentFields = ['x', 'parameters', 'context'];
+
 /** A tangent whose directions have the shapes of what they move. @throws ShapeError, ValueError */
 export function checkedTangent<S extends State>(
   at: Call,
@@ -121,12 +150,13 @@ export function checkedTangent<S extends State>(
   tangent: Tangent<S>,
   context: Tensor | undefined,
 ): Tangent<S> {
-  if (tangent.x) {
+  requireFields(at, tangent, tangentFields);
+  if (tangent.x !== undefined) {
     requireState(at, tangent.x, tensorsOf(state).length === 1 ? 1 : 2);
     requireStateShape(at, 'the tangent of the argument', tangent.x, state);
   }
   const parameters = checkedDirections(at, tangent.parameters);
-  if (!tangent.context) return { ...tangent, parameters };
+  if (tangent.context === undefined) return { ...tangent, parameters };
   if (!context) {
     throw new ValueError(`${nameOf(at)}: a tangent of the context came without a context.`);
   }
@@ -139,7 +169,14 @@ function checkedDirections(
   at: Call,
   directions: ReadonlyMap<Parameter, Tensor> | undefined,
 ): ParameterMap<Tensor> | undefined {
-  if (!directions || directions instanceof CheckedDirections) return directions;
+  if (directions === undefined || directions instanceof CheckedDirections) return directions;
+  if (!(directions instanceof Map)) {
+    throw new ValueError(
+      `${nameOf(at)}: the tangents of parameters are ${formatValue(directions)}; expected a Map from ` +
+        'Parameters to tensors.',
+    );
+  }
+  requireParameters(nameOf(at), [...directions.keys()]);
   for (const [p, direction] of directions) {
     requireShape(at, `the tangent of '${p.name}'`, direction, p.shape);
   }

@@ -2,13 +2,14 @@
  * The contract of an invertible layer or network (docs/contract.md). Here arguments are checked,
  * memory is freed and errors get their place, once for all; what a layer computes is left to it.
  */
-import { type Tensor, ValueError, zeros, zerosLike } from '@invnet/tensor';
+import { formatValue, type Tensor, ValueError, zeros, zerosLike } from '@invnet/tensor';
 import { childrenOf, Module } from '../tree/module.ts';
 import {
   type Call,
   checkedTangent,
   contextFor,
   likeContext,
+  requireFields,
   requireResult,
   requireShape,
   requireState,
@@ -34,6 +35,8 @@ export interface BackwardOptions {
   /** The same context that the forward (inverse) call had. */
   readonly context?: Tensor | undefined;
 }
+
+const backwardOptions = ['dlogdet', 'context'];
 
 /** What `apply` makes; a log-determinant that is left out is zero. */
 export interface Applied<S extends State = Tensor> {
@@ -176,12 +179,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
 
   /** The shape of y for that of x, without computing it. @throws ShapeError for one that f does not take. */
   outputShape(x: ShapeOf<S>): ShapeOf<S> {
-    return this.#outputShapes.of(x, this, () => this.applyShape(x));
+    return this.#outputShapes.of(x, this, 'outputShape', () => this.applyShape(x));
   }
 
   /** The shape of x for that of y. @throws ShapeError for one that f does not give. */
   inputShape(y: ShapeOf<S>): ShapeOf<S> {
-    return this.#inputShapes.of(y, this, () => this.invertShape(y));
+    return this.#inputShapes.of(y, this, 'inputShape', () => this.invertShape(y));
   }
 
   /** Does the map depend on a context? Default: as one of its children does. */
@@ -245,7 +248,9 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     requireState(call, state, this.stateSize);
     shapeRule.call(this, shapeOf(state));
     // Within a network all are passed the context, whether they use it or not.
-    return context && contextFor(call, !outermost || this.usesContext, state, context);
+    return context === undefined
+      ? context
+      : contextFor(call, !outermost || this.usesContext, state, context);
   }
 
   #checkBackward(
@@ -254,13 +259,16 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     state: S,
     gradient: S,
     shapeRule: (shape: ShapeOf<S>) => ShapeOf<S>,
-    { dlogdet, context }: BackwardOptions,
+    options: BackwardOptions,
   ): BackwardOptions {
     const call: Call = [this, method];
+    requireFields(call, options, backwardOptions);
+    const { dlogdet, context } = options;
     const contexts = this.#check(method, outermost, state, shapeRule, context);
     requireState(call, gradient, this.stateSize);
     requireStateShape(call, 'the gradient', gradient, state);
-    if (dlogdet) requireShape(call, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);
+    if (dlogdet !== undefined)
+      requireShape(call, 'dlogdet', dlogdet, [tensorsOf(state)[0]!.shape[0]!]);
     return { dlogdet, context: contexts };
   }
 
@@ -329,5 +337,5 @@ export function requireBijection<S extends State>(
 }
 
 function nameOf(value: unknown): string {
-  return value instanceof Module ? `a ${value.type}` : typeof value;
+  return value instanceof Module ? `a ${value.type}` : formatValue(value);
 }

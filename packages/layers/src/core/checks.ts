@@ -1,9 +1,42 @@
-/** Checks that layers share, of options and of shapes. */
-import { formatShape, type Shape, ShapeError, ValueError } from '@invnet/tensor';
+/**
+ * Checks that layers share, of options and of shapes: those of `@invnet/tensor`, with the limits of
+ * what is being built.
+ */
+import {
+  formatShape,
+  formatValue,
+  type RandomStream,
+  requireList,
+  requireOptions,
+  requireStream,
+  requireWhole as requireWholeNumber,
+  type Shape,
+  ShapeError,
+  ValueError,
+} from '@invnet/tensor';
 import { largestSize } from '../tree/construction.ts';
+
+/** How many steps, blocks or iterations one network may have: far more than any use, but a number that ends. */
+const MOST_REPEATS = 2 ** 12;
+
+/** The largest kernel size along an axis. */
+const MOST_KERNEL = 2 ** 12;
+
+/**
+ * Checks the options that a module is made of: a record that has no other names than these, beside a
+ * `random` to draw weights from, which whoever builds from a file passes to all.
+ *
+ * @throws ValueError with the list of names.
+ */
+export function requireModuleOptions(op: string, options: object, names: readonly string[]): void {
+  requireOptions(op, options, names.includes('random') ? names : [...names, 'random']);
+  const { random } = options as { readonly random?: RandomStream };
+  if (random !== undefined) requireStream(op, random);
+}
 
 /** The shape itself. @throws ShapeError unless it is [N, channels, ...] with up to three spatial axes. */
 export function requireChannels(op: string, shape: Shape, channels: number): Shape {
+  requireList(op, 'the shape', shape);
   if (shape.length < 2 || shape.length > 5) {
     throw new ShapeError(
       `${op}: got ${formatShape(shape)}; expected rank 2 to 5: [N, C], [N, C, W], [N, C, H, W] ` +
@@ -12,21 +45,24 @@ export function requireChannels(op: string, shape: Shape, channels: number): Sha
   }
   if (shape[1] !== channels) {
     throw new ShapeError(
-      `${op}: got ${formatShape(shape)} with ${shape[1]} channels; expected ${channels}.`,
+      `${op}: got ${formatShape(shape)} with ${formatValue(shape[1])} channels; expected ${channels}.`,
     );
   }
   return shape;
 }
 
-/** @throws ValueError unless the value is a whole number of at least `least`. */
-export function requireWhole(op: string, name: string, value: number, least: number): void {
+/** As that of tensors, for a size: not beyond what is being built may have. */
+export function requireWhole(
+  op: string,
+  name: string,
+  value: number,
+  least: number,
+  most?: number,
+): void {
   if (Number.isSafeInteger(value) && value > largestSize()) {
     throw new ValueError(`${op}: ${name} is ${value}; expected at most ${largestSize()} here.`);
   }
-  if (Number.isSafeInteger(value) && value >= least) return;
-  throw new ValueError(
-    `${op}: ${name} is ${format(value)}; expected a whole number of at least ${least}.`,
-  );
+  requireWholeNumber(op, name, value, least, most);
 }
 
 /** As `requireWhole`, for several options by name. */
@@ -34,31 +70,52 @@ export function requireSizes(op: string, sizes: Readonly<Record<string, number>>
   for (const [name, value] of Object.entries(sizes)) requireWhole(op, name, value, 1);
 }
 
-/** @throws ValueError unless the value is true or false. */
-export function requireBoolean(op: string, name: string, value: boolean): void {
-  if (typeof value === 'boolean') return;
-  throw new ValueError(`${op}: ${name} is ${format(value)}; expected true or false.`);
+/** @throws ValueError unless the value is a number of steps, blocks or iterations. */
+export function requireRepeats(op: string, name: string, value: number): void {
+  requireWhole(op, name, value, 1, MOST_REPEATS);
 }
 
-/** @throws ValueError unless the value is a finite number above `low` and below `high`. */
-export function requireBetween(
-  op: string,
-  name: string,
-  value: number,
-  low = Number.NEGATIVE_INFINITY,
-  high = Number.POSITIVE_INFINITY,
-): void {
-  if (typeof value === 'number' && value > low && value < high) return;
-  const bounds = [
-    ...(Number.isFinite(low) ? [` above ${low}`] : []),
-    ...(Number.isFinite(high) ? [` below ${high}`] : []),
-  ];
+/** @throws ValueError unless the value is a number of spatial axes, from `least` to 3. */
+export function requireDimensions(op: string, ndims: number, least: 0 | 1): void {
+  requireWhole(op, 'ndims', ndims, least, 3);
+}
+
+/** @throws ValueError unless the value is a kernel size, or a stride. */
+export function requireKernel(op: string, name: string, kernel: number): void {
+  requireWhole(op, name, kernel, 1, MOST_KERNEL);
+}
+
+/** As `requireKernel`, of an odd size. */
+export function requireOddKernel(op: string, name: string, kernel: number): void {
+  requireKernel(op, name, kernel);
+  if (kernel % 2 === 1) return;
   throw new ValueError(
-    `${op}: ${name} is ${format(value)}; expected a finite number${bounds.join(' and')}.`,
+    `${op}: ${name} is ${kernel}; expected an odd size, which keeps the resolution.`,
   );
 }
 
-/** A value that may be anything, where a configuration was written by hand. */
-function format(value: unknown): string {
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+/** @throws ValueError unless the values are the sizes of up to three axes. */
+export function requireSpatialSizes(op: string, name: string, sizes: Shape): void {
+  requireList(op, name, sizes);
+  if (sizes.length > 3) {
+    throw new ValueError(
+      `${op}: ${name} is ${formatShape(sizes)}; expected a list of at most three axes.`,
+    );
+  }
+  for (const s of sizes) requireWhole(op, name, s, 1);
+}
+
+/** @throws ValueError unless the value is a pair of numbers of channels. */
+export function requireChannelPair(
+  op: string,
+  name: string,
+  channels: readonly [number, number],
+): void {
+  requireList(op, name, channels);
+  if (channels.length !== 2) {
+    throw new ValueError(
+      `${op}: ${name} is ${formatValue(channels)}; expected two numbers of channels.`,
+    );
+  }
+  for (const c of channels) requireWhole(op, name, c, 1);
 }

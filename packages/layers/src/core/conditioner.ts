@@ -1,6 +1,7 @@
 /** The contract of conditioners: the blocks inside couplings, which need not be invertible. */
 import {
   collectTensors,
+  formatValue,
   isTemporary,
   type Shape,
   type Tensor,
@@ -64,13 +65,17 @@ export abstract class Conditioner<K = unknown> extends Module {
       const dispose = () => {
         for (const t of made) t.dispose();
       };
-      return { y, saved: { kept, input: x.shape, shape: y.shape, context, dispose } };
+      return {
+        y,
+        saved: savedBy(this, { kept, input: x.shape, shape: y.shape, context, dispose }),
+      };
     });
   }
 
   /** dx = (∂g/∂x)ᵀ dy; adds to each parameter's grad. Does not dispose `saved`. */
   backward(dy: Tensor, saved: Saved<K>): { dx: Tensor; dcontext?: Tensor } {
     return guarded(this, () => {
+      requireSaved(this, saved);
       requireShape([this, 'backward'], 'the gradient', dy, saved.shape);
       const { dx, dcontext } = this.applyBackward(dy, saved.kept);
       requireResult([this, 'applyBackward'], 'dx', dx, saved.input);
@@ -100,7 +105,7 @@ export abstract class Conditioner<K = unknown> extends Module {
    * @throws ShapeError for one that it does not take.
    */
   outputShape(x: Shape): Shape | undefined {
-    return this.#shapes.of(x, this, () => this.applyShape(x));
+    return this.#shapes.of(x, this, 'outputShape', () => this.applyShape(x));
   }
 
   /** Does the result depend on a context? Default: as one of its children does. */
@@ -135,13 +140,32 @@ export abstract class Conditioner<K = unknown> extends Module {
     requireState(call, x, 1);
     this.outputShape(x.shape);
     // Within a network all are passed the context, whether they use it or not.
-    return context && contextFor(call, !outermost || this.usesContext, x, context);
+    return context === undefined
+      ? context
+      : contextFor(call, !outermost || this.usesContext, x, context);
   }
+}
+
+/** Which block left what. */
+const savers = new WeakMap<object, Conditioner>();
+
+/** Notes that it is what a block's forward left. */
+export function savedBy<K>(g: Conditioner<K>, saved: Saved<K>): Saved<K> {
+  savers.set(saved, g as Conditioner);
+  return saved;
+}
+
+/** @throws ValueError unless it is what the block's `forward` left. */
+function requireSaved(g: Conditioner, saved: Saved): void {
+  if (savers.get(saved) === g) return;
+  throw new ValueError(
+    `${g.type}.backward: saved is ${formatValue(saved)}; expected what a forward of this ${g.type} gave.`,
+  );
 }
 
 /** g(x) alone, without what its backward needs. */
 export function evaluate(g: Conditioner, x: Tensor, context?: Tensor): Tensor {
-  const { y, saved } = g.forward(x, context);
+  const { y, saved } = requireConditioner('evaluate', 'g', g).forward(x, context);
   saved.dispose();
   return y;
 }
@@ -149,5 +173,5 @@ export function evaluate(g: Conditioner, x: Tensor, context?: Tensor): Tensor {
 /** The block itself. @throws ValueError unless it is a conditioner. */
 export function requireConditioner<K>(op: string, name: string, g: Conditioner<K>): Conditioner<K> {
   if (g instanceof Conditioner) return g;
-  throw new ValueError(`${op}: ${name} is ${typeof g}; expected a conditioner.`);
+  throw new ValueError(`${op}: ${name} is ${formatValue(g)}; expected a conditioner.`);
 }

@@ -7,12 +7,16 @@ import {
   add,
   affine,
   clone,
+  formatValue,
   keep,
+  requireFunction,
+  requireSameShape,
   requireSynchronous,
   type Tensor,
   tidy,
+  ValueError,
 } from '@invnet/tensor';
-import type { Flag, TensorBuffer } from '../tree/buffer.ts';
+import { type Flag, TensorBuffer } from '../tree/buffer.ts';
 import type { Module } from '../tree/module.ts';
 
 /** A module some of whose parameters are set by the first data that it is trained on. */
@@ -45,6 +49,7 @@ export function outsideSteps<T>(fn: () => T): T {
 }
 
 function within<T>(step: TrainingStep | undefined, fn: () => T): T {
+  requireFunction('TrainingStep.run', 'fn', fn);
   const outer = active;
   active = step;
   try {
@@ -128,6 +133,12 @@ export class TrainingStep {
 
   /** Called by an evaluation with the value of a statistic on its batch. */
   gather(buffer: TensorBuffer, value: Tensor, momentum: number): void {
+    if (!(buffer instanceof TensorBuffer)) {
+      throw new ValueError(
+        `TrainingStep.gather: got ${formatValue(buffer)}; expected a TensorBuffer.`,
+      );
+    }
+    requireSameShape('TrainingStep.gather', buffer.data, value);
     const gathered = this.#statistics.get(buffer);
     if (gathered) {
       accumulate(gathered.sum, value);

@@ -16,6 +16,7 @@ import {
   mul,
   neg,
   type RandomStream,
+  requireRecord,
   type Shape,
   ShapeError,
   slice,
@@ -29,7 +30,7 @@ import {
 } from '@invnet/tensor';
 import { defaultConditioner } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
-import { requireChannels, requireWhole } from '../core/checks.ts';
+import { requireChannelPair, requireChannels, requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate, requireConditioner, type Saved } from '../core/conditioner.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
 import { type Pair, sameShape } from '../core/state.ts';
@@ -49,6 +50,9 @@ export interface AffineOptions {
   /** Draws the default conditioner's weights. */
   readonly random?: RandomStream;
 }
+
+/** The names of the options. */
+export const affineOptions = ['contextChannels', 'hidden', 'ndims', 'scaleFunction', 'random'];
 
 /** Options of `BasicCoupling`. */
 export interface BasicCouplingOptions extends AffineOptions {
@@ -76,15 +80,12 @@ export class BasicCoupling extends PairBijection {
   /** @throws ValueError for channels below 1, or a scale function that can reach zero. */
   constructor(options: BasicCouplingOptions) {
     super();
-    const [inChannels, moved] = options.channels;
-    requireWhole('coupling', 'channels of the first half', inChannels, 1);
-    requireWhole('coupling', 'channels of the second half', moved, 1);
-    this.channels = options.channels;
-    this.scaleFunction = requireActivation(
-      'coupling',
-      'scaleFunction',
-      options.scaleFunction ?? defaultScale(),
-    );
+    requireModuleOptions('coupling', options, [...affineOptions, 'channels', 'conditioner']);
+    const { channels, conditioner, scaleFunction = defaultScale(), ...sizes } = options;
+    requireChannelPair('coupling', 'channels', channels);
+    const [inChannels, moved] = channels;
+    this.channels = [inChannels, moved];
+    this.scaleFunction = requireActivation('coupling', 'scaleFunction', scaleFunction);
     if (!(this.scaleFunction.range[0] > 0)) {
       throw new ValueError(
         `coupling: scale function ${this.scaleFunction.name} has the range ` +
@@ -95,7 +96,7 @@ export class BasicCoupling extends PairBijection {
     this.conditioner = requireConditioner(
       'coupling',
       'conditioner',
-      options.conditioner ?? defaultConditioner({ ...options, inChannels, outChannels: 2 * moved }),
+      conditioner ?? defaultConditioner({ ...sizes, inChannels, outChannels: 2 * moved }),
     );
   }
 
@@ -301,11 +302,9 @@ function requireOutput(found: Shape, expected: Shape): void {
 }
 
 /** Options of affine couplings without a context, with their defaults. */
-export function affineDefaults({
-  hidden = 64,
-  ndims = 2,
-  scaleFunction = defaultScale(),
-}: AffineOptions) {
+export function affineDefaults(options: AffineOptions) {
+  requireRecord('coupling', 'options', options);
+  const { hidden = 64, ndims = 2, scaleFunction = defaultScale() } = options;
   return { hidden, ndims, scaleFunction };
 }
 

@@ -3,15 +3,21 @@
  * invertible neural transport for density estimation and Bayesian inference", 2021).
  * Mathematics: docs/math/couplings/conditional-hint-coupling.md
  */
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, requireBoolean } from '@invnet/tensor';
 import { Composite } from '../combinators/composite.ts';
 import { Swapped } from '../combinators/swapped.ts';
 import type { Bijection } from '../core/bijection.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { Construction } from '../tree/construction.ts';
 import type { Options } from '../tree/module.ts';
 import { BasicCoupling } from './basic-coupling.ts';
-import { HintCoupling, type HintCouplingOptions, hintDefaults } from './hint-coupling.ts';
+import {
+  HintCoupling,
+  type HintCouplingOptions,
+  hintDefaults,
+  hintOptions,
+} from './hint-coupling.ts';
 import { RecursiveCoupling } from './recursive-coupling.ts';
 
 /** Options of `ConditionalHintCoupling`. */
@@ -50,14 +56,19 @@ export class ConditionalHintCoupling extends Composite<Pair> {
   constructor(options: ConditionalHintCouplingOptions) {
     super();
     using building = new Construction();
-    const { channels, conditionChannels = channels, permute = true, ...rest } = options;
+    requireModuleOptions('ConditionalHintCoupling', options, [...hintOptions, 'conditionChannels']);
+    const { channels, conditionChannels = channels, permute = true } = options;
     const { random = new RandomStream(0) } = options;
+    const hint = hintDefaults(options);
+    const { hidden, ndims, scaleFunction } = hint;
+    requireBoolean('ConditionalHintCoupling', 'permute', permute);
     const laneOf = (width: number) =>
-      new HintCoupling({ ...rest, channels: width, random, permute: permute ? 'full' : 'none' });
+      new HintCoupling({ ...hint, channels: width, random, permute: permute ? 'full' : 'none' });
     this.lane = laneOf(conditionChannels);
     this.data = laneOf(channels);
-    this.coupling = new BasicCoupling({ ...rest, channels: [conditionChannels, channels], random });
-    this.#options = { channels, conditionChannels, ...hintDefaults(rest), permute };
+    const pair = [conditionChannels, channels] as const;
+    this.coupling = new BasicCoupling({ hidden, ndims, scaleFunction, channels: pair, random });
+    this.#options = { channels, conditionChannels, ...hint, permute };
     building.complete();
   }
 

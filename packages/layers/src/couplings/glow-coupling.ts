@@ -5,10 +5,10 @@
 import { type Tensor, ValueError } from '@invnet/tensor';
 import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
 import type { BackwardOptions } from '../core/bijection.ts';
-import { requireWhole } from '../core/checks.ts';
+import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import type { Options } from '../tree/module.ts';
-import { type AffineOptions, BasicCoupling } from './basic-coupling.ts';
+import { type AffineOptions, affineOptions, BasicCoupling } from './basic-coupling.ts';
 
 /** Options of `GlowCoupling`. */
 export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannels'> {
@@ -20,6 +20,12 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
    */
   readonly conditioner?: Conditioner;
 }
+
+const halvesOptions = [
+  ...affineOptions.filter((name) => name !== 'contextChannels'),
+  'channels',
+  'conditioner',
+];
 
 /** A `BasicCoupling` of the two halves of the channels, without parting them where it can do without. */
 abstract class AffineHalves extends ChannelHalves {
@@ -84,6 +90,7 @@ export class GlowCoupling extends AffineHalves {
 
   /** @throws ValueError for fewer than 2 channels, or a scale function that can reach zero. */
   constructor(options: GlowCouplingOptions) {
+    requireModuleOptions('GlowCoupling', options, halvesOptions);
     requireWhole('GlowCoupling', 'channels', options.channels, 2);
     super(options);
   }
@@ -111,6 +118,8 @@ export class ConditionalGlowCoupling extends AffineHalves {
 
   /** @throws ValueError as `GlowCoupling`, and for fewer than 1 channel of context. */
   constructor(options: ConditionalGlowCouplingOptions) {
+    const names = [...halvesOptions, 'contextChannels'];
+    requireModuleOptions('ConditionalGlowCoupling', options, names);
     requireWhole('ConditionalGlowCoupling', 'channels', options.channels, 2);
     requireWhole('ConditionalGlowCoupling', 'contextChannels', options.contextChannels, 1);
     super(options);

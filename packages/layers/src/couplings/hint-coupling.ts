@@ -2,7 +2,7 @@
  * The recursive coupling of HINT (Kruse et al., "HINT: hierarchical invertible neural transport for
  * density estimation and Bayesian inference", 2021). Mathematics: docs/math/couplings/hint-coupling.md
  */
-import { RandomStream, ValueError } from '@invnet/tensor';
+import { RandomStream, requireBoolean, requireOneOf, ValueError } from '@invnet/tensor';
 import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { Identity } from '../combinators/identity.ts';
@@ -10,11 +10,16 @@ import { Parallel } from '../combinators/parallel.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
 import type { Bijection } from '../core/bijection.ts';
-import { requireBoolean, requireWhole } from '../core/checks.ts';
+import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { Conv1x1 } from '../linear/conv1x1.ts';
 import { Construction } from '../tree/construction.ts';
-import { type AffineOptions, affineDefaults, BasicCoupling } from './basic-coupling.ts';
+import {
+  type AffineOptions,
+  affineDefaults,
+  affineOptions,
+  BasicCoupling,
+} from './basic-coupling.ts';
 import { RecursiveCoupling } from './recursive-coupling.ts';
 
 /** How channels are mixed by an orthogonal 1×1 convolution around the recursion. */
@@ -37,6 +42,15 @@ export interface HintCouplingOptions extends Omit<AffineOptions, 'contextChannel
    */
   readonly shared?: boolean;
 }
+
+/** The names of the options. */
+export const hintOptions = [
+  ...affineOptions.filter((name) => name !== 'contextChannels'),
+  'channels',
+  'permute',
+  'depth',
+  'shared',
+];
 
 /**
  * H(x) = (H(x₁), c(x₁, H(x₂))) on the halves of the channels, c an affine coupling; at the deepest
@@ -61,10 +75,13 @@ export class HintCoupling extends Composite {
   constructor(options: HintCouplingOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('HintCoupling', options, hintOptions);
     const { channels, permute = 'none', random = new RandomStream(0) } = options;
     requireWhole('HintCoupling', 'channels', channels, 2);
-    this.#options = { depth: deepest(channels), ...hintDefaults(options), channels, permute };
-    this.recursion = new Recursion(this.#options, random);
+    requireOneOf('HintCoupling', 'permute', permute, ['none', 'lower', 'both', 'full']);
+    const recursion = { depth: deepest(channels), ...hintDefaults(options), channels };
+    this.#options = { ...recursion, permute };
+    this.recursion = new Recursion(recursion, random);
     const permutation = permutationOf(permute, channels, random);
     if (permutation) this.permutation = permutation;
     building.complete();
@@ -84,9 +101,10 @@ export class HintCoupling extends Composite {
 
 /** Options of recursions without their channels, defaults filled in; without a depth, the deepest. */
 export function hintDefaults(options: Omit<HintCouplingOptions, 'channels' | 'permute'>) {
+  const { hidden, ndims, scaleFunction } = affineDefaults(options);
   const { shared = false, depth } = options;
   requireBoolean('HintCoupling', 'shared', shared);
-  return { ...affineDefaults(options), shared, ...(depth !== undefined && { depth }) };
+  return { hidden, ndims, scaleFunction, shared, ...(depth !== undefined && { depth }) };
 }
 
 function permutationOf(
@@ -102,10 +120,6 @@ function permutationOf(
       return new Conv1x1({ channels, random });
     case 'lower':
       return new SecondHalfMixing(halvesOf(channels), random);
-    default:
-      throw new ValueError(
-        `HintCoupling: permute is '${permute}'; expected none, lower, both or full.`,
-      );
   }
 }
 

@@ -2,14 +2,18 @@
  * A leapfrog step of a hyperbolic network (Lensink, Peters and Haber, "Fully hyperbolic
  * convolutional neural networks", 2019). Mathematics: docs/math/couplings/hyperbolic-layer.md
  */
-import { ValueError } from '@invnet/tensor';
+import { requireOneOf, ValueError } from '@invnet/tensor';
 import { Composite } from '../combinators/composite.ts';
 import { Parallel } from '../combinators/parallel.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
-import { SymmetricBlock, type SymmetricBlockOptions } from '../conditioners/symmetric-block.ts';
+import {
+  SymmetricBlock,
+  type SymmetricBlockOptions,
+  symmetricBlockOptions,
+} from '../conditioners/symmetric-block.ts';
 import type { Bijection } from '../core/bijection.ts';
-import { requireWhole } from '../core/checks.ts';
+import { requireDimensions, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { HaarSqueeze } from '../squeezes/haar-squeeze.ts';
 import { Construction } from '../tree/construction.ts';
@@ -48,11 +52,13 @@ export class HyperbolicLayer extends Composite<Pair> {
   constructor(options: HyperbolicLayerOptions) {
     super();
     using building = new Construction();
-    const { resolution = 'keep', stepSize = 1, ndims = 2, kernel = 3 } = options;
+    const names = [...symmetricBlockOptions, 'resolution', 'stepSize'];
+    requireModuleOptions('HyperbolicLayer', options, names);
+    const { resolution = 'keep', stepSize = 1, random, ndims = 2, kernel = 3 } = options;
     const channels = channelsAfter(options.channels, resolution, ndims);
     const { hidden = channels } = options;
     this.step = new Leapfrog({
-      force: new SymmetricBlock({ ...options, channels, hidden, ndims, kernel }),
+      force: new SymmetricBlock({ channels, hidden, ndims, kernel, ...(random && { random }) }),
       stepSize,
     });
     const before = options.channels;
@@ -79,6 +85,8 @@ export function channelsAfter(
   ndims: number,
 ): number {
   requireWhole('HyperbolicLayer', 'channels', channels, 1);
+  requireDimensions('HyperbolicLayer', ndims, 1);
+  requireOneOf('HyperbolicLayer', 'resolution', resolution, ['keep', 'halve', 'double']);
   switch (resolution) {
     case 'keep':
       return channels;
@@ -92,9 +100,5 @@ export function channelsAfter(
         );
       }
       return channels / 2 ** ndims;
-    default:
-      throw new ValueError(
-        `HyperbolicLayer: resolution is '${resolution}'; expected keep, halve or double.`,
-      );
   }
 }

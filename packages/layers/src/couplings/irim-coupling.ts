@@ -9,7 +9,7 @@ import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
 import { defaultConditioner } from '../conditioners/default-conditioner.ts';
 import type { Bijection } from '../core/bijection.ts';
-import { requireWhole } from '../core/checks.ts';
+import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import { Conv1x1 } from '../linear/conv1x1.ts';
 import { Construction } from '../tree/construction.ts';
@@ -48,14 +48,15 @@ export class IrimCoupling extends Composite {
   constructor(options: IrimCouplingOptions) {
     super();
     using building = new Construction();
-    const { channels, random = new RandomStream(0) } = options;
+    requireModuleOptions('IrimCoupling', options, ['channels', 'hidden', 'ndims', 'conditioner']);
+    const { channels, conditioner, random = new RandomStream(0), ...sizes } = options;
     requireWhole('IrimCoupling', 'channels', channels, 2);
     this.#channels = channels;
     this.mix = new Conv1x1({ channels, random });
     const halves = halvesOf(channels);
     const [inChannels, outChannels] = halves;
     const additive = new AdditiveCoupling(
-      options.conditioner ?? defaultConditioner({ ...options, inChannels, outChannels, random }),
+      conditioner ?? defaultConditioner({ ...sizes, inChannels, outChannels, random }),
     );
     this.coupling = new ChannelHalves(additive, halves);
     this.#conditioner = () => additive.conditioner;

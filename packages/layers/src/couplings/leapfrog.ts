@@ -3,14 +3,15 @@ import {
   add,
   affine,
   neg,
+  requireFinite,
   type Shape,
   ShapeError,
   sub,
   type Tensor,
-  ValueError,
   zerosLike,
 } from '@invnet/tensor';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate, requireConditioner } from '../core/conditioner.ts';
 import { sumOfTerms } from '../core/idioms.ts';
 import { formatStateShape, type Pair, sameShape } from '../core/state.ts';
@@ -31,11 +32,11 @@ export class Leapfrog extends PairBijection {
   readonly stepSize: number;
 
   /** @throws ValueError unless the step size is finite. */
-  constructor({ force, stepSize }: LeapfrogOptions) {
+  constructor(options: LeapfrogOptions) {
     super();
-    if (!Number.isFinite(stepSize)) {
-      throw new ValueError(`Leapfrog: stepSize is ${stepSize}; expected a finite number.`);
-    }
+    requireModuleOptions('Leapfrog', options, ['force', 'stepSize']);
+    const { force, stepSize } = options;
+    requireFinite('Leapfrog', 'stepSize', stepSize);
     this.force = requireConditioner('Leapfrog', 'force', force);
     this.stepSize = stepSize;
   }

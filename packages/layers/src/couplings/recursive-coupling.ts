@@ -10,6 +10,7 @@ import {
   PairBijection,
   requireBijection,
 } from '../core/bijection.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { addOwned, sumOfContexts, sumOfLogdets } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -37,8 +38,10 @@ export class RecursiveCoupling extends PairBijection {
   readonly first: Bijection;
   readonly second: Bijection;
 
-  constructor({ first, second, coupling }: RecursiveCouplingParts) {
+  constructor(options: RecursiveCouplingParts) {
     super();
+    requireModuleOptions('RecursiveCoupling', options, ['first', 'second', 'coupling']);
+    const { first, second, coupling } = options;
     this.coupling = requireBijection('RecursiveCoupling', 'coupling', coupling, 2);
     this.first = requireBijection('RecursiveCoupling', 'first', first, 1);
     this.second = requireBijection('RecursiveCoupling', 'second', second, 1);

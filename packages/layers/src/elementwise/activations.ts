@@ -7,6 +7,7 @@ import {
   add,
   affine,
   exp,
+  formatValue,
   type LogisticScale,
   leakyRelu as leakyReluOp,
   log,
@@ -14,6 +15,8 @@ import {
   ones,
   reluGrad,
   relu as reluOp,
+  requireBetween,
+  requireOptions,
   sigmoidGrad,
   sigmoid as sigmoidOp,
   softplus as softplusOp,
@@ -26,7 +29,6 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import { requireBetween } from '../core/checks.ts';
 import type { ModuleType } from '../tree/module.ts';
 import { asData } from '../tree/named.ts';
 import { logLogisticSlope } from './logistic-slope.ts';
@@ -72,7 +74,9 @@ export function relu(): Activation {
 }
 
 /** x for x > 0, slope·x otherwise. @throws ValueError unless slope is finite and positive. */
-export function leakyRelu({ slope = 0.01 }: { slope?: number } = {}): InvertibleActivation {
+export function leakyRelu(options: { slope?: number } = {}): InvertibleActivation {
+  requireOptions('leakyRelu', options, ['slope']);
+  const { slope = 0.01 } = options;
   requireBetween('leakyRelu', 'slope', slope, 0);
   return asData<BuiltIn<InvertibleActivation>>({
     name: 'leakyRelu',
@@ -113,7 +117,9 @@ export function tanh(): InvertibleActivation {
  * @throws ValueError unless low is finite.
  * @example new GlowCoupling({ channels: 4, hidden: 32, scaleFunction: softplus({ low: 0.1 }) })
  */
-export function softplus({ low = 0 }: { low?: number } = {}): InvertibleActivation {
+export function softplus(options: { low?: number } = {}): InvertibleActivation {
+  requireOptions('softplus', options, ['low']);
+  const { low = 0 } = options;
   requireBetween('softplus', 'low', low);
   return asData<BuiltIn<InvertibleActivation>>({
     name: 'softplus',
@@ -143,13 +149,9 @@ export function softplus({ low = 0 }: { low?: number } = {}): InvertibleActivati
  * @throws ValueError unless low < high, both finite.
  * @example new GlowCoupling({ channels: 4, hidden: 32, scaleFunction: sigmoid({ low: 0.5, high: 1 }) })
  */
-export function sigmoid({
-  low = 0,
-  high = 1,
-}: {
-  low?: number;
-  high?: number;
-} = {}): InvertibleActivation {
+export function sigmoid(options: { low?: number; high?: number } = {}): InvertibleActivation {
+  requireOptions('sigmoid', options, ['low', 'high']);
+  const { low = 0, high = 1 } = options;
   requireBetween('sigmoid', 'low', low);
   requireBetween('sigmoid', 'high', high);
   if (!(low < high))
@@ -179,7 +181,9 @@ export function sigmoid2(): InvertibleActivation {
  *
  * @throws ValueError unless clamp is finite and positive.
  */
-export function expClamp({ clamp = 2 }: { clamp?: number } = {}): InvertibleActivation {
+export function expClamp(options: { clamp?: number } = {}): InvertibleActivation {
+  requireOptions('expClamp', options, ['clamp']);
+  const { clamp = 2 } = options;
   requireBetween('expClamp', 'clamp', clamp, 0);
   return asData<BuiltIn<InvertibleActivation>>({
     name: 'expClamp',
@@ -229,6 +233,11 @@ function onesLike(x: Tensor): Tensor {
 
 /** The function itself. @throws ValueError unless it is an activation. */
 export function requireActivation(op: string, name: string, f: Activation): Activation {
-  if (typeof f === 'object' && typeof f.apply === 'function' && Array.isArray(f.range)) return f;
-  throw new ValueError(`${op}: ${name} is ${typeof f}; expected an activation, such as sigmoid().`);
+  const functions: readonly unknown[] = [f?.apply, f?.grad];
+  const range: readonly unknown[] = Array.isArray(f?.range) ? f.range : [];
+  const bounds = range.length === 2 && range.every((bound) => typeof bound === 'number');
+  if (functions.every((g) => typeof g === 'function') && bounds) return f;
+  throw new ValueError(
+    `${op}: ${name} is ${formatValue(f)}; expected an activation, such as sigmoid().`,
+  );
 }

@@ -13,7 +13,7 @@ import {
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
-import type { InvertibleActivation } from './activations.ts';
+import { type InvertibleActivation, requireActivation } from './activations.ts';
 
 /**
  * y = f(x) element by element, for a monotone f; logdet = Σ log f′(x).
@@ -32,9 +32,11 @@ export class Elementwise extends Bijection {
   /** @throws ValueError for an activation without an inverse. */
   constructor(f: InvertibleActivation) {
     super();
-    if (typeof f?.invert !== 'function') {
+    requireActivation('Elementwise', 'f', f);
+    const inverse: readonly unknown[] = [f.invert, f.logSlope, f.logSlopeDerivative];
+    if (!inverse.every((g) => typeof g === 'function')) {
       throw new ValueError(
-        `Elementwise: got ${f?.name ?? typeof f}; expected an invertible activation, such as tanh().`,
+        `Elementwise: got ${f.name}; expected an invertible activation, such as tanh().`,
       );
     }
     this.f = f;

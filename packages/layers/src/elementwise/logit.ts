@@ -9,6 +9,7 @@ import {
   log,
   mul,
   neg,
+  requireBetween,
   sigmoid,
   sub,
   sumPerSample,
@@ -16,7 +17,7 @@ import {
   tanh,
 } from '@invnet/tensor';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
-import { requireBetween } from '../core/checks.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import { perSample } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { logLogisticSlope, rootLogisticSlope } from './logistic-slope.ts';
@@ -36,8 +37,10 @@ export class Logit extends Bijection {
   readonly lambda: number;
 
   /** @throws ValueError unless 0 < lambda < ½. */
-  constructor({ lambda = 1e-4 }: { readonly lambda?: number } = {}) {
+  constructor(options: { readonly lambda?: number } = {}) {
     super();
+    requireModuleOptions('Logit', options, ['lambda']);
+    const { lambda = 1e-4 } = options;
     requireBetween('Logit', 'lambda', lambda, 0, 0.5);
     this.lambda = lambda;
   }

@@ -18,7 +18,7 @@ import {
   zeros,
 } from '@invnet/tensor';
 import type { BackwardOptions } from '../core/bijection.ts';
-import { requireChannels, requireWhole } from '../core/checks.ts';
+import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { alongChannels, channelSums, positions } from '../core/idioms.ts';
 import { activeStep, type DataDependent } from '../core/training-step.ts';
 import { Flag } from '../tree/buffer.ts';
@@ -50,9 +50,11 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
   readonly initialized = new Flag('initialized', false);
 
   /** @throws ValueError unless channels ≥ 1. */
-  constructor({ channels }: { channels: number }) {
+  constructor(options: { channels: number }) {
     super();
     using building = new Construction();
+    requireModuleOptions('ActNorm', options, ['channels']);
+    const { channels } = options;
     requireWhole('ActNorm', 'channels', channels, 1);
     const onChange = () => {
       this.initialized.value = true;

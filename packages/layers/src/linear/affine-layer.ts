@@ -7,10 +7,9 @@ import {
   sizeOf,
   sum,
   type Tensor,
-  ValueError,
   zeros,
 } from '@invnet/tensor';
-import { requireWhole } from '../core/checks.ts';
+import { requireModuleOptions, requireSpatialSizes, requireWhole } from '../core/checks.ts';
 import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
@@ -38,16 +37,13 @@ export class AffineLayer extends ScaleAndShift {
   readonly shift: Parameter;
 
   /** @throws ValueError for channels or sizes that are not whole and positive. */
-  constructor({ channels, size = [] }: AffineLayerOptions) {
+  constructor(options: AffineLayerOptions) {
     super();
     using building = new Construction();
+    requireModuleOptions('AffineLayer', options, ['channels', 'size']);
+    const { channels, size = [] } = options;
     requireWhole('AffineLayer', 'channels', channels, 1);
-    if (!Array.isArray(size) || size.length > 3) {
-      throw new ValueError(
-        `AffineLayer: size is ${JSON.stringify(size)}; expected a list of at most three axes.`,
-      );
-    }
-    for (const s of size) requireWhole('AffineLayer', 'size', s, 1);
+    requireSpatialSizes('AffineLayer', 'size', size);
     requireWhole('AffineLayer', 'channels × size', sizeOf([channels, ...size]), 1);
     this.channels = channels;
     this.size = [...size];

@@ -9,15 +9,16 @@ import {
   convFilterGrad,
   neg,
   RandomStream,
+  requireBoolean,
+  requireOneOf,
   type Shape,
   sub,
   sum,
   type Tensor,
-  ValueError,
   zeros,
 } from '@invnet/tensor';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
-import { requireBoolean, requireChannels, requireWhole } from '../core/checks.ts';
+import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { positions, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import type { Parameter } from '../tree/parameter.ts';
@@ -59,15 +60,14 @@ export class Conv1x1 extends Bijection {
   /** @throws ValueError unless channels ≥ 1, or for an unknown parametrization. */
   constructor(options: Conv1x1Options) {
     super();
+    requireModuleOptions('Conv1x1', options, ['channels', 'parametrization', 'frozen']);
     const { channels, frozen = false, random = new RandomStream(0) } = options;
     const { parametrization = 'householder' } = options;
     requireWhole('Conv1x1', 'channels', channels, 1);
     requireBoolean('Conv1x1', 'frozen', frozen);
-    if (parametrization !== 'householder' && parametrization !== 'plu') {
-      throw new ValueError(
-        `Conv1x1: parametrization is '${parametrization}'; expected householder or plu.`,
-      );
-    }
+    requireOneOf('Conv1x1', 'parametrization', parametrization, ['householder', 'plu']);
+    // Factors are found by elimination, which takes as many steps as channels have cubes.
+    if (parametrization === 'plu') requireWhole('Conv1x1', 'channels', channels, 1, 2 ** 12);
     this.channels = channels;
     this.parametrization = parametrization;
     this.#frozen = frozen;

@@ -1,7 +1,16 @@
 /** From configurations to modules. */
-import { OutOfMemoryError, RandomStream } from '@invnet/tensor';
+
+import {
+  formatValue,
+  OutOfMemoryError,
+  RandomStream,
+  requireList,
+  requireOptions,
+  requireRecord,
+  ValueError,
+} from '@invnet/tensor';
 import { Construction } from '../tree/construction.ts';
-import { construct, Module, type ModuleType } from '../tree/module.ts';
+import { construct, isModuleClass, isModuleType, Module, type ModuleType } from '../tree/module.ts';
 import { named, nameOf } from '../tree/named.ts';
 import { join } from '../tree/path.ts';
 import {
@@ -35,6 +44,7 @@ export interface BuildOptions {
  * const net = build({ $type: 'ActNorm', channels: 3 }, { modules: layerCatalogue });
  */
 export function build(config: ModuleConfig | Json, options: BuildOptions): Module {
+  requireOptions('build', options, ['modules', 'named', 'random', 'largestSize']);
   using construction = new Construction(options.largestSize);
   const module = new Building(options).decoded(config, '');
   if (!(module instanceof Module)) return fail('', 'is no configuration of a module');
@@ -60,7 +70,14 @@ class Building {
 
   constructor({ modules, named = {}, random = new RandomStream(0) }: BuildOptions) {
     const types = new Map<string, ModuleType>();
+    requireList('build', 'modules', modules);
+    requireRecord('build', 'named', named, "{ 'a name': () => …, … }");
     for (const m of modules) {
+      if (!isModuleType(m)) {
+        throw new ValueError(
+          `build: got ${formatValue(m)} among the modules; expected classes, as of a catalogue.`,
+        );
+      }
       const other = types.get(m.type);
       if (other && other !== m) {
         throw new ConfigurationError(
@@ -124,12 +141,14 @@ class Building {
     if (!type) {
       return fail(
         path,
-        `is of the type '${$type}', which was not passed in; expected its class among the modules, ` +
-          `as modules: [${$type}, …]`,
+        `is of the type ${formatValue($type)}, which was not passed in; expected its class among the ` +
+          `modules, as modules: [${String($type)}, …]`,
       );
     }
     const values = this.#record(options, path);
-    const made = attempt(path, () => construct(type, { ...values, random: this.#random }));
+    // Only modules have weights to draw.
+    const random = isModuleClass(type) && { random: this.#random };
+    const made = attempt(path, () => construct(type, { ...values, ...random }));
     this.#share($id, made, path);
     if ($parts !== undefined) this.#replaceParts(made, $parts, join(path, '$parts'));
     return made;

@@ -3,7 +3,7 @@
  * docs/model-files.md describes the form. `describe` makes them, and `build` modules of them; weights
  * and files are added by `@invnet/train`.
  */
-import { InvNetError } from '@invnet/tensor';
+import { formatValue, InvNetError, requireList, requireOptions } from '@invnet/tensor';
 
 /** Plain JSON. */
 export type Json =
@@ -38,11 +38,11 @@ export interface ComparedConfigs {
 }
 
 /** Where two configurations differ, in words: paths, with both values; none when they are equal. */
-export function configDifferences(
-  a: Json,
-  b: Json,
-  { names: [nameA, nameB], partial = false }: ComparedConfigs,
-): string[] {
+export function configDifferences(a: Json, b: Json, options: ComparedConfigs): string[] {
+  requireOptions('configDifferences', options, ['names', 'partial']);
+  const { names, partial = false } = options;
+  requireList('configDifferences', 'names', names);
+  const [nameA, nameB] = names;
   const differences: string[] = [];
   const compare = (x: Json | undefined, y: Json | undefined, path: string) => {
     if (isRecord(x) && isRecord(y)) {
@@ -68,8 +68,18 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   );
 }
 
+/** As JSON, or what else it is where it holds what JSON does not know. */
+function jsonOf(value: Json): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return formatValue(value);
+  }
+}
+
 function short(value: Json | undefined): string {
   if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
+  const text =
+    typeof value === 'object' || typeof value === 'string' ? jsonOf(value) : formatValue(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -10,6 +10,7 @@ import {
   namedBuffers,
   namedParameters,
   placesIn,
+  requireModule,
 } from '../tree/module.ts';
 import { partsReplacedIn, setPart } from './parts.ts';
 
@@ -38,6 +39,7 @@ export function replacePart<M extends Module>(network: M, path: string, part: Mo
 }
 
 function copyWith<M extends Module>(module: M, finish: (copy: M) => void): M {
+  requireModule('copyModule', module);
   using building = new Construction();
   const copy = structureOf(module, new Map());
   finish(copy);

@@ -1,6 +1,6 @@
 /** From modules to configurations. */
 import { Tensor } from '@invnet/tensor';
-import { isModuleType, Module, placesIn } from '../tree/module.ts';
+import { isModuleType, Module, placesIn, requireModule } from '../tree/module.ts';
 import { isData, nameOf } from '../tree/named.ts';
 import { join } from '../tree/path.ts';
 import { ConfigurationError, isRecord, type Json, type ModuleConfig } from './config.ts';
@@ -14,6 +14,7 @@ import { partsReplacedIn } from './parts.ts';
  * @example describe(new ActNorm({ channels: 3 })) // { $type: 'ActNorm', channels: 3 }
  */
 export function describe(module: Module): ModuleConfig {
+  requireModule('describe', module);
   const description = new Description();
   const config = description.ofModule(module, '');
   description.requireOwnParts();

@@ -1,11 +1,14 @@
 /** Which parameters are trained, by path; and how many numbers that are. */
-import { ValueError } from '@invnet/tensor';
-import { type Module, namedParameters } from '../tree/module.ts';
+import { requireBoolean, requireOptions, ValueError } from '@invnet/tensor';
+import { type Module, namedParameters, requireModule } from '../tree/module.ts';
 import type { Parameter } from '../tree/parameter.ts';
+import { requirePath } from '../tree/path.ts';
+import { moduleAt } from './parts.ts';
 
 /**
  * Keeps the parameters whose path matches as they are, and gives their paths. `*` stands for one
- * name, `**` for any number of them; a pattern that is the path of a module means all in it.
+ * name, `**` for any number of them; a pattern that is the path of a module means all in it, and with
+ * `.inner` behind it all in what a wrapper there wraps.
  *
  * @throws ValueError when nothing matches.
  * @example
@@ -24,16 +27,25 @@ export function unfreeze(network: Module, pattern: string): string[] {
 /** How many numbers the network's parameters are, all or those that are trained. */
 export function countParameters(
   network: Module,
-  { trained = false }: { readonly trained?: boolean } = {},
+  options: { readonly trained?: boolean } = {},
 ): number {
+  requireModule('countParameters', network);
+  requireOptions('countParameters', options, ['trained']);
+  const { trained = false } = options;
+  requireBoolean('countParameters', 'trained', trained);
   let count = 0;
   for (const p of network.parameters) if (!(trained && p.frozen)) count += p.size;
   return count;
 }
 
 function setFrozen(network: Module, pattern: string, on: boolean): string[] {
+  requireModule('freeze', network);
+  requirePath('freeze', pattern);
   const parameters = namedParameters(network);
-  const matching = [...parameters].filter(([path]) => expressionOf(pattern).test(`${path}.`));
+  const matches = pattern.endsWith('.inner')
+    ? isIn(moduleAt(network, pattern))
+    : (path: string) => expressionOf(pattern).test(`${path}.`);
+  const matching = [...parameters].filter(([path, p]) => matches(path, p));
   if (matching.length === 0) {
     const [some] = parameters.keys();
     throw new ValueError(
@@ -45,6 +57,12 @@ function setFrozen(network: Module, pattern: string, on: boolean): string[] {
     p.frozen = on;
     return path;
   });
+}
+
+/** What a wrapper wraps has its path, so that its parameters are told apart by what they are. */
+function isIn(module: Module): (path: string, p: Parameter) => boolean {
+  const inside = new Set([...namedParameters(module).values()].map((p) => p.identity));
+  return (_, p) => inside.has(p.identity);
 }
 
 /** Matches the paths, with a dot behind them, that a pattern means; what follows lies inside. */

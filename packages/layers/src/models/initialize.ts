@@ -2,12 +2,19 @@
  * Data-dependent initialization (Salimans and Kingma, "Weight normalization", 2016; Kingma and
  * Dhariwal, "Glow", 2018), on purpose and once. Sampling, inverting or probing a network never does it.
  */
-import { BackendError, type NumericArray, type Tensor, ValueError } from '@invnet/tensor';
+import {
+  BackendError,
+  type NumericArray,
+  requireOptions,
+  type Tensor,
+  ValueError,
+} from '@invnet/tensor';
+import { requireContext, requireState } from '../core/arguments.ts';
 import { Bijection, requireBijection } from '../core/bijection.ts';
 import { formatStateShape, type State, shapeOf, tensorsOf } from '../core/state.ts';
 import { type DataDependent, TrainingStep } from '../core/training-step.ts';
 import { Flag } from '../tree/buffer.ts';
-import { type Module, namedParameters, placesIn } from '../tree/module.ts';
+import { type Module, namedParameters, placesIn, requireModule } from '../tree/module.ts';
 
 /** A network, or a flow of one. */
 export type Initializable<S extends State> = Bijection<S> | { readonly network: Bijection<S> };
@@ -33,9 +40,9 @@ export interface InitializeOptions {
 export async function initialize<S extends State>(
   model: Initializable<S>,
   x: S,
-  { context }: InitializeOptions = {},
+  options: InitializeOptions = {},
 ): Promise<void> {
-  const network = networkOf(model);
+  const { network, context } = checked(model, x, options);
   if (isInitialized(network)) return;
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, await t.data());
   const step = runOn(network, x, context);
@@ -55,9 +62,9 @@ export async function initialize<S extends State>(
 export function initializeSync<S extends State>(
   model: Initializable<S>,
   x: S,
-  { context }: InitializeOptions = {},
+  options: InitializeOptions = {},
 ): void {
-  const network = networkOf(model);
+  const { network, context } = checked(model, x, options);
   if (isInitialized(network)) return;
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, readNow(network, t));
   const step = runOn(network, x, context);
@@ -71,6 +78,7 @@ export function initializeSync<S extends State>(
 
 /** Has everything in the network that depends on data been set? Frozen parameters stay as they are. */
 export function isInitialized(network: Module): boolean {
+  requireModule('isInitialized', network);
   let found = dependentParts.get(network);
   if (!found) {
     found = [...placesIn(network)].map(({ module }) => module).filter(isDataDependent);
@@ -92,10 +100,15 @@ export function resetInitialization(network: Module): void {
 /** The tree stays as it was built, so one walk is enough. */
 const dependentParts = new WeakMap<Module, readonly DataDependent[]>();
 
-function networkOf<S extends State>(model: Initializable<S>): Bijection<S> {
-  return model instanceof Bijection
-    ? model
-    : requireBijection('initialize', 'network', model.network);
+/** The network, and the context that it uses. */
+function checked<S extends State>(model: Initializable<S>, x: S, options: InitializeOptions) {
+  const given = model instanceof Bijection ? model : model?.network;
+  const network = requireBijection('initialize', 'network', given);
+  requireState(['initialize'], x, network.stateSize);
+  requireOptions('initialize', options, ['context']);
+  const { context } = options;
+  if (context !== undefined) requireContext(['initialize'], network.usesContext, x, context);
+  return { network, context };
 }
 
 function isDataDependent(module: Module): module is DataDependent {

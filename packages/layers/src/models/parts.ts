@@ -12,7 +12,9 @@ import {
   namedParameters,
   type Place,
   placesIn,
+  requireModule,
 } from '../tree/module.ts';
+import { requirePath } from '../tree/path.ts';
 
 /** Parts that were put in, by path in the module that was asked; configurations hold them. */
 const replacements = new WeakMap<Module, Map<string, Module>>();
@@ -39,6 +41,7 @@ export function moduleAt(root: Module, path: string): Module {
  * @throws ValueError for a path that is none, the root's, or of a part of another kind.
  */
 export function setPart(root: Module, path: string, part: Module): void {
+  requireModule('replacePart', part);
   const { module: old, holder } = placeAt(root, path);
   if (!holder) throw new ValueError(`${root.type}: '' is itself; expected the path of a part.`);
   if (kindOf(old) !== kindOf(part)) {
@@ -95,6 +98,8 @@ function disposeUnused(part: Module, root: Module): void {
 
 /** What stands at a path; what a wrapper there wraps goes by the path with `inner` behind it. */
 function placeAt(root: Module, path: string): Place {
+  requireModule('moduleAt', root);
+  requirePath('moduleAt', path);
   const names = path.split('.');
   let wrapped = 0;
   while (names.at(-1) === 'inner') {

@@ -1,8 +1,9 @@
 /** What a network is made of, as a table of text. */
 
+import { requireOptions } from '@invnet/tensor';
 import { shapesGivenBy } from '../core/shape-rule.ts';
 import { type AnyShape, formatStateShape } from '../core/state.ts';
-import { type Module, placesIn } from '../tree/module.ts';
+import { type Module, placesIn, requireModule } from '../tree/module.ts';
 import { countParameters } from './freezing.ts';
 
 /** Of the column of options. */
@@ -21,8 +22,11 @@ export interface SummaryOptions {
  * @throws ShapeError for an input that the network does not take.
  * @example console.log(summary(new Glow({ channels: 1 }), { input: [16, 1, 28, 28] }));
  */
-export function summary(network: Module, { input }: SummaryOptions = {}): string {
-  const shapes = input && shapesIn(network, input);
+export function summary(network: Module, options: SummaryOptions = {}): string {
+  requireModule('summary', network);
+  requireOptions('summary', options, ['input']);
+  const { input } = options;
+  const shapes = input === undefined ? input : shapesIn(network, input);
   const wrapped = new Map<string, number>();
   const rows = [...placesIn(network)].map(({ path, module }) => {
     const depth = wrapped.get(path) ?? 0;

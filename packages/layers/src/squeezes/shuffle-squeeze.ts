@@ -1,5 +1,6 @@
 /** Squeezes that move numbers. Mathematics: docs/math/squeezes/shuffle-squeeze.md */
-import { permute, type Tensor, ValueError } from '@invnet/tensor';
+import { permute, requireOneOf, type Tensor } from '@invnet/tensor';
+import { requireModuleOptions } from '../core/checks.ts';
 import { Squeeze, squeezedShape, unsqueezedShape } from './squeeze.ts';
 
 /**
@@ -28,13 +29,11 @@ export class ShuffleSqueeze extends Squeeze {
   readonly pattern: ShufflePattern;
 
   /** @throws ValueError for an unknown pattern. */
-  constructor({ pattern = 'checkerboard' }: { readonly pattern?: ShufflePattern } = {}) {
+  constructor(options: { readonly pattern?: ShufflePattern } = {}) {
     super();
-    if (!['column', 'patch', 'checkerboard'].includes(pattern)) {
-      throw new ValueError(
-        `ShuffleSqueeze: unknown pattern '${pattern}'; expected column, patch or checkerboard.`,
-      );
-    }
+    requireModuleOptions('ShuffleSqueeze', options, ['pattern']);
+    const { pattern = 'checkerboard' } = options;
+    requireOneOf('ShuffleSqueeze', 'pattern', pattern, ['column', 'patch', 'checkerboard']);
     this.pattern = pattern;
   }
 

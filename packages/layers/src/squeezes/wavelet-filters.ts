@@ -133,3 +133,5 @@ export const waveletFilters = {
 
 /** Daubechies' wavelets of 1 to 10 vanishing moments, symlets of 2 to 10, coiflets of 1 to 5. */
 export type WaveletName = keyof typeof waveletFilters;
+
+export const waveletNames = Object.keys(waveletFilters) as readonly WaveletName[];

@@ -8,17 +8,18 @@ import {
   conv,
   convInputGrad,
   permute,
+  requireOneOf,
   type Shape,
   sizeOf,
   slice,
   type Tensor,
   tensor,
   tidy,
-  ValueError,
   zeros,
 } from '@invnet/tensor';
+import { requireModuleOptions } from '../core/checks.ts';
 import { Squeeze, squeezedShape } from './squeeze.ts';
-import { type WaveletName, waveletFilters } from './wavelet-filters.ts';
+import { type WaveletName, waveletFilters, waveletNames } from './wavelet-filters.ts';
 
 /** Options of `WaveletSqueeze`. */
 export interface WaveletSqueezeOptions {
@@ -40,14 +41,11 @@ export class WaveletSqueeze extends Squeeze {
   readonly #filters: readonly (readonly number[])[];
 
   /** @throws ValueError for an unknown wavelet. */
-  constructor({ wavelet }: WaveletSqueezeOptions) {
+  constructor(options: WaveletSqueezeOptions) {
     super();
-    if (!Object.keys(waveletFilters).includes(wavelet)) {
-      throw new ValueError(
-        `WaveletSqueeze: unknown wavelet '${wavelet}'; expected db1 to db10, sym2 to sym10 or ` +
-          'coif1 to coif5.',
-      );
-    }
+    requireModuleOptions('WaveletSqueeze', options, ['wavelet']);
+    const { wavelet } = options;
+    requireOneOf('WaveletSqueeze', 'wavelet', wavelet, waveletNames);
     this.wavelet = wavelet;
     const low: readonly number[] = waveletFilters[wavelet];
     const high = low.map((_, m) => (m % 2 ? -1 : 1) * low[low.length - 1 - m]!);

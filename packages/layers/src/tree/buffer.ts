@@ -2,14 +2,19 @@
 import {
   assign,
   formatShape,
+  formatValue,
   type NumericArray,
+  requireBoolean,
+  requireTensor,
   type Shape,
   ShapeError,
   sizeOf,
   type Tensor,
   tensor,
+  ValueError,
 } from '@invnet/tensor';
 import { own } from './construction.ts';
+import { requireName } from './path.ts';
 
 /** A named piece of a module's memory; its numbers go into files beside the parameters'. */
 export abstract class ModuleBuffer {
@@ -18,6 +23,7 @@ export abstract class ModuleBuffer {
   abstract readonly shape: Shape;
 
   constructor(name: string) {
+    requireName('buffer', name);
     this.name = name;
   }
 
@@ -36,7 +42,7 @@ export class TensorBuffer extends ModuleBuffer {
   /** Takes over `data`. */
   constructor(name: string, data: Tensor) {
     super(name);
-    this.data = own(data);
+    this.data = own(requireTensor('TensorBuffer', data, 'data'));
   }
 
   get shape(): Shape {
@@ -69,6 +75,7 @@ export class Flag extends ModuleBuffer {
 
   constructor(name: string, value: boolean) {
     super(name);
+    requireBoolean('Flag', name, value);
     this.value = value;
   }
 
@@ -89,6 +96,11 @@ export class Flag extends ModuleBuffer {
 }
 
 function requireSize(buffer: ModuleBuffer, values: NumericArray): void {
+  if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
+    throw new ValueError(
+      `'${buffer.name}': got ${formatValue(values)}; expected an array of numbers.`,
+    );
+  }
   const size = sizeOf(buffer.shape);
   if (values.length === size) return;
   throw new ShapeError(

@@ -1,5 +1,5 @@
 /** What a network owns while it is being built: all of it is freed when that fails. */
-import { keep, type Tensor } from '@invnet/tensor';
+import { keep, requireWhole, type Tensor } from '@invnet/tensor';
 
 let current: Construction | undefined;
 
@@ -22,6 +22,7 @@ export class Construction implements Disposable {
 
   /** @param largest - the largest size that anything in it may have. */
   constructor(largest = current?.largest ?? Number.POSITIVE_INFINITY) {
+    if (largest !== Number.POSITIVE_INFINITY) requireWhole('build', 'largestSize', largest, 0);
     this.#largest = largest;
     current = this;
   }

@@ -5,7 +5,7 @@
  *
  * Left out: what a module computes. `Bijection` and `Conditioner` add that.
  */
-import { ValueError } from '@invnet/tensor';
+import { formatValue, requireBoolean, requireList, ValueError } from '@invnet/tensor';
 import { ModuleBuffer } from './buffer.ts';
 import { Parameter } from './parameter.ts';
 import { join, requireName } from './path.ts';
@@ -79,11 +79,14 @@ export abstract class Module {
   }
 
   set training(on: boolean) {
+    requireBoolean(this.type, 'training', on);
     for (const { module } of placesIn(this)) module.#training = on;
   }
 
   /** As `training`, of a module alone without what is in it: for copies and files. */
   static setMode(module: Module, training: boolean): void {
+    requireModule('setMode', module);
+    requireBoolean('setMode', 'training', training);
     module.#training = training;
   }
 
@@ -108,8 +111,9 @@ const askedFrom = new WeakMap<Parameter, Module>();
 
 /** The module whose parameters these are, all of them and no others; none for any other list. */
 export function moduleOf(parameters: readonly Parameter[]): Module | undefined {
+  requireList('moduleOf', 'parameters', parameters);
   const [first] = parameters;
-  const module = first && askedFrom.get(first);
+  const module = first instanceof Parameter ? askedFrom.get(first) : undefined;
   const whole =
     module?.parameters.length === new Set(parameters).size &&
     parameters.every((p) => askedFrom.get(p) === module);
@@ -117,8 +121,16 @@ export function moduleOf(parameters: readonly Parameter[]): Module | undefined {
 }
 
 /** The module and all in it, each once, at the first place where it stands. */
-export function* placesIn(root: Module): Generator<Place> {
-  yield* walk({ path: '', module: root, holder: undefined }, new Set());
+export function placesIn(root: Module): Generator<Place> {
+  return walk({ path: '', module: requireModule('placesIn', root), holder: undefined }, new Set());
+}
+
+/** The module itself. @throws ValueError unless it is one. */
+export function requireModule(op: string, module: Module): Module {
+  if (module instanceof Module) return module;
+  throw new ValueError(
+    `${op}: got ${formatValue(module)}; expected a module, such as a network or a flow.`,
+  );
 }
 
 /** Wherever a module stands in a network: what holds it, and under which key. */
@@ -176,7 +188,13 @@ export function namedBuffers(root: Module): Map<string, ModuleBuffer> {
 
 /** Does a class have a type name of its own, which is not that of a class it extends? */
 export function isModuleType(value: object): value is ModuleType {
+  if (typeof value !== 'function' && (typeof value !== 'object' || value === null)) return false;
   return Object.hasOwn(value, 'type') && 'type' in value && typeof value.type === 'string';
+}
+
+/** Is it a class of modules, and not only of something else that files know? */
+export function isModuleClass(type: object): boolean {
+  return typeof type === 'function' && type.prototype instanceof Module;
 }
 
 /** Makes a module, or an activation, from options; by `build` where its type has one of its own. */
@@ -212,7 +230,12 @@ interface Field {
 }
 
 /** The public fields that hold parts, lists and records of parts included. */
-function fieldsOf(container: object, path: string, isModule = true): Field[] {
+function fieldsOf(
+  container: object,
+  path: string,
+  isModule = true,
+  outer: readonly object[] = [],
+): Field[] {
   return Object.entries(container).flatMap(([key, value]: [string, unknown]): Field[] => {
     // What a module is built from are its options, not its parts.
     if (isModule && key === 'options') return [];
@@ -222,7 +245,9 @@ function fieldsOf(container: object, path: string, isModule = true): Field[] {
     if (value instanceof Module || value instanceof Parameter || value instanceof ModuleBuffer) {
       return [{ value, path: place, container, key }];
     }
-    return isPlain(value) ? fieldsOf(value, place, false) : [];
+    // A list or record may hold itself.
+    if (!isPlain(value) || outer.includes(value)) return [];
+    return fieldsOf(value, place, false, [...outer, value]);
   });
 }
 

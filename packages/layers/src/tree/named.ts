@@ -1,5 +1,5 @@
 /** Names for what is not data: functions, and objects of functions, that a network is built from. */
-import { ValueError } from '@invnet/tensor';
+import { formatValue, ValueError } from '@invnet/tensor';
 
 const names = new WeakMap<object, string>();
 
@@ -19,7 +19,14 @@ const names = new WeakMap<object, string>();
  */
 export function named<T extends object>(name: string, value: T): T {
   if (typeof name !== 'string' || name === '') {
-    throw new ValueError(`named: got the name '${name}'; expected a text such as 'radon'.`);
+    throw new ValueError(
+      `named: got the name ${formatValue(name)}; expected a text such as 'radon'.`,
+    );
+  }
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) {
+    throw new ValueError(
+      `named: got ${formatValue(value)} for '${name}'; expected a function or an object.`,
+    );
   }
   names.set(value, name);
   return value;

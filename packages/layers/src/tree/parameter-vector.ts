@@ -2,11 +2,14 @@
 import {
   accumulate,
   affine,
+  checkShape,
   clone,
   concat,
   formatShape,
   innerProduct,
   norm,
+  requireList,
+  requireTensor,
   type Shape,
   ShapeError,
   sizeOf,
@@ -16,13 +19,14 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import type { Parameter } from './parameter.ts';
+import { type Parameter, requireParameters } from './parameter.ts';
 
 /** One tensor for each parameter of a list: a point of the space of parameters. */
 export type ParameterVector = readonly Tensor[];
 
 /** The gradients, in order; zeros where none was gathered. The caller disposes them. */
 export function gradients(parameters: readonly Parameter[]): Tensor[] {
+  requireParameters('gradients', parameters);
   return tidy(() => parameters.map((p) => (p.grad ? clone(p.grad) : zerosLike(p.data))));
 }
 
@@ -40,6 +44,7 @@ export function addVectors(a: ParameterVector, b: ParameterVector, alpha = 1): T
 
 /** alpha·a. */
 export function scaleVector(a: ParameterVector, alpha: number): Tensor[] {
+  requireTensors('scaleVector', a);
   return tidy(() => a.map((t) => affine(t, alpha)));
 }
 
@@ -55,6 +60,7 @@ export function normOfVector(a: ParameterVector): Promise<number> {
 
 /** All numbers in one tensor of rank 1, in order. */
 export function flatten(a: ParameterVector): Tensor {
+  requireTensors('flatten', a);
   return tidy(() =>
     concat(
       a.map((t) => t.reshape([-1])),
@@ -65,6 +71,9 @@ export function flatten(a: ParameterVector): Tensor {
 
 /** The inverse of `flatten`, with the shapes of `like`. @throws ShapeError when sizes differ. */
 export function unflatten(flat: Tensor, like: readonly { shape: Shape }[]): Tensor[] {
+  requireTensor('unflatten', flat);
+  requireList('unflatten', 'like', like);
+  for (const p of like) checkShape('unflatten', p?.shape);
   const sizes = like.map((p) => sizeOf(p.shape));
   const expected = sizes.reduce((x, y) => x + y, 0);
   if (flat.size !== expected) {
@@ -82,7 +91,14 @@ export function unflatten(flat: Tensor, like: readonly { shape: Shape }[]): Tens
   });
 }
 
+function requireTensors(op: string, a: ParameterVector): void {
+  requireList(op, 'a vector', a);
+  for (const t of a) requireTensor(op, t);
+}
+
 function requireSameLength(op: string, a: ParameterVector, b: ParameterVector): void {
+  requireTensors(op, a);
+  requireTensors(op, b);
   if (a.length !== b.length) {
     throw new ValueError(
       `${op}: lists of ${a.length} and ${b.length} tensors; expected one length.`,

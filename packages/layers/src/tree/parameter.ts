@@ -2,10 +2,17 @@
 import {
   accumulate,
   assign,
+  formatValue,
   keep,
+  requireBoolean,
+  requireFunction,
+  requireList,
+  requireOptions,
   requireSameShape,
+  requireTensor,
   type Shape,
   type Tensor,
+  ValueError,
   zerosLike,
 } from '@invnet/tensor';
 import { own } from './construction.ts';
@@ -47,15 +54,22 @@ export class Parameter {
 
   /** Takes over `data`. Given a parameter instead, it is another name of that one. */
   constructor(name: string, data: Tensor | Parameter, options: ParameterOptions = {}) {
+    if (typeof name !== 'string') {
+      throw new ValueError(`Parameter: the name is ${formatValue(name)}; expected a text.`);
+    }
+    requireOptions('Parameter', options, ['frozen', 'onChange']);
+    const { frozen = false, onChange } = options;
+    requireBoolean('Parameter', 'frozen', frozen);
+    if (onChange !== undefined) requireFunction('Parameter', 'onChange', onChange);
     this.name = name;
     this.#cell =
       data instanceof Parameter
         ? data.#cell
         : {
-            data: own(data),
+            data: own(requireTensor('Parameter', data, 'data')),
             grad: undefined,
-            frozen: options.frozen ?? false,
-            onChange: options.onChange,
+            frozen,
+            onChange,
             identity: this,
           };
   }
@@ -76,6 +90,7 @@ export class Parameter {
   }
 
   set frozen(on: boolean) {
+    requireBoolean(this.name, 'frozen', on);
     this.#cell.frozen = on;
   }
 
@@ -95,6 +110,7 @@ export class Parameter {
   /** grad ← grad + alpha·g; nothing for a frozen parameter. Does not dispose g. */
   accumulateGrad(g: Tensor, alpha = 1): void {
     if (this.frozen) return;
+    requireTensor('Parameter.accumulateGrad', g);
     if (g.size !== this.size) requireSameShape(`gradient of '${this.name}'`, this.data, g);
     this.#cell.grad ??= keep(zerosLike(this.data));
     accumulate(this.#cell.grad, g, alpha);
@@ -153,23 +169,43 @@ export class Parameter {
  */
 export class ParameterMap<T> extends Map<Parameter, T> {
   override get(p: Parameter): T | undefined {
-    return super.get(p.identity);
+    return super.get(p?.identity);
   }
 
   override has(p: Parameter): boolean {
-    return super.has(p.identity);
+    return super.has(p?.identity);
   }
 
   override set(p: Parameter, value: T): this {
-    return super.set(p.identity, value);
+    if (p instanceof Parameter) return super.set(p.identity, value);
+    throw new ValueError(`ParameterMap: got ${formatValue(p)} for a key; expected a Parameter.`);
   }
 
   override delete(p: Parameter): boolean {
-    return super.delete(p.identity);
+    return super.delete(p?.identity);
+  }
+}
+
+/** @throws ValueError unless it is a list of parameters, each once. */
+export function requireParameters(op: string, parameters: readonly Parameter[]): void {
+  requireList(op, 'parameters', parameters);
+  const seen = new Set<Parameter>();
+  for (const p of parameters) {
+    if (!(p instanceof Parameter)) {
+      throw new ValueError(
+        `${op}: got ${formatValue(p)} among the parameters; expected Parameters, such as ` +
+          'network.parameters.',
+      );
+    }
+    if (seen.has(p.identity)) {
+      throw new ValueError(`${op}: parameter '${p.name}' is in the list twice; expected it once.`);
+    }
+    seen.add(p.identity);
   }
 }
 
 /** Clears all gradients. */
 export function zeroGrad(parameters: readonly Parameter[]): void {
+  requireParameters('zeroGrad', parameters);
   for (const p of parameters) p.zeroGrad();
 }

@@ -1,10 +1,20 @@
 /** Paths in a network's tree: names joined by dots. */
-import { ValueError } from '@invnet/tensor';
+import { formatValue, ValueError } from '@invnet/tensor';
 
 /** @throws ValueError unless it can be a part's name: text without dots. */
 export function requireName(op: string, name: string): void {
   if (typeof name === 'string' && /^[^.$/]+$/.test(name) && name !== '__proto__') return;
-  throw new ValueError(`${op}: the name is '${name}'; expected a text without dots, such as 'w1'.`);
+  throw new ValueError(
+    `${op}: the name is ${formatValue(name)}; expected a text without dots, such as 'w1'.`,
+  );
+}
+
+/** @throws ValueError unless it is a text, as paths and patterns of paths are. */
+export function requirePath(op: string, path: string): void {
+  if (typeof path === 'string') return;
+  throw new ValueError(
+    `${op}: the path is ${formatValue(path)}; expected a text, such as 'scales.0'.`,
+  );
 }
 
 /** The path of a part called `name` in what is at `path`; no name adds nothing. */

@@ -7,6 +7,7 @@
  * await setBackend('gpu'); // WebGPU, or WebGL2 where there is none
  * console.log(backendInfo().details); // { mode: 'webgpu', adapter: … }
  */
+import { requireOneOf, requireRecord } from '../checks.ts';
 import { registerBackend } from '../engine.ts';
 import { BackendError } from '../errors.ts';
 import { GpuBackend } from './backend.ts';
@@ -29,7 +30,10 @@ registerBackend('gpu', createGpuBackend);
  * @throws BackendError that says what is missing.
  */
 export async function createGpuBackend(options: GpuOptions = {}): Promise<GpuBackend> {
+  requireRecord('gpu', 'options', options);
   const { mode, maxBytes, products } = options;
+  if (mode !== undefined) requireOneOf('gpu', 'mode', mode, ['webgpu', 'webgl2']);
+  if (products !== undefined) requireOneOf('gpu', 'products', products, ['wgsl', 'gpujs']);
   const gpujs = await loadGpuJs();
   if (mode === 'webgl2') return new GpuBackend(openWebGl2(gpujs), { maxBytes });
   try {

@@ -65,7 +65,7 @@ function reduce(op: ReduceOp, x: Tensor, options: ReduceOptions): Tensor {
     throw new ShapeError(`${op}: axes is ${formatValue(axes)}; expected a list such as [0, 2].`);
   }
   for (const axis of axes ?? []) {
-    const i = axis < 0 ? axis + x.rank : axis;
+    const i = Number.isInteger(axis) && axis < 0 ? axis + x.rank : axis;
     if (!Number.isInteger(axis) || reduced[i] === undefined) {
       throw new ShapeError(
         `${op}: axis ${formatValue(axis)} is not one of shape ${formatShape(x.shape)}.`,

@@ -20,7 +20,7 @@ import type {
   Storage,
   UnaryOp,
 } from '../backend.ts';
-import { requireWhole } from '../checks.ts';
+import { requireRecord, requireWhole } from '../checks.ts';
 import { BackendError } from '../errors.ts';
 import { DEFAULT_MAX_BYTES, MemoryAccount, noRoom, requireRoom } from '../memory.ts';
 import { forEachConvRow } from './conv.ts';
@@ -42,7 +42,9 @@ export class ReferenceBackend implements Backend {
   #numbers = new WeakMap<Storage, NumericArray>();
 
   /** @throws ValueError for a limit that is no number of bytes. */
-  constructor({ maxBytes = DEFAULT_MAX_BYTES }: ReferenceOptions = {}) {
+  constructor(options: ReferenceOptions = {}) {
+    requireRecord('reference', 'options', options);
+    const { maxBytes = DEFAULT_MAX_BYTES } = options;
     requireWhole('reference', 'maxBytes', maxBytes, 1);
     this.maxTensorBytes = maxBytes;
   }

@@ -5,8 +5,8 @@
  * Left out: what any operation does (backend.ts, run-product.ts).
  */
 import type { DType, Storage } from '../backend.ts';
-import { requireWhole } from '../checks.ts';
-import { BackendError, DTypeError } from '../errors.ts';
+import { requireBoolean, requireRecord, requireWhole } from '../checks.ts';
+import { BackendError, DTypeError, formatValue } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
@@ -26,6 +26,9 @@ export interface WasmOptions {
    */
   readonly threads?: number;
 }
+
+/** More than any machine gains by; each holds memory of its own. */
+const MOST_THREADS = 256;
 
 /** Bytes of each of the desk's two halves. */
 const HALF_DESK_BYTES = 65536;
@@ -75,9 +78,13 @@ export class Runtime {
 
   /** A runtime whose threads have started. @throws BackendError where it cannot have that many. */
   static async create(options: WasmOptions = {}): Promise<Runtime> {
+    requireRecord('wasm', 'options', options);
     const { threads = 1 } = options;
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new BackendError(`wasm: threads is ${threads}; expected a whole number of at least 1.`);
+    if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+      throw new BackendError(
+        `wasm: threads is ${formatValue(threads)}; expected a whole number of at least 1 and at most ` +
+          `${MOST_THREADS}.`,
+      );
     }
     if (threads > 1 && !canUseThreads()) {
       throw new BackendError(
@@ -99,6 +106,9 @@ export class Runtime {
   constructor(options: WasmOptions = {}, loaded: LoadedKernels = loadKernels(options.relaxedSimd)) {
     const { kernels, memory: linear, relaxedSimd } = loaded;
     const { threads = 1, maxBytes } = options;
+    if (options.relaxedSimd !== undefined) {
+      requireBoolean('wasm', 'relaxedSimd', options.relaxedSimd);
+    }
     if (maxBytes !== undefined) requireWhole('wasm', 'maxBytes', maxBytes, 1);
     this.#relaxedSimd = relaxedSimd;
     this.#scratchAt = wholeLines(kernels.heapBase());

@@ -1,0 +1,138 @@
+/** Right calls of `@invnet/networks` and `@invnet/flows`. */
+import * as flows from '@invnet/flows';
+import * as layers from '@invnet/layers';
+import * as networks from '@invnet/networks';
+import { add, RandomStream, type Tensor } from '@invnet/tensor';
+import { type Calls, call, make, on } from './call.ts';
+import { blockMethods, methodsOf } from './layers.ts';
+
+const random = () => new RandomStream(5);
+
+/** Calls of all exports of networks. */
+export function networkCalls(): Calls {
+  const r = random();
+  const [v, image, context] = [r.normal([2, 4]), r.normal([2, 2, 4, 4]), r.normal([2, 2])];
+  const [hidden, scaleFunction] = [2, layers.sigmoid({ low: 0.5 })];
+  const sizes = { scales: 1, steps: 1, ndims: 0, splitScales: true };
+  const shared = { channels: 4, ...sizes, hidden, actnorm: true, random: random() };
+  const glow = { ...shared, scaleFunction, frozenConv1x1: false };
+  const hint = { ...shared, scaleFunction, depth: 1, shared: false };
+  const both = { ...hint, conditionChannels: 4, permute: true };
+  const { scales: _, splitScales: __, ...oneScale } = both;
+  const operator = { forward: (u: Tensor) => add(u, u), adjoint: (u: Tensor) => add(u, u) };
+  const misfit = { channels: 1, outChannels: 2, operator, link: layers.tanh(), actnorm: true };
+  const loop = {
+    channels: 1,
+    memoryChannels: 3,
+    iterations: 1,
+    operator,
+    link: layers.tanh(),
+    coupling: 'additive',
+    hidden,
+    ndims: 0,
+    actnorm: true,
+    random: random(),
+  };
+  const stages = [{ resolution: 'halve', hidden }, { resolution: 'double' }];
+  const hyperbolic = { channels: 2, architecture: stages, ndims: 2, kernel: 3, stepSize: 0.5 };
+  const step = () => new layers.Identity();
+  const scaled = {
+    ...sizes,
+    channels: [4],
+    squeeze: new layers.HaarSqueeze(),
+    step,
+    around: (f: unknown) => f,
+  };
+  const conditional = { ...glow, contextChannels: 2 };
+  const network = new networks.ConditionalGlow(conditional);
+  const summary = new layers.DenseBlock({ inChannels: 2, hidden, outChannels: 2 });
+  const own = (name: string) => Reflect.get(networks, name);
+  const maps = [new layers.Identity(), new layers.Identity()] as const;
+  return {
+    compose: [call(own('compose'), [...maps])],
+    reverse: [call(own('reverse'), [maps[0]])],
+    FirstHalf: [make(own('FirstHalf'), [maps[0]])],
+    Sequential: [make(own('Sequential'), [[...maps]])],
+    networkCatalogue: [],
+    Glow: [
+      make(networks.Glow, [{ ...glow, squeeze: new layers.HaarSqueeze() }]),
+      ...methodsOf(new networks.Glow(glow), v),
+      ...methodsOf(new networks.Glow({ channels: 2, steps: 1, scales: 2, hidden }), image),
+    ],
+    ConditionalGlow: [
+      make(networks.ConditionalGlow, [conditional]),
+      ...methodsOf(network, v, context),
+    ],
+    ConditionalHint: [
+      make(networks.ConditionalHint, [oneScale]),
+      ...methodsOf(new networks.ConditionalHint(oneScale), [v, v]),
+    ],
+    MultiScaleConditionalHint: [
+      make(networks.MultiScaleConditionalHint, [both]),
+      ...methodsOf(new networks.MultiScaleConditionalHint(both), [v, v]),
+    ],
+    MultiScaleHint: [
+      make(networks.MultiScaleHint, [{ ...hint, permute: 'lower' }]),
+      ...methodsOf(new networks.MultiScaleHint({ ...hint, permute: 'full' }), v),
+    ],
+    HyperbolicNetwork: [
+      make(networks.HyperbolicNetwork, [{ ...hyperbolic, random: random() }]),
+      ...methodsOf(new networks.HyperbolicNetwork({ channels: 2, architecture: [{ hidden }] }), [
+        image,
+        image,
+      ]),
+    ],
+    MisfitGradient: [
+      make(networks.MisfitGradient, [misfit]),
+      ...blockMethods(new networks.MisfitGradient(misfit), r.normal([2, 1]), r.normal([2, 1])),
+    ],
+    MultiScale: [
+      make(networks.MultiScale, [scaled]),
+      ...methodsOf(
+        new networks.MultiScale({ ...sizes, channels: [4], squeeze: scaled.squeeze, step }),
+        v,
+      ),
+    ],
+    SummarizedNetwork: [
+      make(networks.SummarizedNetwork, [{ network, summary }]),
+      ...methodsOf(new networks.SummarizedNetwork({ network, summary }), v, context),
+    ],
+    UnrolledLoop: [
+      make(networks.UnrolledLoop, [loop]),
+      ...methodsOf(
+        new networks.UnrolledLoop({ memoryChannels: 3, iterations: 1, operator, hidden, ndims: 0 }),
+        [r.normal([2, 1]), r.normal([2, 3])],
+        r.normal([2, 1]),
+      ),
+    ],
+  };
+}
+
+/** Calls of all exports of flows. */
+export function flowCalls(): Calls {
+  const [x, z] = [random().normal([3, 2]), random().normal([3, 2])];
+  const affine = new layers.AffineLayer({ channels: 2 });
+  const base = new flows.StandardNormal();
+  const flow = new flows.Flow({ network: affine, base });
+  const undo = () => layers.zeroGrad(flow.parameters);
+  return {
+    flowCatalogue: [],
+    BaseDistribution: [],
+    bitsPerDim: [call(flows.bitsPerDim, [100, 10, 256])],
+    dequantize: [call(flows.dequantize, [Uint8Array.of(1, 2, 3, 4), [2, 2], random()])],
+    Flow: [
+      make(flows.Flow, [{ network: affine, base }]),
+      on(flow, 'outputShape', [[2, 2]]),
+      on(flow, 'logProb', [x]),
+      on(flow, 'sample', [{ shape: [3, 2], seed: 1, temperature: 0.5, context: undefined }]),
+    ],
+    negativeLogLikelihood: [call(flows.negativeLogLikelihood, [flow, x], { undo })],
+    standardNormal: [call(flows.standardNormal, [])],
+    StandardNormal: [
+      make(flows.StandardNormal, []),
+      on(base, 'logProb', [z]),
+      on(base, 'gradient', [z]),
+      on(base, 'sample', [[3, 2], random(), 0.5]),
+    ],
+  };
+}

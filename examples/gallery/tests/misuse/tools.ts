@@ -1,0 +1,177 @@
+/** Right calls of `@invnet/jvp`, `@invnet/train` and `@invnet/datasets`. */
+import * as datasets from '@invnet/datasets';
+import * as jvp from '@invnet/jvp';
+import * as layers from '@invnet/layers';
+import { mul, RandomStream, type Tensor, zeros } from '@invnet/tensor';
+import * as train from '@invnet/train';
+import { type Calls, call, make, on } from './call.ts';
+
+const random = () => new RandomStream(7);
+
+/** Calls of all exports of jvp. */
+export function operatorCalls(): Calls {
+  const r = random();
+  const [x, b] = [r.normal([2, 2]), r.normal([2, 2])];
+  const net = new layers.AffineLayer({ channels: 2 });
+  const block = new layers.DenseBlock({ inChannels: 2, hidden: 1, outChannels: 1 });
+  const undo = () => layers.zeroGrad(net.parameters);
+  const weights = r.uniform([2, 2], 1, 2);
+  const scaling = (u: Tensor) => mul(u, weights);
+  const parts = {
+    domain: { shape: [2, 2] },
+    range: { shape: [2, 2] },
+    apply: scaling,
+    applyAdjoint: scaling,
+  };
+  const A = jvp.makeOperator<Tensor, Tensor>(parts);
+  const solver = {
+    tolerance: 1e-6,
+    maxIterations: 3,
+    onIteration: () => true,
+    signal: AbortSignal.any([]),
+  };
+  const doubled = (u: ArrayLike<number>) => Array.from(u, (v) => 2 * v);
+  const arrays = { rows: 3, cols: 3, apply: doubled, adjoint: doubled };
+  const shape = [{ shape: [2] }, { shape: [3, 1] }];
+  const nan = { may: ['nan'] } as const;
+  const check = { x, tolerances: { roundTrip: 1 }, seed: 1 };
+  return {
+    float64Tolerances: [],
+    CheckError: [],
+    OperatorError: [make(jvp.OperatorError, [])],
+    addInPlace: [call(jvp.addInPlace, [[zeros([2, 2])], [b], 0], nan)],
+    copyVector: [call(jvp.copyVector, [[x, b]])],
+    disposeVector: [],
+    innerProduct: [call(jvp.innerProduct, [[x], [b]], nan)],
+    randomOf: [call(jvp.randomOf, [shape, random()])],
+    scaleInPlace: [call(jvp.scaleInPlace, [[zeros([2])], 2], nan)],
+    vectorNorm: [call(jvp.vectorNorm, [[x, [b]]], nan)],
+    zerosOf: [call(jvp.zerosOf, [shape])],
+    makeOperator: [
+      call(jvp.makeOperator, [parts]),
+      on(A, 'apply', [x], nan),
+      on(A.adjoint, 'apply', [x], nan),
+    ],
+    identityOperator: [call(jvp.identityOperator, [{ shape: [2, 2] }])],
+    addOperators: [call(jvp.addOperators, [A, A])],
+    composeOperators: [call(jvp.composeOperators, [A, A])],
+    scaleOperator: [call(jvp.scaleOperator, [A, 2])],
+    fromArrays: [call(jvp.fromArrays, [arrays])],
+    toArrays: [call(jvp.toArrays, [A]), on(jvp.toArrays(A), 'apply', [[1, 2, 3, 4]])],
+    cg: [call(jvp.cg, [A, b, solver], nan)],
+    lsqr: [call(jvp.lsqr, [A, b, { ...solver, damping: 0.1 }], nan)],
+    lsmr: [call(jvp.lsmr, [A, b, { ...solver, damping: 0.1 }], nan)],
+    operatorNorm: [call(jvp.operatorNorm, [A, { tolerance: 0.1, maxIterations: 3, seed: 1 }], nan)],
+    dotTest: [call(jvp.dotTest, [A, { trials: 1, seed: 1 }])],
+    assertAdjoint: [call(jvp.assertAdjoint, [A, { trials: 1, seed: 1, tolerance: 1 }])],
+    jacobian: [
+      call(jvp.jacobian, [net, x, { with: 'both', logdet: true, parameters: net.parameters }]),
+    ],
+    gaussNewton: [
+      call(jvp.gaussNewton, [
+        net,
+        x,
+        { with: 'input', hessian: (dy: unknown) => dy, logdetWeight: 1, damping: 0.1 },
+      ]),
+    ],
+    vjp: [call(jvp.vjp, [net, x, b, { dlogdet: zeros([2]) }], { undo })],
+    checkBijection: [call(jvp.checkBijection, [new layers.Identity(), check])],
+    assertBijection: [],
+    checkConditioner: [
+      call(jvp.checkConditioner, [block, check], { undo: () => layers.zeroGrad(block.parameters) }),
+    ],
+    assertConditioner: [],
+  };
+}
+
+/** Calls of all exports of train. */
+export async function trainCalls(): Promise<Calls> {
+  const net = new layers.AffineLayer({ channels: 2 });
+  const { parameters } = net;
+  const optimizer = new train.Adam();
+  const undo = () => {
+    layers.zeroGrad(parameters);
+    optimizer.dispose();
+  };
+  const loss = (): Tensor => {
+    for (const p of parameters) p.takeGrad(zeros(p.shape));
+    return zeros([]);
+  };
+  const run = {
+    parameters,
+    optimizer,
+    loss,
+    batches: [1, 2],
+    schedule: train.constant(1e-3),
+    clipNorm: 1,
+    startStep: 1,
+    disposeBatch: () => {},
+  };
+  const file = {
+    tensors: new Map([['a', { shape: [2], data: Float32Array.of(1, 2) }]]),
+    metadata: { b: 'c' },
+  };
+  const bytes = train.writeSafetensors(file);
+  const saved = await train.checkpointBytes({ parameters });
+  await train.saveModel('kept', net);
+  const load = { modules: layers.layerCatalogue, named: {} };
+  const system = { may: ['system'], undo } as const;
+  return {
+    CheckpointError: [make(train.CheckpointError, [])],
+    SafetensorsFormatError: [make(train.SafetensorsFormatError, [])],
+    NonFiniteLossError: [],
+    Adam: [
+      make(train.Adam, [{ beta1: 0.9, beta2: 0.99, epsilon: 1e-8 }]),
+      on(optimizer, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
+      on(optimizer, 'state', [parameters]),
+      on(optimizer, 'load', [new Map(), parameters], { undo }),
+    ],
+    clipFactor: [call(train.clipFactor, [1, 2])],
+    gradientNorm: [call(train.gradientNorm, [parameters])],
+    constant: [call(train.constant, [1e-3])],
+    warmupCosine: [call(train.warmupCosine, [{ rate: 1, steps: 10, warmup: 2, finalRate: 0 }])],
+    train: [call(train.train, [run], { undo })],
+    writeSafetensors: [call(train.writeSafetensors, [file])],
+    readSafetensors: [call(train.readSafetensors, [bytes, 'a file'])],
+    checkpointBytes: [
+      call(train.checkpointBytes, [{ parameters, optimizer, metadata: { a: 'b' } }], { undo }),
+    ],
+    restoreCheckpoint: [call(train.restoreCheckpoint, [saved, { parameters }, 'a file'])],
+    saveCheckpoint: [call(train.saveCheckpoint, ['c', { parameters }], system)],
+    loadCheckpoint: [call(train.loadCheckpoint, ['kept', { parameters }], system)],
+    modelBytes: [call(train.modelBytes, [net, { a: 'b' }])],
+    modelFromBytes: [
+      call(train.modelFromBytes, [saved, { ...load, as: layers.AffineLayer }, 'a file']),
+    ],
+    modelInfo: [call(train.modelInfo, [saved, 'a file'])],
+    saveModel: [call(train.saveModel, ['m', net, { metadata: { a: 'b' } }], system)],
+    loadModel: [call(train.loadModel, ['kept', load], system)],
+    readModelInfo: [call(train.readModelInfo, ['kept'], system)],
+  };
+}
+
+/** Calls of all exports of datasets. */
+export function dataCalls(): Calls {
+  const r = random();
+  const x = r.normal([3, 2]);
+  const density = (name: string, options: readonly unknown[]) => {
+    const make = Reflect.get(datasets, name);
+    const made = make();
+    const points = 'logDensity' in made ? [on(made, 'logDensity', [x])] : [];
+    return [call(make, options), on(made, 'sample', [3, r]), ...points];
+  };
+  const idx = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6);
+  const batches = { count: 10, batchSize: 2, seed: 1, shuffle: true, dropLast: true, epochs: 2 };
+  return {
+    IdxFormatError: [make(datasets.IdxFormatError, [])],
+    banana: density('banana', [{ bend: 1, thickness: 0.5 }]),
+    checkerboard: density('checkerboard', []),
+    eightGaussians: density('eightGaussians', [{ radius: 2, deviation: 0.2 }]),
+    swirl: density('swirl', [{ turns: 1, radius: 2, noise: 0.1 }]),
+    twoMoons: density('twoMoons', [{ noise: 0.1 }]),
+    indexBatches: [call(datasets.indexBatches, [{ ...batches, start: { epoch: 0, position: 2 } }])],
+    takeRows: [call(datasets.takeRows, [Uint8Array.of(1, 2, 3, 4), [1, 0], 2])],
+    parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
+    loadMnist: [],
+  };
+}
