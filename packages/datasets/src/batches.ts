@@ -7,6 +7,7 @@
  */
 import {
   formatValue,
+  OutOfMemoryError,
   RandomStream,
   requireBoolean,
   requireBytes,
@@ -101,9 +102,14 @@ export function takeRows(
   rowSize: number,
 ): Uint8Array<ArrayBuffer> {
   requireBytes('takeRows', 'bytes', bytes);
-  requireWhole('takeRows', 'rowSize', rowSize, 1);
+  requireWhole('takeRows', 'rowSize', rowSize, 1, Math.max(1, bytes.length));
   requireWhole('takeRows', 'the number of indices', indices?.length, 0);
   const count = Math.floor(bytes.length / rowSize);
+  if (indices.length * rowSize > 2 ** 32) {
+    throw new OutOfMemoryError(
+      `takeRows: ${indices.length} rows of ${rowSize} bytes; expected at most 2^32 bytes at once.`,
+    );
+  }
   const rows = new Uint8Array(indices.length * rowSize);
   for (let i = 0; i < indices.length; i++) {
     const row = indices[i]!;
