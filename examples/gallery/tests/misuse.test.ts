@@ -21,22 +21,28 @@ import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { tensorCalls } from './misuse/tensors.ts';
 import { dataCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
 
-const packages: [string, object, () => Calls | Promise<Calls>][] = [
-  ['tensor', tensors, tensorCalls],
-  ['layers', layers, layerCalls],
-  ['networks', networks, networkCalls],
-  ['flows', flows, flowCalls],
-  ['jvp', jvp, operatorCalls],
-  ['train', train, trainCalls],
-  ['datasets', datasets, dataCalls],
+type Made = Calls | Promise<Calls>;
+
+/** The packages, with their calls, and on which backend those are made. */
+const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
+  ['tensor', tensors, tensorCalls, 'wasm'],
+  ['tensor', tensors, tensorCalls, 'reference'],
+  ['layers', layers, layerCalls, 'wasm'],
+  ['networks', networks, networkCalls, 'wasm'],
+  ['flows', flows, flowCalls, 'wasm'],
+  ['jvp', jvp, operatorCalls, 'wasm'],
+  ['train', train, trainCalls, 'wasm'],
+  ['datasets', datasets, dataCalls, 'wasm'],
 ];
+
+/** Spoiled calls of each right one. */
+const runs = 60;
 
 const { formatValue, InvNetError, memory, setBackend, Tensor } = tensors;
 const start = process.cwd();
 let folder: string;
 
-beforeAll(async () => {
-  await setBackend('wasm');
+beforeAll(() => {
   // Where a spoiled path may be a name of a file.
   folder = mkdtempSync(join(tmpdir(), 'misuse-'));
   process.chdir(folder);
@@ -46,8 +52,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-describe.each(packages)('%s', (_, api, calls) => {
+describe.each(packages)('%s, %#', (_, api, calls, name) => {
   it('has a right call of each of its exports, none of which takes what is none', async () => {
+    await setBackend(name);
     const backend = tensors.getBackend();
     const all = await calls();
     expect(Object.keys(all).sort()).toEqual(Object.keys(api).sort());
@@ -57,7 +64,6 @@ describe.each(packages)('%s', (_, api, calls) => {
       const places = placesIn(call.args);
       await tried(call, call.args, true).catch((error) => failures.push(reason(error)));
       if (places.length === 0) continue;
-      const runs = Number(process.env.MISUSE ?? 60);
       const property = fc.asyncProperty(fc.constantFrom(...places), bad, async (spoil, value) => {
         await tried(call, spoil(value), false);
         await setBackend(backend);

@@ -1,6 +1,22 @@
-import { ActNorm, initialize, zeroGrad } from '@invnet/layers';
-import { Glow } from '@invnet/networks';
-import { memory, RandomStream, ShapeError, setBackend, tensor, ValueError } from '@invnet/tensor';
+import {
+  ActNorm,
+  asConditioner,
+  Identity,
+  initialize,
+  initializeSync,
+  zeroGrad,
+} from '@invnet/layers';
+import { ConditionalGlow, Glow, SummarizedNetwork } from '@invnet/networks';
+import {
+  add,
+  memory,
+  RandomStream,
+  ShapeError,
+  setBackend,
+  tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { bitsPerDim, dequantize, Flow, negativeLogLikelihood } from '../src/index.ts';
 
@@ -78,6 +94,50 @@ describe('Flow', () => {
       at(0);
       expect(p.grad!.dataSync()[0]).toBeCloseTo(expected, 7);
     }
+  });
+});
+
+describe('a context', () => {
+  const random = new RandomStream(3);
+  const observation = () => random.normal([1, 3]);
+
+  it('of one observation stands for many samples', async () => {
+    const sizes = { channels: 2, contextChannels: 3, ndims: 0, scales: 1, steps: 2, hidden: 4 };
+    const network = new ConditionalGlow(sizes);
+    const flow = new Flow({ network });
+    const one = observation();
+    const many = add(zeros([1000, 3]), one);
+    await initialize(flow, random.normal([1000, 2]), { context: many });
+    const draw = (context: typeof one) => flow.sample({ shape: [1000, 2], seed: 4, context });
+    const samples = draw(one);
+    expect(samples.dataSync()).toEqual(draw(many).dataSync());
+    expect(flow.logProb(samples, one).dataSync()).toEqual(flow.logProb(samples, many).dataSync());
+    const loss = (context: typeof one) => {
+      zeroGrad(flow.parameters);
+      const value = negativeLogLikelihood(flow, samples, context).dataSync();
+      return [value, ...flow.parameters.map((p) => p.grad?.dataSync())];
+    };
+    expect(loss(one)).toEqual(loss(many));
+    expect(() => flow.logProb(samples, random.normal([2, 3]))).toThrow(ShapeError);
+  });
+
+  it('that nothing uses is an error, wherever it is given', async () => {
+    const network = new Glow({ channels: 2, ndims: 0, scales: 1, steps: 1, hidden: 2 });
+    const flow = new Flow({ network });
+    const [x, context] = [random.normal([4, 2]), observation()];
+    const before = memory().tensors;
+    await expect(initialize(flow, x, { context })).rejects.toThrow(/nothing here uses one/);
+    const calls = [
+      () => initializeSync(network, x, { context }),
+      () => flow.logProb(x, context),
+      () => flow.sample({ shape: [4, 2], seed: 1, context }),
+      () => negativeLogLikelihood(flow, x, context),
+      () => new Flow({ network: new Identity() }).logProb(x, context),
+    ];
+    for (const call of calls) expect(call).toThrow(/nothing here uses one/);
+    expect(memory().tensors).toBe(before);
+    const summary = asConditioner(new Identity());
+    expect(() => new SummarizedNetwork({ network, summary })).toThrow(/uses no context/);
   });
 });
 

@@ -12,13 +12,17 @@ import {
   zeroGrad,
 } from '@invnet/layers';
 import {
+  add,
   InvNetError,
   memory,
   RandomStream,
   type Shape,
   setBackend,
+  slice,
+  sum,
   type Tensor,
   ValueError,
+  zeros,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Row } from './row.ts';
@@ -209,6 +213,27 @@ describe.each(rows)('$name', (row) => {
       }
       failing.dispose();
     }
+  });
+});
+
+describe.each(rows.filter((row) => row.context))('$name', (row) => {
+  it('takes one context for all samples as one for each', () => {
+    const f = row.make();
+    const { state, result, dlogdet, context } = argumentsOf(row, f);
+    const one = slice(context!, 0, 0, 1);
+    const each = add(zeros(context!.shape), one);
+    const of = (c: Tensor) => {
+      zeroGrad(f.parameters);
+      const a = { state, result, gradient: result, dlogdet, context: c };
+      const { dcontext, ...back } = methods.backward(f, a);
+      const summed = dcontext && sum(dcontext, { axes: [0], keepDims: true });
+      const others = [methods.forward(f, a), methods.inverse(f, a), methods.jvp(f, a), back];
+      const gradients = f.parameters.map((p) => p.grad);
+      return [...others.flatMap((r) => Object.values<Tensor>(r)), summed, ...gradients].map((t) =>
+        t?.dataSync(),
+      );
+    };
+    expect(of(one)).toEqual(of(each));
   });
 });
 

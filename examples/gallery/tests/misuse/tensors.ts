@@ -109,7 +109,7 @@ export function tensorCalls(): Calls {
     fusedCoupling: [call(api.fusedCoupling, [rt, { low: 0.1, high: 1 }, 'forward', 1])],
     fusedChannelAffine: [call(api.fusedChannelAffine, [v, v, 'inverse'])],
     fusedReflections: [call(api.fusedReflections, [[v, v, api.ones([3])]])],
-    addToFirstChannels: [call(api.addToFirstChannels, [r.normal([2, 3, 4]), r.normal([2, 1, 4])])],
+    addToFirstChannels: api.hasFusedPasses(x) ? [call(api.addToFirstChannels, [dy, x])] : [],
     checkShape: [call(api.checkShape, ['test', [2, 3]])],
     sizeOf: [call(api.sizeOf, [[2, 3]], nan)],
     formatShape: [call(api.formatShape, [[2, 3]])],
