@@ -8,9 +8,9 @@ const count = 16;
 export async function sampleImages(
   flow: Flow,
   image: ImageShape,
-  options: { readonly temperature: number; readonly seed: number },
+  { temperature, seed }: { readonly temperature: number; readonly seed: number },
 ): Promise<Images> {
   const shape = flow.outputShape([count, ...image]);
-  using images = flow.sample({ ...options, shape });
+  using images = flow.sample({ shape, temperature, seed });
   return { pixels: Float32Array.from(await images.data()), shape: image, count };
 }

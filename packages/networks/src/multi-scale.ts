@@ -142,7 +142,14 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
     }
     const sizes = ['N', channels, ...['D', 'H', 'W'].slice(3 - ndims)].join(', ');
     const rule = ndims === 0 ? '' : ` with spatial sizes divisible by ${factor} (2 per scale)`;
-    throw new ShapeError(`${this.type}: got ${formatShape(shape)}; expected [${sizes}]${rule}.`);
+    const axes = shape.length - 2;
+    const advice =
+      axes === ndims || axes < 0 || axes > 3
+        ? ''
+        : ` For data with ${axes} spatial axes it is made with ndims: ${axes}.`;
+    throw new ShapeError(
+      `${this.type}: got ${formatShape(shape)}; expected [${sizes}]${rule}.${advice}`,
+    );
   }
 }
 

@@ -4,14 +4,19 @@ import {
   BasicCoupling,
   ChannelHalves,
   ConditionalGlowCoupling,
+  Conv1x1,
   DenseBlock,
   HintCoupling,
   HyperbolicLayer,
   RecursiveCoupling,
+  ResidualBlock,
+  ResNet,
   reverse,
 } from '@invnet/layers';
 import {
   affine,
+  memory,
+  OutOfMemoryError,
   ones,
   RandomStream,
   ShapeError,
@@ -24,6 +29,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   ConditionalGlow,
   ConditionalHint,
+  Glow,
   HyperbolicNetwork,
   MultiScaleHint,
   SummarizedNetwork,
@@ -118,6 +124,29 @@ describe('evaluations in one backward', () => {
 });
 
 describe('bad input is told what was expected', () => {
+  it('by networks on data of another rank', () => {
+    const net = new Glow({ channels: 6, hidden: 2, steps: 1 });
+    expect(() => net.forward(zeros([4, 6]))).toThrow(/got \[4, 6\].*ndims: 0/);
+    expect(() => net.forward(zeros([4, 6, 8]))).toThrow(/ndims: 1/);
+    expect(() => net.forward(zeros([4, 6, 5, 5]))).not.toThrow(/ndims/);
+  });
+
+  it('by counts and sizes without an end, at once', () => {
+    const { liveBytes, tensors } = memory();
+    const glow = (options: object) => () => new Glow({ channels: 2, ...options });
+    expect(glow({ scales: 50 })).toThrow(/scales is 50; expected a whole number from 1 to 16/);
+    expect(glow({ steps: 1e9 })).toThrow(/steps is 1000000000; .* from 1 to 4096/);
+    expect(glow({ ndims: 2 ** 31 })).toThrow(/ndims is 2147483648; .* from 0 to 3/);
+    expect(glow({ hidden: 1e6 })).toThrow(OutOfMemoryError);
+    expect(glow({ hidden: 2 ** 52 })).toThrow(OutOfMemoryError);
+    const block = { inChannels: 1, hidden: 1, outChannels: 1 };
+    expect(() => new ResNet({ ...block, blocks: 2 ** 31 })).toThrow(/blocks is/);
+    expect(() => new ResidualBlock({ ...block, kernel1: 2 ** 31 + 1 })).toThrow(/kernel1 is/);
+    expect(() => new ResidualBlock({ ...block, ndims: 2 ** 31 })).toThrow(/ndims is/);
+    expect(() => new Conv1x1({ channels: 1e5, parametrization: 'plu' })).toThrow(/from 1 to 4096/);
+    expect(memory()).toMatchObject({ liveBytes, tensors });
+  });
+
   const twice = { forward: (u: Tensor) => affine(u, 2), adjoint: (r: Tensor) => affine(r, 2) };
 
   it('by recursions', () => {

@@ -90,6 +90,20 @@ describe('Adam', () => {
     expect(await adam.state([p])).toEqual(before);
   });
 
+  it('says where a learning rate belongs, and knows each parameter once', () => {
+    for (const name of ['lr', 'learningRate', 'rate']) {
+      const make = () => new Adam({ [name]: 1e-3 });
+      expect(make).toThrow(
+        /schedule: constant\(1e-3\), or with each step\(parameters, \{ learningRate/,
+      );
+    }
+    expect(() => new Adam({ beta3: 0.5 } as never)).toThrow(/no option 'beta3'.*'beta1', 'beta2'/);
+    const p = new Parameter('p', tensor([1]));
+    expect(() => new Adam().step([p, p], { learningRate: 1 })).toThrow(/'p' is in the list twice/);
+    // @ts-expect-error: a rate is needed.
+    expect(() => new Adam().step([p], {})).toThrow(/learningRate is undefined/);
+  });
+
   it('frees its moments', () => {
     const adam = new Adam();
     const p = new Parameter('p', tensor([1, 2]));

@@ -225,6 +225,13 @@ describe('train', () => {
     };
     const run = setUp({ parameters: model.parameters, loss }).run;
     await expect(run.next()).rejects.toThrow(/the gradients are not finite \(loss 0\)/);
+    const advice = async (clipNorm: number | undefined) =>
+      String(
+        await setUp({ parameters: model.parameters, loss, clipNorm }).run.next().catch(String),
+      );
+    expect(await advice(undefined)).toMatch(/a lower learning rate or a clipNorm\.$/);
+    expect(await advice(1)).toMatch(/a lower learning rate\.$/);
+    expect(await advice(1)).not.toMatch(/check the data/);
   });
 
   it('clips gradients whose squares are out of range, and refuses them where nothing clips', async () => {

@@ -43,7 +43,7 @@ export async function makeProblem(
   const a = await normal([side, side]);
   const b = await normal([side, side]);
   const images = await normal([glow.batch, glow.channels, glow.side, glow.side]);
-  const network = new Glow(glow);
+  const network = glowOf(glow);
   using batch = tensor(images.values, images.shape);
   await initialize(network, batch);
   const parameters: Numbers[] = [];
@@ -93,9 +93,13 @@ export async function ownOperations(
   });
 }
 
+function glowOf({ channels, hidden, scales, steps }: GlowSizes): Glow {
+  return new Glow({ channels, hidden, scales, steps });
+}
+
 /** The network of a problem, with its parameters, and its images. */
 export function ownGlow({ glow, images, parameters }: Problem) {
-  const flow = new Flow({ network: new Glow(glow) });
+  const flow = new Flow({ network: glowOf(glow) });
   flow.parameters.forEach((p, i) => {
     using values = tensor(parameters[i]!.values, parameters[i]!.shape);
     p.assign(values);

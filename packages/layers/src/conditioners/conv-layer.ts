@@ -123,6 +123,6 @@ export function requireImage(op: string, shape: Shape, channels: number, ndims: 
   requireChannels(op, shape, channels);
   if (shape.length === ndims + 2) return shape;
   throw new ShapeError(
-    `${op}: got ${formatShape(shape)} with ${shape.length - 2} spatial axes; expected ${ndims}.`,
+    `${op}: got ${formatShape(shape)} with ${shape.length - 2} spatial axes; expected ${ndims}, its ndims.`,
   );
 }

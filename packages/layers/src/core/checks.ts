@@ -29,7 +29,7 @@ const MOST_KERNEL = 2 ** 12;
  * @throws ValueError with the list of names.
  */
 export function requireModuleOptions(op: string, options: object, names: readonly string[]): void {
-  requireOptions(op, options, names.includes('random') ? names : [...names, 'random']);
+  requireOptions(op, options, [...new Set([...names, 'random'])]);
   const { random } = options as { readonly random?: RandomStream };
   if (random !== undefined) requireStream(op, random);
 }
