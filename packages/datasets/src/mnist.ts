@@ -5,7 +5,14 @@
  *
  * Runs in Node only. Left out: downloading, and decompression.
  */
-import { formatShape, InvNetError, ValueError } from '@invnet/tensor';
+import {
+  formatShape,
+  formatValue,
+  InvNetError,
+  requireOneOf,
+  requireOptions,
+  ValueError,
+} from '@invnet/tensor';
 import { IdxFormatError, parseIdx } from './idx.ts';
 import { nodeModule } from './node.ts';
 
@@ -37,11 +44,14 @@ export interface Mnist {
  * const { images, labels, count } = await loadMnist({ split: 'test' }); // count 10000
  */
 export async function loadMnist(options: MnistOptions): Promise<Mnist> {
-  const { split } = options;
-  if (split !== 'train' && split !== 'test') {
-    throw new ValueError(`loadMnist: split '${split}'; expected 'train' or 'test'.`);
+  requireOptions('loadMnist', options, ['split', 'directory']);
+  const { split, directory = packagedDirectory() } = options;
+  requireOneOf('loadMnist', 'split', split, ['train', 'test']);
+  if (typeof directory !== 'string') {
+    throw new ValueError(
+      `loadMnist: directory is ${formatValue(directory)}; expected a text, the path of a folder.`,
+    );
   }
-  const directory = options.directory ?? packagedDirectory();
   const prefix = split === 'train' ? 'train' : 't10k';
   const [images, labels] = await Promise.all([
     readIdx(directory, `${prefix}-images-idx3-ubyte`, [28, 28]),

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { createGpuBackend } from '../src/gpu/index.ts';
 import * as api from '../src/index.ts';
 import {
   adamUpdate,
@@ -21,6 +22,12 @@ import {
   ValueError,
   zeros,
 } from '../src/index.ts';
+
+it('of the gpu backend are checked before a device is opened', async () => {
+  for (const options of [{ mode: 'cuda' }, { products: 'cublas' }, 'webgpu', null]) {
+    await expect(createGpuBackend(options as never)).rejects.toThrow(ValueError);
+  }
+});
 
 describe.each(['reference', 'wasm'] as const)('arguments on %s', (name) => {
   beforeEach(() => setBackend(name));

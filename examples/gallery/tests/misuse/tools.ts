@@ -1,4 +1,5 @@
 /** Right calls of `@invnet/jvp`, `@invnet/train` and `@invnet/datasets`. */
+import { writeFileSync } from 'node:fs';
 import * as datasets from '@invnet/datasets';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
@@ -150,6 +151,21 @@ export async function trainCalls(): Promise<Calls> {
   };
 }
 
+/** A folder with two images and their labels. */
+function digits(): string {
+  const header = (type: number, ...sizes: number[]) => [
+    0,
+    0,
+    8,
+    type,
+    ...sizes.flatMap((s) => [0, 0, 0, s]),
+  ];
+  const images = Uint8Array.from([...header(3, 2, 28, 28), ...new Array<number>(2 * 784).fill(7)]);
+  writeFileSync('t10k-images-idx3-ubyte', images);
+  writeFileSync('t10k-labels-idx1-ubyte', Uint8Array.from([...header(1, 2), 1, 2]));
+  return '.';
+}
+
 /** Calls of all exports of datasets. */
 export function dataCalls(): Calls {
   const r = random();
@@ -172,6 +188,6 @@ export function dataCalls(): Calls {
     indexBatches: [call(datasets.indexBatches, [{ ...batches, start: { epoch: 0, position: 2 } }])],
     takeRows: [call(datasets.takeRows, [Uint8Array.of(1, 2, 3, 4), [1, 0], 2])],
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
-    loadMnist: [],
+    loadMnist: [call(datasets.loadMnist, [{ split: 'test', directory: digits() }])],
   };
 }
