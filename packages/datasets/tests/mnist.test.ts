@@ -33,7 +33,9 @@ describe('loadMnist', () => {
   it('refuses an unknown split', async () => {
     const split = 'validation' as 'test';
     await expect(loadMnist({ split })).rejects.toThrow(ValueError);
-    await expect(loadMnist({ split })).rejects.toThrow(/'validation'; expected one of 'train', 'test'/);
+    await expect(loadMnist({ split })).rejects.toThrow(
+      /'validation'; expected one of 'train', 'test'/,
+    );
   });
 
   it('names a missing, a foreign and a mismatched file', async () => {
