@@ -58,7 +58,7 @@ export function fromArrays(parts: {
   requireFunction('fromArrays', 'apply', parts.apply);
   requireFunction('fromArrays', 'adjoint', parts.adjoint);
   const run = (f: (x: ArrayLike<number>) => ArrayLike<number>, x: Tensor, size: number) =>
-    tensor(Array.from(f(x.dataSync())), [size], x);
+    tensor(Array.from(requireNumbers(f(x.dataSync()), size)), [size], x);
   return makeOperator<Tensor, Tensor>({
     domain: { shape: [parts.cols] },
     range: { shape: [parts.rows] },
@@ -69,13 +69,7 @@ export function fromArrays(parts: {
 
 /** A vector of a shape with the given numbers. @throws ShapeError unless they are as many. */
 function fill(shape: VectorLike, values: ArrayLike<number>): Vector {
-  if (typeof values?.length !== 'number') {
-    throw new ValueError(`operator: got ${formatValue(values)}; expected an array of numbers.`);
-  }
-  const size = sizeOfVector(shape);
-  if (values.length !== size) {
-    throw new ShapeError(`operator: got ${values.length} numbers; expected ${size}.`);
-  }
+  requireNumbers(values, sizeOfVector(shape));
   let start = 0;
   const take = (part: VectorLike): Vector => {
     if (isShapes(part)) return tidy(() => part.map(take));
@@ -85,6 +79,15 @@ function fill(shape: VectorLike, values: ArrayLike<number>): Vector {
     return tensor(numbers, part.shape);
   };
   return take(shape);
+}
+
+/** The array itself, looked at before it is copied. @throws ValueError, ShapeError unless it has that size. */
+function requireNumbers(values: ArrayLike<number>, size: number): ArrayLike<number> {
+  if (typeof values?.length !== 'number') {
+    throw new ValueError(`operator: got ${formatValue(values)}; expected an array of numbers.`);
+  }
+  if (values.length === size) return values;
+  throw new ShapeError(`operator: got ${values.length} numbers; expected ${size}.`);
 }
 
 /** How many numbers a vector of a shape has. */

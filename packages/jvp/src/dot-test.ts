@@ -61,6 +61,7 @@ export async function assertAdjoint(
   A: LinearOperator,
   options: DotTestOptions & { readonly tolerance?: number } = {},
 ): Promise<void> {
+  requireOptions('assertAdjoint', options, ['trials', 'seed', 'tolerance']);
   const { tolerance = 1e-5, ...rest } = options;
   requireAtLeast('assertAdjoint', 'tolerance', tolerance, 0);
   const { forward, adjoint, error } = await dotTest(A, rest);

@@ -63,7 +63,7 @@ export interface Jacobian<S extends State, W extends With, L extends boolean>
  * x is kept by reference: dispose it after the operator. y belongs to the parameters of now: make a
  * new operator when they have changed.
  *
- * @throws ValueError for a frozen parameter among those asked for.
+ * @throws ValueError for a frozen parameter among those asked for, or one of another network.
  * @example
  * const J = jacobian(net, x, { with: 'parameters' });
  * const dy = J.apply(J.parameters.map((p) => random.normal(p.shape)));
@@ -87,7 +87,13 @@ export function jacobian<S extends State>(
   if (options.parameters !== undefined) requireParameters('jacobian', options.parameters);
   const parameters =
     moving === 'input' ? [] : (options.parameters ?? net.parameters.filter((p) => !p.frozen));
+  const own = new Set(net.parameters.map((p) => p.identity));
   for (const p of parameters) {
+    if (!own.has(p.identity)) {
+      throw new ValueError(
+        `jacobian: parameter '${p.name}' is not one of the network's; expected of network.parameters.`,
+      );
+    }
     if (!p.frozen) continue;
     throw new ValueError(
       `jacobian: parameter '${p.name}' is frozen and has no gradient; expected one that is ` +

@@ -6,7 +6,7 @@ import {
   requireWhole,
   type Tensor,
 } from '@invnet/tensor';
-import { leavesOf, type Vector } from './vector.ts';
+import { leavesOf, type Vector, vectorNorm } from './vector.ts';
 
 /** Options of `cg`, `lsqr` and `lsmr`. */
 export interface SolverOptions {
@@ -35,7 +35,7 @@ export type StopReason =
   | 'normalResidual'
   | 'maxIterations'
   | 'stopped'
-  /** The residual, or the curvature in `cg`, is not a finite number. */
+  /** The residual, the solution, or the curvature in `cg`, is not a finite number. */
   | 'breakdown'
   /** A direction along which a matrix that should be positive definite is not. */
   | 'negativeCurvature';
@@ -111,8 +111,10 @@ export async function inWorkspace<U extends Vector>(
       },
       defer: (release) => void releases.push(release),
     });
+    // Recurrences know of residuals only, and these may be small where x has left the range of numbers.
+    const finite = Number.isFinite(await vectorNorm(solution.x));
     kept = new Set(leavesOf(solution.x));
-    return solution;
+    return finite ? solution : { ...solution, reason: 'breakdown' };
   } finally {
     for (const t of owned.flatMap(leavesOf)) if (!kept.has(t)) t.dispose();
     for (const release of releases) release();

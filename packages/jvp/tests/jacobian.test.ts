@@ -99,6 +99,10 @@ describe('jacobian', () => {
     expect(() => jacobian(net, x, { with: 'parameters', parameters: [first!] })).toThrow(
       /scales\.0\.steps\.0\.actnorm\.scale' is frozen/,
     );
+    const { net: other } = await makeGlow();
+    expect(() => jacobian(net, x, { with: 'both', parameters: other.parameters })).toThrow(
+      /is not one of the network's/,
+    );
     expect(() => J.apply([ones([1])])).toThrow(ShapeError);
   });
 

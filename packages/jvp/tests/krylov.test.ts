@@ -15,12 +15,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   cg,
   composeOperators,
+  identityOperator,
   type LinearOperator,
   lsmr,
   lsqr,
   makeOperator,
   type Solution,
   type SolverOptions,
+  scaleOperator,
 } from '../src/index.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
@@ -194,6 +196,10 @@ describe.each<[string, Solver]>([
     expect(await solve(spd, b, options)).toMatchObject({ iteration: 1, reason: 'stopped' });
     const { reason } = await solve(spd, tensor([1, Number.NaN, 3], [3]));
     expect(reason).toBe('breakdown');
+    // A solution of 1e45, which no float32 is, though its residual is small.
+    await setBackend('wasm');
+    const small = scaleOperator(identityOperator<Tensor>({ shape: [3] }), 1e-10);
+    expect(await solve(small, tensor([1e35, 1e35, 1e35]))).toMatchObject({ reason: 'breakdown' });
   });
 });
 

@@ -1,6 +1,7 @@
 /** Operators and their algebra. */
 import {
   affine,
+  InvNetError,
   matmul,
   memory,
   mul,
@@ -10,6 +11,7 @@ import {
   setBackend,
   type Tensor,
   tensor,
+  ValueError,
 } from '@invnet/tensor';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -103,6 +105,10 @@ describe('the algebra of operators', () => {
     await expect(assertAdjoint(broken)).rejects.toThrow(/adjoint is not that of the map/);
   });
 
+  it('is sought with options', async () => {
+    await expect(assertAdjoint(dense(2, 2, 1).op, null as never)).rejects.toThrow(ValueError);
+  });
+
   it('sees an operator that gave NaN once', async () => {
     let calls = 0;
     const op = makeOperator<Tensor, Tensor>({
@@ -148,6 +154,14 @@ describe('the algebra of operators', () => {
     });
     expect((await dotTest(back)).error).toBeLessThan(1e-14);
     await expect(plain.apply([1])).rejects.toThrow(/1 numbers; expected 2/);
+  });
+
+  it('refuses what is no array of that size before it is copied', () => {
+    for (const result of [null, 1, [1], { length: 2 ** 32 }]) {
+      const f = () => result as never;
+      const op = fromArrays({ rows: 2, cols: 2, apply: f, adjoint: f });
+      expect(() => op.apply(ones([2])), String(result)).toThrow(InvNetError);
+    }
   });
 
   it('has a norm', async () => {

@@ -57,5 +57,5 @@ export function formatValue(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   // A class may say more of its instances, as tensors do; what they say must not fail here.
   const { name } = value.constructor ?? {};
-  return name === undefined || name === 'Object' || name === '' ? 'an object' : `a ${name}`;
+  return typeof name !== 'string' || name === 'Object' || name === '' ? 'an object' : `a ${name}`;
 }

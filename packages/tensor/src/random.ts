@@ -73,12 +73,14 @@ export class RandomStream {
   /**
    * Standard normal numbers times `deviation`, by the Box–Muller transform.
    *
-   * @throws ValueError unless the deviation is finite and not negative.
+   * @throws ValueError unless the deviation is not negative, and all that can be drawn is finite in the
+   * current dtype.
    * @throws ShapeError @throws OutOfMemoryError beyond 2²⁹ numbers, or what the current backend takes;
    * nothing is drawn then.
    */
   normal(shape: Shape, deviation = 1): Tensor {
     const size = sizeWithRoom('RandomStream.normal', shape);
+    requireDeviation(deviation, currentPlacement().dtype);
     return tensor(this.normalArray(size, deviation), shape);
   }
 
@@ -97,7 +99,7 @@ export class RandomStream {
 
   /** As `normal`, as plain numbers. */
   normalArray(size: number, deviation = 1): Float64Array<ArrayBuffer> {
-    requireAtLeast('RandomStream', 'deviation', deviation, 0);
+    requireDeviation(deviation, 'float64');
     const out = this.#room(size);
     for (let i = 0; i < size; i += 4) {
       this.#draw();
@@ -191,6 +193,18 @@ function boundsWithin(low: number, high: number, dtype: DType): readonly [number
   throw new ValueError(
     `RandomStream: low is ${low} and high ${high}; expected low < high, with numbers of ${dtype} from the ` +
       'one to the other, and a finite range.',
+  );
+}
+
+/** Standard normal numbers drawn from 24 bits are no larger: √(−2 log 2⁻²⁴). */
+const LARGEST_NORMAL = 5.77;
+
+/** @throws ValueError unless it is at least 0, and what it makes of normal numbers is finite. */
+function requireDeviation(deviation: number, dtype: DType): void {
+  requireAtLeast('RandomStream', 'deviation', deviation, 0);
+  if (Number.isFinite(roundTo(dtype, LARGEST_NORMAL * deviation))) return;
+  throw new ValueError(
+    `RandomStream: deviation is ${deviation}; expected one whose numbers are finite in ${dtype}.`,
   );
 }
 

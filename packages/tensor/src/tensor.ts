@@ -86,11 +86,11 @@ export class Tensor implements Disposable {
    * Trades numbers with another tensor of this shape, dtype and backend, without a copy, so it cannot
    * run out of memory. Reshapes of both follow.
    *
-   * @throws ShapeError when the two differ in any of these. @throws DisposedError
+   * @throws ShapeError when the two differ in any of these. @throws ValueError, DisposedError
    * @example weights.swap(loaded); // loaded holds the old ones
    */
   swap(other: Tensor): void {
-    const [own, others] = [this.#live(), other.#live()];
+    const [own, others] = [this.#live(), requireTensor('swap', other).#live()];
     const placed = other.backend === this.backend && other.dtype === this.dtype;
     if (!placed || formatShape(other.shape) !== formatShape(this.shape)) {
       throw new ShapeError(
@@ -209,23 +209,25 @@ export function requireTensor(op: string, x: unknown, name = 'an operand'): Tens
   throw new ValueError(`${op}: ${name} is ${formatValue(x)}; expected a tensor.`);
 }
 
-/** The shape itself. @throws ShapeError unless it is an array of whole, positive sizes. */
+/** A frozen copy of the shape. @throws ShapeError unless it is an array of whole, positive sizes. */
 export function checkShape(op: string, shape: Shape): Shape {
-  if (isShape(shape)) return shape;
   if (!Array.isArray(shape)) {
     throw new ShapeError(
       `${op}: the shape is ${formatValue(shape)}; expected an array of sizes, such as [2, 3].`,
     );
   }
+  // Read once: what getters and proxies say may differ from one time to the next, and what is checked counts.
+  const own = [...shape];
+  if (isShape(own)) return Object.freeze(own);
   throw new ShapeError(
-    `${op}: sizes must be whole numbers of at least 1, got ${formatSizes(shape)}.`,
+    `${op}: sizes must be whole numbers of at least 1, got ${formatSizes(own)}.`,
   );
 }
 
 function filled(op: string, shape: Shape, value: number, place: Placement): Tensor {
   const { backend, dtype } = requirePlace(op, place);
-  const size = sizeOf(checkShape(op, shape));
-  return new Tensor(shape, backend, backend.fill(size, value, dtype));
+  const own = checkShape(op, shape);
+  return new Tensor(own, backend, backend.fill(sizeOf(own), value, dtype));
 }
 
 /** @throws ValueError unless it is a tensor, or a backend with one of its dtypes. */
@@ -237,7 +239,6 @@ function requirePlace(op: string, place: Placement): Placement {
 }
 
 function isShape(shape: Shape): boolean {
-  if (!Array.isArray(shape)) return false;
   // Not by `every`, which passes over holes.
   for (const s of shape) if (!Number.isSafeInteger(s) || s < 1) return false;
   return true;
@@ -248,24 +249,20 @@ function formatSizes(shape: readonly unknown[]): string {
 }
 
 function inferShape(shape: Shape, x: Tensor): Shape {
-  const unknown = Array.isArray(shape) ? shape.indexOf(-1) : -1;
-  let result = shape;
-  if (unknown >= 0) {
-    const known = -sizeOf(shape);
-    result = shape.map((s, i) => (i === unknown ? x.size / known : s));
-  }
+  const sizes = [...(Array.isArray(shape) ? shape : checkShape('reshape', shape))];
+  const unknown = sizes.indexOf(-1);
+  if (unknown >= 0) sizes[unknown] = x.size / -sizeOf(sizes);
   // Reshapes are frequent, and their texts are not free.
-  if (!isShape(result)) {
-    const asked = Array.isArray(shape) ? formatSizes(shape) : formatValue(shape);
-    checkShape(`reshape of ${formatShape(x.shape)} to ${asked}`, result);
+  if (!isShape(sizes)) {
+    checkShape(`reshape of ${formatShape(x.shape)} to ${formatSizes(shape)}`, sizes);
   }
-  if (sizeOf(result) !== x.size) {
+  if (sizeOf(sizes) !== x.size) {
     throw new ShapeError(
       `reshape: ${formatShape(x.shape)} has ${x.size} numbers, ${formatShape(shape)} needs ` +
-        `${sizeOf(result)}.`,
+        `${sizeOf(sizes)}.`,
     );
   }
-  return result;
+  return Object.freeze(sizes);
 }
 
 /** Deeper arrays are not meant, or hold themselves. */

@@ -119,7 +119,7 @@ function fieldOf(fields: Readonly<Record<string, unknown>>, key: string): unknow
 }
 
 /** What holds its parts where no walk can go, by the names that such objects have for themselves. */
-const closed = /(Generator|Iterator|Weak\w+)\]$/;
+const closed = /(Generator|Iterator|Iterator Helper|Weak\w+)\]$/;
 
 /** @throws ValueError for a result that no walk can go through. */
 function requireOpen(result: unknown): void {

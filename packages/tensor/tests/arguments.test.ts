@@ -9,7 +9,9 @@ import * as api from '../src/index.ts';
 import {
   adamUpdate,
   affine,
+  concat,
   conv,
+  convInputGrad,
   full,
   fusedCoupling,
   InvNetError,
@@ -98,6 +100,50 @@ describe.each(['reference', 'wasm'] as const)('arguments on %s', (name) => {
     expect(tensor([Float32Array.of(1, 2), Uint8Array.of(3, 4)]).shape).toEqual([2, 2]);
     expect(tensor(Uint16Array.of(1, 65535)).dataSync()[1]).toBe(65535);
     expect(tensor(Number.NaN).dataSync()[0]).toBeNaN();
+  });
+
+  it('of shapes are read once, whatever they say the next time', () => {
+    const turning = () => {
+      let reads = 0;
+      return new Proxy([2, 1], {
+        get: (shape, key) => (key === '0' && reads++ > 0 ? 1000 : Reflect.get(shape, key)),
+      });
+    };
+    const frozen = Object.freeze(Object.defineProperty([2, 1], 0, { get: () => reads++ || 2 }));
+    let reads = 0;
+    const [dy, w] = [ones([2, 1, 3]), ones([1, 1, 1])];
+    const made = [
+      zeros(turning()),
+      zeros(frozen),
+      tensor([1, 2], turning()),
+      zeros([2]).reshape(turning()),
+    ];
+    for (const t of made) expect([t.shape, t.size]).toEqual([[2, 1], 2]);
+    const like = new Proxy([2, 1, 3], {
+      get: (shape, key) => (key === '0' && reads++ > 2 ? 1000 : Reflect.get(shape, key)),
+    });
+    expect(convInputGrad(dy, w, like).size).toBe(6);
+  });
+
+  it('of concat are as many as there are', () => {
+    const row = ones([1]);
+    using all = concat(new Array<typeof row>(150_000).fill(row), 0);
+    expect(all.size).toBe(150_000);
+  });
+
+  it('of swap are tensors, and those of messages anything', () => {
+    for (const other of [null, undefined, {}, 1]) {
+      expect(() => ones([1]).swap(other as never)).toThrow(ValueError);
+    }
+    const odd = { constructor: { name: Symbol('odd') } };
+    expect(() => run('exp', [odd])).toThrow(ValueError);
+  });
+
+  it('of adamUpdate leave a zero gradient without an effect', () => {
+    const moved = { target: ones([1]), m: zeros([1]), v: zeros([1]), grad: zeros([1]), step: 1 };
+    const settings = { learningRate: 1, beta1: 0, beta2: 0, epsilon: 1e-60, gradientScale: 1 };
+    expect(() => adamUpdate([moved], settings)).toThrow(/epsilon in float32 is 0/);
+    expect(() => adamUpdate([null as never], { ...settings, epsilon: 1 })).toThrow(ValueError);
   });
 
   it('that are whole are whole', () => {

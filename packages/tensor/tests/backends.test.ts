@@ -10,6 +10,7 @@ import {
   add,
   assign,
   type Backend,
+  BackendError,
   backendInfo,
   DisposedError,
   getBackend,
@@ -21,6 +22,7 @@ import {
   sum,
   type Tensor,
   tensor,
+  ValueError,
   WasmBackend,
   zeros,
 } from '../src/index.ts';
@@ -173,4 +175,12 @@ describe('calls of setBackend that overlap', () => {
     registerBackend('narrow', () => new WasmBackend());
     await expect(setBackend('narrow', { dtype: 'float64' })).rejects.toThrow(/no float64/);
   });
+});
+
+it('of a constructor has one thread, and options', () => {
+  for (const threads of [3, 0, Number.NaN, 1e9, '2' as never]) {
+    expect(() => new WasmBackend({ threads })).toThrow(BackendError);
+  }
+  expect(() => new WasmBackend(null as never)).toThrow(ValueError);
+  expect(new WasmBackend({ threads: 1 }).info().details.threads).toBe(1);
 });

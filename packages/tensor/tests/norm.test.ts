@@ -67,6 +67,12 @@ describe.each(places)('$backend, $dtype', ({ backend, dtype, exponents, off }) =
     expect((await norm([tensor([least])])) / least).toBe(1);
   });
 
+  it('loses no small product beside a number that none is made of', async () => {
+    await setBackend(backend, { dtype });
+    const product = await innerProduct([tensor([1e30, 1e-20])], [tensor([0, 1e-15])]);
+    expect(product / 1e-35).toBeCloseTo(1, 6);
+  });
+
   it('read once, as a rule', async () => {
     await setBackend(backend, { dtype });
     const tensors = draw(1, [5, 3], 0);

@@ -147,6 +147,10 @@ describe('streams', () => {
     for (const deviation of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1' as unknown as number]) {
       expect(() => random.normal([2], deviation)).toThrow(/deviation is .*at least 0/);
     }
+    for (const draw of [() => random.normal([2], 1e38), () => random.normalArray(2, 1e308)]) {
+      expect(draw).toThrow(/finite in float/);
+    }
     expect(random.state).toEqual({ seed: 1, block: 0 });
+    expect(random.normal([1000], 5e37).dataSync().every(Number.isFinite)).toBe(true);
   });
 });

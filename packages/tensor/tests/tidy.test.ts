@@ -133,6 +133,7 @@ describe('tidy', () => {
           named('then', () => t),
         ),
       (t) => [t].values(),
+      () => Object.create({ [Symbol.toStringTag]: 'Iterator Helper' }),
       (t) => new Map([['t', t]]).entries(),
       (t) => new WeakSet([t]),
       (t) => new WeakRef(t),

@@ -9,6 +9,7 @@ import {
   requireWhole,
 } from '../checks.ts';
 import { formatShape, ShapeError } from '../errors.ts';
+import { roundTo } from '../floats.ts';
 import { requireTensor, type Tensor } from '../tensor.ts';
 import { commonBackend, sameShape, wrap } from './operands.ts';
 
@@ -130,9 +131,12 @@ export interface AdamTensors {
 export function adamUpdate(tensors: readonly AdamTensors[], settings: AdamSettings): void {
   requireList('adamUpdate', 'tensors', tensors);
   requireSettings(settings);
+  for (const t of tensors) requireRecord('adamUpdate', 'an update', t);
   const [first] = tensors;
   if (!first) return;
-  for (const t of tensors) requireRecord('adamUpdate', 'an update', t);
+  const { dtype } = requireTensor('adamUpdate', first.target);
+  // Where it vanishes, so does what the update of a zero gradient is divided by.
+  requireBetween('adamUpdate', `epsilon in ${dtype}`, roundTo(dtype, settings.epsilon), 0);
   const updates = tensors.map(({ target, m, v, grad, step }) => {
     commonBackend('adamUpdate', first.target, target, m, v, grad);
     for (const t of [m, v, grad]) requireSameShape('adamUpdate', target, t);

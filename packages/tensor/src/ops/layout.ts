@@ -67,7 +67,9 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
       `concat: got ${formatValue(parts)}; expected a list of at least one tensor.`,
     );
   }
-  const backend = commonBackend('concat', first, ...parts.slice(1));
+  // One by one: a function does not take any number of arguments.
+  for (const p of parts) commonBackend('concat', first, p);
+  const { backend } = first;
   requireAxis('concat', first, axis);
   for (const p of parts) {
     if (p.rank !== first.rank || p.shape.some((s, i) => i !== axis && s !== first.shape[i])) {

@@ -72,7 +72,7 @@ export interface ConvEpilogue {
  * @throws ShapeError when ranks or channels do not fit, or the kernel is larger than the input.
  */
 export function conv(x: Tensor, w: Tensor, options: ConvOptions & ConvEpilogue = {}): Tensor {
-  requireOptions('conv', options, [...geometryOptions, 'bias', 'activation']);
+  requireOptions('conv', options, convOptions);
   const { bias, activation = 'none' } = options;
   requireOneOf('conv', 'activation', activation, ['none', 'relu']);
   const backend = commonBackend('conv', x, w, ...(bias === undefined ? [] : [bias]));
@@ -107,21 +107,21 @@ export function convInputGrad(
   inputShape: Shape,
   options: ConvOptions & ConvInputGradEpilogue = {},
 ): Tensor {
-  requireOptions('convInputGrad', options, [...geometryOptions, 'relu']);
+  requireOptions('convInputGrad', options, inputGradOptions);
   const { relu } = options;
   const others = relu === undefined ? [] : [relu];
   const backend = commonBackend('convInputGrad', dy, w, ...others);
-  checkShape('convInputGrad', inputShape);
-  const g = convGeometry('convInputGrad', inputShape, w.shape, options);
+  const shape = checkShape('convInputGrad', inputShape);
+  const g = convGeometry('convInputGrad', shape, w.shape, options);
   requireOutput('convInputGrad', dy, g);
-  if (relu && !sameShape(relu.shape, inputShape)) {
+  if (relu && !sameShape(relu.shape, shape)) {
     throw new ShapeError(
       `convInputGrad: relu is ${formatShape(relu.shape)}; expected the convolution's input, ` +
-        `${formatShape(inputShape)}.`,
+        `${formatShape(shape)}.`,
     );
   }
   const storage = backend.convInputGrad(dy.storage, w.storage, relu?.storage, g);
-  return wrap(inputShape, backend, storage);
+  return wrap(shape, backend, storage);
 }
 
 /** Gradient of a convolution with respect to its weights, of shape `weightShape`. */
@@ -133,13 +133,15 @@ export function convFilterGrad(
 ): Tensor {
   requireOptions('convFilterGrad', options, geometryOptions);
   const backend = commonBackend('convFilterGrad', x, dy);
-  checkShape('convFilterGrad', weightShape);
-  const g = convGeometry('convFilterGrad', x.shape, weightShape, options);
+  const shape = checkShape('convFilterGrad', weightShape);
+  const g = convGeometry('convFilterGrad', x.shape, shape, options);
   requireOutput('convFilterGrad', dy, g);
-  return wrap(weightShape, backend, backend.convFilterGrad(x.storage, dy.storage, g));
+  return wrap(shape, backend, backend.convFilterGrad(x.storage, dy.storage, g));
 }
 
 const geometryOptions = ['stride', 'padding'];
+const convOptions = [...geometryOptions, 'bias', 'activation'];
+const inputGradOptions = [...geometryOptions, 'relu'];
 
 /** Beyond it, places in an image would not fit into the 32-bit integers of kernels. */
 const MOST_STEPS = 2 ** 28;

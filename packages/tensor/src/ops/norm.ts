@@ -15,7 +15,7 @@ import { max, sum, sumSquares } from './reduce.ts';
 
 /**
  * √Σx² over all numbers of all tensors; 0 for none. Reads from the backend once, but for norms out of the
- * ordinary.
+ * ordinary, so tensors must stay as they are until it is known.
  *
  * @example await norm([tensor([3, 0]), tensor([4])]) // 5
  */
@@ -30,7 +30,7 @@ export async function norm(tensors: readonly Tensor[]): Promise<number> {
 
 /**
  * Σab over all numbers of tensors in pairs. Reads from the backend once, but for products out of the
- * ordinary.
+ * ordinary, so tensors must stay as they are until it is known.
  *
  * @throws ValueError, ShapeError unless there are as many on both sides, of the same shapes.
  * @example await innerProduct([tensor([1, 2])], [tensor([3, 4])]) // 11
@@ -41,6 +41,8 @@ export async function innerProduct(a: readonly Tensor[], b: readonly Tensor[]): 
   if (isSafe(products, a)) return products;
   const [left, right] = [await scaleOf(a), await scaleOf(b)];
   if (left === undefined || right === undefined) return products;
+  // What is not too large is lost all the more where it is made smaller.
+  if (Number.isFinite(products) && left * right <= 1) return products;
   const scaled = await total(a, (t, i) => sum(mul(affine(t, left), affine(b[i]!, right))));
   return scaled / left / right;
 }
@@ -85,7 +87,8 @@ const smallestSafe: Readonly<Record<DType, number>> = {
 
 /** A power of two by which the largest number is about 1; none where it is zero or not finite. */
 async function scaleOf(tensors: readonly Tensor[]): Promise<number | undefined> {
-  const largest = Math.max(...(await read(tensors, (t) => max(abs(t)))));
+  const each = await read(tensors, (t) => max(abs(t)));
+  const largest = each.reduce((result, v) => Math.max(result, v), 0);
   if (!(largest > 0 && largest < Number.POSITIVE_INFINITY)) return undefined;
   const limit = tensors[0]!.dtype === 'float64' ? 1022 : 126;
   return 2 ** Math.max(-limit, Math.min(limit, -Math.floor(Math.log2(largest))));

@@ -102,13 +102,20 @@ export class Runtime {
     return runtime;
   }
 
-  /** A runtime on one thread; `create` makes one on several. */
-  constructor(options: WasmOptions = {}, loaded: LoadedKernels = loadKernels(options.relaxedSimd)) {
-    const { kernels, memory: linear, relaxedSimd } = loaded;
+  /** A runtime on one thread; `create` makes one on several. @throws BackendError when asked for more. */
+  constructor(options: WasmOptions = {}, given?: LoadedKernels) {
+    requireRecord('wasm', 'options', options);
     const { threads = 1, maxBytes } = options;
+    if (!given && threads !== 1) {
+      throw new BackendError(
+        `wasm: threads is ${formatValue(threads)}, and a constructor cannot wait for them; expected 1, or ` +
+          'WasmBackend.create.',
+      );
+    }
     if (options.relaxedSimd !== undefined) {
       requireBoolean('wasm', 'relaxedSimd', options.relaxedSimd);
     }
+    const { kernels, memory: linear, relaxedSimd } = given ?? loadKernels(options.relaxedSimd);
     if (maxBytes !== undefined) requireWhole('wasm', 'maxBytes', maxBytes, 1);
     this.#relaxedSimd = relaxedSimd;
     this.#scratchAt = wholeLines(kernels.heapBase());
