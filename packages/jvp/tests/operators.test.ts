@@ -102,6 +102,7 @@ describe('the algebra of operators', () => {
       apply: (u) => matmul(a, u),
       applyAdjoint: (v) => matmul(a, v),
     });
+    await expect(assertAdjoint(broken, null as never)).rejects.toThrow(/expected \{ trials, seed/);
     await expect(assertAdjoint(broken)).rejects.toThrow(/adjoint is not that of the map/);
   });
 

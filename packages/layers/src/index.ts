@@ -138,6 +138,7 @@ export {
   namedBuffers,
   namedParameters,
   placesIn,
+  requireModule,
 } from './tree/module.ts';
 export { named } from './tree/named.ts';
 export type { ParameterOptions } from './tree/parameter.ts';

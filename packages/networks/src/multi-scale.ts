@@ -143,8 +143,10 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
     const sizes = ['N', channels, ...['D', 'H', 'W'].slice(3 - ndims)].join(', ');
     const rule = ndims === 0 ? '' : ` with spatial sizes divisible by ${factor} (2 per scale)`;
     const axes = shape.length - 2;
-    const advice =
-      axes === ndims || axes < 0 || axes > 3
+    const single = shape.length === ndims + 1 && shape[0] === channels && shape[1] !== channels;
+    const advice = single
+      ? ` The batch is the first axis: ${formatShape([1, ...shape])} for one sample.`
+      : axes === ndims || axes < 0 || axes > 3
         ? ''
         : ` For data with ${axes} spatial axes it is made with ndims: ${axes}.`;
     throw new ShapeError(

@@ -53,7 +53,10 @@ describe('Glow', () => {
     const net = new Glow({ channels: 1, hidden: 2, scales: 2, steps: 1 });
     expect(() => net.forward(zeros([1, 1, 6, 8]))).toThrow(/\[1, 1, 6, 8\].*divisible by 4/);
     expect(() => net.inverse(zeros([1, 2, 8, 8]))).toThrow(/\[N, 1, H, W\]/);
-    expect(() => net.forward(zeros([1, 1, 8]))).toThrow(/\[N, 1, H, W\]/);
+    expect(() => net.forward(zeros([1, 1, 8]))).toThrow(/\[N, 1, H, W\].* ndims: 1\./);
+    expect(() => net.forward(zeros([1, 8, 8]))).toThrow(
+      /first axis: \[1, 1, 8, 8\] for one sample/,
+    );
     expect(() => new Glow({ channels: 1, steps: 0 })).toThrow(ValueError);
     expect(() => new Glow({ channels: 1, ndims: 4 })).toThrow(/ndims is 4/);
   });

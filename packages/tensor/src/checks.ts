@@ -55,9 +55,14 @@ export function requireBoolean(op: string, name: string, value: boolean): void {
 }
 
 /** @throws ValueError unless the value is a function. */
-export function requireFunction(op: string, name: string, value: unknown): void {
+export function requireFunction(
+  op: string,
+  name: string,
+  value: unknown,
+  expected = 'a function',
+): void {
   if (typeof value === 'function') return;
-  fail(op, name, value, 'a function');
+  fail(op, name, value, expected);
 }
 
 /** @throws ValueError for what a function returned that comes later: a promise, or what is awaited as one. */
@@ -78,9 +83,14 @@ export function requireOneOf<T extends string>(
 }
 
 /** @throws ValueError unless the value is an array, without holes. */
-export function requireList(op: string, name: string, value: readonly unknown[]): void {
+export function requireList(
+  op: string,
+  name: string,
+  value: readonly unknown[],
+  expected = 'a list',
+): void {
   if (Array.isArray(value) && !value.includes(undefined)) return;
-  fail(op, name, value, 'a list');
+  fail(op, name, value, expected);
 }
 
 /** @throws ValueError unless the value is an array of bytes: a Uint8Array, a Buffer, or pixels of a canvas. */
@@ -100,11 +110,14 @@ export function requireBytes(
  * @example requireOptions('conv', options, ['stride', 'padding']);
  */
 export function requireOptions(op: string, options: unknown, names: readonly string[]): void {
-  requireRecord(op, 'options', options, `{ ${names.join(', ')} }`);
+  const expected = `{ ${names.join(', ')} }`;
+  requireRecord(op, 'options', options, expected);
   for (const name in options) {
     if (names.includes(name)) continue;
+    // What was meant as an option itself, as in new Flow(network).
+    if (formatValue(options) !== 'an object') fail(op, 'options', options, expected);
     throw new ValueError(
-      `${op}: there is no option '${name}'; expected of ${names.map(formatValue).join(', ')}.`,
+      `${op}: there is no option '${name}'; expected one of ${names.map(formatValue).join(', ')}.`,
     );
   }
 }

@@ -142,9 +142,12 @@ function requireBackend(backend: Backend): void {
 async function makeBackend(name: string, options: BackendOptions): Promise<Backend> {
   const factory = factories.get(name);
   if (!factory) {
-    const names = [...factories.keys()].join(', ');
+    const names = [...factories.keys()].map(formatValue).join(', ');
+    const gpu = factories.has('gpu') ? '' : ", or 'gpu' after import '@invnet/tensor/gpu'";
     const expected =
-      name === 'gpu' ? "import '@invnet/tensor/gpu' before, which brings it" : `one of ${names}`;
+      name === 'gpu'
+        ? "import '@invnet/tensor/gpu' before, which brings it"
+        : `one of ${names}${gpu}`;
     throw new BackendError(`setBackend: unknown backend '${name}'; expected ${expected}.`);
   }
   return factory(options);

@@ -57,5 +57,6 @@ export function formatValue(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   // A class may say more of its instances, as tensors do; what they say must not fail here.
   const { name } = value.constructor ?? {};
-  return typeof name !== 'string' || name === 'Object' || name === '' ? 'an object' : `a ${name}`;
+  if (typeof name !== 'string' || name === 'Object' || name === '') return 'an object';
+  return `${/^([aeio]|un)/i.test(name) ? 'an' : 'a'} ${name}`;
 }

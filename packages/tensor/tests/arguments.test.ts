@@ -31,6 +31,20 @@ it('of the gpu backend are checked before a device is opened', async () => {
   }
 });
 
+it('of options and kinds are told with what was expected', async () => {
+  const stream = new api.RandomStream(1);
+  expect(() => api.requireOptions('f', { b: 1 }, ['a'])).toThrow(
+    "f: there is no option 'b'; expected one of 'a'.",
+  );
+  // What was meant to be an option is not told by its first field.
+  expect(() => api.requireOptions('f', Object.assign(stream, { b: 1 }), ['a'])).toThrow(
+    'f: options is a RandomStream; expected { a }.',
+  );
+  expect(api.formatValue(new Int32Array(1))).toBe('an Int32Array');
+  expect(api.formatValue(new Uint8Array(1))).toBe('a Uint8Array');
+  await expect(setBackend('cuda' as never)).rejects.toThrow(/expected one of .*'wasm'/);
+});
+
 describe.each(['reference', 'wasm'] as const)('arguments on %s', (name) => {
   beforeEach(() => setBackend(name));
 

@@ -29,7 +29,10 @@ export async function writeWhole(op: string, path: string, bytes: Uint8Array): P
     const target = await targetOf(op, path);
     const folder = dirname(target);
     temporary = join(folder, `.invnet-${crypto.randomUUID()}.tmp`);
-    const file = await fs.open(temporary, 'wx');
+    const file = await fs.open(temporary, 'wx').catch((error: unknown) => {
+      ifAbsent(error);
+      throw new Error(`there is no folder ${folder}; make it first.`);
+    });
     try {
       await file.writeFile(bytes);
       await file.sync();
@@ -66,8 +69,10 @@ async function targetOf(op: string, path: string): Promise<string> {
   const found = await fs.realpath(path).catch(ifAbsent);
   if (found !== undefined) {
     // A rename would put a file in the place of a device or a pipe.
-    if ((await fs.stat(found)).isFile()) return found;
-    throw new Error('it is there and no file');
+    const stat = await fs.stat(found);
+    if (stat.isFile()) return found;
+    const what = stat.isDirectory() ? 'a folder' : 'no file';
+    throw new Error(`it is ${what}; expected the path of a file, which may be there or not.`);
   }
   const link = await fs.readlink(path).catch(() => undefined);
   if (link === undefined) return path;

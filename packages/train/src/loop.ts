@@ -5,7 +5,13 @@
  * Left out: the model and the data. The loop knows a list of parameters and a function that takes a
  * batch, accumulates gradients and returns the loss.
  */
-import { type Parameter, requireParameters, TrainingStep, zeroGrad } from '@invnet/layers';
+import {
+  type Parameter,
+  ParameterMap,
+  requireParameters,
+  TrainingStep,
+  zeroGrad,
+} from '@invnet/layers';
 import {
   collectTensors,
   formatShape,
@@ -65,12 +71,13 @@ export interface TrainingMetrics {
 }
 
 /**
- * Where numbers stopped being finite: in the data, or at a parameter of this name; or, where all of them
- * are, in the squares that an optimizer makes of gradients of this norm.
+ * Where numbers stopped being finite: in the data, or at a parameter of this name, whose value may be what
+ * the step's own batch set; or, where all of them are, in the squares that an optimizer makes of gradients
+ * of this norm.
  */
 export type NonFiniteLocation =
   | { readonly where: 'batch'; readonly shape: Shape }
-  | { readonly where: 'value' | 'gradient'; readonly parameter: string }
+  | { readonly where: 'value' | 'initialization' | 'gradient'; readonly parameter: string }
   | { readonly where: 'squares'; readonly norm: number };
 
 /** The loss or a gradient became NaN or infinite, or too large for the square of it. Everything is as it was before this step. */
@@ -110,6 +117,8 @@ function advice(location: NonFiniteLocation | undefined, clipped: boolean): stri
       return 'check the data';
     case 'value':
       return `load earlier parameters and try a lower learning rate${clipped ? '' : ' or a clipNorm'}`;
+    case 'initialization':
+      return 'check that the data are such as the layers before it take, as Logit those between 0 and 1';
     case 'squares':
       return clipped ? 'try a lower clipNorm' : 'try a clipNorm';
     default:
@@ -182,7 +191,7 @@ function requireTrainOptions<B>(options: TrainOptions<B>): void {
       `train: batches is ${formatValue(batches)}; expected a list, a generator or another iterable.`,
     );
   }
-  requireFunction('train', 'schedule', schedule);
+  requireFunction('train', 'schedule', schedule, 'a function, such as constant(1e-3)');
   if (clipNorm !== undefined) clipFactor(0, clipNorm);
   if (signal !== undefined) requireBoolean('train', "the signal's aborted", signal?.aborted);
   requireWhole('train', 'startStep', startStep, 0);
@@ -207,7 +216,7 @@ async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): P
     const loss = await readLoss(attempt.run(() => options.loss(batch)));
     const norm = await gradientNorm(parameters);
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-      throw failure(loss, await firstNonFinite(batch, parameters));
+      throw failure(loss, await firstNonFinite(batch, parameters, attempt));
     }
     const gradientScale = clipFactor(norm, clipNorm);
     if (norm * gradientScale > largestNorm(parameters)) {
@@ -251,13 +260,18 @@ async function readLoss(loss: Tensor): Promise<number> {
 async function firstNonFinite(
   batch: unknown,
   parameters: readonly Parameter[],
+  attempt: TrainingStep,
 ): Promise<NonFiniteLocation | undefined> {
   const bad = async (t: Tensor | undefined) => !(await t?.data())?.every(Number.isFinite);
   const data = new Set<Tensor>();
   collectTensors(batch, data);
   for (const t of data) if (await bad(t)) return { where: 'batch', shape: t.shape };
+  const set = new ParameterMap(
+    attempt.initialized.flatMap((module) => module.parameters.map((p) => [p, true])),
+  );
   for (const p of parameters) {
-    if (await bad(p.data)) return { where: 'value', parameter: p.name };
+    if (!(await bad(p.data))) continue;
+    return { where: set.has(p) ? 'initialization' : 'value', parameter: p.name };
   }
   for (const p of parameters) {
     if (p.grad && (await bad(p.grad))) return { where: 'gradient', parameter: p.name };
@@ -275,8 +289,12 @@ function describe(location: NonFiniteLocation | undefined): string {
   if (location.where === 'squares') {
     return `their norm is ${location.norm.toPrecision(3)}, which is too large to be squared`;
   }
-  const since = location.where === 'value' ? ', since before this step' : '';
-  return `the first that is not finite is the ${location.where} of parameter '${location.parameter}'${since}`;
+  const [what, since] = {
+    value: ['value', ', since before this step'],
+    initialization: ['value', ', which this batch set'],
+    gradient: ['gradient', ''],
+  }[location.where];
+  return `the first that is not finite is the ${what} of parameter '${location.parameter}'${since}`;
 }
 
 /** Waits for a new task of the event loop, without the delay that browsers give to timers. */

@@ -1,5 +1,5 @@
 /** Whole models on disk, in Node. The form of the files: docs/model-files.md */
-import type { Module } from '@invnet/layers';
+import { type Module, requireModule } from '@invnet/layers';
 import { requireOptions } from '@invnet/tensor';
 import { readWhole, writeWhole } from './file.ts';
 import {
@@ -30,6 +30,7 @@ export async function saveModel(
   model: Module,
   options: SaveModelOptions = {},
 ): Promise<void> {
+  requireModule('saveModel', model);
   requireOptions('saveModel', options, ['metadata']);
   const { metadata } = options;
   await writeWhole('saveModel', path, await modelBytes(model, metadata));

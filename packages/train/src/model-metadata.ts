@@ -66,8 +66,8 @@ export function requireMetadata(
   for (const [name, value] of Object.entries(metadata)) {
     if (isText(name) && isText(value) && !name.startsWith(reserved)) continue;
     throw new CheckpointError(
-      `metadata ${JSON.stringify(name)} is ${kindOf(value)}; expected a text without halves of ` +
-        `surrogate pairs, and a name that does not begin with '${reserved}'.`,
+      `metadata ${JSON.stringify(name)} is ${kindOf(value)}; expected a text, as of String(value), ` +
+        `without halves of surrogate pairs, and a name that does not begin with '${reserved}'.`,
     );
   }
   return metadata;

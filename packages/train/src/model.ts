@@ -3,7 +3,7 @@
  * the model is built again. docs/model-files.md describes the form. This module runs anywhere;
  * model-file.ts puts the bytes on disk.
  */
-import { build, type Module, type ModuleType } from '@invnet/layers';
+import { build, type Module, type ModuleType, requireModule } from '@invnet/layers';
 import {
   formatShape,
   formatValue,
@@ -46,6 +46,7 @@ export async function modelBytes(
   model: Module,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  requireModule('modelBytes', model);
   // Before anything is read from the backend: it says what cannot be saved.
   const described = modelMetadata(model, metadata);
   const tensors = await stateOf(model);

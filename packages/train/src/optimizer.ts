@@ -6,7 +6,8 @@ import type { HostTensor } from './safetensors.ts';
 /** @throws ValueError unless it is an optimizer. */
 export function requireOptimizer(op: string, optimizer: Optimizer): void {
   for (const method of ['step', 'state', 'load'] as const) {
-    requireFunction(op, `the optimizer's ${method}`, optimizer?.[method]);
+    const expected = 'a function, as of new Adam()';
+    requireFunction(op, `the optimizer's ${method}`, optimizer?.[method], expected);
   }
 }
 

@@ -20,7 +20,7 @@ import { Worker } from 'node:worker_threads';
 import { AffineLayer, Parameter } from '@invnet/layers';
 import { InvNetError, setBackend, tensor } from '@invnet/tensor';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CheckpointError, loadCheckpoint, saveCheckpoint } from '../src/index.ts';
+import { CheckpointError, loadCheckpoint, saveCheckpoint, saveModel } from '../src/index.ts';
 
 let directory: string;
 let path: string;
@@ -46,8 +46,13 @@ const saveForever = (): [string, ...string[]] => [process.execPath, script, path
 describe('saving', () => {
   it('leaves the old file and no rubbish when it fails', async () => {
     const missing = join(directory, 'missing', 'model.safetensors');
-    await expect(saveCheckpoint(missing, weights())).rejects.toThrow(/cannot write .*missing/);
-    await expect(saveCheckpoint(directory, weights())).rejects.toThrow(CheckpointError);
+    await expect(saveCheckpoint(missing, weights())).rejects.toThrow(
+      /cannot write .*: there is no folder .*missing; make it first/,
+    );
+    const folder = saveCheckpoint(directory, weights());
+    await expect(folder).rejects.toThrow(CheckpointError);
+    await expect(folder).rejects.toThrow(/: it is a folder; expected the path of a file/);
+    await expect(saveModel(path, 'model' as never)).rejects.toThrow(/saveModel: got 'model'/);
     await expect(saveCheckpoint(undefined as never, weights())).rejects.toThrow(CheckpointError);
     expect(await readdir(directory)).toEqual([]);
     await saveCheckpoint(path, weights());

@@ -1,3 +1,4 @@
+import { ActNorm, Logit, Sequential } from '@invnet/layers';
 import { memory, setBackend, sum, type Tensor, tensor, ValueError, zeros } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -204,6 +205,22 @@ describe('train', () => {
       schedule: constant(0.05),
     });
     await expect(run.next()).rejects.toThrow(/batch's tensor of shape \[2, 3\] holds NaN/);
+  });
+
+  it('tells data that a layer does not take from what training has ruined', async () => {
+    const network = new Sequential([new Logit(), new ActNorm({ channels: 2 })]);
+    using pixels = tensor([[200, 7]]);
+    const run = train({
+      parameters: network.parameters,
+      loss: (x: Tensor) => network.forward(x).logdet,
+      optimizer: new Adam(),
+      batches: [pixels],
+      schedule: constant(0.05),
+    });
+    const error = await run.next().catch((e: unknown) => e);
+    expect(error).toMatchObject({ step: 1, location: { where: 'initialization' } });
+    expect(String(error)).toMatch(/, which this batch set\..* as Logit those between 0 and 1/);
+    network.dispose();
   });
 
   it('names a parameter that is not finite before any gradient', async () => {

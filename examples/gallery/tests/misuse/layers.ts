@@ -298,6 +298,7 @@ function treeCalls(): Calls {
         [new api.DenseBlock({ inChannels: 1, hidden: 1, outChannels: 1 })],
       ),
     ],
+    requireModule: [call(api.requireModule, ['test', net])],
     requireParameters: [
       call((list: unknown) => api.requireParameters('test', list as never), [parameters]),
     ],

@@ -70,7 +70,7 @@ class Building {
 
   constructor({ modules, named = {}, random = new RandomStream(0) }: BuildOptions) {
     const types = new Map<string, ModuleType>();
-    requireList('build', 'modules', modules);
+    requireList('build', 'modules', modules, 'a list of classes, such as layerCatalogue');
     requireRecord('build', 'named', named, "{ 'a name': () => …, … }");
     for (const m of modules) {
       if (!isModuleType(m)) {

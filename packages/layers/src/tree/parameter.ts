@@ -188,7 +188,7 @@ export class ParameterMap<T> extends Map<Parameter, T> {
 
 /** @throws ValueError unless it is a list of parameters, each once. */
 export function requireParameters(op: string, parameters: readonly Parameter[]): void {
-  requireList(op, 'parameters', parameters);
+  requireList(op, 'parameters', parameters, 'a list, such as network.parameters');
   const seen = new Set<Parameter>();
   for (const p of parameters) {
     if (!(p instanceof Parameter)) {

@@ -162,7 +162,8 @@ function convGeometry(op: string, x: Shape, w: Shape, options: ConvOptions): Con
   }
   if (x[1] !== w[1]) {
     throw new ShapeError(
-      `${op}: input ${formatShape(x)} has ${x[1]} channels, weights ${formatShape(w)} take ${w[1]}.`,
+      `${op}: input ${formatShape(x)} has ${x[1]} channels, weights ${formatShape(w)} take ${w[1]}; ` +
+        'expected [N, Cin, ...] and [Cout, Cin, ...kernel].',
     );
   }
   const input = triple(x.slice(2), 1);
