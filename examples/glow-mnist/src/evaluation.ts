@@ -2,6 +2,7 @@
 import { type Mnist, takeRows } from '@invnet/datasets';
 import { bitsPerDim, dequantize, type Flow } from '@invnet/flows';
 import { type NumericArray, type RandomStream, type Tensor, tidy } from '@invnet/tensor';
+import { CheckpointError } from '@invnet/train';
 import { dims, randomStream, side } from './model.ts';
 
 const batchSize = 100;
@@ -28,7 +29,7 @@ export async function testBitsPerDim(
   const noise = randomStream(options.seed, 'testNoise');
   let nats = 0;
   for (let first = 0; first < options.count; first += batchSize) {
-    using x = testBatch(data, first, Math.min(batchSize, options.count - first), noise);
+    using x = batchOf(data, first, Math.min(batchSize, options.count - first), noise);
     using logProb = flow.logProb(x);
     for (const value of await logProb.data()) nats -= value;
     // Reading is instant on a CPU: without a pause no signal would ever arrive.
@@ -38,13 +39,33 @@ export async function testBitsPerDim(
   return bitsPerDim(nats / options.count, dims);
 }
 
+/**
+ * Parameters that an update ruined may be finite and yet give images no finite density: nothing to save.
+ *
+ * @throws CheckpointError
+ */
+export async function requireFiniteDensity(
+  flow: Flow,
+  data: Mnist,
+  options: { count: number; seed: number; step: number },
+): Promise<void> {
+  using x = batchOf(data, 0, options.count, randomStream(options.seed, 'testNoise'));
+  using logProb = flow.logProb(x);
+  const worst = (await logProb.data()).find((value) => !Number.isFinite(value));
+  if (worst === undefined) return;
+  throw new CheckpointError(
+    `After step ${options.step} the log-density of an image is ${worst}; expected a finite number. The ` +
+      'update ruined the parameters, so they are not saved: try a lower --learning-rate.',
+  );
+}
+
 /** Maps the first `count` test images to latents and back. */
 export async function checkInverse(
   flow: Flow,
   data: Mnist,
   options: { count: number; seed: number },
 ): Promise<InverseCheck> {
-  using x = testBatch(data, 0, options.count, randomStream(options.seed, 'testNoise'));
+  using x = batchOf(data, 0, options.count, randomStream(options.seed, 'testNoise'));
   using back = tidy(() => flow.network.inverse(flow.network.forward(x).y).x);
   const images = await x.data();
   const reconstructions = await back.data();
@@ -71,7 +92,7 @@ export async function drawSamples(
   return x.data();
 }
 
-function testBatch(data: Mnist, first: number, count: number, noise: RandomStream): Tensor {
+function batchOf(data: Mnist, first: number, count: number, noise: RandomStream): Tensor {
   const indices = Uint32Array.from({ length: count }, (_, i) => first + i);
   return dequantize(takeRows(data.images, indices, dims), [count, 1, side, side], noise);
 }

@@ -11,6 +11,7 @@ import {
   setBackend,
 } from '@invnet/tensor';
 import { CheckpointError, NonFiniteLossError } from '@invnet/train';
+import { requireFiniteDensity } from './evaluation.ts';
 import { side } from './model.ts';
 import { help, OptionError, type Options, parseOptions } from './options.ts';
 import { clock, megabytes, Progress } from './progress.ts';
@@ -72,7 +73,11 @@ async function trainAndSave(run: Run, options: Options, signal: AbortSignal): Pr
   let savedStep = options.resume ? state.step : undefined;
   let savedAt = performance.now();
   const save = async () => {
-    if (savedStep !== state.step) await saveRun(options.out, run);
+    if (savedStep !== state.step) {
+      const { batch: count, seed } = run.config;
+      await requireFiniteDensity(run.flow, data, { count, seed, step: state.step });
+      await saveRun(options.out, run);
+    }
     savedStep = state.step;
     savedAt = performance.now();
   };

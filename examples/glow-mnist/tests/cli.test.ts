@@ -151,6 +151,18 @@ describe('resuming', () => {
     expect(a.testBitsPerDim).toBe(b.testBitsPerDim);
   });
 
+  test('keeps the checkpoint when the last update ruins the parameters, though they are finite', async () => {
+    const out = await copied('ruined');
+    const path = join(out, 'model.safetensors');
+    const before = await readFile(path);
+    const oneMore = ['--epochs', String(88 / 60_000), '--learning-rate', '1e6'];
+    const { code, stderr } = await run('--resume', '--out', out, ...oneMore);
+    expect(stderr).toContain('keeps step 10');
+    expect(stderr).toContain('After step 11 the log-density');
+    expect(code).toBe(1);
+    expect(await readFile(path)).toEqual(before);
+  });
+
   test('refuses other networks, damaged files and missing ones, and leaves them alone', async () => {
     const out = await copied('refusing');
     const path = join(out, 'model.safetensors');

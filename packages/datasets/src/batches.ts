@@ -93,7 +93,7 @@ const optionNames = ['count', 'batchSize', 'seed', 'shuffle', 'dropLast', 'epoch
 /**
  * Gathers rows of a byte array that holds rows of `rowSize` bytes.
  *
- * @throws ValueError for what is no byte array, or an index beyond the last row.
+ * @throws ValueError for what is no byte array or not one of whole rows, or an index beyond the last row.
  * @example takeRows(images, indices, 28 * 28) // [indices.length, 28, 28]
  */
 export function takeRows(
@@ -104,7 +104,13 @@ export function takeRows(
   requireBytes('takeRows', 'bytes', bytes);
   requireWhole('takeRows', 'rowSize', rowSize, 1, Math.max(1, bytes.length));
   requireWhole('takeRows', 'the number of indices', indices?.length, 0);
-  const count = Math.floor(bytes.length / rowSize);
+  if (bytes.length % rowSize !== 0) {
+    throw new ValueError(
+      `takeRows: ${bytes.length} bytes are no whole number of rows of ${rowSize}; expected the size of one ` +
+        'sample as rowSize.',
+    );
+  }
+  const count = bytes.length / rowSize;
   if (indices.length * rowSize > 2 ** 32) {
     throw new OutOfMemoryError(
       `takeRows: ${indices.length} rows of ${rowSize} bytes; expected at most 2^32 bytes at once.`,

@@ -80,6 +80,10 @@ describe('takeRows', () => {
     }
   });
 
+  it('refuses a size that leaves a part of a row, as of another data set', () => {
+    expect(() => takeRows(bytes, [0], 4)).toThrow(/6 bytes are no whole number of rows of 4/);
+  });
+
   it('takes bytes only', () => {
     expect(takeRows(Uint8ClampedArray.from(bytes), [1], 2)).toEqual(Uint8Array.of(10, 11));
     for (const wrong of [Uint16Array.of(0, 4095), Float32Array.of(0.5, 1), [1, 2], null]) {

@@ -5,7 +5,6 @@
 import {
   checkShape,
   currentPlacement,
-  type DType,
   formatShape,
   formatValue,
   nextAbove,
@@ -28,7 +27,7 @@ export type Pixels = Uint8Array | Uint8ClampedArray | Uint16Array;
 
 /**
  * x = (v + u)/levels for pixels v and uniform noise u in [0, 1): data in [0, 1) with a density. In any
- * precision ⌊levels·x⌋ is v.
+ * precision ⌊levels·x⌋ is v, with the product in that precision too.
  *
  * @param levels how many values a pixel can take, those from 0 to levels − 1; at most 2¹⁶
  * @throws ShapeError when the count does not match the shape. @throws ValueError for a pixel that is
@@ -62,15 +61,13 @@ export function dequantize(
   const values = random.uniformArray(pixels.length);
   for (let i = 0; i < values.length; i++) {
     const v = pixels[i]!;
-    const x = roundTo(dtype, (values[i]! + v) / levels);
-    values[i] = Math.floor(x * levels) === v ? x : withinLevel(x, v, levels, dtype);
+    let x = roundTo(dtype, (values[i]! + v) / levels);
+    // Rounding may take x to the level beside v; or the product by which one finds the level again.
+    if (x * levels < v) x = nextAbove(dtype, x);
+    while (roundTo(dtype, x * levels) >= v + 1) x = nextBelow(dtype, x);
+    values[i] = x;
   }
   return tensor(values, shape);
-}
-
-/** The number next to x that belongs to the level v, where rounding took x to the level beside it. */
-function withinLevel(x: number, v: number, levels: number, dtype: DType): number {
-  return x * levels < v ? nextAbove(dtype, x) : nextBelow(dtype, x);
 }
 
 function requirePixels(pixels: Pixels): void {

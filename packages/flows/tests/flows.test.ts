@@ -158,11 +158,13 @@ describe('quantized data', () => {
 
   it.each(['float32', 'float64'] as const)('stay within their level in %s', async (dtype) => {
     await setBackend('reference', { dtype });
-    for (const levels of [2, 3, 10, 32, 49, 255, 256, 1000, 4096, 2 ** 16]) {
+    for (const levels of [2, 3, 10, 32, 49, 255, 256, 382, 1000, 4096, 2 ** 16]) {
       const pixels = Uint16Array.from({ length: levels }, (_, v) => v);
       for (const noise of [0, 1 - 2 ** -24, 0.5]) {
         const x = dequantize(pixels, [levels], new Noise(noise), levels).dataSync();
         expect(Uint16Array.from(x, (v) => Math.floor(levels * v))).toEqual(pixels);
+        const product = x.map((v) => levels * v);
+        expect(Uint16Array.from(product, Math.floor)).toEqual(pixels);
         expect(x.every((v) => v >= 0 && v < 1)).toBe(true);
       }
     }

@@ -345,13 +345,15 @@ describe('a layer of one’s own', () => {
     );
     expect(() => f.forward([x, x] as never)).toThrow(/got a pair of tensors; expected a tensor/);
     expect(() => f.forward(3 as never)).toThrow(/got 3; expected a tensor/);
+    const inMap = new Map([['dlogdet', ones([1])]]);
+    expect(() => f.backward(x, x, inMap as never)).toThrow(/options is a Map; expected { dlogdet/);
   });
 
   it('is told what its hooks made wrong', () => {
     class Wrong extends Doubling {
       static override readonly type: string = 'Wrong';
-      readonly result: object;
-      constructor(result: object) {
+      readonly result: object | null;
+      constructor(result: object | null) {
         super();
         this.result = result;
       }
@@ -364,15 +366,18 @@ describe('a layer of one’s own', () => {
     }
     const x = ones([2, 3]);
     const before = memory().tensors;
-    const refused = (result: object, message: RegExp) =>
+    const refused = (result: object | null, message: RegExp) =>
       expect(() => new Wrong(result).forward(x)).toThrow(message);
     refused(
       { y: x, logdet: x },
       /Wrong.apply: its hook gave logdet of shape \[2, 3\]; expected \[2\]/,
     );
     refused({ y: x, logdet: 3 }, /logdet as number/);
+    refused({ y: x, logdet: 0 }, /logdet as number/);
+    refused(null, /Wrong.apply: its hook gave null; expected a record/);
     refused({}, /its hook gave y as undefined; expected a tensor, \[2, 3\]/);
     refused(Promise.resolve({ y: x }), /y as undefined/);
+    expect(() => new Wrong(null).backward(x, x)).toThrow(/applyBackward: its hook gave null/);
     expect(() => new Wrong({ x }).backward(x, x)).toThrow(
       /applyBackward: its hook gave dx as undef/,
     );

@@ -129,7 +129,8 @@ export function requireRecord(
   value: unknown,
   expected = 'an object of named fields',
 ): asserts value is object {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  // Neither lists nor Maps, whose entries are no fields.
+  if (typeof value === 'object' && value !== null && !(Symbol.iterator in value)) return;
   fail(op, name, value, expected);
 }
 

@@ -173,8 +173,8 @@ function momentsIn(state: OptimizerState, { name, data }: Parameter): Moments {
     );
   }
   return {
-    m: uploadLike(data, state.get(`m/${name}`)!),
-    v: uploadLike(data, state.get(`v/${name}`)!),
+    m: uploadLike(`m/${name}`, data, state.get(`m/${name}`)!),
+    v: uploadLike(`v/${name}`, data, state.get(`v/${name}`)!),
     step,
   };
 }

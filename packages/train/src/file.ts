@@ -16,7 +16,8 @@ const dayInMilliseconds = 24 * 60 * 60 * 1000;
 
 /**
  * Writes a file atomically: whatever happens, even a kill or a loss of power, `path` holds either
- * what it held before or the whole new file. A symbolic link stays, and what it points to is written.
+ * what it held before or the whole new file. A symbolic link stays, and what it points to is written; so
+ * do a file's permissions.
  *
  * @throws CheckpointError when the file cannot be written; what was there is untouched.
  */
@@ -27,6 +28,7 @@ export async function writeWhole(op: string, path: string, bytes: Uint8Array): P
   let temporary: string | undefined;
   try {
     const target = await targetOf(op, path);
+    const mode = await permissionsOf(op, target);
     const folder = dirname(target);
     temporary = join(folder, `.invnet-${crypto.randomUUID()}.tmp`);
     const file = await fs.open(temporary, 'wx').catch((error: unknown) => {
@@ -34,6 +36,8 @@ export async function writeWhole(op: string, path: string, bytes: Uint8Array): P
       throw new Error(`there is no folder ${folder}; make it first.`);
     });
     try {
+      // Before the first byte: what others may not read stays so.
+      if (mode !== undefined) await file.chmod(mode).catch(() => undefined);
       await file.writeFile(bytes);
       await file.sync();
       await removeLeftovers(op, folder, (await file.stat()).mtimeMs);
@@ -77,6 +81,12 @@ async function targetOf(op: string, path: string): Promise<string> {
   const link = await fs.readlink(path).catch(() => undefined);
   if (link === undefined) return path;
   return targetOf(op, resolve(await fs.realpath(dirname(path)), link));
+}
+
+/** Who may read and write a file; undefined where there is none. */
+async function permissionsOf(op: string, path: string): Promise<number | undefined> {
+  const found = await nodeModule('node:fs/promises', op).stat(path).catch(ifAbsent);
+  return found && found.mode & 0o777;
 }
 
 /**

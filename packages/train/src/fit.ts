@@ -1,5 +1,5 @@
 /** Whether arrays can be saved, and fit what they are to be loaded into; for models, checkpoints and optimizers. */
-import { formatShape, InvNetError, type Shape, Tensor } from '@invnet/tensor';
+import { formatShape, InvNetError, roundTo, type Shape, Tensor } from '@invnet/tensor';
 import type { HostTensor } from './safetensors.ts';
 
 /** A checkpoint cannot be saved, or does not fit the network or the optimizer. */
@@ -38,8 +38,20 @@ export function fitProblems(
   return kinds.filter(([, list]) => list.length > 0).map(([kind, list]) => `${kind} ${some(list)}`);
 }
 
-/** A tensor from numbers on the host, with the backend and dtype of another. */
-export function uploadLike(like: Tensor, { shape, data }: HostTensor): Tensor {
+/**
+ * A tensor from numbers on the host, with the backend and dtype of another.
+ *
+ * @param name - What messages call them.
+ * @throws CheckpointError for numbers that are not finite, or not in that dtype.
+ */
+export function uploadLike(name: string, like: Tensor, { shape, data }: HostTensor): Tensor {
+  const at = data.findIndex((value) => !Number.isFinite(roundTo(like.dtype, value)));
+  if (at >= 0) {
+    throw new CheckpointError(
+      `'${name}' holds ${data[at]}, as number ${at} of ${data.length}; expected numbers that are finite ` +
+        `as ${like.dtype}.`,
+    );
+  }
   return new Tensor(shape, like.backend, like.backend.upload(data, like.dtype));
 }
 

@@ -274,7 +274,8 @@ export function kindOf(value: unknown): string {
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  // A Map has no entries that a spread would find.
+  return typeof value === 'object' && value !== null && !(Symbol.iterator in value);
 }
 
 function isSizes(value: unknown, length?: number): value is number[] {

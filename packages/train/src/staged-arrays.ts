@@ -17,13 +17,14 @@ export class StagedArrays implements Disposable {
   /**
    * @param misfit - How the message begins when the arrays do not fit.
    * @throws CheckpointError that names missing, unexpected and mis-shaped arrays.
+   * @throws CheckpointError for numbers that are not finite in the place's precision.
    * @throws OutOfMemoryError
    */
   constructor(places: Places, arrays: ReadonlyMap<string, HostTensor>, misfit: string) {
     const expected = places.map(([name, { shape }]) => ({ name, shape }));
     const problems = fitProblems(expected, arrays);
     if (problems.length > 0) throw new CheckpointError(`${misfit}: ${problems.join('; ')}.`);
-    this.#steps = tidy(() => places.map(([name, place]) => stage(place, arrays.get(name)!)));
+    this.#steps = tidy(() => places.map(([name, place]) => stage(name, place, arrays.get(name)!)));
   }
 
   /** Puts the arrays into their places. */
@@ -42,12 +43,12 @@ interface Step {
   readonly run: () => void;
 }
 
-function stage(place: Parameter | ModuleBuffer, array: HostTensor): Step {
+function stage(name: string, place: Parameter | ModuleBuffer, array: HostTensor): Step {
   if (!(place instanceof Parameter || place instanceof TensorBuffer)) {
     const { data } = array;
     return { run: () => place.write(data) };
   }
-  const values = uploadLike(place.data, array);
+  const values = uploadLike(name, place.data, array);
   return {
     values,
     run: () => {

@@ -1,6 +1,7 @@
 /** Files on disk: the old one or the new one, whatever happens, and wherever the path leads. */
 import { spawn } from 'node:child_process';
 import {
+  chmod,
   lstat,
   mkdir,
   mkdtemp,
@@ -8,6 +9,7 @@ import {
   readFile,
   realpath,
   rm,
+  stat,
   symlink,
   utimes,
   writeFile,
@@ -169,6 +171,13 @@ describe('paths', () => {
     await symlink(a, b);
     await symlink(b, a);
     await expect(saveCheckpoint(a, weights())).rejects.toThrow(/cannot write .*ELOOP/);
+  });
+
+  it('keep their permissions', async () => {
+    await saveCheckpoint(path, weights(1));
+    await chmod(path, 0o600);
+    await saveCheckpoint(path, weights(2));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
   it('that lead to something else than a file are refused', async () => {

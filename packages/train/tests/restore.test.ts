@@ -112,6 +112,29 @@ describe('when memory ends', () => {
     expect(form(loaded)).toEqual(bytes);
   });
 
+  it.each([
+    ['weights', (name: string) => !name.startsWith('optimizer/')],
+    ['moments', (name: string) => name.startsWith('optimizer/adam/v')],
+  ])('%s that are not finite here change nothing', async (_, isOne) => {
+    const bytes = await checkpointBytes(moved(network(), 0, 1));
+    const { tensors, metadata } = readSafetensors(bytes);
+    const [name, { shape, data }] = [...tensors].filter(([key]) => isOne(key)).at(-2)!;
+    await setBackend('wasm');
+    const target = moved(network(), 1, 0);
+    const before = await checkpointBytes(target);
+    const account = memory();
+    // The second is finite in the file.
+    for (const value of [Number.NaN, 1e300]) {
+      const spoiled = { shape, data: new Float64Array(data.length).fill(value) };
+      const file = writeSafetensors({ tensors: new Map([...tensors, [name, spoiled]]), metadata });
+      expect(() => restoreCheckpoint(file, target)).toThrow(
+        /holds .*expected numbers that are finite as float32/,
+      );
+      expect(await checkpointBytes(target)).toEqual(before);
+      expect(memory().tensors).toBe(account.tensors);
+    }
+  });
+
   it('a model that is being built is freed', async () => {
     const bytes = await checkpointBytes(moved(network(), 0, 1));
     const { liveBytes, tensors } = memory();

@@ -266,6 +266,7 @@ describe('safetensors', () => {
     ['a BigInt as metadata', { metadata: { step: 5n } }, /metadata "step" is of type bigint/],
     ['null as metadata', { metadata: { step: null } }, /metadata "step" is null/],
     ['half a pair as metadata', { metadata: { step: '\udc00' } }, /metadata "step" is "\\udc00"/],
+    ['a Map of metadata', { metadata: new Map([['step', '5']]) }, /metadata is no record/],
     ['a list of metadata', { metadata: ['5'] }, /metadata is no record/],
     ['no metadata', { metadata: null }, /metadata is no record/],
   ])('refuses to write %s', (_, spoiled, message) => {

@@ -72,6 +72,14 @@ export function requireShape(at: Call, what: string, found: Tensor, expected: Sh
   );
 }
 
+/** What a hook made, to be taken apart. @throws ValueError for what is no record. */
+export function madeBy<T extends object>(at: Call, made: T): T {
+  if (typeof made === 'object' && made !== null) return made;
+  throw new ValueError(
+    `${nameOf(at)}: its hook gave ${formatValue(made)}; expected a record of its results.`,
+  );
+}
+
 /** @throws ValueError, ShapeError unless what a hook made is a state of the shape expected. */
 export function requireResult(at: Call, what: string, found: unknown, expected: AnyShape): void {
   if (found instanceof Tensor && sameShape(found.shape, expected)) return;
@@ -133,7 +141,7 @@ export function likeContext(dcontext: Tensor, context: Tensor | undefined): Tens
 
 /** As `requireOptions`, which it leaves to write the message: it is asked at each call. */
 export function requireFields(at: Call, options: object, names: readonly string[]): void {
-  if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
+  if (typeof options === 'object' && options !== null && !(Symbol.iterator in options)) {
     let known = true;
     for (const name in options) known &&= names.includes(name);
     if (known) return;

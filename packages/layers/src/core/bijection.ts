@@ -9,6 +9,7 @@ import {
   checkedTangent,
   contextFor,
   likeContext,
+  madeBy,
   requireFields,
   requireResult,
   requireShape,
@@ -73,7 +74,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
     return guarded(this, (outermost) => {
       const c = this.#check('forward', outermost, x, this.outputShape, context);
-      const { y, logdet } = this.apply(x, c);
+      const { y, logdet } = madeBy([this, 'apply'], this.apply(x, c));
       const shape = this.outputShape(shapeOf(x));
       this.#checkStates('apply', shape, ['y', y]);
       this.#checkPerSample('apply', shape, 'logdet', logdet);
@@ -85,7 +86,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
     return guarded(this, (outermost) => {
       const c = this.#check('inverse', outermost, y, this.inputShape, context);
-      const { x, logdet } = this.invert(y, c);
+      const { x, logdet } = madeBy([this, 'invert'], this.invert(y, c));
       const shape = this.inputShape(shapeOf(y));
       this.#checkStates('invert', shape, ['x', x]);
       this.#checkPerSample('invert', shape, 'logdet', logdet);
@@ -99,7 +100,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   backward(y: S, dy: S, options: BackwardOptions = {}): { x: S; dx: S; dcontext?: Tensor } {
     return guarded(this, (outermost) => {
       const o = this.#checkBackward('backward', outermost, y, dy, this.inputShape, options);
-      const { x, dx, dcontext } = this.applyBackward(y, dy, o);
+      const { x, dx, dcontext } = madeBy([this, 'applyBackward'], this.applyBackward(y, dy, o));
       this.#checkStates('applyBackward', this.inputShape(shapeOf(y)), ['x', x], ['dx', dx]);
       const given = [...tensorsOf(y), ...tensorsOf(dy)];
       return {
@@ -116,7 +117,7 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   backwardInverse(x: S, dx: S, options: BackwardOptions = {}): { y: S; dy: S; dcontext?: Tensor } {
     return guarded(this, (outermost) => {
       const o = this.#checkBackward('backwardInverse', outermost, x, dx, this.outputShape, options);
-      const { y, dy, dcontext } = this.invertBackward(x, dx, o);
+      const { y, dy, dcontext } = madeBy([this, 'invertBackward'], this.invertBackward(x, dx, o));
       this.#checkStates('invertBackward', this.outputShape(shapeOf(x)), ['y', y], ['dy', dy]);
       const given = [...tensorsOf(x), ...tensorsOf(dx)];
       return {
@@ -138,9 +139,14 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('jvp', outermost, x, this.outputShape, context);
       const t = checkedTangent([this, 'jvp'], x, tangent, context);
-      const { y, dy, logdet, dlogdet } = this.applyTangent(x, t, c);
+      const { y, dy, logdet, dlogdet } = madeBy([this, 'applyTangent'], this.applyTangent(x, t, c));
       const shape = this.outputShape(shapeOf(x));
-      this.#checkStates('applyTangent', shape, ['y', y], ...(dy ? [['dy', dy] as const] : []));
+      this.#checkStates(
+        'applyTangent',
+        shape,
+        ['y', y],
+        ...(dy === undefined ? [] : [['dy', dy] as const]),
+      );
       this.#checkPerSample('applyTangent', shape, 'logdet', logdet);
       this.#checkPerSample('applyTangent', shape, 'dlogdet', dlogdet);
       const given = givenTo(x, t, tangent, [c, context]);
@@ -162,9 +168,17 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('jvpInverse', outermost, y, this.inputShape, context);
       const t = checkedTangent([this, 'jvpInverse'], y, tangent, context);
-      const { x, dx, logdet, dlogdet } = this.invertTangent(y, t, c);
+      const { x, dx, logdet, dlogdet } = madeBy(
+        [this, 'invertTangent'],
+        this.invertTangent(y, t, c),
+      );
       const shape = this.inputShape(shapeOf(y));
-      this.#checkStates('invertTangent', shape, ['x', x], ...(dx ? [['dx', dx] as const] : []));
+      this.#checkStates(
+        'invertTangent',
+        shape,
+        ['x', x],
+        ...(dx === undefined ? [] : [['dx', dx] as const]),
+      );
       this.#checkPerSample('invertTangent', shape, 'logdet', logdet);
       this.#checkPerSample('invertTangent', shape, 'dlogdet', dlogdet);
       const given = givenTo(y, t, tangent, [c, context]);
@@ -284,7 +298,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
 
   /** Numbers per sample that a hook made. */
   #checkPerSample(hook: string, shape: ShapeOf<S>, name: string, values: Tensor | undefined): void {
-    if (values) requireResult([this, hook], name, values, [shapesIn(shape)[0]![0]!]);
+    if (values === undefined) return;
+    requireResult([this, hook], name, values, [shapesIn(shape)[0]![0]!]);
   }
 }
 

@@ -14,6 +14,7 @@ import {
   checkedTangent,
   contextFor,
   likeContext,
+  madeBy,
   requireResult,
   requireShape,
   requireState,
@@ -52,7 +53,7 @@ export abstract class Conditioner<K = unknown> extends Module {
   forward(x: Tensor, context?: Tensor): { y: Tensor; saved: Saved<K> } {
     return guarded(this, (outermost) => {
       const c = this.#check('forward', outermost, x, context);
-      const { y: result, saved: kept } = this.apply(x, c);
+      const { y: result, saved: kept } = madeBy([this, 'apply'], this.apply(x, c));
       const shape = this.outputShape(x.shape);
       if (shape) requireResult([this, 'apply'], 'y', result, shape);
       const tensors = new Set<Tensor>();
@@ -77,7 +78,7 @@ export abstract class Conditioner<K = unknown> extends Module {
     return guarded(this, () => {
       requireSaved(this, saved);
       requireShape([this, 'backward'], 'the gradient', dy, saved.shape);
-      const { dx, dcontext } = this.applyBackward(dy, saved.kept);
+      const { dx, dcontext } = madeBy([this, 'applyBackward'], this.applyBackward(dy, saved.kept));
       requireResult([this, 'applyBackward'], 'dx', dx, saved.input);
       return {
         dx: owned(dx, [dy]),
@@ -93,7 +94,7 @@ export abstract class Conditioner<K = unknown> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('jvp', outermost, x, context);
       const t = checkedTangent([this, 'jvp'], x, tangent, context);
-      const { y, dy } = this.applyTangent(x, t, c);
+      const { y, dy } = madeBy([this, 'applyTangent'], this.applyTangent(x, t, c));
       const directions = [...(t.parameters?.values() ?? [])];
       const given = [x, t.x, c, context, t.context, tangent.context, ...directions];
       return { y: owned(y, given), dy: dy ? owned(dy, given) : zerosLike(y) };
