@@ -71,6 +71,7 @@ export function registerBackend(name: string, factory: BackendFactory): void {
  * decides, whichever is ready first; one that fails changes nothing.
  *
  * @throws BackendError for an unknown name. @throws DTypeError for a dtype that it has not.
+ * @throws ValueError for options of another name; an instance takes `dtype` only.
  * @throws DisposedError for a backend that was disposed.
  * @example
  * await setBackend('reference', { dtype: 'float64' });
@@ -83,9 +84,10 @@ export async function setBackend(
   backend: keyof BackendNames | Backend,
   options: BackendOptions = {},
 ): Promise<void> {
-  requireOptions('setBackend', options, optionNames);
-  const call = ++calls;
   const named = typeof backend === 'string';
+  // An instance has been made, and all but the type of new tensors would come too late for it.
+  requireOptions('setBackend', options, named ? optionNames : ['dtype']);
+  const call = ++calls;
   const made = named ? await makeBackend(backend, options) : backend;
   requireBackend(made);
   const dtype = options.dtype ?? 'float32';

@@ -25,7 +25,8 @@ export function tidy<T>(fn: () => T): T {
   let kept: ReadonlySet<Disposable> = nothing;
   try {
     const result = fn();
-    requireSynchronous('tidy', result);
+    // A list of promises is as much of a promise, as what `map` makes of an async function.
+    for (const part of Array.isArray(result) ? result : [result]) requireSynchronous('tidy', part);
     collectTensors(result, found);
     requireOpen(result);
     kept = found;

@@ -163,6 +163,13 @@ describe('calls of setBackend that overlap', () => {
     );
   });
 
+  it('take no option of an instance that it would not follow', async () => {
+    const made = new ReferenceBackend();
+    await expect(setBackend(made, { maxBytes: 100 })).rejects.toThrow(ValueError);
+    await setBackend(made, { dtype: 'float64' });
+    expect(zeros([1]).dtype).toBe('float64');
+  });
+
   it('leave none behind that nobody has', async () => {
     const slow = new ReferenceBackend();
     registerBackend('slow', async () => slow);

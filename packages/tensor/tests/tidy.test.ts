@@ -126,6 +126,7 @@ describe('tidy', () => {
     const before = memory();
     const results: readonly ((t: Tensor) => unknown)[] = [
       async (t) => t,
+      (t) => [t].map(async (each) => each),
       (t) => named('then', (done: (t: Tensor) => void) => done(t)),
       (t) =>
         Object.assign(
