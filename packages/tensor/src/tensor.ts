@@ -209,15 +209,9 @@ export function requireTensor(op: string, x: unknown, name = 'an operand'): Tens
   throw new ValueError(`${op}: ${name} is ${formatValue(x)}; expected a tensor.`);
 }
 
-/** A frozen copy of the shape. @throws ShapeError unless it is an array of whole, positive sizes. */
+/** A frozen copy of the shape. @throws ShapeError unless it is an array of whole, positive sizes, 32 at most. */
 export function checkShape(op: string, shape: Shape): Shape {
-  if (!Array.isArray(shape)) {
-    throw new ShapeError(
-      `${op}: the shape is ${formatValue(shape)}; expected an array of sizes, such as [2, 3].`,
-    );
-  }
-  // Read once: what getters and proxies say may differ from one time to the next, and what is checked counts.
-  const own = [...shape];
+  const own = copySizes(op, shape);
   if (isShape(own)) return Object.freeze(own);
   throw new ShapeError(
     `${op}: sizes must be whole numbers of at least 1, got ${formatSizes(own)}.`,
@@ -238,6 +232,17 @@ function requirePlace(op: string, place: Placement): Placement {
   );
 }
 
+/** What a shape says, read once: getters and proxies may say another thing the next time. */
+function copySizes(op: string, shape: Shape): number[] {
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(
+      `${op}: the shape is ${formatValue(shape)}; expected an array of sizes, such as [2, 3].`,
+    );
+  }
+  if (shape.length <= MOST_AXES) return [...shape];
+  throw new ShapeError(`${op}: got ${shape.length} sizes; expected at most ${MOST_AXES}.`);
+}
+
 function isShape(shape: Shape): boolean {
   // Not by `every`, which passes over holes.
   for (const s of shape) if (!Number.isSafeInteger(s) || s < 1) return false;
@@ -249,7 +254,7 @@ function formatSizes(shape: readonly unknown[]): string {
 }
 
 function inferShape(shape: Shape, x: Tensor): Shape {
-  const sizes = [...(Array.isArray(shape) ? shape : checkShape('reshape', shape))];
+  const sizes = copySizes('reshape', shape);
   const unknown = sizes.indexOf(-1);
   if (unknown >= 0) sizes[unknown] = x.size / -sizeOf(sizes);
   // Reshapes are frequent, and their texts are not free.

@@ -139,6 +139,20 @@ describe.each(['reference', 'wasm'] as const)('arguments on %s', (name) => {
     expect(convInputGrad(dy, w, like).size).toBe(6);
   });
 
+  it('of shapes with more axes than anything has are not even read', () => {
+    for (const length of [33, 2 ** 32 - 1]) {
+      const sizes = new Array<number>(length);
+      for (const make of [
+        () => zeros(sizes),
+        () => tensor([1], sizes),
+        () => ones([1]).reshape(sizes),
+      ]) {
+        expect(make).toThrow(`got ${length} sizes; expected at most 32`);
+      }
+    }
+    expect(zeros(new Array<number>(32).fill(1)).rank).toBe(32);
+  });
+
   it('of concat are as many as there are', () => {
     const row = ones([1]);
     using all = concat(new Array<typeof row>(150_000).fill(row), 0);
