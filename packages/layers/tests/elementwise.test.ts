@@ -242,6 +242,11 @@ describe('Elementwise', () => {
     const config = { $type: 'Elementwise', activation: { $type: 'relu' } };
     const modules = [Elementwise, ...activationTypes];
     expect(() => build(config, { modules })).toThrow(ConfigurationError);
+    const endless: unknown[] = [];
+    endless.push(endless);
+    for (const value of [endless, { '': endless }]) {
+      expect(() => build(value as never, { modules })).toThrow(/nested too deeply/);
+    }
   });
 });
 

@@ -42,7 +42,7 @@ export class ValueError extends InvNetError {
 
 /** `[2, 3]` as it stands in messages. */
 export function formatShape(shape: readonly number[]): string {
-  return Array.isArray(shape) ? `[${shape.map(String).join(', ')}]` : formatValue(shape);
+  return Array.isArray(shape) ? `[${shape.map(formatValue).join(', ')}]` : formatValue(shape);
 }
 
 /** Anything as it stands in messages: numbers and texts as they are, others by their kind. */

@@ -41,6 +41,9 @@ it('of options and kinds are told with what was expected', async () => {
     'f: options is a RandomStream; expected { a }.',
   );
   expect(api.formatValue(new Int32Array(1))).toBe('an Int32Array');
+  expect(api.formatShape([2, Object.create(null), [{}]] as never)).toBe(
+    '[2, an object, a list of 1]',
+  );
   expect(api.formatValue(new Uint8Array(1))).toBe('a Uint8Array');
   await expect(setBackend('cuda' as never)).rejects.toThrow(/expected one of .*'wasm'/);
 });

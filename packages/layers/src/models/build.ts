@@ -59,6 +59,8 @@ export function build(config: ModuleConfig | Json, options: BuildOptions): Modul
 
 /** In letters. */
 const longestPath = 4000;
+/** So that one without end, which refers to itself, is told before the stack is full. */
+const mostLevels = 500;
 
 /** What was built so far of a network. */
 class Building {
@@ -67,6 +69,8 @@ class Building {
   readonly #random: RandomStream;
   /** Modules that stand at several places, by their number. */
   readonly #shared = new Map<Json, object>();
+  /** How many values around the one that is decoded. */
+  #level = 0;
 
   constructor({ modules, named = {}, random = new RandomStream(0) }: BuildOptions) {
     const types = new Map<string, ModuleType>();
@@ -93,7 +97,16 @@ class Building {
 
   /** The value that an option of a configuration means. */
   decoded(value: Json, path: string): unknown {
-    if (path.length > longestPath) fail('', 'is nested too deeply');
+    if (path.length > longestPath || this.#level > mostLevels) fail('', 'is nested too deeply');
+    this.#level += 1;
+    try {
+      return this.#within(value, path);
+    } finally {
+      this.#level -= 1;
+    }
+  }
+
+  #within(value: Json, path: string): unknown {
     if (Array.isArray(value)) return value.map((v, i) => this.decoded(v, join(path, String(i))));
     if (!isRecord(value)) return value;
     const config = value as Readonly<Record<string, Json>>;
