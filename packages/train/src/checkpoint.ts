@@ -119,7 +119,10 @@ export function restoreCheckpoint(
 
 /** @throws ValueError unless it is a network or a flow, or a record of parameters with an optimizer. */
 function requireParts(op: string, parts: CheckpointTarget): void {
-  requireRecord(op, 'what it is of', parts, 'a network, a flow, or { parameters, optimizer }');
+  // A network may be iterable, as Sequential is, which records are not.
+  if (!(parts instanceof Module)) {
+    requireRecord(op, 'what it is of', parts, 'a network, a flow, or { parameters, optimizer }');
+  }
   requireParameters(op, parts.parameters);
   if (parts.optimizer !== undefined) requireOptimizer(op, parts.optimizer);
 }
