@@ -13,7 +13,7 @@ import {
   Parameter,
   requireParameters,
 } from '@invnet/layers';
-import { requireRecord } from '@invnet/tensor';
+import { requireOptions, requireRecord } from '@invnet/tensor';
 import { CheckpointError, requireFiniteArrays } from './fit.ts';
 import { legacyNamesIn, legacyPlacesOf } from './legacy.ts';
 import { modelInfoIn, modelMetadata, requireMetadata } from './model-metadata.ts';
@@ -122,6 +122,8 @@ function requireParts(op: string, parts: CheckpointTarget): void {
   // A network may be iterable, as Sequential is, which records are not.
   if (!(parts instanceof Module)) {
     requireRecord(op, 'what it is of', parts, 'a network, a flow, or { parameters, optimizer }');
+    // A misspelt optimizer would be left out without a word.
+    requireOptions(op, parts, ['parameters', 'optimizer', 'metadata']);
   }
   requireParameters(op, parts.parameters);
   if (parts.optimizer !== undefined) requireOptimizer(op, parts.optimizer);

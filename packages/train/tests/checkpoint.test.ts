@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   Adam,
   CheckpointError,
+  type CheckpointTarget,
   checkpointBytes,
   constant,
   type HostTensor,
@@ -52,14 +53,19 @@ async function trained(steps = 3) {
   return { ...model, optimizer };
 }
 
+/** What a checkpoint is of, in a record with more. */
+function partsOf({ parameters, optimizer }: CheckpointTarget): CheckpointTarget {
+  return { parameters, optimizer };
+}
+
 describe('checkpoints', () => {
   it('bring back parameters, optimizer and metadata', async () => {
     const source = await trained();
     const metadata = { step: '3', random: '{"seed":1,"block":2}' };
-    await saveCheckpoint(path, { ...source, metadata });
+    await saveCheckpoint(path, { ...partsOf(source), metadata });
     const target = { ...quadratic(), optimizer: new Adam() };
     const before = memory().liveBytes;
-    expect(await loadCheckpoint(path, target)).toEqual(metadata);
+    expect(await loadCheckpoint(path, partsOf(target))).toEqual(metadata);
     expect(memory().liveBytes).toBe(before + 2 * 7 * 8);
     expect(values(target)).toEqual(values(source));
     expect(await target.optimizer.state(target.parameters)).toEqual(
@@ -70,13 +76,13 @@ describe('checkpoints', () => {
 
   it('are the whole model too: parameters by path, loadable without the optimizer', async () => {
     const source = await trained();
-    const bytes = await checkpointBytes({ ...source, metadata: { step: '3' } });
+    const bytes = await checkpointBytes({ ...partsOf(source), metadata: { step: '3' } });
     const { tensors } = readSafetensors(bytes);
     expect([...tensors.keys()]).toEqual(
       expect.arrayContaining(['layer.w', 'layer.b', 'optimizer/adam/m/layer.w']),
     );
     const target = quadratic();
-    restoreCheckpoint(bytes, target);
+    restoreCheckpoint(bytes, partsOf(target));
     expect(values(target)).toEqual(values(source));
     const { config, metadata } = modelInfo(bytes);
     expect([config, metadata]).toEqual([
@@ -104,7 +110,7 @@ describe('checkpoints', () => {
     expect(() => modelInfo(bytes)).toThrow(/weights alone/);
     const target = { ...quadratic(), optimizer: new Adam() };
     const other = extra(0);
-    restoreCheckpoint(bytes, { ...target, parameters: [...target.parameters, other] });
+    restoreCheckpoint(bytes, { ...partsOf(target), parameters: [...target.parameters, other] });
     expect(values(target)).toEqual(values(source));
     expect([...other.data.dataSync()]).toEqual([5]);
     const part = await checkpointBytes({ parameters: source.parameters.slice(1) });
@@ -156,10 +162,10 @@ describe('checkpoints', () => {
   });
 
   it('of another configuration are refused by path, and nothing changes', async () => {
-    const bytes = await checkpointBytes(await trained());
+    const bytes = await checkpointBytes(partsOf(await trained()));
     const target = { ...quadratic({ label: 'second' }), optimizer: new Adam() };
     const before = values(target);
-    const load = () => restoreCheckpoint(bytes, target, 'm.safetensors');
+    const load = () => restoreCheckpoint(bytes, partsOf(target), 'm.safetensors');
     expect(load).toThrow(CheckpointError);
     expect(load).toThrow(
       /m\.safetensors is of another network: 'label' is "first" in m\.safetensors and "second" in the network/,
@@ -169,13 +175,17 @@ describe('checkpoints', () => {
   });
 
   it('whose arrays are not those of their configuration are refused, and nothing changes', async () => {
-    const { tensors, metadata } = readSafetensors(await checkpointBytes(await trained()));
+    const { tensors, metadata } = readSafetensors(await checkpointBytes(partsOf(await trained())));
     const target = { ...quadratic(), optimizer: new Adam() };
     const before = values(target);
     const load = (change: (tensors: Map<string, HostTensor>) => void) => () => {
       const changed = new Map(tensors);
       change(changed);
-      restoreCheckpoint(writeSafetensors({ tensors: changed, metadata }), target, 'm.safetensors');
+      restoreCheckpoint(
+        writeSafetensors({ tensors: changed, metadata }),
+        partsOf(target),
+        'm.safetensors',
+      );
     };
     expect(load((t) => t.delete('layer.w'))).toThrow(CheckpointError);
     expect(load((t) => t.delete('layer.w'))).toThrow(
@@ -189,12 +199,20 @@ describe('checkpoints', () => {
     expect(await target.optimizer.state(target.parameters)).toEqual(new Map());
   });
 
+  it('refuse names that they do not know, by which an optimizer would be left out', async () => {
+    const { parameters, optimizer } = await trained();
+    const misspelt = { parameters, optimiser: optimizer };
+    await expect(checkpointBytes(misspelt)).rejects.toThrow(/no option 'optimiser'/);
+    const bytes = await checkpointBytes({ parameters, optimizer });
+    expect(() => restoreCheckpoint(bytes, misspelt)).toThrow(/no option 'optimiser'/);
+  });
+
   it('without the state that is asked for are refused', async () => {
     const source = await trained();
     const bytes = await checkpointBytes(source.model);
     const target = { ...quadratic(), optimizer: new Adam() };
     const before = values(target);
-    expect(() => restoreCheckpoint(bytes, target)).toThrow(
+    expect(() => restoreCheckpoint(bytes, partsOf(target))).toThrow(
       /has the state of no optimizer; expected that of adam/,
     );
     expect(values(target)).toEqual(before);
@@ -202,15 +220,17 @@ describe('checkpoints', () => {
 
   it('that are truncated, foreign or absent give one clear error', async () => {
     const target = quadratic();
-    await expect(loadCheckpoint(path, target)).rejects.toThrow(CheckpointError);
-    await expect(loadCheckpoint(path, target)).rejects.toThrow(
+    await expect(loadCheckpoint(path, partsOf(target))).rejects.toThrow(CheckpointError);
+    await expect(loadCheckpoint(path, partsOf(target))).rejects.toThrow(
       /cannot read .*model\.safetensors: ENOENT/,
     );
     await writeFile(path, 'not a checkpoint at all');
-    await expect(loadCheckpoint(path, target)).rejects.toThrow(SafetensorsFormatError);
-    const bytes = await checkpointBytes(await trained());
+    await expect(loadCheckpoint(path, partsOf(target))).rejects.toThrow(SafetensorsFormatError);
+    const bytes = await checkpointBytes(partsOf(await trained()));
     await writeFile(path, bytes.subarray(0, -1));
-    await expect(loadCheckpoint(path, target)).rejects.toThrow(/model\.safetensors is truncated/);
+    await expect(loadCheckpoint(path, partsOf(target))).rejects.toThrow(
+      /model\.safetensors is truncated/,
+    );
   });
 
   it('need a name for each parameter', async () => {
@@ -279,7 +299,7 @@ describe('checkpoints', () => {
     const ruin = async (spoil: (model: Quadratic & { optimizer: Adam }) => void) => {
       const model = await trained();
       spoil(model);
-      return checkpointBytes(model);
+      return checkpointBytes(partsOf(model));
     };
     const set = (p: Parameter, value: number) => {
       using values = tensor(new Float64Array(p.size).fill(value), p.shape);

@@ -86,14 +86,14 @@ describe('train', () => {
     const first = setUp({ schedule, clipNorm: 2 });
     await take(first.run, stop);
     const saved = await checkpointBytes({
-      ...problemOf(first.model),
+      parameters: first.model.parameters,
       optimizer: first.optimizer,
       metadata: { step: String(stop) },
     });
 
     const model = quadratic();
     const optimizer = new Adam();
-    const { step } = restoreCheckpoint(saved, { ...model, optimizer });
+    const { step } = restoreCheckpoint(saved, { parameters: model.parameters, optimizer });
     const startStep = Number(step);
     const batches = targets(startStep);
     const rest = train({
