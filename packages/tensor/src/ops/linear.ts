@@ -198,15 +198,15 @@ function perAxis(
   axes: number,
   least: number,
 ): readonly number[] {
-  const values = typeof value === 'number' ? new Array<number>(axes).fill(value) : value;
   const fits = (v: number) => Number.isInteger(v) && v >= least && v <= MOST_STEPS;
-  if (!Array.isArray(values) || values.length !== axes || !Array.from(values).every(fits)) {
+  if (typeof value === 'number' && fits(value)) return new Array<number>(axes).fill(value);
+  if (!Array.isArray(value) || value.length !== axes || !Array.from(value).every(fits)) {
     throw new ShapeError(
       `${op}: ${name} is ${formatValue(value)}; expected ${axes} whole numbers from ${least} to ` +
         `${MOST_STEPS}, or one for all axes.`,
     );
   }
-  return values;
+  return value;
 }
 
 function triple(values: readonly number[], missing: number): Triple {
