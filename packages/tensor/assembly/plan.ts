@@ -84,8 +84,8 @@ export class Product {
 
 
 /**
- * A convolution of few outputs by shifted sums (shift.ts explains it): the parts of y, its grid and
- * that of its source, and how much of it is made at once. `partial` is an offset in a thread's scratch.
+ * A convolution by shifted sums (shift.ts explains it): the parts of y, its grid and that of its source,
+ * and how much of it is made at once. `partial` is an offset in a thread's scratch.
  */
 @unmanaged
 export class Shift {
@@ -103,6 +103,9 @@ export class Shift {
   tapsD: i32;
   tapsH: i32;
   tapsW: i32;
+  divisorD: i32;
+  divisorH: i32;
+  divisorW: i32;
   paddingD: i32;
   paddingH: i32;
   paddingW: i32;

@@ -1,8 +1,9 @@
 /**
- * Convolutions of stride 1 with few outputs and many channels, y[m, q] = Σ_t Σ_c w[m, c, t] x[c, q+t]:
- * first Z[(m, t), q] = Σ_c w[m, c, t] x[c, q], a product that reads x once instead of once per tap,
- * then y[m, q] = Σ_t Z[(m, t), q + t − padding]. With few outputs, copying x once per tap would cost
- * more than all arithmetic.
+ * Convolutions by shifted sums, y[m, q] = Σ_t Σ_c w[m, c, t] x[c, (q + t − padding)/divisor]: first
+ * Z[(m, t), s] = Σ_c w[m, c, t] x[c, s], a product that reads x once instead of once per tap, then
+ * y[m, q] = Σ_t Z[(m, t), (q + t − padding)/divisor] over the taps for which that is whole. With few outputs,
+ * copying x once per tap would cost more than all arithmetic; and where the divisor is the stride of a
+ * convolution whose gradient this is, most of what is copied would be zeros.
  *
  * Z exists for a few samples, or a few depth slices of one sample, at a time. Where the depth is 1,
  * the TypeScript side passes the height as depth, so that images too are cut into strips.
@@ -27,26 +28,52 @@ function addLine(to: usize, from: usize, count: i32): void {
   }
 }
 
+/** Adds `count` numbers to every `step`-th of a line. */
+// @ts-ignore: decorator
+@inline
+function spreadLine(to: usize, step: i32, from: usize, count: i32): void {
+  const pitch = (<usize>step) << 2;
+  for (let i = 0; i < count; i++) {
+    store<f32>(to, load<f32>(to) + load<f32>(from));
+    to += pitch;
+    from += 4;
+  }
+}
+
+/** Where a position lies in a source that is `divisor` times as coarse; −1 where it does not. */
+// @ts-ignore: decorator
+@inline
+function placeIn(position: i32, divisor: i32, size: i32): i32 {
+  if (position < 0) return -1;
+  if (divisor == 1) return position < size ? position : -1;
+  const place = position / divisor;
+  return place < size && place * divisor == position ? place : -1;
+}
+
 /** One line of y; `z` is where the source's first position would lie in Z's row (m, 0). */
 function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias: f32): void {
   const width = s.outputW;
   const end = y + ((<usize>width) << 2);
   for (let to = y; to < end; to += 4) store<f32>(to, bias);
   for (let a = 0; a < s.tapsD; a++) {
-    const atD = d + a - s.paddingD;
-    if (atD < 0 || atD >= s.sourceD) continue;
+    const atD = placeIn(d + a - s.paddingD, s.divisorD, s.sourceD);
+    if (atD < 0) continue;
     for (let b = 0; b < s.tapsH; b++) {
-      const atH = h + b - s.paddingH;
-      if (atH < 0 || atH >= s.sourceH) continue;
+      const atH = placeIn(h + b - s.paddingH, s.divisorH, s.sourceH);
+      if (atH < 0) continue;
       const line = (atD * s.sourceH + atH) * s.sourceW;
       let row = z + <usize>((a * s.tapsH + b) * s.tapsW) * zRow;
       for (let e = 0; e < s.tapsW; e++) {
-        const shift = e - s.paddingW;
-        const low = max(0, -shift);
-        const high = min(width, s.sourceW - shift);
-        if (high > low) {
-          addLine(y + ((<usize>low) << 2), row + ((<usize>(line + shift + low)) << 2), high - low);
-        }
+        // y's position under the source's first: behind or before the start of the line.
+        const start = s.paddingW - e;
+        const step = s.divisorW;
+        const skipped = start < 0 ? (step - 1 - start) / step : 0;
+        const low = start + skipped * step;
+        const count = low < width ? min(s.sourceW - skipped, (width - 1 - low) / step + 1) : 0;
+        const to = y + ((<usize>low) << 2);
+        const from = row + ((<usize>(line + skipped)) << 2);
+        if (step == 1) addLine(to, from, count);
+        else spreadLine(to, step, from, count);
         row += zRow;
       }
     }
@@ -76,8 +103,10 @@ export function shiftedProduct(
     const samples = min(s.chunkSamples, last - n);
     for (let d = near; d < far; d += s.chunkDepth) {
       const depth = min(s.chunkDepth, far - d);
-      const low = min(s.sourceD, max(0, d - s.paddingD));
-      const high = max(low, min(s.sourceD, d + depth - 1 + s.tapsD - s.paddingD));
+      const nearest = max(0, d - s.paddingD);
+      const low = min(s.sourceD, (nearest + s.divisorD - 1) / s.divisorD);
+      const farthest = d + depth - 2 + s.tapsD - s.paddingD;
+      const high = farthest < 0 ? low : max(low, min(s.sourceD, farthest / s.divisorD + 1));
       const begin = n * volume + low * slice;
       const end = (n + samples - 1) * volume + high * slice;
       p.c = partial - ((<usize>begin) << 2);

@@ -53,6 +53,10 @@ const ONES: Triple = [1, 1, 1];
 const ZEROS: Triple = [0, 0, 0];
 /** Scratch for the partial sums of a shifted product. */
 const SHIFT_BYTES = 320 * 1024;
+/** As much for gradients that are spread by a stride, whose products have more rows. */
+const SPREAD_BYTES = 1280 * 1024;
+/** At most, where the lowest strip takes more than that. */
+const MOST_SPREAD_BYTES = 8 * 1024 * 1024;
 /** Largest blocks. A panel of B is 8·320 floats, 10 KiB of the first-level cache. */
 const MAX_DEPTH = 320;
 const MAX_ROWS = 192;
@@ -359,6 +363,7 @@ export interface Shift {
   readonly output: Triple;
   readonly source: Triple;
   readonly taps: Triple;
+  readonly divisor: Triple;
   readonly padding: Triple;
   readonly chunkSamples: number;
   readonly chunkDepth: number;
@@ -417,22 +422,30 @@ function minimal(p: Product): Plan | undefined {
 /** The plan by shifted sums, where it is possible and worth it. */
 function shifted(p: Product): Plan | undefined {
   const taps = volume(p.taps);
-  const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
-  if (!unit || taps === 1 || p.channels < 4 * p.rows) return undefined;
+  const spread = volume(p.divisor) > 1;
+  if (volume(p.multiplier) !== 1 || taps === 1) return undefined;
+  // The other ways multiply the zeros between the numbers of a gradient that is spread by a stride.
+  if (!spread && p.channels < 4 * p.rows) return undefined;
   // Strips are cut along the depth, so an image's height takes its place.
   const flat =
     p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && p.taps[0] === 1 && p.padding[0] === 0;
   const turn = (t: Triple): Triple => (flat ? [t[1], t[0], t[2]] : t);
-  const [output, source, tapsGrid, padding] = [p.columnsGrid, p.sourceGrid, p.taps, p.padding].map(
-    turn,
-  ) as [Triple, Triple, Triple, Triple];
+  const output = turn(p.columnsGrid);
+  const source = turn(p.sourceGrid);
+  const divisor = turn(p.divisor);
+  const tapsGrid = turn(p.taps);
   const batch = p.columns / volume(output);
   const rows = p.rows * taps;
-  const slices = Math.floor(SHIFT_BYTES / (4 * rows * source[1] * source[2]));
-  const overlap = tapsGrid[0] - 1;
+  const sliceBytes = 4 * rows * source[1] * source[2];
+  const fitting = Math.floor((spread ? SPREAD_BYTES : SHIFT_BYTES) / sliceBytes);
+  // Strips are at least as high as they overlap.
+  const leastDepth = Math.max(1, tapsGrid[0] - divisor[0]);
+  const least = Math.ceil((leastDepth + tapsGrid[0] - 1) / divisor[0]);
+  const slices =
+    spread && least * sliceBytes <= MOST_SPREAD_BYTES ? Math.max(least, fitting) : fitting;
   const whole = slices >= source[0];
-  const chunkDepth = whole ? output[0] : slices - overlap;
-  if (chunkDepth < Math.max(1, overlap)) return undefined;
+  const chunkDepth = whole ? output[0] : slices * divisor[0] - tapsGrid[0] + 1;
+  if (chunkDepth < leastDepth) return undefined;
   const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
   const positions = volume(source);
   const line: Triple = [1, 1, positions];
@@ -445,6 +458,7 @@ function shifted(p: Product): Plan | undefined {
       columnsGrid: line,
       sourceGrid: line,
       taps: ONES,
+      divisor: ONES,
       padding: ZEROS,
       cSample: 0,
       cColumns: batch * positions,
@@ -465,15 +479,11 @@ function shifted(p: Product): Plan | undefined {
       output,
       source,
       taps: tapsGrid,
-      padding,
+      divisor,
+      padding: turn(p.padding),
       chunkSamples,
       chunkDepth,
-      partialBytes:
-        4 *
-        rows *
-        (whole ? chunkSamples * source[0] : Math.min(slices, source[0])) *
-        source[1] *
-        source[2],
+      partialBytes: sliceBytes * (whole ? chunkSamples * source[0] : Math.min(slices, source[0])),
     },
   };
 }

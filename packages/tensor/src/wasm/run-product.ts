@@ -94,7 +94,8 @@ function runPlan(r: Runtime, plan: Plan): void {
       r.write(
         [
           ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
-          ...[...shift.output, ...shift.source, ...shift.taps, ...shift.padding],
+          ...[...shift.output, ...shift.source, ...shift.taps],
+          ...[...shift.divisor, ...shift.padding],
           ...[scratch.partial, shift.chunkSamples, shift.chunkDepth],
         ],
         behind,
@@ -137,17 +138,20 @@ function runPlan(r: Runtime, plan: Plan): void {
 /** Ranges of what a product is parted by: samples and depths, parts of k, or columns. */
 function cut(r: Runtime, { product: p, shift, depths }: Plan): readonly (readonly number[])[] {
   const parts = sharesOf(r, p);
-  if (shift) return shiftRanges(shift, parts);
+  if (shift) return shiftRanges(shift, parts, parts.length === 1 ? 1 : r.threads(1, 1));
   return depths ? proportionalRanges(depths.parts, parts) : columnRanges(p.columns, parts);
 }
 
-/** Samples, or depths where there are fewer samples; all of the other. */
-function shiftRanges(shift: Shift, parts: readonly number[]): number[][] {
+/**
+ * Samples, however few there are for each part, or depths where there are fewer than threads, in as few parts
+ * as can be: what both sides of a cut need is multiplied for both.
+ */
+function shiftRanges(shift: Shift, parts: readonly number[], threads: number): number[][] {
   const [depth] = shift.output;
-  if (shift.batch >= parts.length) {
+  if (shift.batch >= threads) {
     return proportionalRanges(shift.batch, parts).map((r) => [...r, 0, depth]);
   }
-  return proportionalRanges(depth, parts).map((r) => [0, shift.batch, ...r]);
+  return proportionalRanges(depth, shares(threads, false)).map((r) => [0, shift.batch, ...r]);
 }
 
 /** In what proportion a product is cut. */

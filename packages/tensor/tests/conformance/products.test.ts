@@ -77,6 +77,17 @@ const largeConvolutions: [string, ConvGeometry][] = [
   ['no padding, few outputs', convGeometry(2, 32, 2, [1, 12, 11], [1, 3, 3], [0, 0, 0])],
   ['more padding than kernel', convGeometry(2, 16, 2, [1, 9, 8], [1, 2, 2], [0, 2, 2])],
   ['stride 2', convGeometry(2, 16, 10, [1, 15, 17], [1, 3, 3], [0, 1, 1], [1, 2, 2])],
+  [
+    'strides as large as kernels',
+    convGeometry(2, 5, 9, [1, 19, 22], [1, 4, 4], [0, 1, 0], [1, 4, 4]),
+  ],
+  ['strides beyond kernels', convGeometry(2, 3, 4, [1, 14, 17], [1, 2, 2], [0, 0, 1], [1, 3, 5])],
+  ['strides, in strips', convGeometry(1, 90, 6, [1, 31, 20], [1, 5, 3], [0, 3, 0], [1, 2, 1])],
+  [
+    'strides, strips of their least',
+    convGeometry(1, 140, 5, [1, 26, 61], [1, 7, 5], [0, 2, 4], [1, 2, 3]),
+  ],
+  ['strides, volume', convGeometry(2, 3, 5, [9, 8, 7], [3, 4, 2], [1, 0, 1], [2, 3, 2])],
 ];
 
 const products: fc.Arbitrary<MatmulGeometry> = fc.record({
