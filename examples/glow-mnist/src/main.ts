@@ -50,7 +50,7 @@ try {
 async function main(options: Options): Promise<void> {
   const { backend, threads } = options;
   requireOneOf('glow-mnist', '--backend', backend, ['wasm', 'reference']);
-  await setBackend(backend, { threads });
+  await setBackend(backend, { threads, wide: true });
   if (!options.resume) await requireNewRun(options);
   const run = options.resume ? await resumeRun(options) : newRun(options);
   await mkdir(options.out, { recursive: true });

@@ -74,6 +74,7 @@ Suites:
 
   --backend <name>   wasm or reference (default wasm)
   --threads <count>  threads of the wasm backend (default 2 where there are two cores)
+  --wide             asks for vectors of 256 bits (wasm in Node.js on x64)
   --no-peers         leaves other libraries out, which are otherwise installed on first use
   --save <file>      stores the run
   --compare <file>   says what changed from a stored run
@@ -88,6 +89,7 @@ async function main(args: readonly string[]): Promise<void> {
     options: {
       backend: { type: 'string', default: 'wasm' },
       threads: { type: 'string', default: String(Math.min(2, cpus().length)) },
+      wide: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: true },
       save: { type: 'string' },
       compare: { type: 'string' },
@@ -113,7 +115,8 @@ async function main(args: readonly string[]): Promise<void> {
   const threads = Number(values.threads);
   const { backend } = values;
   requireOneOf('bench', '--backend', backend, ['wasm', 'reference']);
-  await setBackend(backend, { threads });
+  // Holds for the process, so for the backends that suites make as well.
+  await setBackend(backend, { threads, wide: values.wide });
   const { report, table } = await suite({ threads, peers: values.peers });
   console.log(table);
   if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);

@@ -68,6 +68,8 @@ export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport
     backends.set(n, await WasmBackend.create({ threads: n }));
   }
   const one = backends.get(1)!;
+  const wasm = one.info().details.wide ? 'wide wasm' : 'wasm';
+  const label = (n: number) => `${wasm}, ${n} thread${n === 1 ? '' : 's'}`;
   const problem = await makeProblem(one, { channels: sizes.hidden, side: 1 }, sizes);
   const peak = await startPeak(threads);
   const rates: number[] = [];
@@ -80,8 +82,7 @@ export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport
   const contestants: Contestant[] = [
     { library: 'machine', backend: 'peak', load: async () => [measurePeak] },
     ...[...backends].reverse().map(([n, backend]): Contestant => {
-      const name = n === 1 ? 'wasm, 1 thread' : `wasm, ${n} threads`;
-      return { library: ours, backend: name, load: () => ownParts(backend, problem) };
+      return { library: ours, backend: label(n), load: () => ownParts(backend, problem) };
     }),
   ];
   if (peers) {
@@ -106,11 +107,10 @@ export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport
   const equal = await sameBits([...backends.values()], problem);
   const top = rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)]!;
   const own = results.filter((r) => r.library === ours);
-  const label = threads === 1 ? 'wasm, 1 thread' : `wasm, ${threads} threads`;
   const time = (op: string, backend: string): Spread =>
     own.find((r) => r.op === op && r.backend === backend)!;
   const flops = convolutionFlops(sizes);
-  const whole = time(step, label).milliseconds;
+  const whole = time(step, label(threads)).milliseconds;
   return {
     suite: 'glow',
     sizes,
@@ -120,8 +120,9 @@ export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport
     results: results.filter((r) => r.library !== 'machine'),
     notes,
     equal,
-    backwardOverForward: time('backward', label).milliseconds / time('forward', label).milliseconds,
-    speedup: time(step, 'wasm, 1 thread').milliseconds / whole,
+    backwardOverForward:
+      time('backward', label(threads)).milliseconds / time('forward', label(threads)).milliseconds,
+    speedup: time(step, label(1)).milliseconds / whole,
     share: flops / whole / 1e6 / top,
     figures: own.map(({ op, backend, milliseconds: value, fastest: low, slowest: high }) => {
       return { name: `${op}, ${backend}`, unit: 'ms', value, low, high };

@@ -127,7 +127,8 @@ export function describeOps({ backend, peak, results, notes }: OpsReport): strin
     'ours is',
   ];
   return [
-    `Backend ${backend.name}, ${backend.details.simd ?? ''}, ${backend.details.threads ?? 1} ` +
+    `Backend ${backend.name}, ${backend.details.simd ?? ''}${backend.details.wide ? ', wide' : ''}, ` +
+      `${backend.details.threads ?? 1} ` +
       `thread(s). Multiply-add peak on as many: ${peak.toFixed(1)} GFLOP/s. Medians of turns; flops ` +
       'of the direct method; "ours is" so many times as fast.',
     '',

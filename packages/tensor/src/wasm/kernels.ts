@@ -9,6 +9,7 @@
 import { BackendError } from '../errors.ts';
 import { applyEdits, fromHex } from './edits.ts';
 import { baselineEdits, hex, sharedFlagAt } from './kernels.generated.ts';
+import { isWide, widen } from './wide.ts';
 
 /** What assembly/index.ts exports. Pointers and sizes are 32-bit integers. */
 export interface Kernels {
@@ -183,6 +184,8 @@ export interface LoadedKernels {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
   readonly relaxedSimd: boolean;
+  /** Was V8 asked for wide vectors when they were compiled? */
+  readonly wide: boolean;
 }
 
 let supported: boolean | undefined;
@@ -196,20 +199,31 @@ export function supportsRelaxedSimd(): boolean {
 /** In the flags of a memory import: it has a maximum, and it is shared. */
 const SHARED = 3;
 
+/** A section of its own, of four bytes of name and no content. */
+const WIDE_SECTION = [0, 5, 4, 0x77, 0x69, 0x64, 0x65];
+
 const modules = new Map<string, WebAssembly.Module>();
 
 /**
  * @param relaxedSimd which build; the engine decides where it is left open
  * @param shared makes a memory that workers can be given
+ * @param wide asks for vectors of 256 bits where they can be had
  * @throws BackendError if the engine cannot run it, or the page does not let it
  */
-export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false): LoadedKernels {
-  const key = `${relaxedSimd} ${shared}`;
+export function loadKernels(
+  relaxedSimd = supportsRelaxedSimd(),
+  shared = false,
+  wide = false,
+): LoadedKernels {
+  const isWidened = wide ? widen() : isWide();
+  const key = `${relaxedSimd} ${shared} ${isWidened}`;
   let module = modules.get(key);
   if (module === undefined) {
     const relaxed = fromHex(hex);
-    const bytes = relaxedSimd ? relaxed : applyEdits(relaxed, baselineEdits);
+    let bytes = relaxedSimd ? relaxed : applyEdits(relaxed, baselineEdits);
     if (shared) bytes[sharedFlagAt] = SHARED;
+    // V8 compiles equal bytes once, so what was compiled before would stay as it is.
+    if (isWidened) bytes = Uint8Array.of(...bytes, ...WIDE_SECTION);
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(
         `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
@@ -220,7 +234,8 @@ export function loadKernels(relaxedSimd = supportsRelaxedSimd(), shared = false)
   }
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
   const instance = new WebAssembly.Instance(module, { env: { memory } });
-  return { kernels: instance.exports as unknown as Kernels, memory, module, relaxedSimd };
+  const kernels = instance.exports as unknown as Kernels;
+  return { kernels, memory, module, relaxedSimd, wide: isWidened };
 }
 
 function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {

@@ -40,7 +40,13 @@ export const rows: readonly Row[] = [
       { label: 'reference float32', make: () => new ReferenceBackend() },
       { label: 'wasm simd128', make: () => new WasmBackend({ relaxedSimd: false }) },
       ...(supportsRelaxedSimd()
-        ? [{ label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) }]
+        ? [
+            { label: 'wasm relaxed-simd', make: () => new WasmBackend({ relaxedSimd: true }) },
+            // Where it can be had: from then on all of them are wide. A browser has none, and runs them all narrow.
+            ...(inBrowser
+              ? []
+              : [{ label: 'wasm, wide', make: () => new WasmBackend({ wide: true }) }]),
+          ]
         : []),
     ],
   },

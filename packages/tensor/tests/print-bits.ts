@@ -1,0 +1,66 @@
+/**
+ * A program: prints what a wasm backend says of itself and a digest of the bits of many operations on it and
+ * of 60 updates, as a line of JSON. Its argument is the options of the backend, as JSON.
+ */
+import { createHash } from 'node:crypto';
+import process from 'node:process';
+import {
+  adamUpdate,
+  backendInfo,
+  conv,
+  convFilterGrad,
+  convInputGrad,
+  exp,
+  matmul,
+  mul,
+  ones,
+  RandomStream,
+  setBackend,
+  sum,
+  type Tensor,
+  tidy,
+  zeros,
+} from '../src/index.ts';
+
+await setBackend('wasm', JSON.parse(process.argv[2] ?? '{}'));
+const random = new RandomStream(7);
+const digest = createHash('sha256');
+const note = async (t: Tensor) => {
+  digest.update(await t.data());
+  t.dispose();
+};
+
+/** [N, Cin, Cout, H, W, kernel, stride, padding]: by products, Winograd's method and shifted sums. */
+const convolutions = [
+  [3, 5, 7, 13, 11, 3, 1, 1],
+  [2, 48, 40, 12, 17, 3, 1, 1],
+  [2, 130, 6, 9, 14, 3, 1, 1],
+  [4, 6, 130, 8, 8, 3, 1, 0],
+  [2, 33, 65, 16, 16, 1, 1, 0],
+  [2, 12, 20, 23, 19, 5, 2, 2],
+  [1, 16, 64, 32, 32, 4, 4, 0],
+] as const;
+for (let turn = 0; turn < 20; turn++) {
+  for (const [n, cin, cout, h, w, k, stride, padding] of convolutions) {
+    const options = { stride, padding };
+    using x = random.normal([n, cin, h, w]);
+    using weights = random.normal([cout, cin, k, k]);
+    const y = conv(x, weights, { ...options, bias: ones([cout]), activation: 'relu' });
+    await note(convInputGrad(y, weights, x.shape, { ...options, relu: x }));
+    await note(convFilterGrad(x, y, weights.shape, options));
+    await note(y);
+  }
+  using a = random.normal([67, 129]);
+  using b = random.normal([3, 129, 45]);
+  await note(matmul(a, b));
+  await note(matmul(a, a, { transposeB: true }));
+  await note(tidy(() => sum(exp(mul(a, a)), { axes: [1] })));
+}
+const [target, m, v] = [random.normal([5003]), zeros([5003]), zeros([5003])];
+const settings = { learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, gradientScale: 1 };
+for (let step = 1; step <= 60; step++) {
+  using grad = random.normal([5003]);
+  adamUpdate([{ target, m, v, grad, step }], settings);
+}
+for (const t of [target, m, v]) await note(t);
+console.log(JSON.stringify({ ...backendInfo().details, bits: digest.digest('hex') }));
