@@ -423,9 +423,9 @@ function minimal(p: Product): Plan | undefined {
 function shifted(p: Product): Plan | undefined {
   const taps = volume(p.taps);
   const spread = volume(p.divisor) > 1;
-  if (volume(p.multiplier) !== 1 || taps === 1) return undefined;
+  if (volume(p.multiplier) !== 1) return undefined;
   // The other ways multiply the zeros between the numbers of a gradient that is spread by a stride.
-  if (!spread && p.channels < 4 * p.rows) return undefined;
+  if (!spread && (taps === 1 || p.channels < 4 * p.rows)) return undefined;
   // Strips are cut along the depth, so an image's height takes its place.
   const flat =
     p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && p.taps[0] === 1 && p.padding[0] === 0;
@@ -445,7 +445,7 @@ function shifted(p: Product): Plan | undefined {
     spread && least * sliceBytes <= MOST_SPREAD_BYTES ? Math.max(least, fitting) : fitting;
   const whole = slices >= source[0];
   const chunkDepth = whole ? output[0] : slices * divisor[0] - tapsGrid[0] + 1;
-  if (chunkDepth < leastDepth) return undefined;
+  if (!whole && chunkDepth < leastDepth) return undefined;
   const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
   const positions = volume(source);
   const line: Triple = [1, 1, positions];

@@ -36,6 +36,8 @@ const LINE_BYTES = 64;
 /** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
 const MOST_OWN = 1 << 16;
 const MOST_AHEAD = 1 << 20;
+/** Columns from which it pays that each thread packs a larger one for itself. */
+const LEAST_COLUMNS = 64;
 
 /** Tells plans apart. */
 let serial = 0;
@@ -60,8 +62,8 @@ export function runProducts(
 function runPlan(r: Runtime, plan: Plan): void {
   const { product: p, shift, depths } = plan;
   const b = blocking(p, r.rowsPerTile);
-  const parts = cut(r, plan);
   const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
+  const parts = cut(r, plan, bytesOfA <= MOST_AHEAD);
   const packs = bytesOfA <= MOST_OWN;
   const ahead = !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
@@ -135,10 +137,21 @@ function runPlan(r: Runtime, plan: Plan): void {
   r.inScratch(packedBytes + sumBytes, run, { own: scratch.bytes, users: parts.length });
 }
 
-/** Ranges of what a product is parted by: samples and depths, parts of k, or columns. */
-function cut(r: Runtime, { product: p, shift, depths }: Plan): readonly (readonly number[])[] {
+/**
+ * Ranges of what a product is parted by: samples and depths, parts of k, or columns. `once` says that A is
+ * packed once, and not for each part.
+ */
+function cut(
+  r: Runtime,
+  { product: p, shift, depths }: Plan,
+  once: boolean,
+): readonly (readonly number[])[] {
   const parts = sharesOf(r, p);
-  if (shift) return shiftRanges(shift, parts, parts.length === 1 ? 1 : r.threads(1, 1));
+  if (shift) {
+    const alone = parts.length === 1 || (!once && p.columns < LEAST_COLUMNS);
+    const threads = alone ? 1 : r.threads(1, 1);
+    return shiftRanges(shift, once ? parts : shares(threads, false), threads);
+  }
   return depths ? proportionalRanges(depths.parts, parts) : columnRanges(p.columns, parts);
 }
 

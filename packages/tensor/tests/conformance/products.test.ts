@@ -87,6 +87,8 @@ const largeConvolutions: [string, ConvGeometry][] = [
     'strides, strips of their least',
     convGeometry(1, 140, 5, [1, 26, 61], [1, 7, 5], [0, 2, 4], [1, 2, 3]),
   ],
+  ['strides, pointwise', convGeometry(2, 5, 30, [1, 9, 12], [1, 1, 1], [0, 0, 0], [1, 2, 3])],
+  ['kernels beyond the image', convGeometry(2, 6, 40, [1, 3, 2], [1, 7, 5], [0, 3, 2], [1, 2, 1])],
   ['strides, volume', convGeometry(2, 3, 5, [9, 8, 7], [3, 4, 2], [1, 0, 1], [2, 3, 2])],
 ];
 
