@@ -89,8 +89,13 @@ export function requireList(
   value: readonly unknown[],
   expected = 'a list',
 ): void {
-  if (Array.isArray(value) && !value.includes(undefined)) return;
+  if (isList(value)) return;
   fail(op, name, value, expected);
+}
+
+/** Is it an array, without holes? */
+export function isList(value: unknown): boolean {
+  return Array.isArray(value) && !value.includes(undefined);
 }
 
 /** @throws ValueError unless the value is an array of bytes: a Uint8Array, a Buffer, or pixels of a canvas. */

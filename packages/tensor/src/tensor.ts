@@ -92,7 +92,7 @@ export class Tensor implements Disposable {
   swap(other: Tensor): void {
     const [own, others] = [this.#live(), requireTensor('swap', other).#live()];
     const placed = other.backend === this.backend && other.dtype === this.dtype;
-    if (!placed || formatShape(other.shape) !== formatShape(this.shape)) {
+    if (!placed || !sameShape(other.shape, this.shape)) {
       throw new ShapeError(
         `swap: got ${other.toString()}; expected another like ${this.toString()}, on one backend.`,
       );
@@ -201,6 +201,13 @@ export function sizeOf(shape: Shape): number {
     size *= s;
   }
   return size;
+}
+
+/** Are they equal? */
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** The operand itself. @throws ValueError unless it is a tensor. */

@@ -10,8 +10,8 @@ import {
 } from '../checks.ts';
 import { formatShape, ShapeError } from '../errors.ts';
 import { roundTo } from '../floats.ts';
-import { requireTensor, type Tensor } from '../tensor.ts';
-import { commonBackend, sameShape, wrap } from './operands.ts';
+import { requireTensor, sameShape, type Tensor } from '../tensor.ts';
+import { commonBackend, wrap } from './operands.ts';
 
 const unary =
   (op: UnaryOp) =>

@@ -1,4 +1,5 @@
 /** Operations that move numbers without changing them. */
+import { isList } from '../checks.ts';
 import { formatShape, formatValue, ShapeError } from '../errors.ts';
 import { requireTensor, sizeOf, type Tensor } from '../tensor.ts';
 import { tidy } from '../tidy.ts';
@@ -7,7 +8,7 @@ import { commonBackend, wrap } from './operands.ts';
 /** Result axis i is the operand's axis `axes[i]`. @throws ShapeError unless a permutation. */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
   requireTensor('permute', x);
-  if (!isList(axes, x.rank) || x.shape.some((_, i) => !axes.includes(i))) {
+  if (!isList(axes) || axes.length !== x.rank || x.shape.some((_, i) => !axes.includes(i))) {
     throw new ShapeError(
       `permute: ${formatValue(axes)} is not a permutation of the axes of ${formatShape(x.shape)}.`,
     );
@@ -92,12 +93,6 @@ function requireAxis(op: string, x: Tensor, axis: number): number {
   const size = Number.isInteger(axis) ? shape[axis] : undefined;
   if (size !== undefined) return size;
   throw new ShapeError(`${op}: axis ${formatValue(axis)} is not one of ${formatShape(shape)}.`);
-}
-
-/** An array, without holes, of as many entries. */
-function isList(value: readonly unknown[], length?: number): boolean {
-  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) return false;
-  return !value.includes(undefined);
 }
 
 /** Drops axes of size 1 and joins axes that stay neighbours, so that backends see few, long ones. */

@@ -2,8 +2,8 @@
 import type { ConvActivation, ConvGeometry, Shape, Triple } from '../backend.ts';
 import { requireBoolean, requireOneOf, requireOptions } from '../checks.ts';
 import { formatShape, formatValue, ShapeError } from '../errors.ts';
-import { checkShape, type Tensor } from '../tensor.ts';
-import { commonBackend, sameShape, wrap } from './operands.ts';
+import { checkShape, sameShape, type Tensor } from '../tensor.ts';
+import { commonBackend, wrap } from './operands.ts';
 
 /** Which operands of a product are transposed in their last two axes. */
 export interface MatmulOptions {

@@ -21,13 +21,6 @@ export function commonBackend(op: string, first: Tensor, ...others: Tensor[]): B
   return first.backend;
 }
 
-/** Are they equal? */
-export function sameShape(a: Shape, b: Shape): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
 /** A tensor over the storage that an operation made. */
 export function wrap(shape: Shape, backend: Backend, storage: Storage): Tensor {
   return new Tensor(shape, backend, storage);

@@ -25,16 +25,10 @@ import type {
 import { binaryCodes, reduceCodes, unaryCodes } from './codes.ts';
 import { fusedPasses } from './fused.ts';
 import { CACHE_LINE, CHEAP_ELEMENTS, COSTLY_ELEMENTS, ranges, rowRanges } from './parts.ts';
-import {
-  convProduct,
-  depths,
-  filterGradProduct,
-  inputGradProduct,
-  matmulProducts,
-  planned,
-} from './product.ts';
+import { convProduct, filterGradProduct, inputGradProduct, matmulProducts } from './product.ts';
 import { runProducts } from './run-product.ts';
 import { Runtime, type WasmOptions, type WasmStorage } from './runtime.ts';
+import { depths, planned } from './ways.ts';
 
 export type { WasmOptions } from './runtime.ts';
 

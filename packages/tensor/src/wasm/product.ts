@@ -2,7 +2,7 @@
  * Matrix products, convolutions and their gradients, each described as one product C = A·B for the
  * kernel in assembly/product.ts. The fields are those of assembly/plan.ts, which explains them.
  *
- * Left out: pointers to scratch, and running anything (run-product.ts).
+ * Left out: which way it runs (ways.ts), pointers to scratch, and running anything (run-product.ts).
  */
 import type { ConvGeometry, MatmulGeometry, Triple } from '../backend.ts';
 import { TILE_COLUMNS } from './parts.ts';
@@ -49,20 +49,14 @@ export interface Blocking {
   readonly blockDepth: number;
 }
 
-const ONES: Triple = [1, 1, 1];
-const ZEROS: Triple = [0, 0, 0];
-/** Scratch for the partial sums of a shifted product. */
-const SHIFT_BYTES = 320 * 1024;
-/** As much for gradients that are spread by a stride, whose products have more rows. */
-const SPREAD_BYTES = 1280 * 1024;
-/** At most, where the lowest strip takes more than that. */
-const MOST_SPREAD_BYTES = 8 * 1024 * 1024;
+export const ONES: Triple = [1, 1, 1];
+export const ZEROS: Triple = [0, 0, 0];
 /** Largest blocks. A panel of B is 8·320 floats, 10 KiB of the first-level cache. */
-const MAX_DEPTH = 320;
+export const MAX_DEPTH = 320;
 const MAX_ROWS = 192;
 const MAX_COLUMNS = 128;
 
-const volume = (t: Triple): number => t[0] * t[1] * t[2];
+export const volume = (t: Triple): number => t[0] * t[1] * t[2];
 const each = (t: Triple, f: (x: number, axis: 0 | 1 | 2) => number): Triple => [
   f(t[0], 0),
   f(t[1], 1),
@@ -125,13 +119,6 @@ function flattened(g: ConvGeometry): ConvGeometry {
   if (!same) return g;
   const line: Triple = [1, 1, volume(g.input)];
   return { ...g, input: line, output: line };
-}
-
-/** Runs of k are as long as they can be where channels follow each other as taps do. */
-function joined(p: Product): Product {
-  if (p.aTaps === 1) return { ...p, aTap: p.aChannel, aChannel: 0, aTaps: p.depth };
-  if (p.aChannel === p.aTap * p.aTaps) return { ...p, aChannel: 0, aTaps: p.depth };
-  return p;
 }
 
 export function convProduct(
@@ -330,160 +317,4 @@ export function matmulProducts(a: number, b: number, c: number, g: MatmulGeometr
     relu: false,
     mask: 0,
   }));
-}
-
-/** Columns of C up to which packing A for each thread costs more than adding up parts does. */
-const FEW_COLUMNS = 256;
-/** Most parts that k is cut into: so many threads can help. */
-const MAX_PARTS = 8;
-
-/** How k is parted, if it is. */
-export interface Depths {
-  readonly parts: number;
-  /** Entries of each but the last. */
-  readonly part: number;
-}
-
-/** Parts of a long k for a C of few columns: of its sizes alone, so that sums are always the same. */
-export function depths(p: Product): Depths | undefined {
-  const parts = Math.min(MAX_PARTS, Math.floor(p.depth / MAX_DEPTH));
-  if (p.columns > FEW_COLUMNS || parts < 2) return undefined;
-  const part = Math.ceil(p.depth / parts / 4) * 4;
-  return { part, parts: Math.ceil(p.depth / part) };
-}
-
-/** What assembly/shift.ts needs beside the product of its first half. */
-export interface Shift {
-  /** Words as `Shift` in assembly/plan.ts has them, `partial` aside. */
-  readonly y: number;
-  readonly bias: number;
-  readonly relu: boolean;
-  readonly batch: number;
-  readonly rows: number;
-  readonly output: Triple;
-  readonly source: Triple;
-  readonly taps: Triple;
-  readonly divisor: Triple;
-  readonly padding: Triple;
-  readonly chunkSamples: number;
-  readonly chunkDepth: number;
-  readonly partialBytes: number;
-}
-
-/** What assembly/winograd.ts needs beside the product, whose weights and grids it reads. */
-export interface Winograd {
-  /** Rows of 2×2 tiles, through all samples: what threads part. */
-  readonly tileRows: number;
-  /** Groups of four tiles that are transformed at once; even. */
-  readonly blockGroups: number;
-}
-
-/** One way to run a convolution: as it is, by shifted sums, or by Winograd's method. */
-export interface Plan {
-  readonly product: Product;
-  readonly winograd?: Winograd;
-  readonly shift?: Shift;
-  readonly depths?: Depths;
-  /** A mask as the product has it, applied to the result where the method does not do so itself. */
-  readonly mask?: number;
-}
-
-/** Chooses how a convolution, or its input gradient, runs. */
-export function planned(p: Product): Plan {
-  return shifted(p) ?? minimal(p) ?? { product: joined(p) };
-}
-
-/** Channels on either side from which Winograd's transforms are paid for. */
-const MANY_CHANNELS = 24;
-/** Part of what is computed for whole groups of tiles that must be used. */
-const LEAST_USED = 0.7;
-/** Bytes for a block of transformed numbers: what the second-level cache holds. */
-const WINOGRAD_BYTES = 768 * 1024;
-const MOST_GROUPS = 32;
-
-/** The plan by Winograd's method, where it is possible and faster. */
-function minimal(p: Product): Plan | undefined {
-  const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
-  const [tapsD, tapsH, tapsW] = p.taps;
-  const flat = p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && tapsD === 1;
-  if (!unit || !flat || tapsH !== 3 || tapsW !== 3 || p.padding[0] !== 0) return undefined;
-  const [, height, width] = p.columnsGrid;
-  const samples = p.columns / (height * width);
-  const tileRows = samples * Math.ceil(height / 2);
-  const perRow = Math.ceil(width / 8);
-  const used = (samples * height * width) / (tileRows * perRow * 16);
-  const few = Math.min(p.rows, p.channels) < MANY_CHANNELS || p.channels > MAX_DEPTH;
-  if (few || used < LEAST_USED) return undefined;
-  const fitting = Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels)));
-  const blockGroups = 2 * Math.max(1, Math.min(MOST_GROUPS, fitting) >> 1);
-  return { product: p, winograd: { tileRows, blockGroups }, mask: p.mask };
-}
-
-/** The plan by shifted sums, where it is possible and worth it. */
-function shifted(p: Product): Plan | undefined {
-  const taps = volume(p.taps);
-  const spread = volume(p.divisor) > 1;
-  if (volume(p.multiplier) !== 1) return undefined;
-  // The other ways multiply the zeros between the numbers of a gradient that is spread by a stride.
-  if (!spread && (taps === 1 || p.channels < 4 * p.rows)) return undefined;
-  // Strips are cut along the depth, so an image's height takes its place.
-  const flat =
-    p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && p.taps[0] === 1 && p.padding[0] === 0;
-  const turn = (t: Triple): Triple => (flat ? [t[1], t[0], t[2]] : t);
-  const output = turn(p.columnsGrid);
-  const source = turn(p.sourceGrid);
-  const divisor = turn(p.divisor);
-  const tapsGrid = turn(p.taps);
-  const batch = p.columns / volume(output);
-  const rows = p.rows * taps;
-  const sliceBytes = 4 * rows * source[1] * source[2];
-  const fitting = Math.floor((spread ? SPREAD_BYTES : SHIFT_BYTES) / sliceBytes);
-  // Strips are at least as high as they overlap.
-  const leastDepth = Math.max(1, tapsGrid[0] - divisor[0]);
-  const least = Math.ceil((leastDepth + tapsGrid[0] - 1) / divisor[0]);
-  const slices =
-    spread && least * sliceBytes <= MOST_SPREAD_BYTES ? Math.max(least, fitting) : fitting;
-  const whole = slices >= source[0];
-  const chunkDepth = whole ? output[0] : slices * divisor[0] - tapsGrid[0] + 1;
-  if (!whole && chunkDepth < leastDepth) return undefined;
-  const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
-  const positions = volume(source);
-  const line: Triple = [1, 1, positions];
-  return {
-    product: {
-      ...p,
-      aRowTaps: taps,
-      aRowTap: p.aTap,
-      aTap: p.aChannel,
-      columnsGrid: line,
-      sourceGrid: line,
-      taps: ONES,
-      divisor: ONES,
-      padding: ZEROS,
-      cSample: 0,
-      cColumns: batch * positions,
-      rows,
-      columns: batch * positions,
-      depth: p.channels,
-      bias: 0,
-      relu: false,
-      mask: 0,
-    },
-    mask: p.mask,
-    shift: {
-      y: p.c,
-      bias: p.bias,
-      relu: p.relu,
-      batch,
-      rows: p.rows,
-      output,
-      source,
-      taps: tapsGrid,
-      divisor,
-      padding: turn(p.padding),
-      chunkSamples,
-      chunkDepth,
-      partialBytes: sliceBytes * (whole ? chunkSamples * source[0] : Math.min(slices, source[0])),
-    },
-  };
 }

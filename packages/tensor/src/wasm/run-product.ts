@@ -16,17 +16,9 @@ import {
   WORTH_CUTTING_FINER,
   WORTH_PARTING,
 } from './parts.ts';
-import {
-  type Blocking,
-  blocking,
-  canStay,
-  lineFloats,
-  type Plan,
-  type Product,
-  type Shift,
-  type Winograd,
-} from './product.ts';
+import { type Blocking, blocking, canStay, lineFloats, type Product } from './product.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
+import type { Plan, Shift, Winograd } from './ways.ts';
 
 /** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;

@@ -11,7 +11,7 @@ import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
 import { type Part, ThreadPool } from './threads.ts';
-import { canUseThreads, type PartKernel } from './worker.ts';
+import { canUseThreads, MOST_THREADS, type PartKernel } from './worker.ts';
 
 /** Choices that are otherwise made from what the engine can do. */
 export interface WasmOptions {
@@ -33,9 +33,6 @@ export interface WasmOptions {
    */
   readonly threads?: number;
 }
-
-/** More than any machine gains by; each holds memory of its own. */
-const MOST_THREADS = 256;
 
 /** Bytes of each of the desk's two halves. */
 const HALF_DESK_BYTES = 65536;

@@ -32,7 +32,6 @@ import {
   kernelNames,
   LEFT,
   MASK,
-  MOST_THREADS,
   type PartKernel,
   type PoolWorker,
   PULSE,
@@ -115,7 +114,7 @@ export class ThreadPool {
    * Starts size − 1 workers, and waits until all of them are ready. `scratchAt` is the first of `size`
    * words, the caller's, in which threads find where their scratch is.
    *
-   * @throws BackendError for more than `MOST_THREADS`, and where a worker cannot start.
+   * @throws BackendError where a worker cannot start.
    */
   static async start(
     module: WebAssembly.Module,
@@ -123,9 +122,6 @@ export class ThreadPool {
     size: number,
     scratchAt: number,
   ): Promise<ThreadPool> {
-    if (size > MOST_THREADS) {
-      throw new BackendError(`wasm: threads is ${size}; expected at most ${MOST_THREADS}.`);
-    }
     const mostParts = PARTS_PER_THREAD * size;
     const control = new SharedArrayBuffer(8 * (SLOTS_AT + SLOTS * JOBS * mostParts));
     const words = new Int32Array(control);

@@ -25,7 +25,10 @@ export function widen(): boolean {
 }
 
 function canWiden(): boolean {
-  if (typeof process === 'undefined' || !process.versions?.node) return false;
+  if (typeof process === 'undefined' || !process.getBuiltinModule) return false;
+  // A program that is its own engine, as with Electron, would be started once more by what follows.
+  const { basename } = process.getBuiltinModule('node:path');
+  if (!/^node(js)?(\.exe)?$/.test(basename(process.execPath))) return false;
   if (process.arch !== 'x64' || !hasWideVectors()) return false;
   // V8 complains of flags that it does not know in the midst of what the program prints, so it is asked first.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
