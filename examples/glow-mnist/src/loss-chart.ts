@@ -3,9 +3,9 @@ import { quantileSorted } from 'd3-array';
 import { scaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
 
-const width = 760;
+const width = 800;
 const height = 420;
-const margin = { top: 40, right: 24, bottom: 52, left: 64 };
+const margin = { top: 40, right: 64, bottom: 52, left: 64 };
 
 /**
  * An SVG of bits per dimension against the training step: each step in grey, an exponential
@@ -72,7 +72,7 @@ function tick(x: number, y: number, dx: number, dy: number, label: string): stri
 function testLine(y: number, right: number, value: number): string {
   return (
     `<line x1="${margin.left}" x2="${right}" y1="${y}" y2="${y}" stroke="#c0392b" ` +
-    `stroke-dasharray="5 4"/><text x="${right}" y="${y - 6}" text-anchor="end" ` +
+    `stroke-dasharray="5 4"/><text x="${right + 6}" y="${y + 4}" text-anchor="start" ` +
     `fill="#c0392b">test ${value.toFixed(3)}</text>`
   );
 }

@@ -40,7 +40,7 @@ describe.runIf(executablePath)('the playground', () => {
     expect(late.liveBytes).toBe(early.liveBytes);
     expect(await page.textContent('#adapter')).toContain(backend);
     for (const id of views) expect(await page.locator(`#${id} svg`).count(), id).toBe(1);
-    await page.screenshot({ path: join(pictures, `${backend}.png`), fullPage: true });
+    await page.screenshot({ path: join(pictures, `${backend}-${steps}.png`), fullPage: true });
     return { page, problems, loss: late.loss };
   }
 
