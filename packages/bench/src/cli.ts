@@ -6,7 +6,7 @@ import { requireOneOf, setBackend } from '@invnet/tensor';
 import { describeBundle, measureBundle } from './bundle.ts';
 import { describeStart, writeTable } from './documents.ts';
 import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
-import { describeGlow, measureGlow } from './glow.ts';
+import { chooseNetworks, describeGlow, describeProfiles, measureGlow } from './glow.ts';
 import { describeGpu, measureGpu } from './gpu.ts';
 import { describeMemory, measureMemory } from './memory.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
@@ -16,12 +16,15 @@ import { describeScaling, measureScaling } from './scaling.ts';
 interface SuiteOptions {
   readonly threads: number;
   readonly peers: boolean;
+  readonly network: string | undefined;
 }
 
 /** What a suite measured, and the text that says it. */
 interface Outcome {
   readonly report: { readonly figures?: readonly Figure[] };
   readonly table: string;
+  /** What is printed behind it, and not written into a document. */
+  readonly details?: string;
 }
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome>>> = {
@@ -29,9 +32,9 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     const report = await measureBundle();
     return { report, table: describeBundle(report) };
   },
-  glow: async (options) => {
-    const report = await measureGlow(options);
-    return { report, table: describeGlow(report) };
+  glow: async ({ threads, peers, network }) => {
+    const report = await measureGlow({ threads, peers, chosen: chooseNetworks(network) });
+    return { report, table: describeGlow(report), details: describeProfiles(report) };
   },
   gpu: async ({ peers }) => {
     const report = await measureGpu({ peers });
@@ -65,7 +68,7 @@ const help = `Usage: bench <suite> [flags]
 
 Suites:
   bundle   what the smallest page that trains downloads, compressed, beside its limit
-  glow     the training step of MNIST's Glow, on one thread and several, beside other libraries
+  glow     training steps of six networks, on one thread and several, beside other libraries
   gpu      the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
   memory   peak memory of every network at two depths, and of a Glow training step at five
   ops      convolutions and products as shares of the machine's peak, beside other libraries
@@ -75,6 +78,7 @@ Suites:
   --backend <name>   wasm or reference (default wasm)
   --threads <count>  threads of the wasm backend (default 2 where there are two cores)
   --wide             asks for vectors of 256 bits (wasm in Node.js on x64)
+  --network <names>  those networks of glow alone, joined by commas
   --no-peers         leaves other libraries out, which are otherwise installed on first use
   --save <file>      stores the run
   --compare <file>   says what changed from a stored run
@@ -91,6 +95,7 @@ async function main(args: readonly string[]): Promise<void> {
       threads: { type: 'string', default: String(Math.min(2, cpus().length)) },
       wide: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: true },
+      network: { type: 'string' },
       save: { type: 'string' },
       compare: { type: 'string' },
       write: { type: 'boolean', default: false },
@@ -117,8 +122,9 @@ async function main(args: readonly string[]): Promise<void> {
   requireOneOf('bench', '--backend', backend, ['wasm', 'reference']);
   // Holds for the process, so for the backends that suites make as well.
   await setBackend(backend, { threads, wide: values.wide });
-  const { report, table } = await suite({ threads, peers: values.peers });
-  console.log(table);
+  const { peers, network } = values;
+  const { report, table, details } = await suite({ threads, peers, network });
+  console.log(details ? `${table}\n\n${details}` : table);
   if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);
   if (values.save !== undefined) await saveRun(values.save, report);
   if (values.write) await writeTable(name, table);

@@ -55,7 +55,8 @@ interface Entry {
   readonly library: string;
   readonly backend: string;
   readonly difference: number | null;
-  readonly run: () => Promise<void>;
+  readonly run: Operation['run'];
+  readonly time: Operation['time'];
   readonly times: number[];
   spent: number;
 }
@@ -103,7 +104,7 @@ async function enter(contestants: readonly Contestant[]) {
     } catch (error) {
       notes.push({ library, backend, note: reasonOf(error) });
     }
-    for (const { name: op, run, result } of operations) {
+    for (const { name: op, run, time, result } of operations) {
       try {
         let difference: number | null = null;
         const start = performance.now();
@@ -121,7 +122,7 @@ async function enter(contestants: readonly Contestant[]) {
         const slow = first > tooSlow;
         if (!slow) await run();
         const [times, spent] = slow ? [[first], Number.POSITIVE_INFINITY] : [[], 0];
-        entries.push({ op, library, backend, difference, run, times, spent });
+        entries.push({ op, library, backend, difference, run, time, times, spent });
       } catch (error) {
         notes.push({ op, library, backend, note: reasonOf(error) });
       }
@@ -147,9 +148,7 @@ async function takeTurns(
         const warm = performance.now() + warmUp;
         do await entry.run();
         while (performance.now() < warm);
-        const start = performance.now();
-        await entry.run();
-        const time = performance.now() - start;
+        const time = await (entry.time ?? timing(entry.run))();
         entry.times.push(time);
         entry.spent += time;
       } catch (error) {
@@ -160,6 +159,15 @@ async function takeTurns(
     }
   }
   return entries.filter((entry) => !failed.has(entry));
+}
+
+/** A run as its milliseconds. */
+export function timing(run: Operation['run']): () => Promise<number> {
+  return async () => {
+    const start = performance.now();
+    await run();
+    return performance.now() - start;
+  };
 }
 
 /** The first line of what an error says. */

@@ -1,221 +1,183 @@
 /**
- * The training step of MNIST's Glow: forward, backward and the whole step with Adam, on one thread
- * and on several, as convolution flops per second and as a share of the machine's multiply-add peak;
- * and the same network in other libraries.
+ * Training steps (loss, gradients, Adam) of Glow at several sizes and of other networks: on our backends, each on
+ * one thread and on several, and in other libraries on as many; with the peak memory of each process, and
+ * where the time goes by operation.
  *
- * Convolution flops are those of the couplings' conditioners, evaluated forwards, once more when the
- * state is recomputed, and for both gradients.
+ * Every contestant is a process of its own, which has loaded and run before it takes turns. Those that compute
+ * what ours do get our parameters, and their loss and gradients are compared with ours first.
  */
+import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
-import { negativeLogLikelihood } from '@invnet/flows';
-import { zeroGrad } from '@invnet/layers';
-import { type Backend, setBackend, type Tensor, WasmBackend } from '@invnet/tensor';
-import { Adam } from '@invnet/train';
-import { type Contestant, hold, type Note, type Spread, type Timing } from './contest.ts';
+import process from 'node:process';
+import { type Contestant, hold, type Note, type Timing } from './contest.ts';
 import type { Figure } from './figures.ts';
-import { startPeak } from './peak.ts';
-import { jaxJs } from './peers/jax.ts';
-import { makeProblem, ownGlow, readOne } from './peers/ours.ts';
-import type { GlowSizes, Operation, Problem, Results } from './peers/peer.ts';
-import { pythonPeers } from './peers/python.ts';
+import { describeNetwork, type Network, networks, offersOf } from './networks.ts';
+import { labelOf, ownBackends, threadsInWords } from './own-backends.ts';
+import { peakFlops, peakName, vectors } from './peak.ts';
+import { makeTrainingProblem } from './peers/own-network.ts';
+import type { Operation, Results } from './peers/peer.ts';
+import { writeProblem } from './peers/problem-files.ts';
+import { type Served, serve } from './peers/process.ts';
+import { startPython } from './peers/python.ts';
+import { describeProfile, type Profile } from './profile.ts';
 import { formatTable } from './table.ts';
+
+/** What a contestant took. */
+export interface StepTiming extends Timing {
+  /** The most bytes that its process had in memory while steps ran; undefined where the system tells nothing. */
+  readonly peakBytes: number | undefined;
+}
+
+/** One network. */
+export interface NetworkReport {
+  readonly name: string;
+  readonly network: Network;
+  readonly results: readonly StepTiming[];
+  readonly notes: readonly Note[];
+  /** Are the loss and all gradients the same bits on each of our backends and numbers of threads? */
+  readonly equal: boolean;
+  /** Median GFLOP/s of the machine on as many threads, by the bits of its vectors. */
+  readonly peaks: Readonly<Record<string, number>>;
+  /** Of the fastest of our backends, on one thread. */
+  readonly profile: Profile | undefined;
+}
 
 /** What `bench glow` measured. */
 export interface GlowReport {
   readonly suite: 'glow';
-  readonly sizes: GlowSizes;
   readonly threads: number;
-  /** Median GFLOP/s of the machine on as many threads. */
-  readonly peak: number;
-  /** Of the convolutions of one step. */
-  readonly flops: number;
-  readonly results: readonly Timing[];
-  readonly notes: readonly Note[];
-  /** Is every loss and gradient on several threads that on one, bit for bit? */
-  readonly equal: boolean;
-  readonly backwardOverForward: number;
-  /** Time on one thread over that on several, for a step. */
-  readonly speedup: number;
-  readonly share: number;
+  readonly networks: readonly NetworkReport[];
   readonly figures: readonly Figure[];
 }
 
-/** How large, how often, and whether others take part. */
+/** Which networks, how often, and whether others take part. */
 export interface GlowOptions {
-  readonly sizes?: GlowSizes;
+  /** By their names. Default: all. */
+  readonly chosen?: Readonly<Record<string, Network>>;
   readonly threads?: number;
   readonly repeats?: number;
   readonly peers?: boolean;
 }
 
-const mnist: GlowSizes = { batch: 16, channels: 1, side: 28, hidden: 64, scales: 2, steps: 8 };
-const step = 'training step';
 const ours = 'invnet';
-const patience = 20_000;
+const machine = 'machine';
+/** Those that the fastest is sought among; memcnn gives time for memory, and jax-js has no native code. */
+const fast: readonly string[] = ['torch', 'normflows', 'FrEIA'];
+/** Milliseconds of turns after which a contestant takes no further one. */
+const patience = 4000;
 /** Milliseconds of steps before one is timed: in training one step follows another. */
 const warmUp = 200;
 
-/** Runs the suite on wasm, on one thread and on the given number. */
+/** The networks of some names, all without any. @throws Error for a name that there is not. */
+export function chooseNetworks(names: string | undefined): Readonly<Record<string, Network>> {
+  if (names === undefined) return networks;
+  const chosen = names.split(',').map((name): [string, Network] => {
+    const network = Object.hasOwn(networks, name) ? networks[name] : undefined;
+    if (network) return [name, network];
+    const known = Object.keys(networks).join(', ');
+    throw new Error(`unknown network '${name}'; expected some of ${known}, joined by commas.`);
+  });
+  return Object.fromEntries(chosen);
+}
+
+/** Runs the suite. */
 export async function measureGlow(options: GlowOptions = {}): Promise<GlowReport> {
-  const {
-    sizes = mnist,
-    threads = Math.min(2, cpus().length),
-    repeats = 31,
-    peers = true,
-  } = options;
-  const backends = new Map<number, Backend>();
-  for (const n of new Set([1, threads])) {
-    backends.set(n, await WasmBackend.create({ threads: n }));
+  const { chosen = networks, threads = Math.min(2, cpus().length) } = options;
+  const { repeats = 15, peers = true } = options;
+  const reports: NetworkReport[] = [];
+  for (const [name, network] of Object.entries(chosen)) {
+    process.stderr.write(`bench: ${describeNetwork(network)} …\n`);
+    reports.push(await measureNetwork(name, network, { threads, repeats, peers }));
   }
-  const one = backends.get(1)!;
-  const wasm = one.info().details.wide ? 'wide wasm' : 'wasm';
-  const label = (n: number) => `${wasm}, ${n} thread${n === 1 ? '' : 's'}`;
-  const problem = await makeProblem(one, { channels: sizes.hidden, side: 1 }, sizes);
-  const peak = await startPeak(threads);
-  const rates: number[] = [];
-  const measurePeak: Operation = {
-    name: 'multiply-add peak',
-    run: async () => {
-      rates.push(await peak.measure());
-    },
-  };
-  const contestants: Contestant[] = [
-    { library: 'machine', backend: 'peak', load: async () => [measurePeak] },
-    ...[...backends].reverse().map(([n, backend]): Contestant => {
-      return { library: ours, backend: label(n), load: () => ownParts(backend, problem) };
-    }),
-  ];
-  if (peers) {
-    const jax = jaxJs('wasm');
-    contestants.push({
-      library: jax.library,
-      backend: `${jax.backend}, without Adam`,
-      load: async () => {
-        const [operation] = await jax.load(problem, ['glow']);
-        const { run, result } = operation!;
-        return [{ name: step, run, result: async () => asOneVector((await result?.()) ?? []) }];
-      },
-    });
-    contestants.push(...(await pythonPeers(problem, threads, step, asOneVector)));
-  }
-  const { results, notes } = await hold(contestants, { repeats, patience, warmUp });
-  await peak.close();
-  if (peers) {
-    const note = 'its wasm backend has no filter gradient, and cannot train';
-    notes.push({ library: 'tfjs 4.22.0', backend: 'wasm', note });
-  }
-  const equal = await sameBits([...backends.values()], problem);
-  const top = rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)]!;
-  const own = results.filter((r) => r.library === ours);
-  const time = (op: string, backend: string): Spread =>
-    own.find((r) => r.op === op && r.backend === backend)!;
-  const flops = convolutionFlops(sizes);
-  const whole = time(step, label(threads)).milliseconds;
-  return {
-    suite: 'glow',
-    sizes,
-    threads,
-    peak: top,
-    flops,
-    results: results.filter((r) => r.library !== 'machine'),
-    notes,
-    equal,
-    backwardOverForward:
-      time('backward', label(threads)).milliseconds / time('forward', label(threads)).milliseconds,
-    speedup: time(step, label(1)).milliseconds / whole,
-    share: flops / whole / 1e6 / top,
-    figures: own.map(({ op, backend, milliseconds: value, fastest: low, slowest: high }) => {
-      return { name: `${op}, ${backend}`, unit: 'ms', value, low, high };
-    }),
-  };
+  const figures = reports.flatMap(({ name, results }) =>
+    results
+      .filter((r) => r.library === ours)
+      .map(({ backend, milliseconds: value, fastest: low, slowest: high }): Figure => {
+        return { name: `${name}, ${backend}`, unit: 'ms', value, low, high };
+      }),
+  );
+  return { suite: 'glow', threads, networks: reports, figures };
 }
 
-/** The report as a table. */
-export function describeGlow(report: GlowReport): string {
-  const { sizes, threads, peak, flops, results, notes, equal, share } = report;
-  const best = results.find((r) => r.op === step && r.library === ours);
-  const rows = results.map((r) => [
-    r.op,
-    `${r.library}, ${r.backend}`,
-    `${r.milliseconds.toFixed(1)} (${r.fastest.toFixed(1)} … ${r.slowest.toFixed(1)})`,
-    // Others take other flops: autograd does not run the convolutions once more.
-    r.op === step && r.library === ours ? (flops / r.milliseconds / 1e6).toFixed(1) : '',
-    r.op === step ? (r.milliseconds / best!.milliseconds).toFixed(2) : '',
-  ]);
-  const header = ['', 'library', 'ms (fastest … slowest)', 'conv GFLOP/s', 'times ours'];
-  return [
-    `Glow on [${sizes.batch}, ${sizes.channels}, ${sizes.side}, ${sizes.side}], ${sizes.scales} scales, ` +
-      `${sizes.steps} steps, ${sizes.hidden} hidden channels; ${threads} thread(s), medians of turns.`,
-    `Convolutions of a step: ${(flops / 1e9).toFixed(2)} GFLOP, at ${(100 * share).toFixed(0)} % of ` +
-      `the multiply-add peak (${peak.toFixed(1)} GFLOP/s).`,
-    `Backward takes ${report.backwardOverForward.toFixed(2)} times as long as forward; ${threads} ` +
-      `thread(s) are ${report.speedup.toFixed(2)} times as fast as one; loss and gradients are ` +
-      `${equal ? 'equal bit for bit' : 'DIFFERENT'}.`,
-    '',
-    formatTable(header, rows),
-    ...notes.map((n) => `${n.library}, ${n.backend}: ${n.note}`),
-  ].join('\n');
-}
-
-/** 2·k²·in·out per position for the three convolutions of each conditioner, four times each. */
-export function convolutionFlops({ batch, channels, side, hidden, scales, steps }: GlowSizes) {
-  let [width, length, total] = [channels, side, 0];
-  for (let scale = 0; scale < scales; scale++) {
-    width *= 4;
-    length /= 2;
-    const taps = 9 * (width / 2) * hidden + hidden * hidden + 9 * hidden * width;
-    total += 4 * steps * 2 * batch * length * length * taps;
-    width /= 2;
-  }
-  return total;
-}
-
-async function ownParts(backend: Backend, problem: Problem): Promise<Operation[]> {
-  await setBackend(backend);
-  const { flow, x } = ownGlow(problem);
-  const optimizer = new Adam();
-  const { network, parameters } = flow;
-  const on = (name: string, run: () => Promise<void>): Operation => ({
-    name,
-    run: async () => {
-      await setBackend(backend);
-      await run();
+async function measureNetwork(
+  name: string,
+  network: Network,
+  { threads, repeats, peers }: Required<Omit<GlowOptions, 'chosen'>>,
+): Promise<NetworkReport> {
+  const problem = await writeProblem(await makeTrainingProblem(network));
+  const running = new Map<string, Served>();
+  const digests = new Set<string>();
+  const enter = (library: string, backend: string, start: () => Promise<Served>): Contestant => ({
+    library,
+    backend,
+    load: async () => {
+      const served = await start();
+      running.set(`${library}, ${backend}`, served);
+      return served.operations.map((operation) => {
+        return compared(operation, (digest) => library === ours && digests.add(digest));
+      });
     },
   });
-  const result = async () => {
-    await setBackend(backend);
-    using loss = negativeLogLikelihood(flow, x);
-    const parts = [loss.dataSync(), ...parameters.map((p) => p.grad!.dataSync())];
-    zeroGrad(parameters);
-    return asOneVector(parts);
-  };
-  const dispose = (...tensors: Tensor[]) => {
-    for (const t of tensors) t.dispose();
-  };
-  const made = network.forward(x);
-  return [
-    {
-      ...on(step, async () => {
-        negativeLogLikelihood(flow, x).dispose();
-        // A rate so small that all steps are alike.
-        optimizer.step(parameters, { learningRate: 1e-9 });
-        zeroGrad(parameters);
-        await readOne(parameters[0]!.data);
+  const notes: Note[] = [];
+  const others: Contestant[] = [];
+  for (const [key, offer] of Object.entries(peers ? offersOf(network) : {})) {
+    const library = key.replace('-wrapper', '');
+    if ('lacks' in offer) notes.push({ library, backend: 'left out', note: `${offer.lacks}.` });
+    else {
+      const start = () =>
+        key === 'jax-js' ? serve('jax', problem) : startPython(key, problem, threads);
+      others.push(enter(library, offer.computes, start));
+    }
+  }
+  const counts = [...new Set([threads, 1])];
+  const contestants = [
+    ...[...ownBackends].reverse().flatMap((backend) =>
+      counts.map((count) => {
+        const start = () => serve('training', problem, backend, String(count));
+        return enter(ours, labelOf(backend, count), start);
       }),
-      result,
-    },
-    on('forward', async () => {
-      const { y, logdet } = network.forward(x);
-      await readOne(y);
-      dispose(y, logdet);
-    }),
-    on('backward', async () => {
-      const { x, dx } = network.backward(made.y, made.y, { dlogdet: made.logdet });
-      await readOne(dx);
-      dispose(x, dx);
-      zeroGrad(parameters);
-    }),
+    ),
+    ...others,
+    ...vectors.map(({ bits, backend }) =>
+      enter(machine, `${bits}`, () => serve('peak', backend, String(threads))),
+    ),
   ];
+  try {
+    const held = await hold(contestants, { repeats, patience, warmUp });
+    const results = held.results
+      .filter((r) => r.library !== machine)
+      .map((r): StepTiming => {
+        return { ...r, peakBytes: running.get(`${r.library}, ${r.backend}`)!.peakMemory() };
+      });
+    const peaks = vectors.flatMap(({ bits }): [string, number][] => {
+      const time = held.results.find((r) => r.op === peakName(bits))?.milliseconds;
+      return time === undefined ? [] : [[`${bits}`, (threads * peakFlops(bits)) / time / 1e6]];
+    });
+    const best = [...ownBackends].reverse().map((b) => running.get(`${ours}, ${labelOf(b, 1)}`));
+    const profile = await best.find((served) => served !== undefined)?.ask('profile');
+    return {
+      ...{ name, network, results, notes: [...notes, ...held.notes], equal: digests.size === 1 },
+      ...{ peaks: Object.fromEntries(peaks), profile: profile as Profile | undefined },
+    };
+  } finally {
+    for (const served of running.values()) served.close();
+  }
+}
+
+/** The operation, whose result's bits are told as it passes by. */
+function compared(operation: Operation, tell: (digest: string) => void): Operation {
+  const { result, ...rest } = operation;
+  if (!result) return rest;
+  return {
+    ...rest,
+    result: async () => {
+      const parts = await result();
+      const hash = createHash('sha256');
+      for (const part of parts) hash.update(new Uint8Array(Float32Array.from(part).buffer));
+      tell(hash.digest('hex'));
+      return asOneVector(parts);
+    },
+  };
 }
 
 /**
@@ -227,16 +189,72 @@ function asOneVector([loss, ...gradients]: Results): Results {
   return [loss!, gradients.flatMap((g) => Array.from(g))];
 }
 
-async function sameBits(backends: readonly Backend[], problem: Problem): Promise<boolean> {
-  const all: Uint8Array[] = [];
-  for (const backend of backends) {
-    await setBackend(backend);
-    const { flow, x } = ownGlow(problem);
-    using loss = negativeLogLikelihood(flow, x);
-    const arrays = [loss.dataSync(), ...flow.parameters.map((p) => p.grad!.dataSync())];
-    all.push(
-      Buffer.concat(arrays.map((a) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength))),
-    );
-  }
-  return all.every((bytes) => Buffer.compare(bytes, all[0]!) === 0);
+/** The report as a table of networks, and one of contestants for each. */
+export function describeGlow({ threads, networks }: GlowReport): string {
+  return [
+    `Training steps (loss, gradients, Adam) on ${threadsInWords(threads)}, in ms: medians of turns, each ` +
+      'after a step that is not timed. "×": how many times as fast our fastest is as the fastest of ' +
+      `${fast.join(', ')}. "${threads}/1": as on one thread.`,
+    '',
+    describeSummary(threads, networks),
+    ...networks.map((network) => `\n${describeContest(threads, network)}`),
+    '\ntfjs is left out: its wasm backend has no filter gradient, and cannot train.',
+  ].join('\n');
+}
+
+/** Where the time goes in each network. */
+export function describeProfiles({ networks }: GlowReport): string {
+  return networks
+    .flatMap(({ name, profile }) => (profile ? [`${name}: ${describeProfile(profile)}`] : []))
+    .join('\n\n');
+}
+
+function describeSummary(threads: number, networks: readonly NetworkReport[]): string {
+  const libraries = [...fast, 'memcnn'];
+  const backends = [...ownBackends].reverse();
+  const rows = networks.map(({ name, results }) => {
+    const timeOf = (library: string, backend?: string) =>
+      results.find((r) => r.library === library && (backend ?? r.backend) === r.backend)
+        ?.milliseconds;
+    const ourTimes = backends.map((backend) => timeOf(ours, labelOf(backend, threads)));
+    const best = ourTimes.find((time) => time !== undefined);
+    const single = backends.map((b) => timeOf(ours, labelOf(b, 1))).find((t) => t !== undefined);
+    const theirs = libraries.map((library) => timeOf(library));
+    const fastest = Math.min(...fast.flatMap((library) => timeOf(library) ?? []));
+    return [
+      name,
+      ...[...ourTimes, ...theirs].map((time) => time?.toFixed(1) ?? '—'),
+      best !== undefined && Number.isFinite(fastest) ? (fastest / best).toFixed(2) : '—',
+      best !== undefined && single !== undefined ? (single / best).toFixed(2) : '—',
+    ];
+  });
+  const header = ['network', ...backends, ...libraries, '×', `${threads}/1`];
+  return formatTable(header, rows);
+}
+
+function describeContest(
+  threads: number,
+  { name, network, results, notes, equal, peaks, profile }: NetworkReport,
+): string {
+  const best = results.find((r) => r.library === ours);
+  const rows = results.map((r) => [
+    `${r.library}, ${r.backend}`,
+    `${r.milliseconds.toFixed(1)} (${r.fastest.toFixed(1)} … ${r.slowest.toFixed(1)})`,
+    best ? (r.milliseconds / best.milliseconds).toFixed(2) : '',
+    r.peakBytes === undefined ? '—' : (r.peakBytes / 2 ** 20).toFixed(0),
+    // Others take other flops: autograd does not run the convolutions once more.
+    profile && r.library === ours ? (profile.flops / r.milliseconds / 1e6).toFixed(1) : '',
+  ]);
+  const told = Object.entries(peaks).map(([bits, rate]) => `${rate.toFixed(1)} in ${bits} bits`);
+  const flops = profile
+    ? `${(profile.flops / 1e9).toFixed(2)} GFLOP in convolutions and products. `
+    : '';
+  return [
+    `${name}: ${describeNetwork(network)}. ${flops}Multiply-add peak of ` +
+      `${threadsInWords(threads)}: ${told.join(', ')} (GFLOP/s). Loss and gradients on all our backends ` +
+      `and threads are ${equal ? 'equal bit for bit' : 'DIFFERENT'}.`,
+    '',
+    formatTable(['', 'ms (fastest … slowest)', 'times ours', 'peak MiB', 'GFLOP/s'], rows),
+    ...notes.map((n) => `${n.library}, ${n.backend}: ${n.note}`),
+  ].join('\n');
 }

@@ -1,7 +1,15 @@
 /** jax-js in Node.js: on WebAssembly, or on the same `navigator.gpu` as ours; everything under jit. */
 import { glowLoss, type Ops } from './glow.ts';
 import { loadPeers } from './install.ts';
-import { type Numbers, type Operation, operationNames, type Peer, type Wanted } from './peer.ts';
+import { type TrainingProblem, trainingStep } from './own-network.ts';
+import {
+  type Numbers,
+  type Operation,
+  operationNames,
+  type Peer,
+  type Problem,
+  type Wanted,
+} from './peer.ts';
 
 /** What is used of a jax-js array. An operation consumes its arguments; `ref` holds on to one. */
 interface JaxArray {
@@ -52,52 +60,114 @@ export const jaxJs = (device: 'webgpu' | 'wasm'): Peer => ({
   library: `jax-js ${version}`,
   backend: device,
   async load({ sizes, x, w, w1, dy, a, b, glow, images, parameters }, wanted) {
-    const load = await loadPeers({ [name]: version });
-    const jax = load(name) as Jax;
-    const devices = await jax.init(device);
-    if (!devices.includes(device)) throw new Error(`jax-js found no ${device} device.`);
-    jax.defaultDevice(device);
+    const jax = await loadJax(device);
     const { numpy: np } = jax;
-    const upload = ({ shape, values }: Numbers) => np.array(values).reshape(shape);
     const names = operationNames(sizes);
     const ops = operations(jax);
     // ∇ₓ⟨conv(x, w), dy⟩ is the input gradient, and so on.
     const inputGrad = jax.grad((x, w, dy) => np.sum(ops.conv(x!, w!).mul(dy!)));
     const filterGrad = jax.grad((w, x, dy) => np.sum(ops.conv(x!, w!).mul(dy!)));
     const all: Record<Wanted[number], () => Operation> = {
-      conv: () => operation(jax, names.conv, ops.conv, [x, w].map(upload)),
-      inputGrad: () => operation(jax, names.inputGrad, inputGrad, [x, w, dy].map(upload)),
-      filterGrad: () => operation(jax, names.filterGrad, filterGrad, [w, x, dy].map(upload)),
-      pointwise: () => operation(jax, names.pointwise, ops.conv, [x, w1].map(upload)),
-      product: () => operation(jax, names.product, np.matmul, [a, b].map(upload)),
-      glow: () => {
-        const step = jax.jit(jax.valueAndGrad((ps, xs) => glowLoss(ops, ps, xs, glow)));
-        const [weights, data] = [parameters.map(upload), upload(images)];
-        const differentiate = () =>
-          step(
-            weights.map((p) => p.ref),
-            data.ref,
-          );
-        return {
-          name: names.glow,
-          run: async () => {
-            const [loss, gradients] = differentiate();
-            // Reading any output of a jitted function runs all of it.
-            await gradients[0]!.ref.data();
-            for (const array of [loss, ...gradients]) array.dispose();
-          },
-          result: async () => {
-            const [loss, gradients] = differentiate();
-            const parts = [await loss.data()];
-            for (const gradient of gradients) parts.push(await gradient.data());
-            return parts;
-          },
-        };
-      },
+      conv: () =>
+        operation(
+          jax,
+          names.conv,
+          ops.conv,
+          [x, w].map((a) => upload(jax, a)),
+        ),
+      inputGrad: () =>
+        operation(
+          jax,
+          names.inputGrad,
+          inputGrad,
+          [x, w, dy].map((a) => upload(jax, a)),
+        ),
+      filterGrad: () =>
+        operation(
+          jax,
+          names.filterGrad,
+          filterGrad,
+          [w, x, dy].map((a) => upload(jax, a)),
+        ),
+      pointwise: () =>
+        operation(
+          jax,
+          names.pointwise,
+          ops.conv,
+          [x, w1].map((a) => upload(jax, a)),
+        ),
+      product: () =>
+        operation(
+          jax,
+          names.product,
+          np.matmul,
+          [a, b].map((a) => upload(jax, a)),
+        ),
+      glow: () => glowStep(jax, names.glow, { glow, images, parameters }),
     };
     return wanted.map((key) => all[key]());
   },
 });
+
+/** The Glow of a training problem on its wasm device. @throws Error where it cannot be had. */
+export async function jaxJsGlow({
+  network,
+  inputs,
+  parameters,
+}: TrainingProblem): Promise<Operation> {
+  if (network.kind !== 'glow') throw new Error('jax-js is measured at Glow only.');
+  const jax = await loadJax('wasm');
+  const images = inputs.x!;
+  return glowStep(jax, trainingStep, {
+    glow: network,
+    images,
+    parameters: Object.values(parameters),
+  });
+}
+
+async function loadJax(device: string): Promise<Jax> {
+  const load = await loadPeers({ [name]: version });
+  const jax = load(name) as Jax;
+  const devices = await jax.init(device);
+  if (!devices.includes(device)) throw new Error(`jax-js found no ${device} device.`);
+  jax.defaultDevice(device);
+  return jax;
+}
+
+/** Loss and gradients of Glow, without an optimizer. */
+function glowStep(
+  jax: Jax,
+  name: string,
+  { glow, images, parameters }: Pick<Problem, 'glow' | 'images' | 'parameters'>,
+): Operation {
+  const ops = operations(jax);
+  const step = jax.jit(jax.valueAndGrad((ps, xs) => glowLoss(ops, ps, xs, glow)));
+  const [weights, data] = [parameters.map((p) => upload(jax, p)), upload(jax, images)];
+  const differentiate = () =>
+    step(
+      weights.map((p) => p.ref),
+      data.ref,
+    );
+  return {
+    name,
+    run: async () => {
+      const [loss, gradients] = differentiate();
+      // Reading any output of a jitted function runs all of it.
+      await gradients[0]!.ref.data();
+      for (const array of [loss, ...gradients]) array.dispose();
+    },
+    result: async () => {
+      const [loss, gradients] = differentiate();
+      const parts = [await loss.data()];
+      for (const gradient of gradients) parts.push(await gradient.data());
+      return parts;
+    },
+  };
+}
+
+function upload({ numpy: np }: Jax, { shape, values }: Numbers): JaxArray {
+  return np.array(values).reshape(shape);
+}
 
 function operation(
   { jit, numpy: np }: Jax,

@@ -69,6 +69,8 @@ export interface Operation {
   readonly name: string;
   /** Runs once, and ends when a number that depends on the result was read. */
   readonly run: () => Promise<void>;
+  /** The same, in another process: gives the milliseconds by that one's clock. */
+  readonly time?: () => Promise<number>;
   /**
    * The whole result, channels first; of a training step the loss and then each gradient. Left out
    * where a library computes something else that is as near to it as it can get.
