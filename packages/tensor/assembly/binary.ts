@@ -6,7 +6,7 @@
  * `how` is [rank, sizes…, strides of a…, strides of b…] in 32-bit words. Rows are written to the last
  * float exactly: what follows may be another thread's.
  */
-import { select, splat } from './simd';
+import { LANES, loadSome, select, splat, storeSome, VECTOR } from './simd';
 
 // @ts-ignore: decorator
 @inline
@@ -36,54 +36,41 @@ function apply(op: i32, a: v128, b: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function load4(from: usize, step: usize): v128 {
-  let v = v128.load32_zero(from);
-  v = v128.load32_lane(from + step, v, 1);
-  v = v128.load32_lane(from + 2 * step, v, 2);
-  return v128.load32_lane(from + 3 * step, v, 3);
-}
-
-// @ts-ignore: decorator
-@inline
 function row(op: i32, a: usize, aStride: i32, b: usize, bStride: i32, to: usize, size: i32): void {
+  const aStep = (<usize>aStride) << 2;
+  const bStep = (<usize>bStride) << 2;
   let i = 0;
   if (aStride == 1 && bStride == 1) {
-    for (; i + 4 <= size; i += 4) {
+    for (; i + LANES <= size; i += LANES) {
       v128.store(to, apply(op, v128.load(a), v128.load(b)));
-      a += 16;
-      b += 16;
-      to += 16;
+      a += VECTOR;
+      b += VECTOR;
+      to += VECTOR;
     }
   } else if (aStride == 1 && bStride == 0) {
     const right = v128.load32_splat(b);
-    for (; i + 4 <= size; i += 4) {
+    for (; i + LANES <= size; i += LANES) {
       v128.store(to, apply(op, v128.load(a), right));
-      a += 16;
-      to += 16;
+      a += VECTOR;
+      to += VECTOR;
     }
   } else if (aStride == 0 && bStride == 1) {
     const left = v128.load32_splat(a);
-    for (; i + 4 <= size; i += 4) {
+    for (; i + LANES <= size; i += LANES) {
       v128.store(to, apply(op, left, v128.load(b)));
-      b += 16;
-      to += 16;
+      b += VECTOR;
+      to += VECTOR;
     }
   } else {
-    const aStep = (<usize>aStride) << 2;
-    const bStep = (<usize>bStride) << 2;
-    for (; i + 4 <= size; i += 4) {
-      v128.store(to, apply(op, load4(a, aStep), load4(b, bStep)));
-      a += 4 * aStep;
-      b += 4 * bStep;
-      to += 16;
+    for (; i + LANES <= size; i += LANES) {
+      v128.store(to, apply(op, loadSome(a, aStep, LANES), loadSome(b, bStep, LANES)));
+      a += <usize>LANES * aStep;
+      b += <usize>LANES * bStep;
+      to += VECTOR;
     }
   }
-  for (; i < size; i++) {
-    v128.store32_lane(to, apply(op, v128.load32_splat(a), v128.load32_splat(b)), 0);
-    a += (<usize>aStride) << 2;
-    b += (<usize>bStride) << 2;
-    to += 4;
-  }
+  const rest = size - i;
+  if (rest > 0) storeSome(to, apply(op, loadSome(a, aStep, rest), loadSome(b, bStep, rest)), rest);
 }
 
 // @ts-ignore: decorator

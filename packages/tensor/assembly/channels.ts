@@ -3,10 +3,10 @@
  * over samples and positions. Arrays are [batch, channels, positions], as rows of positions, which
  * threads part; each row's sums go to a place of its own in double precision, and are added up after.
  *
- * A row's last floats are written one by one: what follows may be another thread's.
+ * A row's last floats are written by themselves: what follows may be another thread's.
  */
 import { log4 } from './math';
-import { madd } from './simd';
+import { doubles, keepSome, loadSome, madd, storeSome, sumInto, VECTOR } from './simd';
 
 /** y = s x + b, or with `inverse` y = (x − b)/s, of the rows from `first` to `last`. */
 export function channelAffine(
@@ -27,16 +27,19 @@ export function channelAffine(
     const s = v128.load32_splat(scale + word);
     const b = v128.load32_splat(shift + word);
     const end = at + bytes;
-    for (; at + 16 <= end; at += 16) {
-      const v = v128.load(x + at);
-      v128.store(y + at, inverse ? f32x4.div(f32x4.sub(v, b), s) : madd(s, v, b));
+    for (; at + VECTOR <= end; at += VECTOR) {
+      v128.store(y + at, affine(inverse, v128.load(x + at), s, b));
     }
-    for (; at < end; at += 4) {
-      const v = v128.load32_zero(x + at);
-      const moved = inverse ? f32x4.div(f32x4.sub(v, b), s) : madd(s, v, b);
-      v128.store32_lane(y + at, moved, 0);
-    }
+    const rest = <i32>((end - at) >> 2);
+    if (rest > 0) storeSome(y + at, affine(inverse, loadSome(x + at, 4, rest), s, b), rest);
+    at = end;
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function affine(inverse: i32, x: v128, s: v128, b: v128): v128 {
+  return inverse ? f32x4.div(f32x4.sub(x, b), s) : madd(s, x, b);
 }
 
 /** factor·Σ log|s| for every sample. */
@@ -53,15 +56,6 @@ export function channelLogdet(
     total += <f64>f32x4.extract_lane(log4(s), 0);
   }
   for (let n = 0; n < batch; n++) store<f32>(logdet + ((<usize>n) << 2), <f32>(factor * total));
-}
-
-// @ts-ignore: decorator
-@inline
-function wide(x: v128): v128 {
-  return f64x2.add(
-    f64x2.promote_low_f32x4(x),
-    f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3)),
-  );
 }
 
 /**
@@ -89,43 +83,49 @@ export function channelAffineBack(
     const word = (<usize>(row % channels)) << 2;
     const s = v128.load32_splat(scale + word);
     const b = v128.load32_splat(shift + word);
-    let ds = f64x2.splat(0);
-    let db = ds;
+    let ds: doubles = f64x2.splat(0);
+    let db: doubles = ds;
     const end = at + bytes;
-    for (; at + 16 <= end; at += 16) {
+    for (; at + VECTOR <= end; at += VECTOR) {
       const from = v128.load(y + at);
       const gradient = v128.load(dy + at);
       if (inverse) {
         const moved = f32x4.div(gradient, s);
         v128.store(x + at, madd(s, from, b));
         v128.store(dx + at, moved);
-        ds = f64x2.sub(ds, wide(f32x4.mul(moved, from)));
-        db = f64x2.sub(db, wide(moved));
+        ds = sumInto(ds, f32x4.mul(moved, from));
+        db = sumInto(db, moved);
       } else {
         const state = f32x4.div(f32x4.sub(from, b), s);
         v128.store(x + at, state);
         v128.store(dx + at, f32x4.mul(s, gradient));
-        ds = f64x2.add(ds, wide(f32x4.mul(gradient, state)));
-        db = f64x2.add(db, wide(gradient));
+        ds = sumInto(ds, f32x4.mul(gradient, state));
+        db = sumInto(db, gradient);
       }
     }
-    for (; at < end; at += 4) {
-      const from = v128.load32_zero(y + at);
-      const gradient = v128.load32_zero(dy + at);
+    const rest = <i32>((end - at) >> 2);
+    if (rest > 0) {
+      // Lanes beyond the rest may divide zero by zero; they must not reach the sums.
+      const from = loadSome(y + at, 4, rest);
+      const gradient = loadSome(dy + at, 4, rest);
       if (inverse) {
-        const moved = f32x4.div(gradient, s);
-        v128.store32_lane(x + at, madd(s, from, b), 0);
-        v128.store32_lane(dx + at, moved, 0);
-        ds = f64x2.sub(ds, f64x2.promote_low_f32x4(f32x4.mul(moved, from)));
-        db = f64x2.sub(db, f64x2.promote_low_f32x4(moved));
+        const moved = keepSome(f32x4.div(gradient, s), rest);
+        storeSome(x + at, madd(s, from, b), rest);
+        storeSome(dx + at, moved, rest);
+        ds = sumInto(ds, f32x4.mul(moved, from));
+        db = sumInto(db, moved);
       } else {
-        // Lanes beside the first divide zero by the scale; they must not reach the sums.
-        const state = v128.and(f32x4.div(f32x4.sub(from, b), s), i32x4(-1, 0, 0, 0));
-        v128.store32_lane(x + at, state, 0);
-        v128.store32_lane(dx + at, f32x4.mul(s, gradient), 0);
-        ds = f64x2.add(ds, f64x2.promote_low_f32x4(f32x4.mul(gradient, state)));
-        db = f64x2.add(db, f64x2.promote_low_f32x4(gradient));
+        const state = keepSome(f32x4.div(f32x4.sub(from, b), s), rest);
+        storeSome(x + at, state, rest);
+        storeSome(dx + at, f32x4.mul(s, gradient), rest);
+        ds = sumInto(ds, f32x4.mul(gradient, state));
+        db = sumInto(db, gradient);
       }
+      at = end;
+    }
+    if (inverse) {
+      ds = f64x2.neg(ds);
+      db = f64x2.neg(db);
     }
     const place = sums + ((<usize>row) << 4);
     store<f64>(place, f64x2.extract_lane(ds, 0) + f64x2.extract_lane(ds, 1));

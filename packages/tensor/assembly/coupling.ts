@@ -8,30 +8,40 @@
  * Left out: the conditioner that makes r and t.
  */
 import { log4, sigmoid4 } from './math';
-import { madd, splat } from './simd';
+import { doubles, keepSome, LANES, loadSome, madd, splat, storeSome, sumInto, VECTOR } from './simd';
 
-/** Four floats, or one at the end of a row, whose neighbours may be another thread's. */
+/** A vector, or as many floats as are left of a row, whose neighbours may be another thread's. */
 // @ts-ignore: decorator
 @inline
-function read(whole: bool, from: usize): v128 {
-  return whole ? v128.load(from) : v128.load32_zero(from);
+function read(whole: bool, from: usize, count: i32): v128 {
+  return whole ? v128.load(from) : loadSome(from, 4, count);
 }
 
 // @ts-ignore: decorator
 @inline
-function write(whole: bool, to: usize, v: v128): void {
+function write(whole: bool, to: usize, v: v128, count: i32): void {
   if (whole) v128.store(to, v);
-  else v128.store32_lane(to, v, 0);
+  else storeSome(to, v, count);
 }
 
 /** Returns s. */
 // @ts-ignore: decorator
 @inline
-function move(inverse: bool, whole: bool, x: usize, r: usize, t: usize, y: usize, low: v128, width: v128): v128 {
-  const s = madd(sigmoid4(read(whole, r)), width, low);
-  const from = read(whole, x);
-  const shift = read(whole, t);
-  write(whole, y, inverse ? f32x4.div(f32x4.sub(from, shift), s) : madd(s, from, shift));
+function move(
+  inverse: bool,
+  whole: bool,
+  count: i32,
+  x: usize,
+  r: usize,
+  t: usize,
+  y: usize,
+  low: v128,
+  width: v128,
+): v128 {
+  const s = madd(sigmoid4(read(whole, r, count)), width, low);
+  const from = read(whole, x, count);
+  const shift = read(whole, t, count);
+  write(whole, y, inverse ? f32x4.div(f32x4.sub(from, shift), s) : madd(s, from, shift), count);
   return s;
 }
 
@@ -72,26 +82,19 @@ function moveAll(
     let from = x + start + ((<usize>(kept + begin)) << 2);
     let to = y + start + ((<usize>(kept + begin)) << 2);
     let r = rt + 2 * <usize>n * bytes + ((<usize>begin) << 2);
-    let a = f64x2.splat(0);
-    let b = a;
-    let i = end - begin;
-    for (; i >= 4; i -= 4) {
-      const l = log4(move(inverse, true, from, r, r + bytes, to, low, width));
-      a = f64x2.add(a, f64x2.promote_low_f32x4(l));
-      b = f64x2.add(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(l, l, 2, 3, 2, 3)));
-      from += 16;
-      to += 16;
-      r += 16;
+    let sum: doubles = f64x2.splat(0);
+    let left = end - begin;
+    for (; left >= LANES; left -= LANES) {
+      sum = sumInto(sum, log4(move(inverse, true, LANES, from, r, r + bytes, to, low, width)));
+      from += VECTOR;
+      to += VECTOR;
+      r += VECTOR;
     }
-    a = f64x2.add(a, b);
-    let total = f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
-    for (; i > 0; i--) {
-      const l = log4(move(inverse, false, from, r, r + bytes, to, low, width));
-      total += <f64>f32x4.extract_lane(l, 0);
-      from += 4;
-      to += 4;
-      r += 4;
+    if (left > 0) {
+      const s = move(inverse, false, left, from, r, r + bytes, to, low, width);
+      sum = sumInto(sum, keepSome(log4(s), left));
     }
+    const total = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
     store<f64>(sums + ((<usize>unit) << 3), total);
   }
 }
@@ -126,6 +129,7 @@ export function couple(
 function back(
   inverse: bool,
   whole: bool,
+  count: i32,
   y: usize,
   dy: usize,
   r: usize,
@@ -138,25 +142,25 @@ function back(
   low: v128,
   width: v128,
 ): void {
-  const sigma = sigmoid4(read(whole, r));
+  const sigma = sigmoid4(read(whole, r, count));
   const s = madd(sigma, width, low);
-  const from = read(whole, y);
-  const shift = read(whole, t);
-  const gradient = read(whole, dy);
+  const from = read(whole, y, count);
+  const shift = read(whole, t, count);
+  const gradient = read(whole, dy, count);
   const slope = f32x4.mul(width, f32x4.mul(sigma, f32x4.sub(splat(1), sigma)));
   const perScale = f32x4.div(dl, s);
   if (inverse) {
     const moved = f32x4.div(gradient, s);
-    write(whole, x, madd(s, from, shift));
-    write(whole, dx, moved);
-    write(whole, dr, f32x4.neg(f32x4.mul(slope, madd(moved, from, perScale))));
-    write(whole, dt, f32x4.neg(moved));
+    write(whole, x, madd(s, from, shift), count);
+    write(whole, dx, moved, count);
+    write(whole, dr, f32x4.neg(f32x4.mul(slope, madd(moved, from, perScale))), count);
+    write(whole, dt, f32x4.neg(moved), count);
   } else {
     const state = f32x4.div(f32x4.sub(from, shift), s);
-    write(whole, x, state);
-    write(whole, dx, f32x4.mul(s, gradient));
-    write(whole, dr, f32x4.mul(slope, madd(gradient, state, perScale)));
-    write(whole, dt, gradient);
+    write(whole, x, state, count);
+    write(whole, dx, f32x4.mul(s, gradient), count);
+    write(whole, dr, f32x4.mul(slope, madd(gradient, state, perScale)), count);
+    write(whole, dt, gradient, count);
   }
 }
 
@@ -194,15 +198,14 @@ function backAll(
     let r = rt + 2 * <usize>n * bytes + ((<usize>begin) << 2);
     let dr = drt + 2 * <usize>n * bytes + ((<usize>begin) << 2);
     const end = start + ((<usize>(kept + stop)) << 2);
-    for (; at + 16 <= end; at += 16) {
-      back(inverse, true, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
-      r += 16;
-      dr += 16;
+    for (; at + VECTOR <= end; at += VECTOR) {
+      back(inverse, true, LANES, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
+      r += VECTOR;
+      dr += VECTOR;
     }
-    for (; at < end; at += 4) {
-      back(inverse, false, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
-      r += 4;
-      dr += 4;
+    const left = <i32>((end - at) >> 2);
+    if (left > 0) {
+      back(inverse, false, left, y + at, dy + at, r, r + bytes, x + at, dx + at, dr, dr + bytes, dl, low, width);
     }
   }
 }

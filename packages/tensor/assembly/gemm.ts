@@ -1,14 +1,18 @@
 /**
  * The register-tiled product that all matrix products and convolutions end in: up to ROWS rows by
- * 8 columns of C held in registers, A read by broadcast and B by vector from packed panels.
+ * PANEL columns of C, two vectors, held in registers, A read by broadcast and B by vector from packed panels.
  *
  * Packed A: panels of `panelRows` rows (the last may be lower), each as [depth][rows].
- * Packed B: panels of 8 columns, each as [depth][8], `pitch` bytes apart.
+ * Packed B: panels of PANEL columns, each as [depth][PANEL], `pitch` bytes apart.
  *
  * Left out: where the numbers come from (pack.ts) and how the loops are blocked (product.ts).
  */
-import { madd, ROWS } from './simd';
+import { LANES, loadSome, madd, ROWS, storeSome, VECTOR } from './simd';
 import { Product } from './plan';
+
+/** Columns of a register tile, and bytes of its row. */
+export const PANEL: i32 = 2 * LANES;
+export const PANEL_BYTES: usize = 2 * VECTOR;
 
 /**
  * Bits of a tile's write: add to what is there, add a bias per row, clip below at zero, be zero where
@@ -24,7 +28,7 @@ export const MASK: i32 = 8;
 function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask: usize): void {
   if (mode & ADD) {
     left = f32x4.add(left, v128.load(c));
-    right = f32x4.add(right, v128.load(c, 16));
+    right = f32x4.add(right, v128.load(c, VECTOR));
   }
   if (mode & BIAS) {
     const b = v128.load32_splat(bias);
@@ -40,10 +44,10 @@ function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask:
   if (mode & MASK) {
     const zero = f32x4.splat(0);
     left = v128.and(left, f32x4.gt(v128.load(c + mask), zero));
-    right = v128.and(right, f32x4.gt(v128.load(c + mask, 16), zero));
+    right = v128.and(right, f32x4.gt(v128.load(c + mask, VECTOR), zero));
   }
   v128.store(c, left);
-  v128.store(c, right, 16);
+  v128.store(c, right, VECTOR);
 }
 
 /**
@@ -78,7 +82,7 @@ function tile(
   let c51 = c00;
   do {
     const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
+    const b1 = v128.load(b, VECTOR);
     const a0 = v128.load32_splat(a);
     c00 = madd(a0, b0, c00);
     c01 = madd(a0, b1, c01);
@@ -159,7 +163,7 @@ export function tileOf(
   else tile1(a, b, step, depth, c, row, mode, bias, mask);
 }
 
-/** Fewer than eight neighbouring columns of a tile, from C to the tile or back, masked or not. */
+/** Fewer than PANEL neighbouring columns of a tile, from C to the tile or back, masked or not. */
 // @ts-ignore: decorator
 @inline
 function exchangeRun(
@@ -176,31 +180,26 @@ function exchangeRun(
   for (let r = 0; r < rows; r++) {
     let from = back ? tile : c;
     let to = back ? c : tile;
-    if (columns & 4) {
+    let rest = columns;
+    if (rest >= LANES) {
       let v = v128.load(from);
       if (masked) v = v128.and(v, f32x4.gt(v128.load(to + mask), zero));
       v128.store(to, v);
-      from += 16;
-      to += 16;
+      from += VECTOR;
+      to += VECTOR;
+      rest -= LANES;
     }
-    if (columns & 2) {
-      let v = v128.load64_zero(from);
-      if (masked) v = v128.and(v, f32x4.gt(v128.load64_zero(to + mask), zero));
-      v128.store64_lane(to, v, 0);
-      from += 8;
-      to += 8;
+    if (rest > 0) {
+      let v = loadSome(from, 4, rest);
+      if (masked) v = v128.and(v, f32x4.gt(loadSome(to + mask, 4, rest), zero));
+      storeSome(to, v, rest);
     }
-    if (columns & 1) {
-      let v = v128.load32_zero(from);
-      if (masked) v = v128.and(v, f32x4.gt(v128.load32_zero(to + mask), zero));
-      v128.store32_lane(to, v, 0);
-    }
-    tile += 32;
+    tile += PANEL_BYTES;
     c += row;
   }
 }
 
-/** Copies a tile's columns from C, where they are not eight neighbours, or back to it, masked or not. */
+/** Copies a tile's columns from C, where they are not PANEL neighbours, or back to it, masked or not. */
 // @ts-ignore: decorator
 @inline
 function exchange(
@@ -219,7 +218,7 @@ function exchange(
   let tile = p.tile;
   while (columns > 0) {
     const run = p.cColumn == 1 ? min(columns, p.cColumns - at) : 1;
-    // All eight are neighbours of one sample only where they were written directly.
+    // All are neighbours of one sample only where they were written directly.
     exchangeRun(back, masked, tile, c, row, mask, rows, run);
     tile += (<usize>run) << 2;
     c += (<usize>(run * p.cColumn)) << 2;
@@ -233,7 +232,7 @@ function exchange(
 }
 
 /**
- * Up to eight columns of C, from a panel of B whose rows lie `step` bytes apart: it stays in the
+ * Up to PANEL columns of C, from a panel of B whose rows lie `step` bytes apart: it stays in the
  * first-level cache while the panels of A pass by.
  */
 function multiplyPanel(
@@ -252,7 +251,7 @@ function multiplyPanel(
   const mask = p.mask - p.c;
   const sample = column / p.cColumns;
   const at = column - sample * p.cColumns;
-  const direct = (width == 8 || p.padded) && p.cColumn == 1 && at + 8 <= p.cColumns;
+  const direct = (width == PANEL || p.padded) && p.cColumn == 1 && at + PANEL <= p.cColumns;
   let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
   for (let i = 0; i < rows; i += p.panelRows) {
     const height = min(p.panelRows, rows - i);
@@ -261,7 +260,7 @@ function multiplyPanel(
       tileOf(height, a, b, step, depth, c, rowBytes, mode, bias, mask);
     } else {
       if (mode & ADD) exchange(false, false, p, c, height, at, width);
-      tileOf(height, a, b, step, depth, p.tile, 32, mode & ~MASK, bias, 0);
+      tileOf(height, a, b, step, depth, p.tile, PANEL_BYTES, mode & ~MASK, bias, 0);
       if (mode & MASK) exchange(true, true, p, c, height, at, width);
       else exchange(true, false, p, c, height, at, width);
     }
@@ -283,8 +282,8 @@ export function multiply(
   depth: i32,
   mode: i32,
 ): void {
-  for (let j = 0; j < columns; j += 8) {
-    multiplyPanel(p, a, b, 32, row0, rows, column0 + j, min(8, columns - j), depth, mode);
+  for (let j = 0; j < columns; j += PANEL) {
+    multiplyPanel(p, a, b, PANEL_BYTES, row0, rows, column0 + j, min(PANEL, columns - j), depth, mode);
     b += pitch;
   }
 }
@@ -306,7 +305,7 @@ export function multiplyInPlace(
   let sample = begin / line;
   let at = begin - sample * line;
   while (begin < end) {
-    const width = min(min(8, line - at), end - begin);
+    const width = min(min(PANEL, line - at), end - begin);
     const b = p.source + ((<usize>((sample * p.channels + k) * line + at)) << 2);
     multiplyPanel(p, a, b, step, row0, rows, begin, width, depth, mode);
     begin += width;

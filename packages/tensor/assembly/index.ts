@@ -6,12 +6,21 @@ export { binary } from './binary';
 export { channelAffine, channelAffineBack, channelGradients, channelLogdet } from './channels';
 export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
-export { blockBytes, deepProduct, packAhead, product, rowsPerTile, sumParts } from './product';
+export {
+  blockBytes,
+  columnsPerTile,
+  deepProduct,
+  packAhead,
+  product,
+  rowsPerTile,
+  sumParts,
+  vectorBytes,
+} from './product';
 export { addRows, reduce, sumRows } from './reduce';
 export { reflections, reflectionsBack } from './reflections';
 export { useScratchAt } from './scratch';
 export { shiftedProduct } from './shift';
-export { unary } from './unary';
+export { power, unary } from './unary';
 export { accumulate, accumulateRows, adam } from './update';
 export { winograd, winogradFilters } from './winograd';
 

@@ -3,23 +3,18 @@
  *
  * `how` of a permutation is [rank, sizes of the result…, strides of the operand…] in 32-bit words.
  */
-import { splat } from './simd';
+import { LANES, loadQuads, loadSome, splat, storeQuads, storeSome, VECTOR } from './simd';
 
 /** To the last float exactly: what follows may be another thread's. */
 // @ts-ignore: decorator
 @inline
 export function copyExactly(to: usize, from: usize, count: i32): void {
-  let i = 0;
-  for (; i + 4 <= count; i += 4) {
+  for (; count >= LANES; count -= LANES) {
     v128.store(to, v128.load(from));
-    from += 16;
-    to += 16;
+    from += VECTOR;
+    to += VECTOR;
   }
-  for (; i < count; i++) {
-    store<f32>(to, load<f32>(from));
-    from += 4;
-    to += 4;
-  }
+  if (count > 0) storeSome(to, loadSome(from, 4, count), count);
 }
 
 // @ts-ignore: decorator
@@ -29,10 +24,10 @@ function copyRow(from: usize, stride: i32, to: usize, size: i32): void {
   else if (stride == 2) {
     // The squeezes: every other pixel of a row.
     let i = 0;
-    for (; i + 4 < size; i += 4) {
-      v128.store(to, v128.shuffle<f32>(v128.load(from), v128.load(from, 16), 0, 2, 4, 6));
-      from += 32;
-      to += 16;
+    for (; i + LANES < size; i += LANES) {
+      v128.store(to, v128.shuffle<f32>(loadQuads(from, 32), loadQuads(from + 16, 32), 0, 2, 4, 6));
+      from += 2 * VECTOR;
+      to += VECTOR;
     }
     for (; i < size; i++) {
       store<f32>(to, load<f32>(from));
@@ -52,14 +47,14 @@ function copyRow(from: usize, stride: i32, to: usize, size: i32): void {
 /** Two lines of the operand, one float of each in turn: what undoes a squeeze. */
 function interleave(first: usize, second: usize, to: usize, size: i32): void {
   let i = 0;
-  for (; i + 4 <= size; i += 4) {
+  for (; i + LANES <= size; i += LANES) {
     const a = v128.load(first);
     const b = v128.load(second);
-    v128.store(to, v128.shuffle<f32>(a, b, 0, 4, 1, 5));
-    v128.store(to, v128.shuffle<f32>(a, b, 2, 6, 3, 7), 16);
-    first += 16;
-    second += 16;
-    to += 32;
+    storeQuads(to, 32, v128.shuffle<f32>(a, b, 0, 4, 1, 5));
+    storeQuads(to + 16, 32, v128.shuffle<f32>(a, b, 2, 6, 3, 7));
+    first += VECTOR;
+    second += VECTOR;
+    to += 2 * VECTOR;
   }
   for (; i < size; i++) {
     store<f32>(to, load<f32>(first));
@@ -124,8 +119,8 @@ export function copyRuns(from: usize, fromPitch: usize, to: usize, toPitch: usiz
 
 export function fill(to: usize, size: i32, value: f32): void {
   const v = splat(value);
-  for (let i = 0; i < size; i += 4) {
+  for (let i = 0; i < size; i += LANES) {
     v128.store(to, v);
-    to += 16;
+    to += VECTOR;
   }
 }

@@ -2,24 +2,26 @@
  * Copies blocks of A and B into the panels that gemm.ts reads, with convolution's taps, padding and
  * strides unrolled on the way (implicit im2col: only one block of the unrolled image ever exists).
  *
- * Left out: arithmetic. A line may be written up to three floats past its end, and read as far past
- * the end of its source; whoever lays out the buffers leaves room.
+ * Left out: arithmetic. A line may be written up to a vector past its end, and read as far past the
+ * end of its source; whoever lays out the buffers leaves room.
  */
 import { copyExactly } from './layout';
+import { PANEL, PANEL_BYTES } from './gemm';
 import { Product } from './plan';
+import { LANES, loadQuads, storeQuads, VECTOR } from './simd';
 
 /** Bytes between panels of B; an odd number of cache lines, so that panels do not share sets. */
 export function panelPitch(depth: i32): usize {
-  return <usize>((((((depth + 3) & ~3) * 32 + 63) >> 6) | 1) << 6);
+  return ((((<usize>((depth + 3) & ~3) * PANEL_BYTES + 63) >> 6) | 1) << 6);
 }
 
 // @ts-ignore: decorator
 @inline
 function copyFloats(to: usize, from: usize, count: i32): void {
-  for (let i = 0; i < count; i += 4) {
+  for (let i = 0; i < count; i += LANES) {
     v128.store(to, v128.load(from));
-    to += 16;
-    from += 16;
+    to += VECTOR;
+    from += VECTOR;
   }
 }
 
@@ -27,9 +29,9 @@ function copyFloats(to: usize, from: usize, count: i32): void {
 @inline
 function zeroFloats(to: usize, count: i32): void {
   const zero = f32x4.splat(0);
-  for (let i = 0; i < count; i += 4) {
+  for (let i = 0; i < count; i += LANES) {
     v128.store(to, zero);
-    to += 16;
+    to += VECTOR;
   }
 }
 
@@ -199,73 +201,79 @@ function gather(p: Product, count: i32, to: usize): void {
   }
 }
 
-/** Four lines of four floats, `from` bytes apart, become four lines `to` bytes apart. */
+/**
+ * Four lines of four floats become four lines `pitch` bytes apart; of quads side by side each for itself, to
+ * places `apart` bytes apart.
+ */
 // @ts-ignore: decorator
 @inline
-function transpose4(a: v128, b: v128, c: v128, d: v128, to: usize, pitch: usize): void {
+function transpose4(a: v128, b: v128, c: v128, d: v128, to: usize, pitch: usize, apart: usize): void {
   const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
   const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
   const cd0 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
   const cd1 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-  v128.store(to, v128.shuffle<f32>(ab0, cd0, 0, 1, 4, 5));
-  v128.store(to + pitch, v128.shuffle<f32>(ab0, cd0, 2, 3, 6, 7));
-  v128.store(to + 2 * pitch, v128.shuffle<f32>(ab1, cd1, 0, 1, 4, 5));
-  v128.store(to + 3 * pitch, v128.shuffle<f32>(ab1, cd1, 2, 3, 6, 7));
+  storeQuads(to, apart, v128.shuffle<f32>(ab0, cd0, 0, 1, 4, 5));
+  storeQuads(to + pitch, apart, v128.shuffle<f32>(ab0, cd0, 2, 3, 6, 7));
+  storeQuads(to + 2 * pitch, apart, v128.shuffle<f32>(ab1, cd1, 0, 1, 4, 5));
+  storeQuads(to + 3 * pitch, apart, v128.shuffle<f32>(ab1, cd1, 2, 3, 6, 7));
 }
 
 /** Columns of C are columns of the virtual matrix. */
 function packStraight(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
   const pitch = panelPitch(depth);
-  const padded = (columns + 7) & ~7;
+  const padded = (columns + PANEL - 1) / PANEL * PANEL;
   seek(p, k, column);
   for (let i = 0; i < depth; i++) {
     gatherNext(p, columns, p.line);
     zeroFloats(p.line + ((<usize>columns) << 2), padded - columns);
     let from = p.line;
-    let to = p.packedB + ((<usize>i) << 5);
-    for (let j = 0; j < padded; j += 8) {
+    let to = p.packedB + <usize>i * PANEL_BYTES;
+    for (let j = 0; j < padded; j += PANEL) {
       v128.store(to, v128.load(from));
-      v128.store(to, v128.load(from, 16), 16);
-      from += 32;
+      v128.store(to, v128.load(from, VECTOR), VECTOR);
+      from += PANEL_BYTES;
       to += pitch;
     }
   }
 }
 
-/** Columns of C are rows of the virtual matrix: eight at a time are gathered and transposed. */
+/** Columns of C are rows of the virtual matrix: a panel's worth at a time is gathered and transposed. */
 function packTransposed(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
   const pitch = panelPitch(depth);
   const line = (<usize>(((depth + 3) & ~3) + 4)) << 2;
   seek(p, column, k);
-  for (let j = 0; j < columns; j += 8) {
-    for (let r = 0; r < 8; r++) {
+  for (let j = 0; j < columns; j += PANEL) {
+    for (let r = 0; r < PANEL; r++) {
       const to = p.line + <usize>r * line;
       if (j + r < columns) gatherNext(p, depth, to);
       else zeroFloats(to, depth);
     }
-    let to = p.packedB + <usize>(j >> 3) * pitch;
+    let to = p.packedB + <usize>(j / PANEL) * pitch;
     let from = p.line;
+    const other = <usize>LANES * line;
     for (let i = 0; i < depth; i += 4) {
-      transpose4(
-        v128.load(from),
-        v128.load(from + line),
-        v128.load(from + 2 * line),
-        v128.load(from + 3 * line),
-        to,
-        32,
-      );
-      transpose4(
-        v128.load(from + 4 * line),
-        v128.load(from + 5 * line),
-        v128.load(from + 6 * line),
-        v128.load(from + 7 * line),
-        to + 16,
-        32,
-      );
+      transposeLines(from, line, to);
+      transposeLines(from + other, line, to + VECTOR);
       from += 16;
-      to += 128;
+      to += 4 * PANEL_BYTES;
     }
   }
+}
+
+/** Four floats of LANES lines, `line` bytes apart, become four vectors in a panel. */
+// @ts-ignore: decorator
+@inline
+function transposeLines(from: usize, line: usize, to: usize): void {
+  const pitch = 4 * line;
+  transpose4(
+    loadQuads(from, pitch),
+    loadQuads(from + line, pitch),
+    loadQuads(from + 2 * line, pitch),
+    loadQuads(from + 3 * line, pitch),
+    to,
+    PANEL_BYTES,
+    16,
+  );
 }
 
 export function packB(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
@@ -281,7 +289,7 @@ function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usiz
     let source = from + <usize>r * rowBytes;
     let target = to + ((<usize>r) << 2);
     let i = 0;
-    for (; i + 4 <= count; i += 4) {
+    for (; i + LANES <= count; i += LANES) {
       transpose4(
         v128.load(source),
         v128.load(source + rowBytes),
@@ -289,9 +297,10 @@ function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usiz
         v128.load(source + 3 * rowBytes),
         target,
         pitch,
+        4 * pitch,
       );
-      source += 16;
-      target += 4 * pitch;
+      source += VECTOR;
+      target += <usize>LANES * pitch;
     }
     for (; i < count; i++) {
       for (let s: usize = 0; s < 4; s++) store<f32>(target + (s << 2), load<f32>(source + s * rowBytes));

@@ -6,11 +6,11 @@
  * thread can take a part. Where C has few columns and k is long, threads
  * part k instead: into parts that do not depend on how many threads there are.
  */
-import { ADD, BIAS, MASK, multiply, multiplyInPlace, RELU } from './gemm';
+import { ADD, BIAS, MASK, multiply, multiplyInPlace, PANEL, RELU } from './gemm';
 import { packA, packB, panelPitch } from './pack';
 import { Product } from './plan';
 import { ownScratch } from './scratch';
-import { ROWS } from './simd';
+import { loadQuad, ROWS, VECTOR } from './simd';
 
 /** Columns `begin` to `end` of C. */
 export function product(plan: Product, begin: i32, end: i32): void {
@@ -87,10 +87,10 @@ export function sumParts(
     let position = 0;
     for (let j = 0; j < columns; j += 4) {
       let at = source;
-      let total = v128.load(at);
+      let total = loadQuad(at);
       for (let part = 1; part < parts; part++) {
         at += pitch;
-        total = f32x4.add(total, v128.load(at));
+        total = f32x4.add(total, loadQuad(at));
       }
       source += 16;
       const count = min(4, columns - j);
@@ -146,10 +146,17 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
 }
 
 export function blockBytes(columns: i32, depth: i32): usize {
-  return <usize>((columns + 7) >> 3) * panelPitch(depth);
+  return <usize>((columns + PANEL - 1) / PANEL) * panelPitch(depth);
 }
 
+/** Rows and columns of a register tile, and bytes of a vector. */
 export function rowsPerTile(): i32 {
   return ROWS;
+}
+export function columnsPerTile(): i32 {
+  return PANEL;
+}
+export function vectorBytes(): usize {
+  return VECTOR;
 }
 

@@ -7,6 +7,8 @@
  * reduced (`rows`) or kept (`columns`).
  */
 
+import { doubles, high, loadQuad, low, quad } from './simd';
+
 export const SUM: i32 = 0;
 export const SQUARES: i32 = 1;
 export const MAX: i32 = 2;
@@ -41,15 +43,9 @@ const DONE: usize = 0xffffffff;
 
 // @ts-ignore: decorator
 @inline
-function combine(op: i32, acc: v128, x: v128): v128 {
+function combine(op: i32, acc: doubles, x: doubles): doubles {
   if (op == MAX) return f64x2.max(acc, x);
   return f64x2.add(acc, op == SQUARES ? f64x2.mul(x, x) : x);
-}
-
-// @ts-ignore: decorator
-@inline
-function high(x: v128): v128 {
-  return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3));
 }
 
 /** One contiguous row. */
@@ -63,11 +59,11 @@ function line(op: i32, from: usize, size: i32): f64 {
   let d = a;
   let i = 0;
   for (; i + 8 <= size; i += 8) {
-    const x = v128.load(from);
-    const y = v128.load(from, 16);
-    a = combine(op, a, f64x2.promote_low_f32x4(x));
+    const x = loadQuad(from);
+    const y = loadQuad(from + 16);
+    a = combine(op, a, low(x));
     b = combine(op, b, high(x));
-    c = combine(op, c, f64x2.promote_low_f32x4(y));
+    c = combine(op, c, low(y));
     d = combine(op, d, high(y));
     from += 32;
   }
@@ -108,7 +104,7 @@ function rows(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size
 /** The last of `count` floats, those beyond whole vectors: what follows may be another thread's. */
 // @ts-ignore: decorator
 @inline
-function storeRest(to: usize, v: v128, count: i32): void {
+function storeRest(to: usize, v: quad, count: i32): void {
   to += (<usize>(count & ~3)) << 2;
   const rest = count & 3;
   if (rest > 0) v128.store32_lane(to, v, 0);
@@ -141,11 +137,11 @@ function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, s
       do {
         let at = column + offset;
         for (let k = 0; k < steps; k++) {
-          const x = v128.load(at);
-          const y = v128.load(at + second);
-          a = combine(op, a, f64x2.promote_low_f32x4(x));
+          const x = loadQuad(at);
+          const y = loadQuad(at + second);
+          a = combine(op, a, low(x));
           b = combine(op, b, high(x));
-          c = combine(op, c, f64x2.promote_low_f32x4(y));
+          c = combine(op, c, low(y));
           d = combine(op, d, high(y));
           at += step;
         }

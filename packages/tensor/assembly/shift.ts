@@ -11,21 +11,17 @@
 import { Product, Shift } from './plan';
 import { own, productOver } from './product';
 import { ownScratch } from './scratch';
+import { LANES, loadSome, storeSome, VECTOR } from './simd';
 
 // @ts-ignore: decorator
 @inline
 function addLine(to: usize, from: usize, count: i32): void {
-  let i = 0;
-  for (; i + 4 <= count; i += 4) {
+  for (; count >= LANES; count -= LANES) {
     v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
-    to += 16;
-    from += 16;
+    to += VECTOR;
+    from += VECTOR;
   }
-  for (; i < count; i++) {
-    store<f32>(to, load<f32>(to) + load<f32>(from));
-    to += 4;
-    from += 4;
-  }
+  if (count > 0) storeSome(to, f32x4.add(loadSome(to, 4, count), loadSome(from, 4, count)), count);
 }
 
 /** Adds `count` numbers to every `step`-th of a line. */

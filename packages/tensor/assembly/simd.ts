@@ -1,13 +1,30 @@
 /**
- * The few vector idioms that all kernels share, among them the one place where the two builds
- * differ: `RELAXED` (a constant given to the compiler) turns a·b + c into one fused instruction.
+ * The vocabulary of vectors in which all kernels are written. The kernels exist twice: as WebAssembly, whose
+ * vectors are four floats, and translated to C, where they are as wide as the processor's (packages/native). So a
+ * vector is seen as LANES / 4 quads of four floats side by side; shuffles act within each quad, and everything else
+ * on each float. This file is what both have of their own, the other one's is packages/native/src/simd.h.
  *
- * Left out: anything that loops. Kernels read and write whole vectors of four floats; that is safe
- * past the end of an array because every block of the allocator is a multiple of 64 bytes.
+ * Here is also the one place where the two WebAssembly builds differ: `RELAXED` (a constant given to the
+ * compiler) turns a·b + c into one fused instruction, as it is in C.
+ *
+ * Left out: anything that loops. Kernels read and write whole vectors; that is safe past the end of an
+ * array because every block of the allocator is a multiple of 64 bytes, with room behind for one vector.
  */
 
 // @ts-ignore: a constant given with `--use RELAXED=0|1`
 const FUSED: bool = RELAXED != 0;
+
+/** Floats in a vector, bytes, and quads. */
+export const LANES: i32 = 4;
+export const VECTOR: usize = 16;
+export const QUADS: i32 = 1;
+
+/** Rows tiled into one register block: what the 15 registers that V8 gives out can hold. */
+export const ROWS: i32 = FUSED ? 6 : 5;
+
+/** Four floats where it must be four, however wide vectors are; two doubles where sums are kept. */
+export type quad = v128;
+export type doubles = v128;
 
 /** Multiply-add; fused, hence rounded once, in the relaxed build. */
 // @ts-ignore: decorator
@@ -36,5 +53,76 @@ export function select(mask: v128, yes: v128, no: v128): v128 {
   return v128.bitselect(yes, no, mask);
 }
 
-/** Rows tiled into one register block: what the 15 registers that V8 gives out can hold. */
-export const ROWS: i32 = FUSED ? 6 : 5;
+/** Quads `pitch` bytes apart side by side. */
+// @ts-ignore: decorator
+@inline
+export function loadQuads(from: usize, pitch: usize): v128 {
+  return v128.load(from);
+}
+
+/** What `loadQuads` loads. */
+// @ts-ignore: decorator
+@inline
+export function storeQuads(to: usize, pitch: usize, v: v128): void {
+  v128.store(to, v);
+}
+
+/** One quad of a vector. */
+// @ts-ignore: decorator
+@inline
+export function quadOf(v: v128, index: i32): quad {
+  return v;
+}
+
+// @ts-ignore: decorator
+@inline
+export function loadQuad(from: usize): quad {
+  return v128.load(from);
+}
+
+/** A vector of `count` floats, from 1 to LANES, `step` bytes apart, with zeros behind. */
+// @ts-ignore: decorator
+@inline
+export function loadSome(from: usize, step: usize, count: i32): v128 {
+  let v = v128.load32_zero(from);
+  if (count > 1) v = v128.load32_lane(from + step, v, 1);
+  if (count > 2) v = v128.load32_lane(from + 2 * step, v, 2);
+  if (count > 3) v = v128.load32_lane(from + 3 * step, v, 3);
+  return v;
+}
+
+/** Stores the first `count` floats, from 0 to LANES − 1: what follows may be another thread's. */
+// @ts-ignore: decorator
+@inline
+export function storeSome(to: usize, v: v128, count: i32): void {
+  if (count > 0) v128.store32_lane(to, v, 0);
+  if (count > 1) v128.store32_lane(to + 4, v, 1);
+  if (count > 2) v128.store32_lane(to + 8, v, 2);
+}
+
+/** A vector whose first `count` floats are kept, from 1 to LANES − 1, and zero behind. */
+// @ts-ignore: decorator
+@inline
+export function keepSome(v: v128, count: i32): v128 {
+  return v128.and(v, i32x4(-1, count > 1 ? -1 : 0, count > 2 ? -1 : 0, 0));
+}
+
+/** The first two floats of a quad, and the last two. */
+// @ts-ignore: decorator
+@inline
+export function low(x: quad): doubles {
+  return f64x2.promote_low_f32x4(x);
+}
+
+// @ts-ignore: decorator
+@inline
+export function high(x: quad): doubles {
+  return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3));
+}
+
+/** Adds a vector to two sums of doubles, quad after quad: its even places to one, and its odd ones. */
+// @ts-ignore: decorator
+@inline
+export function sumInto(sums: doubles, v: v128): doubles {
+  return f64x2.add(sums, f64x2.add(low(v), high(v)));
+}

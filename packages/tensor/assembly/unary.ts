@@ -3,7 +3,7 @@
  * `unaryCodes` in src/wasm/codes.ts.
  */
 import { exp4, log4, sigmoid4, softplus4, tanh4 } from './math';
-import { madd, select, splat } from './simd';
+import { LANES, madd, select, splat, VECTOR } from './simd';
 
 // @ts-ignore: decorator
 @inline
@@ -21,23 +21,23 @@ function apply(op: i32, x: v128, alpha: v128, beta: v128): v128 {
       return log4(x);
     case 5:
       return f32x4.neg(x);
-    case 7:
+    case 6:
       return f32x4.div(splat(1), x);
-    case 8:
+    case 7:
       return f32x4.pmax(x, splat(0));
-    case 9:
+    case 8:
       return sigmoid4(x);
-    case 10: {
+    case 9: {
       const one = splat(1);
       const positive = v128.and(f32x4.gt(x, splat(0)), one);
       const negative = v128.and(f32x4.lt(x, splat(0)), one);
       return select(f32x4.eq(x, x), f32x4.sub(positive, negative), x);
     }
-    case 11:
+    case 10:
       return softplus4(x);
-    case 12:
+    case 11:
       return f32x4.sqrt(x);
-    case 13:
+    case 12:
       return f32x4.mul(x, x);
     default:
       return tanh4(x);
@@ -49,14 +49,15 @@ function apply(op: i32, x: v128, alpha: v128, beta: v128): v128 {
 function each(op: i32, from: usize, to: usize, size: i32, alpha: f32, beta: f32): void {
   const a = splat(alpha);
   const b = splat(beta);
-  for (let i = 0; i < size; i += 4) {
+  for (let i = 0; i < size; i += LANES) {
     v128.store(to, apply(op, v128.load(from), a, b));
-    from += 16;
-    to += 16;
+    from += VECTOR;
+    to += VECTOR;
   }
 }
 
-function power(from: usize, to: usize, size: i32, exponent: f64): void {
+/** xᵉ, by the compiler's library: a kernel of its own, for that is WebAssembly in native code as well. */
+export function power(from: usize, to: usize, size: i32, exponent: f64): void {
   const end = to + ((<usize>size) << 2);
   for (; to < end; to += 4) {
     store<f32>(to, <f32>Math.pow(<f64>load<f32>(from), exponent));
@@ -81,7 +82,7 @@ export function unary(op: i32, from: usize, to: usize, size: i32, alpha: f64, be
     case 5:
       return each(5, from, to, size, a, b);
     case 6:
-      return power(from, to, size, alpha);
+      return each(6, from, to, size, a, b);
     case 7:
       return each(7, from, to, size, a, b);
     case 8:
@@ -94,9 +95,7 @@ export function unary(op: i32, from: usize, to: usize, size: i32, alpha: f64, be
       return each(11, from, to, size, a, b);
     case 12:
       return each(12, from, to, size, a, b);
-    case 13:
-      return each(13, from, to, size, a, b);
     default:
-      return each(14, from, to, size, a, b);
+      return each(13, from, to, size, a, b);
   }
 }

@@ -1,12 +1,12 @@
 /** Updates in place: accumulation and the Adam step. */
-import { madd, splat } from './simd';
+import { LANES, loadSome, madd, splat, storeSome, VECTOR } from './simd';
 
 export function accumulate(target: usize, x: usize, size: i32, alpha: f32): void {
   const a = splat(alpha);
-  for (let i = 0; i < size; i += 4) {
+  for (let i = 0; i < size; i += LANES) {
     v128.store(target, madd(a, v128.load(x), v128.load(target)));
-    target += 16;
-    x += 16;
+    target += VECTOR;
+    x += VECTOR;
   }
 }
 
@@ -19,15 +19,14 @@ export function accumulateRows(target: usize, pitch: usize, x: usize, size: i32,
   for (let row = first; row < last; row++) {
     let to = target + <usize>row * (pitch << 2);
     let i = size;
-    for (; i >= 4; i -= 4) {
+    for (; i >= LANES; i -= LANES) {
       v128.store(to, f32x4.add(v128.load(from), v128.load(to)));
-      to += 16;
-      from += 16;
+      to += VECTOR;
+      from += VECTOR;
     }
-    for (; i > 0; i--) {
-      store<f32>(to, load<f32>(from) + load<f32>(to));
-      to += 4;
-      from += 4;
+    if (i > 0) {
+      storeSome(to, f32x4.add(loadSome(from, 4, i), loadSome(to, 4, i)), i);
+      from += (<usize>i) << 2;
     }
   }
 }
@@ -63,7 +62,7 @@ export function adam(
     const size = load<i32>(row, 16);
     const rates = v128.load32_splat(row, 20);
     const roots = v128.load32_splat(row, 24);
-    for (let i = 0; i < size; i += 4) {
+    for (let i = 0; i < size; i += LANES) {
       const g = f32x4.mul(scales, v128.load(grad));
       const m1 = madd(keep1, v128.load(m), f32x4.mul(take1, g));
       const v1 = madd(keep2, v128.load(v), f32x4.mul(take2, f32x4.mul(g, g)));
@@ -72,10 +71,10 @@ export function adam(
       v128.store(m, m1);
       v128.store(v, v1);
       v128.store(target, f32x4.sub(v128.load(target), step));
-      target += 16;
-      m += 16;
-      v += 16;
-      grad += 16;
+      target += VECTOR;
+      m += VECTOR;
+      v += VECTOR;
+      grad += VECTOR;
     }
   }
 }

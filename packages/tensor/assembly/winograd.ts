@@ -4,18 +4,21 @@
  * where the direct method has 36. Mathematics: docs/math/tensor/winograd.md
  *
  * The output is cut into tiles of 2×2, and rows of tiles into groups of four tiles, one vector. A
- * block of groups is transformed straight into the panels that gemm.ts reads, multiplied, and
+ * block of groups is transformed, as many at once as a vector has quads, straight into the panels that gemm.ts reads, multiplied, and
  * transformed back, so that only a block's worth of transformed numbers ever exists.
  *
  * Left out: other kernels and strides, and filter gradients, which the direct method serves as well.
  */
-import { tileOf } from './gemm';
+import { PANEL, PANEL_BYTES, tileOf } from './gemm';
 import { Winograd } from './plan';
 import { ownScratch } from './scratch';
+import { loadQuad, loadQuads, quad, quadOf, QUADS, splat, storeSome } from './simd';
 
-/** Tiles to a vector, and columns of the output that they cover. */
-const GROUP: i32 = 4;
+/** Columns of the output that a group covers, and bytes between those of its input and the next one's. */
 const COVER: i32 = 8;
+const LINE: usize = 48;
+/** Groups to a panel. */
+const PER_PANEL: i32 = PANEL / 4;
 
 /** One filter's 16 transformed weights G g Gᵀ, `pitch` bytes apart. */
 // @ts-ignore: decorator
@@ -63,21 +66,29 @@ export function winogradFilters(p: Winograd, first: i32, last: i32): void {
   }
 }
 
-/** One line of `count` floats from column `start` on, zero outside of the source. */
+/**
+ * What a run of groups reads of one line from column `start` on, zero outside of the source: of each group
+ * ten floats, and two that do not count.
+ */
 // @ts-ignore: decorator
 @inline
-function copyLine(p: Winograd, plane: usize, row: i32, start: i32, count: i32, to: usize): void {
+function copyLine(p: Winograd, plane: usize, row: i32, start: i32, groups: i32, to: usize): void {
   const inside = row >= 0 && row < p.sourceH;
-  const low = inside ? min(count, max(0, -start)) : count;
-  const high = inside ? max(low, min(count, p.sourceW - start)) : count;
-  for (let i = 0; i < low; i++) store<f32>(to + ((<usize>i) << 2), 0);
-  const line = plane + ((<usize>(row * p.sourceW + start)) << 2);
-  let i = low;
-  for (; i + 4 <= high; i += 4) {
-    v128.store(to + ((<usize>i) << 2), v128.load(line + ((<usize>i) << 2)));
+  const zero = f32x4.splat(0);
+  let from = plane + ((<usize>(row * p.sourceW + start)) << 2);
+  for (let group = 0; group < groups; group++) {
+    if (inside) {
+      // What lies beside a line is read as well, and cleared.
+      for (let at: usize = 0; at < LINE; at += 16) v128.store(to + at, loadQuad(from + at));
+      for (let i = 0; i < min(10, -start); i++) store<f32>(to + ((<usize>i) << 2), 0);
+      for (let i = max(0, p.sourceW - start); i < 10; i++) store<f32>(to + ((<usize>i) << 2), 0);
+    } else {
+      for (let at: usize = 0; at < LINE; at += 16) v128.store(to + at, quadOf(zero, 0));
+    }
+    start += COVER;
+    from += <usize>COVER << 2;
+    to += LINE;
   }
-  for (; i < high; i++) store<f32>(to + ((<usize>i) << 2), load<f32>(line + ((<usize>i) << 2)));
-  for (i = high; i < count; i++) store<f32>(to + ((<usize>i) << 2), 0);
 }
 
 /** The four columns of Bᵀd for row vectors, written as four of the 16 planes. */
@@ -90,14 +101,14 @@ function storePlanes(to: usize, plane: usize, a: v128, b: v128, c: v128, d: v128
   v128.store(to + 3 * plane, f32x4.sub(b, d));
 }
 
-/** Bᵀ d B of four tiles side by side whose lines start at `from`, `line` bytes apart. */
+/** Bᵀ d B of a vector's groups, whose lines start at `from`, `line` bytes apart. */
 // @ts-ignore: decorator
 @inline
 function transformInput(from: usize, line: usize, to: usize, plane: usize): void {
-  // Column j of all four tiles: the lines' columns 2t + j.
-  let v = v128.load(from);
-  let w = v128.load(from, 16);
-  let x = v128.load(from, 32);
+  // Column j of all four tiles of a group: the lines' columns 2t + j.
+  let v = loadQuads(from, LINE);
+  let w = loadQuads(from + 16, LINE);
+  let x = loadQuads(from + 32, LINE);
   let e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   let o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const a0 = e;
@@ -105,9 +116,9 @@ function transformInput(from: usize, line: usize, to: usize, plane: usize): void
   const a2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const a3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
   from += line;
-  v = v128.load(from);
-  w = v128.load(from, 16);
-  x = v128.load(from, 32);
+  v = loadQuads(from, LINE);
+  w = loadQuads(from + 16, LINE);
+  x = loadQuads(from + 32, LINE);
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const b0 = e;
@@ -115,9 +126,9 @@ function transformInput(from: usize, line: usize, to: usize, plane: usize): void
   const b2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const b3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
   from += line;
-  v = v128.load(from);
-  w = v128.load(from, 16);
-  x = v128.load(from, 32);
+  v = loadQuads(from, LINE);
+  w = loadQuads(from + 16, LINE);
+  x = loadQuads(from + 32, LINE);
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const c0 = e;
@@ -125,9 +136,9 @@ function transformInput(from: usize, line: usize, to: usize, plane: usize): void
   const c2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const c3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
   from += line;
-  v = v128.load(from);
-  w = v128.load(from, 16);
-  x = v128.load(from, 32);
+  v = loadQuads(from, LINE);
+  w = loadQuads(from + 16, LINE);
+  x = loadQuads(from + 32, LINE);
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const d0 = e;
@@ -151,83 +162,85 @@ function activate(v: v128, bias: v128, relu: i32): v128 {
   return relu ? f32x4.pmax(y, f32x4.splat(0)) : y;
 }
 
-/** Writes up to eight outputs: two of each tile in turn. */
+/** Writes up to eight outputs of a group: two of each tile in turn. */
 // @ts-ignore: decorator
 @inline
-function storeRow(to: usize, even: v128, odd: v128, count: i32): void {
+function storeRow(to: usize, even: quad, odd: quad, count: i32): void {
   const left = v128.shuffle<f32>(even, odd, 0, 4, 1, 5);
   const right = v128.shuffle<f32>(even, odd, 2, 6, 3, 7);
   if (count >= 4) v128.store(to, left);
-  if (count >= COVER) {
-    v128.store(to, right, 16);
-    return;
-  }
-  // What is left of a vector goes one by one: behind it is the next line.
-  let rest = count >= 4 ? right : left;
-  let at = count >= 4 ? to + 16 : to;
-  for (let i = count & 3; i > 0; i--) {
-    v128.store32_lane(at, rest, 0);
-    rest = v128.shuffle<f32>(rest, rest, 1, 2, 3, 3);
-    at += 4;
-  }
+  if (count >= COVER) v128.store(to, right, 16);
+  // What is left of a quad goes one by one: behind it is the next line.
+  else if (count > 4) storeSome(to + 16, right, count - 4);
+  else if (count < 4) storeSome(to, left, count);
 }
 
-/** Aᵀ m A of four tiles with bias and activation; `rows` of two lines, `columns` of eight exist. */
-// @ts-ignore: decorator
-@inline
-function transformOutput(
-  from: usize,
-  plane: usize,
-  bias: v128,
-  relu: i32,
-  to: usize,
-  line: usize,
-  rows: i32,
-  columns: i32,
-): void {
-  let m0 = v128.load(from);
-  let m1 = v128.load(from + plane);
-  let m2 = v128.load(from + 2 * plane);
-  let m3 = v128.load(from + 3 * plane);
-  const even0 = f32x4.add(f32x4.add(m0, m1), m2);
-  const odd0 = f32x4.sub(f32x4.sub(m1, m2), m3);
-  from += 4 * plane;
-  m0 = v128.load(from);
-  m1 = v128.load(from + plane);
-  m2 = v128.load(from + 2 * plane);
-  m3 = v128.load(from + 3 * plane);
-  const even1 = f32x4.add(f32x4.add(m0, m1), m2);
-  const odd1 = f32x4.sub(f32x4.sub(m1, m2), m3);
-  from += 4 * plane;
-  m0 = v128.load(from);
-  m1 = v128.load(from + plane);
-  m2 = v128.load(from + 2 * plane);
-  m3 = v128.load(from + 3 * plane);
-  const even2 = f32x4.add(f32x4.add(m0, m1), m2);
-  const odd2 = f32x4.sub(f32x4.sub(m1, m2), m3);
-  from += 4 * plane;
-  m0 = v128.load(from);
-  m1 = v128.load(from + plane);
-  m2 = v128.load(from + 2 * plane);
-  m3 = v128.load(from + 3 * plane);
-  const even3 = f32x4.add(f32x4.add(m0, m1), m2);
-  const odd3 = f32x4.sub(f32x4.sub(m1, m2), m3);
-  const even = activate(f32x4.add(f32x4.add(even0, even1), even2), bias, relu);
-  const odd = activate(f32x4.add(f32x4.add(odd0, odd1), odd2), bias, relu);
-  storeRow(to, even, odd, columns);
-  if (rows > 1) {
+/** One output channel of a block of groups: Aᵀ m A of all tiles with bias and activation. */
+function transformBack(p: Winograd, scratch: usize, m: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+  const width = (<usize>p.blockGroups) << 4;
+  const plane = width * <usize>p.rows;
+  const line = (<usize>p.outputW) << 2;
+  const bias = splat(p.bias ? load<f32>(p.bias + ((<usize>m) << 2)) : <f32>0);
+  const relu = p.relu;
+  let row = first / perRow;
+  let column = COVER * (first - row * perRow);
+  for (let at = 0; at < count; at += QUADS) {
+    let from = scratch + p.outputs + <usize>m * width + ((<usize>at) << 4);
+    let m0 = v128.load(from);
+    let m1 = v128.load(from + plane);
+    let m2 = v128.load(from + 2 * plane);
+    let m3 = v128.load(from + 3 * plane);
+    const even0 = f32x4.add(f32x4.add(m0, m1), m2);
+    const odd0 = f32x4.sub(f32x4.sub(m1, m2), m3);
+    from += 4 * plane;
+    m0 = v128.load(from);
+    m1 = v128.load(from + plane);
+    m2 = v128.load(from + 2 * plane);
+    m3 = v128.load(from + 3 * plane);
+    const even1 = f32x4.add(f32x4.add(m0, m1), m2);
+    const odd1 = f32x4.sub(f32x4.sub(m1, m2), m3);
+    from += 4 * plane;
+    m0 = v128.load(from);
+    m1 = v128.load(from + plane);
+    m2 = v128.load(from + 2 * plane);
+    m3 = v128.load(from + 3 * plane);
+    const even2 = f32x4.add(f32x4.add(m0, m1), m2);
+    const odd2 = f32x4.sub(f32x4.sub(m1, m2), m3);
+    from += 4 * plane;
+    m0 = v128.load(from);
+    m1 = v128.load(from + plane);
+    m2 = v128.load(from + 2 * plane);
+    m3 = v128.load(from + 3 * plane);
+    const even3 = f32x4.add(f32x4.add(m0, m1), m2);
+    const odd3 = f32x4.sub(f32x4.sub(m1, m2), m3);
+    const even = activate(f32x4.add(f32x4.add(even0, even1), even2), bias, relu);
+    const odd = activate(f32x4.add(f32x4.add(odd0, odd1), odd2), bias, relu);
     const below = activate(f32x4.sub(f32x4.sub(even1, even2), even3), bias, relu);
     const beside = activate(f32x4.sub(f32x4.sub(odd1, odd2), odd3), bias, relu);
-    storeRow(to + line, below, beside, columns);
+    for (let q = 0; q < min(QUADS, count - at); q++) {
+      const sample = row / tileRows;
+      const top = 2 * (row - sample * tileRows);
+      const index = ((sample * p.rows + m) * p.outputH + top) * p.outputW + column;
+      const to = p.y + ((<usize>index) << 2);
+      const columns = p.outputW - column;
+      storeRow(to, quadOf(even, q), quadOf(odd, q), columns);
+      if (top + 1 < p.outputH) storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns);
+      column += COVER;
+      if (column >= p.outputW) {
+        column = 0;
+        row++;
+      }
+    }
   }
 }
 
-/** One channel of a block of groups into its place in the panels: [group pairs][channels][8]. */
+/** One channel of a block of groups into its place in the panels: [panels][channels][groups of a panel]. */
 function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
-  const line = (<usize>(COVER * p.blockGroups + 8)) << 2;
-  const panel = (<usize>p.channels) << 5;
-  const plane = panel * <usize>(p.blockGroups >> 1);
+  const line = LINE * <usize>p.blockGroups;
+  const panel = <usize>p.channels * PANEL_BYTES;
+  const plane = panel * <usize>(p.blockGroups / PER_PANEL);
   const slice = p.sourceH * p.sourceW;
+  const lines = scratch + p.lines;
   let at = 0;
   while (at < count) {
     const row = (first + at) / perRow;
@@ -237,41 +250,19 @@ function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count
     const top = 2 * (row - sample * tileRows) - p.paddingH;
     const source = p.source + ((<usize>((sample * p.channels + c) * slice)) << 2);
     for (let i = 0; i < 4; i++) {
-      const to = scratch + p.lines + <usize>i * line;
-      copyLine(p, source, top + i, COVER * group - p.paddingW, COVER * run + 4, to);
-    }
-    for (let g = 0; g < run; g++) {
-      const place = at + g;
-      const to =
-        scratch + p.inputs + <usize>(place >> 1) * panel + ((<usize>c) << 5) + ((<usize>(place & 1)) << 4);
-      transformInput(scratch + p.lines + ((<usize>(COVER * g)) << 2), line, to, plane);
+      const to = lines + <usize>i * line + <usize>at * LINE;
+      copyLine(p, source, top + i, COVER * group - p.paddingW, run, to);
     }
     at += run;
   }
-}
-
-/** One output channel of a block of groups. */
-function transformBack(p: Winograd, scratch: usize, m: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
-  const width = (<usize>p.blockGroups) << 4;
-  const plane = width * <usize>p.rows;
-  const line = (<usize>p.outputW) << 2;
-  const bias = p.bias ? v128.load32_splat(p.bias + ((<usize>m) << 2)) : f32x4.splat(0);
-  for (let at = 0; at < count; at++) {
-    const row = (first + at) / perRow;
-    const column = COVER * (first + at - row * perRow);
-    const sample = row / tileRows;
-    const top = 2 * (row - sample * tileRows);
-    const index = ((sample * p.rows + m) * p.outputH + top) * p.outputW + column;
-    transformOutput(
-      scratch + p.outputs + <usize>m * width + ((<usize>at) << 4),
-      plane,
-      bias,
-      p.relu,
-      p.y + ((<usize>index) << 2),
-      line,
-      p.outputH - top,
-      p.outputW - column,
-    );
+  for (let place = 0; place < count; place += QUADS) {
+    const to =
+      scratch +
+      p.inputs +
+      <usize>(place / PER_PANEL) * panel +
+      <usize>c * PANEL_BYTES +
+      ((<usize>(place % PER_PANEL)) << 4);
+    transformInput(lines + <usize>place * LINE, line, to, plane);
   }
 }
 
@@ -281,7 +272,7 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
   const perRow = (p.outputW + COVER - 1) / COVER;
   const tileRows = (p.outputH + 1) >> 1;
   const width = (<usize>p.blockGroups) << 4;
-  const panel = (<usize>p.channels) << 5;
+  const panel = <usize>p.channels * PANEL_BYTES;
   const filters = (<usize>(p.rows * p.channels)) << 2;
   const end = last * perRow;
   for (let group = first * perRow; group < end; group += p.blockGroups) {
@@ -289,14 +280,14 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
     for (let c = 0; c < p.channels; c++) transformChannel(p, scratch, c, group, count, perRow, tileRows);
     for (let plane: usize = 0; plane < 16; plane++) {
       const a = p.filters + plane * filters;
-      let b = scratch + p.inputs + plane * panel * <usize>(p.blockGroups >> 1);
+      let b = scratch + p.inputs + plane * panel * <usize>(p.blockGroups / PER_PANEL);
       const c = scratch + p.outputs + plane * width * <usize>p.rows;
-      for (let pair = 0; 2 * pair < count; pair++) {
+      for (let at = 0; at < count; at += PER_PANEL) {
         let from = a;
-        let to = c + ((<usize>pair) << 5);
+        let to = c + ((<usize>at) << 4);
         for (let row = 0; row < p.rows; row += p.panelRows) {
           const height = min(p.panelRows, p.rows - row);
-          tileOf(height, from, b, 32, p.channels, to, width, 0, 0, 0);
+          tileOf(height, from, b, PANEL_BYTES, p.channels, to, width, 0, 0, 0);
           from += (<usize>(height * p.channels)) << 2;
           to += <usize>height * width;
         }

@@ -117,19 +117,18 @@ export class WasmBackend implements Backend {
     const y = this.#runtime.make(x.size);
     const to = this.#runtime.at(y);
     const worth = costlyOps.has(op) ? COSTLY_ELEMENTS : CHEAP_ELEMENTS;
-    const parts = rowRanges(x.size, 1, this.#runtime.threads(x.size, worth));
-    this.#runtime.start(
-      'unary',
-      parts.map(([first, last]) => [
-        unaryCodes[op],
-        from + 4 * first,
-        to + 4 * first,
-        last - first,
-        alpha,
-        beta,
-      ]),
-      y,
+    const parts = rowRanges(x.size, 1, this.#runtime.threads(x.size, worth)).map(
+      ([first, last]) => [from + 4 * first, to + 4 * first, last - first, alpha] as const,
     );
+    if (op === 'power') this.#runtime.start('power', parts, y);
+    else {
+      const code = unaryCodes[op];
+      this.#runtime.start(
+        'unary',
+        parts.map((part) => [code, ...part, beta]),
+        y,
+      );
+    }
     return y;
   }
 

@@ -15,6 +15,8 @@ import { isWide, widen } from './wide.ts';
 export interface Kernels {
   heapBase(): number;
   rowsPerTile(): number;
+  columnsPerTile(): number;
+  vectorBytes(): number;
   useScratchAt(word: number): void;
   blockBytes(columns: number, depth: number): number;
   packAhead(plan: number, first: number, last: number): void;
@@ -58,6 +60,7 @@ export interface Kernels {
     far: number,
   ): void;
   unary(op: number, from: number, to: number, size: number, alpha: number, beta: number): void;
+  power(from: number, to: number, size: number, exponent: number): void;
   binary(op: number, a: number, b: number, to: number, how: number, counter: number): void;
   reduce(
     op: number,

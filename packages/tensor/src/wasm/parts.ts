@@ -14,9 +14,6 @@ export const CHEAP_ELEMENTS = 32_768;
 export const COSTLY_ELEMENTS = 4096;
 /** Floats to a line of the cache, which threads should not share. */
 export const CACHE_LINE = 16;
-/** Columns of C that a register tile covers, which parts are cut at. */
-export const TILE_COLUMNS = 8;
-
 /** 0 … `size` in as many ranges as there are threads, cut at multiples of `unit`. */
 export function ranges(size: number, threads: number, unit = 1): [number, number][] {
   if (threads === 1) return [[0, size]];
@@ -60,11 +57,6 @@ export function proportionalRanges(
     begin = end;
   }
   return result;
-}
-
-/** Columns of C, by whole register tiles. */
-export function columnRanges(columns: number, parts: readonly number[]): [number, number][] {
-  return proportionalRanges(columns, parts, TILE_COLUMNS);
 }
 
 /** Most parts of a job for each thread. */

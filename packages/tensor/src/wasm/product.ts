@@ -5,7 +5,6 @@
  * Left out: which way it runs (ways.ts), pointers to scratch, and running anything (run-product.ts).
  */
 import type { ConvGeometry, MatmulGeometry, Triple } from '../backend.ts';
-import { TILE_COLUMNS } from './parts.ts';
 
 /** A product without its blocking. Pointers are bytes, all strides are elements. */
 export interface Product {
@@ -41,6 +40,12 @@ export interface Product {
   mask: number;
 }
 
+/** Rows and columns of a register tile. */
+export interface Tile {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** How a product is cut so that its parts fit the caches. */
 export interface Blocking {
   readonly panelRows: number;
@@ -68,19 +73,20 @@ function evenly(size: number, limit: number, unit: number): number {
   return Math.ceil(part / unit) * unit;
 }
 
-export function blocking(p: Product, rowsPerTile: number): Blocking {
-  const panelRows = Math.ceil(p.rows / Math.ceil(p.rows / rowsPerTile));
+/** How a product is cut for kernels whose register tiles have so many rows and columns. */
+export function blocking(p: Product, tile: Tile): Blocking {
+  const panelRows = Math.ceil(p.rows / Math.ceil(p.rows / tile.rows));
   return {
     panelRows,
     blockRows: evenly(p.rows, MAX_ROWS, panelRows),
-    blockColumns: Math.min(MAX_COLUMNS, Math.ceil(p.columns / 8) * 8),
+    blockColumns: Math.min(MAX_COLUMNS, Math.ceil(p.columns / tile.columns) * tile.columns),
     blockDepth: evenly(p.depth, MAX_DEPTH, 4),
   };
 }
 
-/** Floats of scratch for gathered lines: one block's columns, or eight lines of its depth. */
-export function lineFloats(p: Product, b: Blocking): number {
-  return p.transposed ? 8 * (b.blockDepth + 8) + 16 : b.blockColumns + 16;
+/** Floats of scratch for gathered lines: one block's columns, or a panel's lines of its depth. */
+export function lineFloats(p: Product, b: Blocking, tile: Tile): number {
+  return p.transposed ? tile.columns * (b.blockDepth + 8) + 16 : b.blockColumns + 16;
 }
 
 /** Channels up to which a panel of B that is not packed fits the first-level cache however it lies. */
@@ -93,16 +99,16 @@ const SETS = 64;
 const LEAST_FILLED = 0.95;
 
 /**
- * Can B stay where it lies? It is then read in panels of eight neighbouring positions, a row of each
+ * Can B stay where it lies? It is then read in panels of a tile's neighbouring positions, a row of each
  * channel, which must not meet in few sets of the first-level cache.
  */
-export function canStay(p: Product): boolean {
+export function canStay(p: Product, tile: Tile): boolean {
   const [depth, height, line] = p.sourceGrid;
   if (p.transposed || volume(p.taps) * depth * height !== 1) return false;
   if (volume(p.multiplier) * volume(p.divisor) !== 1 || p.padding.some((x) => x !== 0))
     return false;
   if (p.channels <= FEW_CHANNELS) return true;
-  const filled = line / (TILE_COLUMNS * Math.ceil(line / TILE_COLUMNS));
+  const filled = line / (tile.columns * Math.ceil(line / tile.columns));
   if (p.channels > MOST_CHANNELS || filled < LEAST_FILLED) return false;
   const used = new Uint8Array(SETS);
   for (let c = 0; c < p.channels; c++) {

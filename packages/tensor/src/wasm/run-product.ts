@@ -6,13 +6,11 @@ import { binaryCodes } from './codes.ts';
 import {
   CHEAP_ELEMENTS,
   COSTLY_ELEMENTS,
-  columnRanges,
   PACKING_WORK,
   proportionalRanges,
   ranges,
   rowRanges,
   shares,
-  TILE_COLUMNS,
   WORTH_CUTTING_FINER,
   WORTH_PARTING,
 } from './parts.ts';
@@ -23,6 +21,9 @@ import type { Plan, Shift, Winograd } from './ways.ts';
 /** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;
 const SHIFT_BYTES = 128;
+/** Tiles of a group of Winograd's method, and bytes of a line of its input. */
+const GROUP = 4;
+const GROUP_LINE_BYTES = 48;
 /** Bytes for how an operation runs over arrays without a shape, with room to count. */
 const LINE_BYTES = 64;
 /** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
@@ -53,14 +54,14 @@ export function runProducts(
 
 function runPlan(r: Runtime, plan: Plan): void {
   const { product: p, shift, depths } = plan;
-  const b = blocking(p, r.rowsPerTile);
+  const b = blocking(p, r.tile);
   const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
   const parts = cut(r, plan, bytesOfA <= MOST_AHEAD);
   const packs = bytesOfA <= MOST_OWN;
   const ahead = !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
   // Each part of k has a result of its own, with room in each row for whole tiles.
-  const width = TILE_COLUMNS * Math.ceil(p.columns / TILE_COLUMNS);
+  const width = r.tile.columns * Math.ceil(p.columns / r.tile.columns);
   const pitch = depths ? wholeLines(4 * p.rows * width) : 0;
   const sumBytes = depths ? depths.parts * pitch : 0;
   const ownA = packs ? bytesOfA : ahead ? 0 : 4 * b.blockRows * b.blockDepth;
@@ -72,7 +73,7 @@ function runPlan(r: Runtime, plan: Plan): void {
     const behind = r.write(
       [
         ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
-        ...[p.transposed ? 1 : 0, canStay(p) ? 1 : 0, p.source, p.channels],
+        ...[p.transposed ? 1 : 0, canStay(p, r.tile) ? 1 : 0, p.source, p.channels],
         ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
         ...[...p.multiplier, ...p.divisor, ...p.padding],
         ...(depths
@@ -144,7 +145,8 @@ function cut(
     const threads = alone ? 1 : r.threads(1, 1);
     return shiftRanges(shift, once ? parts : shares(threads, false), threads);
   }
-  return depths ? proportionalRanges(depths.parts, parts) : columnRanges(p.columns, parts);
+  if (depths) return proportionalRanges(depths.parts, parts);
+  return proportionalRanges(p.columns, parts, r.tile.columns);
 }
 
 /**
@@ -171,20 +173,21 @@ function layOut(r: Runtime, p: Product, b: Blocking, ownA: number, partialBytes:
   const packedB = PLAN_BYTES;
   const packedA = packedB + r.kernels.blockBytes(b.blockColumns, b.blockDepth);
   const line = packedA + ownA;
-  const tile = line + 4 * lineFloats(p, b);
-  const partial = tile + 4 * TILE_COLUMNS * r.rowsPerTile;
+  const tile = line + 4 * lineFloats(p, b, r.tile);
+  const partial = tile + 4 * r.tile.columns * r.tile.rows;
   return { packedA, packedB, line, tile, partial, bytes: partial + partialBytes };
 }
 
-function runWinograd(r: Runtime, p: Product, { tileRows, blockGroups }: Winograd): void {
-  const { panelRows } = blocking(p, r.rowsPerTile);
+function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd): void {
+  const groupsPerPanel = r.tile.columns / GROUP;
+  const blockGroups = groupsPerPanel * Math.max(1, Math.floor(mostGroups / groupsPerPanel));
+  const { panelRows } = blocking(p, r.tile);
   const numbers = 256 * blockGroups;
   // The start is for the plan of a product.
   const inputs = PLAN_BYTES;
   const outputs = inputs + numbers * p.channels;
   const lines = outputs + numbers * p.rows;
-  // Lines are read up to eight floats past their end.
-  const own = lines + 16 * (8 * blockGroups + 8) + 64;
+  const own = lines + 4 * GROUP_LINE_BYTES * blockGroups;
   const parts = proportionalRanges(tileRows, sharesOf(r, p));
   const run = (filters: number) => {
     const desk = r.desk(PLAN_BYTES);

@@ -10,6 +10,7 @@ import { BackendError, DTypeError, formatValue } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
+import type { Tile } from './product.ts';
 import { type Part, ThreadPool } from './threads.ts';
 import { canUseThreads, MOST_THREADS, type PartKernel } from './worker.ts';
 
@@ -36,9 +37,6 @@ export interface WasmOptions {
 
 /** Bytes of each of the desk's two halves. */
 const HALF_DESK_BYTES = 65536;
-
-/** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
-const OVERRUN_BYTES = 12;
 
 /** Ends the threads of a backend that nothing refers to any more. */
 const abandoned = new FinalizationRegistry<ThreadPool>((pool) => pool.terminate());
@@ -67,7 +65,9 @@ interface Engine {
 export class Runtime {
   readonly memory = new MemoryAccount();
   readonly maxBytes: number;
-  readonly rowsPerTile: number;
+  readonly tile: Tile;
+  /** Bytes behind a storage's end that a kernel may write: what a last row's whole vectors cover. */
+  readonly #overrunBytes: number;
   readonly #relaxedSimd: boolean;
   readonly #wide: boolean;
   #engine: Engine | undefined;
@@ -131,7 +131,8 @@ export class Runtime {
     const allocator = new Allocator(linear, start, maxBytes);
     this.#engine = { kernels, linear, allocator };
     this.maxBytes = allocator.limit;
-    this.rowsPerTile = kernels.rowsPerTile();
+    this.tile = { rows: kernels.rowsPerTile(), columns: kernels.columnsPerTile() };
+    this.#overrunBytes = kernels.vectorBytes() - 4;
   }
 
   get kernels(): Kernels {
@@ -167,7 +168,7 @@ export class Runtime {
         `wasm: got dtype ${dtype}, expected float32, the only one that this backend has.`,
       );
     }
-    const block = this.#open().allocator.allocate(4 * size, OVERRUN_BYTES);
+    const block = this.#open().allocator.allocate(4 * size, this.#overrunBytes);
     this.memory.allocated(4 * size);
     return new WasmStorage(this, size, block);
   }

@@ -44,8 +44,8 @@ export interface Shift {
 export interface Winograd {
   /** Rows of 2×2 tiles, through all samples: what threads part. */
   readonly tileRows: number;
-  /** Groups of four tiles that are transformed at once; even. */
-  readonly blockGroups: number;
+  /** Groups of four tiles that are transformed at once, at most. */
+  readonly mostGroups: number;
 }
 
 /** Columns of C up to which packing A for each thread costs more than adding up parts does. */
@@ -97,8 +97,8 @@ function minimal(p: Product): Plan | undefined {
   const few = Math.min(p.rows, p.channels) < MANY_CHANNELS || p.channels > MAX_DEPTH;
   if (few || used < LEAST_USED) return undefined;
   const fitting = Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels)));
-  const blockGroups = 2 * Math.max(1, Math.min(MOST_GROUPS, fitting) >> 1);
-  return { product: p, winograd: { tileRows, blockGroups }, mask: p.mask };
+  const mostGroups = Math.min(MOST_GROUPS, fitting);
+  return { product: p, winograd: { tileRows, mostGroups }, mask: p.mask };
 }
 
 /** Scratch for the partial sums of a shifted product. */

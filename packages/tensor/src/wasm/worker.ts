@@ -28,6 +28,7 @@ export const kernelNames = [
   'fill',
   'packAhead',
   'permute',
+  'power',
   'product',
   'reduce',
   'reflections',
