@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { applyEdits } from '../src/wasm/edits.ts';
 import { findEdits } from './find-edits.mjs';
+import { fingerprint } from './fingerprint.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const target = join(root, 'src/wasm/kernels.generated.ts');
@@ -92,6 +93,7 @@ export const hex =
 export const baselineEdits =
   '${edits}';
 export const sharedFlagAt = ${relaxed.sharedFlagAt};
+export const fingerprint = '${await fingerprint()}';
 `;
   await mkdir(dirname(target), { recursive: true });
   // Renamed into place: a test run beside a build never reads half a file.

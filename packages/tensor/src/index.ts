@@ -136,3 +136,4 @@ export {
 export { collectTensors, isTemporary, keep, tidy } from './tidy.ts';
 export type { WasmOptions } from './wasm/backend.ts';
 export { WasmBackend } from './wasm/backend.ts';
+export { type NativeKernels, openNativeKernels } from './wasm/native.ts';

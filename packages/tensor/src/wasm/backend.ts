@@ -50,7 +50,8 @@ const costlyOps: ReadonlySet<UnaryOp> = new Set([
 ]);
 
 export class WasmBackend implements Backend {
-  readonly name = 'wasm';
+  /** `'native'` where native kernels run in place of WebAssembly's. */
+  readonly name: 'wasm' | 'native';
   readonly dtypes: readonly DType[] = ['float32'];
   readonly fused: FusedPasses;
   readonly #runtime: Runtime;
@@ -63,6 +64,7 @@ export class WasmBackend implements Backend {
   /** A backend on one thread; `create` makes one on several. */
   constructor(options: WasmOptions = {}, runtime = new Runtime(options)) {
     this.#runtime = runtime;
+    this.name = options.native ? 'native' : 'wasm';
     this.fused = fusedPasses(runtime);
   }
 

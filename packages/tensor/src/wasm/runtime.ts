@@ -5,11 +5,12 @@
  * Left out: what any operation does (backend.ts, run-product.ts).
  */
 import type { DType, Storage } from '../backend.ts';
-import { requireBoolean, requireRecord, requireWhole } from '../checks.ts';
-import { BackendError, DTypeError, formatValue } from '../errors.ts';
+import { requireBoolean, requireFunction, requireRecord, requireWhole } from '../checks.ts';
+import { BackendError, DTypeError, formatValue, ValueError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
+import type { BoundKernels, NativeKernels } from './native.ts';
 import type { Tile } from './product.ts';
 import { type Part, ThreadPool } from './threads.ts';
 import { canUseThreads, MOST_THREADS, type PartKernel } from './worker.ts';
@@ -33,6 +34,8 @@ export interface WasmOptions {
    * isolated.
    */
   readonly threads?: number;
+  /** Kernels for the processor in place of WebAssembly's: what `openNativeKernels` opens. They give the same bits. */
+  readonly native?: NativeKernels;
 }
 
 /** Bytes of each of the desk's two halves. */
@@ -60,6 +63,7 @@ interface Engine {
   readonly kernels: Kernels;
   readonly linear: WebAssembly.Memory;
   readonly allocator: Allocator;
+  readonly bound: BoundKernels | undefined;
 }
 
 export class Runtime {
@@ -70,6 +74,7 @@ export class Runtime {
   readonly #overrunBytes: number;
   readonly #relaxedSimd: boolean;
   readonly #wide: boolean;
+  readonly #native: NativeKernels | undefined;
   #engine: Engine | undefined;
   /** Words in which threads find their scratch, and behind them the desk. */
   readonly #scratchAt: number;
@@ -102,7 +107,9 @@ export class Runtime {
     const runtime = new Runtime(options, loaded);
     if (threads > 1) {
       const { module, memory } = loaded;
-      runtime.#pool = await ThreadPool.start(module, memory, threads, runtime.#scratchAt);
+      const { native } = options;
+      const start = { module, memory, native: native && { path: native.path, build: native.build } };
+      runtime.#pool = await ThreadPool.start(start, threads, runtime.#scratchAt);
       abandoned.register(runtime, runtime.#pool, runtime);
     }
     return runtime;
@@ -120,16 +127,19 @@ export class Runtime {
     }
     requireChoices(options);
     const loaded = given ?? loadKernels(options.relaxedSimd, false, options.wide);
-    const { kernels, memory: linear, relaxedSimd, wide } = loaded;
+    const { memory: linear, relaxedSimd, wide } = loaded;
     if (maxBytes !== undefined) requireWhole('wasm', 'maxBytes', maxBytes, 1);
     this.#relaxedSimd = relaxedSimd;
     this.#wide = wide;
-    this.#scratchAt = wholeLines(kernels.heapBase());
-    kernels.useScratchAt(this.#scratchAt);
+    this.#scratchAt = wholeLines(loaded.kernels.heapBase());
+    loaded.kernels.useScratchAt(this.#scratchAt);
+    this.#native = options.native;
+    const bound = options.native?.bind(new Uint8Array(linear.buffer), this.#scratchAt);
+    const kernels = { ...loaded.kernels, ...bound };
     this.#desk = this.#scratchAt + wholeLines(4 * threads);
     const start = this.#desk + 2 * HALF_DESK_BYTES;
     const allocator = new Allocator(linear, start, maxBytes);
-    this.#engine = { kernels, linear, allocator };
+    this.#engine = { kernels, linear, allocator, bound };
     this.maxBytes = allocator.limit;
     this.tile = { rows: kernels.rowsPerTile(), columns: kernels.columnsPerTile() };
     this.#overrunBytes = kernels.vectorBytes() - 4;
@@ -144,6 +154,7 @@ export class Runtime {
     return {
       simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
       wide: this.#wide,
+      ...(this.#native && { native: this.#native.build }),
       threads: this.#engine ? (this.#pool?.running ?? 1) : 0,
       memoryBytes: this.#engine?.linear.buffer.byteLength ?? 0,
       memoryLimitBytes: this.maxBytes,
@@ -168,7 +179,7 @@ export class Runtime {
         `wasm: got dtype ${dtype}, expected float32, the only one that this backend has.`,
       );
     }
-    const block = this.#open().allocator.allocate(4 * size, this.#overrunBytes);
+    const block = this.#allocate(4 * size, this.#overrunBytes);
     this.memory.allocated(4 * size);
     return new WasmStorage(this, size, block);
   }
@@ -220,14 +231,13 @@ export class Runtime {
   ): void {
     const all = bytes + own * Math.min(users, this.#pool?.size ?? 1);
     this.#reserve(own);
-    const { allocator } = this.#open();
-    const block = allocator.allocate(bytes);
+    const block = this.#allocate(bytes);
     this.memory.allocated(all);
     try {
       use(block.address);
     } finally {
       this.memory.freed(all);
-      allocator.free(block);
+      this.#open().allocator.free(block);
     }
   }
 
@@ -275,6 +285,16 @@ export class Runtime {
     }
   }
 
+  /** A block of the linear memory, which may have grown, and gone elsewhere, when this returns. */
+  #allocate(bytes: number, overrun = 0): Block {
+    const { allocator, linear, bound } = this.#open();
+    const { buffer } = linear;
+    const block = allocator.allocate(bytes, overrun);
+    // Shared memory stays where it is; of other there is one thread, and this is it.
+    if (bound && linear.buffer !== buffer) bound.moveTo(new Uint8Array(linear.buffer));
+    return block;
+  }
+
   /** Gives every thread room for so many bytes. */
   #reserve(bytes: number): void {
     if (bytes <= (this.#scratch[0]?.bytes ?? 0)) return;
@@ -283,7 +303,7 @@ export class Runtime {
     const { allocator } = this.#open();
     for (const block of this.#scratch.splice(0)) allocator.free(block);
     try {
-      while (this.#scratch.length < size) this.#scratch.push(allocator.allocate(bytes));
+      while (this.#scratch.length < size) this.#scratch.push(this.#allocate(bytes));
     } catch (error) {
       // All threads or none: what is there is what the next call takes all of them to have.
       for (const block of this.#scratch.splice(0)) allocator.free(block);
@@ -316,8 +336,16 @@ export function wholeLines(bytes: number): number {
   return 64 * Math.ceil(bytes / 64);
 }
 
-/** @throws ValueError unless what says how kernels run is true or false, where it is there. */
-function requireChoices({ relaxedSimd = false, wide = false }: WasmOptions): void {
-  requireBoolean('wasm', 'relaxedSimd', relaxedSimd);
+/** @throws ValueError unless what says how kernels run is what it can be, where it is there. */
+function requireChoices({ relaxedSimd, wide = false, native }: WasmOptions): void {
+  requireBoolean('wasm', 'relaxedSimd', relaxedSimd ?? false);
   requireBoolean('wasm', 'wide', wide);
+  if (native === undefined) return;
+  requireRecord('wasm', 'native', native);
+  requireFunction('wasm', 'native.bind', native.bind);
+  if (relaxedSimd === false) {
+    throw new ValueError(
+      'wasm: relaxedSimd is false, and native kernels round as those do for which it is true; leave out one.',
+    );
+  }
 }

@@ -41,6 +41,7 @@ import {
   SLOTS_AT,
   SPINS,
   STARTING,
+  type Start,
   startWorker,
   THREAD_ENDED,
   wordOf,
@@ -111,14 +112,13 @@ export class ThreadPool {
   }
 
   /**
-   * Starts size − 1 workers, and waits until all of them are ready. `scratchAt` is the first of `size`
-   * words, the caller's, in which threads find where their scratch is.
+   * Starts size − 1 workers with what runs in them, and waits until all of them are ready. `scratchAt` is the first
+   * of `size` words, the caller's, in which threads find where their scratch is.
    *
    * @throws BackendError where a worker cannot start.
    */
   static async start(
-    module: WebAssembly.Module,
-    memory: WebAssembly.Memory,
+    engine: Pick<Start, 'module' | 'memory' | 'native'>,
     size: number,
     scratchAt: number,
   ): Promise<ThreadPool> {
@@ -132,7 +132,7 @@ export class ThreadPool {
     const failed = new Promise<never>((_, reject) => {
       for (let index = 1; index < size; index++) {
         const own = { own: wordOf(index), scratchAt: scratchAt + 4 * index };
-        startWorker({ module, memory, control, mostParts, ...own }, reject).then((worker) => {
+        startWorker({ ...engine, control, mostParts, ...own }, reject).then((worker) => {
           if (starting) workers.push(worker);
           else worker.terminate();
         }, reject);

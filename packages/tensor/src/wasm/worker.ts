@@ -93,6 +93,8 @@ export const SPINS = 50_000;
 export interface Start {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
+  /** Native kernels, in place of the module's own. */
+  readonly native?: { readonly path: string; readonly build: string } | undefined;
   readonly control: SharedArrayBuffer;
   /** Most parts of a job. */
   readonly mostParts: number;
@@ -125,11 +127,15 @@ export function wordOf(worker: number): number {
  * left; a ticket that was read while that job was still not done is its own.
  */
 const program = `
-const serve = ({ module, memory, control, mostParts, scratchAt, own }) => {
+const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) => {
   const words = new Int32Array(control);
   const slots = new Float64Array(control);
-  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  let kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   kernels.useScratchAt(scratchAt);
+  if (native) {
+    const addon = process.getBuiltinModule('node:module').createRequire(process.execPath)(native.path);
+    kernels = { ...kernels, ...addon.bind(native.build, new Uint8Array(memory.buffer), scratchAt) };
+  }
   const names = ${JSON.stringify(kernelNames)};
   const at = (done) => ${FIRST_JOB} + ${JOB_WORDS} * (done & ${JOBS - 1});
   const next = (done) => {
