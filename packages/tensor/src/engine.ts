@@ -25,7 +25,16 @@ export interface BackendOptions extends ReferenceOptions, WasmOptions, GpuOption
   readonly dtype?: DType;
 }
 
-const optionNames = ['dtype', 'relaxedSimd', 'wide', 'maxBytes', 'threads', 'native', 'mode', 'products'];
+const optionNames = [
+  'dtype',
+  'relaxedSimd',
+  'wide',
+  'maxBytes',
+  'threads',
+  'native',
+  'mode',
+  'products',
+];
 
 /**
  * The names that `setBackend` takes, `gpu` once it was imported. Whoever registers another one adds it.

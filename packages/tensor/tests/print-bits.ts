@@ -1,6 +1,7 @@
 /**
  * A program: prints what a wasm backend says of itself and a digest of the bits of many operations on it and
- * of 60 updates, as a line of JSON. Its argument is the options of the backend, as JSON.
+ * of 60 updates, as a line of JSON. Its argument is the options of the backend, as JSON;
+ * `addon` among them is the path of native kernels and which build of them.
  */
 import { createHash } from 'node:crypto';
 import process from 'node:process';
@@ -14,6 +15,7 @@ import {
   matmul,
   mul,
   ones,
+  openNativeKernels,
   RandomStream,
   setBackend,
   sum,
@@ -22,7 +24,9 @@ import {
   zeros,
 } from '../src/index.ts';
 
-await setBackend('wasm', JSON.parse(process.argv[2] ?? '{}'));
+const { addon, ...options } = JSON.parse(process.argv[2] ?? '{}');
+const native = addon && openNativeKernels(addon.path, addon.build);
+await setBackend('wasm', { ...options, ...(native && { native }) });
 const random = new RandomStream(7);
 const digest = createHash('sha256');
 const note = async (t: Tensor) => {

@@ -36,10 +36,15 @@ import {
 } from '../src/index.ts';
 import { loadKernels } from '../src/wasm/kernels.ts';
 import { ThreadPool } from '../src/wasm/threads.ts';
+import { nativeKernels } from './addon.ts';
 
-const pools = await Promise.all([1, 2, 3].map((threads) => WasmBackend.create({ threads })));
+const pools = await Promise.all(
+  [undefined, ...nativeKernels()].flatMap((native) =>
+    [1, 2, 3].map((threads) => WasmBackend.create({ threads, ...(native && { native }) })),
+  ),
+);
 
-/** Results are the same, bit for bit, on one, two and three threads. */
+/** Results are the same, bit for bit, on one, two and three threads, in WebAssembly and in native code. */
 async function sameOnEach(compute: (random: RandomStream) => Tensor[]): Promise<void> {
   const all: Buffer[][] = [];
   for (const backend of pools) {
@@ -245,7 +250,7 @@ describe('threads', () => {
   it('say that a kernel has failed, at the latest when numbers are read, and for good', async () => {
     const { module, memory } = loadKernels(undefined, true);
     const { kernels } = loadKernels(undefined, true);
-    const pool = await ThreadPool.start(module, memory, 2, 0);
+    const pool = await ThreadPool.start({ module, memory }, 2, 0);
     const outside = 2 ** 32 - 4096;
     const parts = [
       [outside, 64, 1],
@@ -305,7 +310,7 @@ describe('a thread that ends', () => {
   /** A pool whose worker runs `stubs`, and a wait for it to be in the midst of one. */
   async function stubbed() {
     const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
-    const pool = await ThreadPool.start(new WebAssembly.Module(stubs), memory, 2, 0);
+    const pool = await ThreadPool.start({ module: new WebAssembly.Module(stubs), memory }, 2, 0);
     const words = new Int32Array(memory.buffer);
     const begun = () => {
       while (Atomics.load(words, 256) === 0);

@@ -1,5 +1,6 @@
 /** Right calls of `@invnet/tensor`. */
 import * as api from '@invnet/tensor';
+import { nativeKernels } from '../../../../packages/tensor/tests/addon.ts';
 import { type Call, type Calls, call, make, on } from './call.ts';
 
 const unary = [
@@ -129,6 +130,9 @@ export function tensorCalls(): Calls {
     getBackend: [call(api.getBackend, [])],
     memory: [call(api.memory, [])],
     resetPeakMemory: [call(api.resetPeakMemory, [])],
+    openNativeKernels: nativeKernels().map(({ path, build }) =>
+      call(api.openNativeKernels, [path, build]),
+    ),
     registerBackend: [call(api.registerBackend, ['tried', () => backend])],
     setBackend: [call(api.setBackend, [backend, { dtype }])],
     MemoryAccount: [make(api.MemoryAccount, [])],

@@ -3,8 +3,10 @@ import { writeFileSync } from 'node:fs';
 import * as datasets from '@invnet/datasets';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
+import * as native from '@invnet/native';
 import { mul, RandomStream, type Tensor, zeros } from '@invnet/tensor';
 import * as train from '@invnet/train';
+import { nativeKernels } from '../../../../packages/tensor/tests/addon.ts';
 import { type Calls, call, make, on } from './call.ts';
 
 const random = () => new RandomStream(7);
@@ -164,6 +166,14 @@ function digits(): string {
   writeFileSync('t10k-images-idx3-ubyte', images);
   writeFileSync('t10k-labels-idx1-ubyte', Uint8Array.from([...header(1, 2), 1, 2]));
   return '.';
+}
+
+/** Calls of all exports of native. */
+export function nativeCalls(): Calls {
+  return {
+    findNativeKernels: nativeKernels().map(({ build }) => call(native.findNativeKernels, [build])),
+    createNativeBackend: [call(native.createNativeBackend, [{ maxBytes: 2 ** 20 }])],
+  };
 }
 
 /** Calls of all exports of datasets. */

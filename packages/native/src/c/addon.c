@@ -217,8 +217,5 @@ NAPI_MODULE_INIT() {
     TRY(napi_create_function(env, all[i].name, NAPI_AUTO_LENGTH, all[i].call, NULL, &function));
     TRY(napi_set_named_property(env, exports, all[i].name, function));
   }
-  napi_value fingerprint;
-  TRY(napi_create_string_utf8(env, builds[0].kernels->fingerprint, NAPI_AUTO_LENGTH, &fingerprint));
-  TRY(napi_set_named_property(env, exports, "fingerprint", fingerprint));
   return exports;
 }

@@ -12,8 +12,6 @@ typedef struct {
 } Kernel;
 
 typedef struct {
-  /** The version of the source, as @invnet/tensor knows it. */
-  const char *fingerprint;
   const Kernel *table;
   size_t size;
   /** Says in which word of the memory the thread that calls next finds where its scratch is. */

@@ -4,7 +4,7 @@
  *
  * Left out: where the addon is, and what to do without one.
  */
-import { BackendError } from '../errors.ts';
+import { BackendError, formatValue, ValueError } from '../errors.ts';
 import { fingerprint } from './kernels.generated.ts';
 import type { Kernels } from './kernels.ts';
 
@@ -29,7 +29,6 @@ export interface NativeKernels {
 export type BoundKernels = Partial<Kernels> & { moveTo(memory: Uint8Array): void };
 
 interface Addon {
-  readonly fingerprint: string;
   supported(): string[];
   bind(build: string, memory: Uint8Array, scratchWord: number): BoundKernels;
   multiplyAdd(build: string, rounds: number): number;
@@ -46,19 +45,17 @@ interface Addon {
  * await setBackend(await WasmBackend.create({ threads: 4, native }));
  */
 export function openNativeKernels(path: string, build?: string): NativeKernels {
-  const addon = load(path);
-  if (addon.fingerprint !== fingerprint) {
-    throw new BackendError(
-      `native: ${path} was made for another version of @invnet/tensor. Install both packages of one release, or ` +
-        'build the addon again.',
-    );
+  if (typeof path !== 'string') {
+    throw new ValueError(`openNativeKernels: path is ${formatValue(path)}; expected a text.`);
   }
+  const addon = load(path);
   const builds = addon.supported();
   const chosen = build ?? builds[0];
   if (chosen === undefined || !builds.includes(chosen)) {
-    const here = builds.length > 0 ? `it runs here for ${builds.join(', ')}` : 'it has none that does';
+    const here =
+      builds.length > 0 ? `it runs here for ${builds.join(', ')}` : 'it has none that does';
     throw new BackendError(
-      `native: ${path} has no build ${build ? `'${build}' ` : ''}that runs on this processor; ${here}.`,
+      `native: ${path} has no build ${build === undefined ? '' : `${formatValue(build)} `}that runs on this processor; ${here}.`,
     );
   }
   return {
@@ -70,20 +67,36 @@ export function openNativeKernels(path: string, build?: string): NativeKernels {
   };
 }
 
+/** Opens the file, after a look whether it is what was built: the system would run into one that is cut short. */
 function load(path: string): Addon {
   if (typeof process === 'undefined' || !process.getBuiltinModule) {
     throw new BackendError('native: an addon needs Node.js.');
   }
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const { createRequire } = process.getBuiltinModule('node:module');
-  let addon: Partial<Addon> | undefined;
-  try {
-    addon = createRequire(process.execPath)(path);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : cause;
-    throw new BackendError(`native: ${path} cannot be opened: ${reason}`, { cause });
+  const opened = <T>(open: () => T): T => {
+    try {
+      return open();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : cause;
+      throw new BackendError(`native: ${path} cannot be opened: ${reason}`, { cause });
+    }
+  };
+  const { manifest, sha256 } = opened(() => ({
+    manifest: JSON.parse(readFileSync(`${path}.json`, 'utf8')),
+    sha256: createHash('sha256').update(readFileSync(path)).digest('hex'),
+  }));
+  if (manifest?.fingerprint !== fingerprint) {
+    throw new BackendError(
+      `native: ${path} was made for another version of @invnet/tensor. Install both packages of one release, or ` +
+        'build the addon again.',
+    );
   }
-  if (typeof addon?.bind !== 'function' || typeof addon.supported !== 'function') {
-    throw new BackendError(`native: ${path} is no addon of @invnet/native.`);
+  if (manifest.sha256 !== sha256) {
+    throw new BackendError(
+      `native: ${path} is damaged. Install its package again, or build it again.`,
+    );
   }
-  return addon as Addon;
+  return opened(() => createRequire(process.execPath)(path));
 }

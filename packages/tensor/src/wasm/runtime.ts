@@ -36,6 +36,8 @@ export interface WasmOptions {
   readonly threads?: number;
   /** Kernels for the processor in place of WebAssembly's: what `openNativeKernels` opens. They give the same bits. */
   readonly native?: NativeKernels;
+  /** Why this is not the backend that was asked for, where it stands in for one: `info().details` tells. */
+  readonly fallbackReason?: string;
 }
 
 /** Bytes of each of the desk's two halves. */
@@ -75,6 +77,7 @@ export class Runtime {
   readonly #relaxedSimd: boolean;
   readonly #wide: boolean;
   readonly #native: NativeKernels | undefined;
+  readonly #fallbackReason: string | undefined;
   #engine: Engine | undefined;
   /** Words in which threads find their scratch, and behind them the desk. */
   readonly #scratchAt: number;
@@ -108,7 +111,11 @@ export class Runtime {
     if (threads > 1) {
       const { module, memory } = loaded;
       const { native } = options;
-      const start = { module, memory, native: native && { path: native.path, build: native.build } };
+      const start = {
+        module,
+        memory,
+        native: native && { path: native.path, build: native.build },
+      };
       runtime.#pool = await ThreadPool.start(start, threads, runtime.#scratchAt);
       abandoned.register(runtime, runtime.#pool, runtime);
     }
@@ -134,6 +141,7 @@ export class Runtime {
     this.#scratchAt = wholeLines(loaded.kernels.heapBase());
     loaded.kernels.useScratchAt(this.#scratchAt);
     this.#native = options.native;
+    this.#fallbackReason = options.fallbackReason;
     const bound = options.native?.bind(new Uint8Array(linear.buffer), this.#scratchAt);
     const kernels = { ...loaded.kernels, ...bound };
     this.#desk = this.#scratchAt + wholeLines(4 * threads);
@@ -155,6 +163,7 @@ export class Runtime {
       simd: this.#relaxedSimd ? 'relaxed-simd' : 'simd128',
       wide: this.#wide,
       ...(this.#native && { native: this.#native.build }),
+      ...(this.#fallbackReason !== undefined && { fallbackReason: this.#fallbackReason }),
       threads: this.#engine ? (this.#pool?.running ?? 1) : 0,
       memoryBytes: this.#engine?.linear.buffer.byteLength ?? 0,
       memoryLimitBytes: this.maxBytes,
@@ -337,9 +346,15 @@ export function wholeLines(bytes: number): number {
 }
 
 /** @throws ValueError unless what says how kernels run is what it can be, where it is there. */
-function requireChoices({ relaxedSimd, wide = false, native }: WasmOptions): void {
+function requireChoices(options: WasmOptions): void {
+  const { relaxedSimd, wide = false, native, fallbackReason = '' } = options;
   requireBoolean('wasm', 'relaxedSimd', relaxedSimd ?? false);
   requireBoolean('wasm', 'wide', wide);
+  if (typeof fallbackReason !== 'string') {
+    throw new ValueError(
+      `wasm: fallbackReason is ${formatValue(fallbackReason)}; expected a text.`,
+    );
+  }
   if (native === undefined) return;
   requireRecord('wasm', 'native', native);
   requireFunction('wasm', 'native.bind', native.bind);

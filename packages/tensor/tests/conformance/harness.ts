@@ -29,6 +29,7 @@ export interface Row {
 }
 
 const inBrowser = typeof window !== 'undefined';
+const natives = inBrowser ? [] : (await import('../addon.ts')).nativeKernels();
 
 const deviceTolerance = 1e-4;
 
@@ -48,6 +49,10 @@ export const rows: readonly Row[] = [
               : [{ label: 'wasm, wide', make: () => new WasmBackend({ wide: true }) }]),
           ]
         : []),
+      ...natives.map((native) => ({
+        label: `native ${native.build}`,
+        make: () => new WasmBackend({ native }),
+      })),
     ],
   },
   {
