@@ -2,6 +2,7 @@
  * Our backends that run in Node.js and that suites set beside each other. One that vectors or a package
  * are missing for is named with the reason. A backend that comes to the list takes part everywhere.
  */
+import { findNativeKernels } from '@invnet/native';
 import { type Backend, requireOneOf, WasmBackend } from '@invnet/tensor';
 
 /** How a backend is made on so many threads. @throws Error with the reason where it cannot be had. */
@@ -16,6 +17,7 @@ const makers: Readonly<Record<string, Make>> = {
     backend.dispose();
     throw new Error('there are no vectors of 256 bits here, or no flag to ask for them.');
   },
+  native: (threads) => WasmBackend.create({ threads, native: findNativeKernels() }),
 };
 
 /** The names, slowest first. */
