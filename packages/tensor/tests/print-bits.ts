@@ -6,20 +6,36 @@
 import { createHash } from 'node:crypto';
 import process from 'node:process';
 import {
+  abs,
   adamUpdate,
+  add,
   backendInfo,
   conv,
   convFilterGrad,
   convInputGrad,
+  div,
   exp,
+  log,
   matmul,
+  max,
+  maximum,
+  minimum,
   mul,
+  neg,
   ones,
   openNativeKernels,
   RandomStream,
+  relu,
   setBackend,
+  sigmoid,
+  sign,
+  softplus,
+  sqrt,
+  sub,
   sum,
   type Tensor,
+  tanh,
+  tensor,
   tidy,
   zeros,
 } from '../src/index.ts';
@@ -30,9 +46,20 @@ await setBackend('wasm', { ...options, ...(native && { native }) });
 const random = new RandomStream(7);
 const digest = createHash('sha256');
 const note = async (t: Tensor) => {
-  digest.update(await t.data());
+  // Whichever bits a NaN has.
+  digest.update((await t.data()).map((value) => (Number.isNaN(value) ? Number.NaN : value)));
   t.dispose();
 };
+
+/** Each with each, one broadcast over a row and one over a column. */
+const special = [0, -0, 1, -1, 1e-40, -1e-40, 3e38, -3e38, Infinity, -Infinity, Number.NaN];
+using row = tensor(special);
+using column = tensor(special, [special.length, 1]);
+for (const op of [add, div, maximum, minimum, mul, sub]) await note(op(row, column));
+for (const op of [abs, exp, log, neg, relu, sigmoid, sign, softplus, sqrt, tanh])
+  await note(op(row));
+using signs = tensor([0, -0, -0, 0], [2, 2]);
+for (const axis of [0, 1]) await note(max(signs, { axes: [axis] }));
 
 /** [N, Cin, Cout, H, W, kernel, stride, padding]: by products, Winograd's method and shifted sums. */
 const convolutions = [

@@ -64,9 +64,10 @@ INLINE void storeVec(uint8_t *to, vec v) { *(vec_ *)to = v; }
 #endif
 INLINE void storeQuad(uint8_t *to, quad v) { *(quad_ *)to = v; }
 
-#define splat(x) ((vec){} + (float)(x))
+/* Less zero, which changes nothing, not even −0. */
+#define splat(x) ((float)(x) - (vec){})
 #define f32x4_splat(x) splat(x)
-#define f64x2_splat(x) ((doubles){} + (double)(x))
+#define f64x2_splat(x) ((double)(x) - (doubles){})
 #define i32x4_splat(x) ((vec)((ivec){} + (int32_t)(x)))
 
 #define f32x4_add(a, b) ((a) + (b))
@@ -138,8 +139,12 @@ INLINE vec f32x4_min(vec a, vec b) {
   vec equal = v128_or(a, b);
   return select(f32x4_eq(a, b), equal, select(f32x4_lt(a, b), a, select(f32x4_gt(a, b), b, a + b)));
 }
-INLINE double maxDouble(double a, double b) { return a != a ? a : b != b ? b : a > b ? a : b; }
-INLINE doubles f64x2_max(doubles a, doubles b) { return (doubles){maxDouble(a[0], b[0]), maxDouble(a[1], b[1])}; }
+INLINE doubles f64x2_max(doubles a, doubles b) {
+  const idoubles x = (idoubles)a, y = (idoubles)b, greater = a > b, less = a < b, equal = a == b;
+  const idoubles none = ~(greater | less | equal) & (idoubles)(a + b);
+  return (doubles)((greater & x) | (less & y) | (equal & x & y) | none);
+}
+INLINE double maxDouble(double a, double b) { return f64x2_max(f64x2_splat(a), f64x2_splat(b))[0]; }
 
 #define MIN(a, b) ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ < b_ ? a_ : b_; })
 #define MAX(a, b) _Generic((a), double: maxDouble, default: maxWhole)(a, b)
