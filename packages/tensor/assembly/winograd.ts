@@ -77,8 +77,8 @@ function copyLine(p: Winograd, plane: usize, row: i32, start: i32, groups: i32, 
   const zero = f32x4.splat(0);
   let from = plane + ((<usize>(row * p.sourceW + start)) << 2);
   for (let group = 0; group < groups; group++) {
-    if (inside) {
-      // What lies beside a line is read as well, and cleared.
+    if (inside && start > -10 && start < p.sourceW) {
+      // What lies close beside a line is read as well, and cleared.
       for (let at: usize = 0; at < LINE; at += 16) v128.store(to + at, loadQuad(from + at));
       for (let i = 0; i < min(10, -start); i++) store<f32>(to + ((<usize>i) << 2), 0);
       for (let i = max(0, p.sourceW - start); i < 10; i++) store<f32>(to + ((<usize>i) << 2), 0);

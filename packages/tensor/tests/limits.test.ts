@@ -19,6 +19,7 @@ import {
   zeros,
 } from '../src/index.ts';
 import { Runtime } from '../src/wasm/runtime.ts';
+import { nativeKernels } from './addon.ts';
 
 const backends: Record<string, () => Backend | Promise<Backend>> = {
   reference: () => new ReferenceBackend(),
@@ -115,4 +116,41 @@ it('gives scratch to all threads or to none', async () => {
   runtime.inScratch(0, use, { own: 1_000_000, users: 3 });
   expect(use).toHaveBeenCalledOnce();
   expect(runtime.memory.info()).toEqual({ liveBytes: 0, peakBytes: 3_000_000, tensors: 0 });
+});
+
+describe.each([
+  { label: 'wasm', options: {} },
+  ...nativeKernels().map((native) => ({ label: `native ${native.build}`, options: { native } })),
+])('at the end of the memory of $label', ({ options }) => {
+  it('a convolution reads nothing beyond its image, however wide the padding is', () => {
+    const backend = new WasmBackend({ ...options, maxBytes: 1 << 20 });
+    const image = 24 * 8 * 8;
+    // All that there is room for, and then the image in the last of it.
+    let most = 0;
+    for (let step = 2 ** 18; step >= 16; step /= 2) {
+      try {
+        backend.free(backend.fill(most + step, 0, 'float32'));
+        most += step;
+      } catch (error) {
+        if (!(error instanceof OutOfMemoryError)) throw error;
+      }
+    }
+    const before = backend.fill(most - image - 16, 0, 'float32');
+    const x = backend.fill(image, 1, 'float32');
+    backend.free(before);
+    const w = backend.fill(24 * 24 * 9, 1, 'float32');
+    const y = backend.conv(x, w, undefined, 'none', {
+      batch: 1,
+      inputChannels: 24,
+      outputChannels: 24,
+      input: [1, 8, 8],
+      output: [1, 8, 126],
+      kernel: [1, 3, 3],
+      stride: [1, 1, 1],
+      padding: [0, 1, 60],
+    });
+    const sum = backend.readSync(y).reduce((total, value) => total + value, 0);
+    expect(sum).toBe(24 * 24 * (8 * 8 * 9 - 2 * 8 * 3));
+    backend.dispose();
+  });
 });
