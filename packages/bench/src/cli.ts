@@ -12,11 +12,13 @@ import { describeMemory, measureMemory } from './memory.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 import { describeScaling, measureScaling } from './scaling.ts';
+import { describeSweep, measureSweep } from './sweep.ts';
 
 interface SuiteOptions {
   readonly threads: number;
   readonly peers: boolean;
   readonly network: string | undefined;
+  readonly sweep: boolean;
 }
 
 /** What a suite measured, and the text that says it. */
@@ -53,8 +55,12 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     ];
     return { report: { ...report, networks, figures }, table };
   },
-  ops: async ({ peers }) => {
-    const report = await measureOps({ peers });
+  ops: async ({ peers, threads, sweep }) => {
+    if (sweep) {
+      const report = await measureSweep({ threads });
+      return { report, table: describeSweep(report) };
+    }
+    const report = await measureOps({ peers, threads });
     return { report, table: describeOps(report) };
   },
   scaling: async () => {
@@ -75,10 +81,11 @@ Suites:
   scaling  time and memory of a 3D Glow's training step with volume and with depth
   start    what the last \`start\` measured of the model that it trained
 
-  --backend <name>   wasm or reference (default wasm)
+  --backend <name>   wasm or reference (default wasm), where a suite does not measure all of ours
   --threads <count>  threads of the wasm backend (default 2 where there are two cores)
   --wide             asks for vectors of 256 bits (wasm in Node.js on x64)
   --network <names>  those networks of glow alone, joined by commas
+  --sweep            instead of ops: convolutions of some 360 shapes, and the worst ratios
   --no-peers         leaves other libraries out, which are otherwise installed on first use
   --save <file>      stores the run
   --compare <file>   says what changed from a stored run
@@ -96,6 +103,7 @@ async function main(args: readonly string[]): Promise<void> {
       wide: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: true },
       network: { type: 'string' },
+      sweep: { type: 'boolean', default: false },
       save: { type: 'string' },
       compare: { type: 'string' },
       write: { type: 'boolean', default: false },
@@ -115,15 +123,20 @@ async function main(args: readonly string[]): Promise<void> {
   const suite = Object.hasOwn(suites, name) ? suites[name] : undefined;
   if (!suite) throw new Error(`unknown suite '${name}'; expected one of ${known}.`);
   if (rest.length > 0) throw new Error(`unexpected '${rest[0]}'; expected one suite, of ${known}.`);
+  if (values.sweep && name !== 'ops') throw new Error('--sweep is of ops only.');
+  if (values.sweep && values.write) throw new Error('--sweep has no table in README.md.');
   // Read before hours are spent on a run that could not be compared.
-  const before = values.compare === undefined ? undefined : await loadRun(values.compare, name);
+  const before =
+    values.compare === undefined
+      ? undefined
+      : await loadRun(values.compare, values.sweep ? 'sweep' : name);
   const threads = Number(values.threads);
   const { backend } = values;
   requireOneOf('bench', '--backend', backend, ['wasm', 'reference']);
   // Holds for the process, so for the backends that suites make as well.
   await setBackend(backend, { threads, wide: values.wide });
-  const { peers, network } = values;
-  const { report, table, details } = await suite({ threads, peers, network });
+  const { peers, network, sweep } = values;
+  const { report, table, details } = await suite({ threads, peers, network, sweep });
   console.log(details ? `${table}\n\n${details}` : table);
   if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);
   if (values.save !== undefined) await saveRun(values.save, report);

@@ -7,7 +7,7 @@ import { formatTable } from './table.ts';
 /** One figure, of which less is better, and how far its repeats lay apart. */
 export interface Figure {
   readonly name: string;
-  readonly unit: 'ms' | 'bytes' | 'KB';
+  readonly unit: 'ms' | 'bytes' | 'KB' | '×';
   readonly value: number;
   readonly low: number;
   readonly high: number;

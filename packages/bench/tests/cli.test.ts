@@ -36,6 +36,7 @@ describe('bench', () => {
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
     [['ops', '--backend', 'abacus'], "--backend is 'abacus'; expected one of 'wasm', 'reference'"],
+    [['glow', '--sweep'], '--sweep is of ops only'],
     [['glow', '--network', 'mnist,huge'], "unknown network 'huge'; expected some of mnist, images"],
     [['ops', '--compare', 'nothing.json'], "cannot read a run from 'nothing.json'"],
     [['ops', '--threads', 'many'], 'threads is NaN; expected a whole number of at least 1'],

@@ -23,6 +23,9 @@ export function operationNames({ channels, side }: OperationSizes) {
 /** Keys of the operations that a suite asks for. */
 export type Wanted = readonly (keyof ReturnType<typeof operationNames>)[];
 
+/** What `bench ops` asks for. */
+export const wantedOps: Wanted = ['conv', 'inputGrad', 'filterGrad', 'pointwise', 'product'];
+
 /** Sizes of the Glow whose training step is measured, and of its data. */
 export function glowSizes(channels: number): GlowSizes {
   return { batch: 8, channels: 3, side: 16, hidden: channels, scales: 2, steps: 2 };
