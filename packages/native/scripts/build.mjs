@@ -129,11 +129,36 @@ const zigs = [['zig'], ['python3', '-m', 'ziglang'], ['python', '-m', 'ziglang']
 ]);
 const all = process.argv.includes('--all');
 const own = process.env.CC ? [process.env.CC.split(' ')] : [['cc'], ['gcc'], ['clang']];
-const compiler = (all ? zigs : [...own, ...zigs]).find(works);
 const here = `${process.platform}-${process.arch}`;
+
+/** The addon for this machine, by the first compiler that can; returns what there is to say of it. */
+async function buildHere() {
+  const addon = join(build, 'invnet.node');
+  const made = await readFile(join(build, 'stamp'), 'utf8').catch(() => '');
+  let reason = 'no C compiler was found (cc, gcc, clang or zig)';
+  // Only zig makes a library of what Windows wants to know.
+  for (const compiler of process.platform === 'win32' ? zigs : [...own, ...zigs]) {
+    if (!works(compiler)) continue;
+    const now = await stamp(compiler);
+    if (made === now) return undefined;
+    await writeKernels();
+    try {
+      await compile(compiler, here, addon);
+      await writeFile(join(build, 'stamp'), now);
+      return `built for ${here} by ${compiler.join(' ')}`;
+    } catch (error) {
+      if (process.env.CI) throw error;
+      reason = error.message;
+    }
+  }
+  // One that was built before would be found, and refused.
+  for (const file of [addon, join(build, 'stamp')]) await rm(file, { force: true });
+  return `left out, for ${reason}`;
+}
 
 await mkdir(build, { recursive: true });
 if (all) {
+  const compiler = zigs.find(works);
   if (!compiler)
     throw new Error('zig was not found, which compiles for all platforms: pip install ziglang');
   await writeKernels();
@@ -144,15 +169,7 @@ if (all) {
   }
 } else if (!(here in platforms)) {
   console.log(`native: left out, for there is no build for ${here}.`);
-} else if (!compiler) {
-  console.log('native: left out, for no C compiler was found (cc, gcc, clang or zig).');
 } else {
-  const made = await readFile(join(build, 'stamp'), 'utf8').catch(() => '');
-  const now = await stamp(compiler);
-  if (made !== now) {
-    await writeKernels();
-    await compile(compiler, here, join(build, 'invnet.node'));
-    await writeFile(join(build, 'stamp'), now);
-    console.log(`native: built for ${here} by ${compiler.join(' ')}`);
-  }
+  const result = await buildHere();
+  if (result) console.log(`native: ${result}`);
 }

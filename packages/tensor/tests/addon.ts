@@ -10,7 +10,7 @@ const path = fileURLToPath(new URL('../../native/build/invnet.node', import.meta
 export function nativeKernels(): NativeKernels[] {
   if (!existsSync(path)) {
     if (process.env.CI) throw new Error('Tests need the addon of @invnet/native: a C compiler.');
-    console.warn('No C compiler was found: tests of native kernels are left out.');
+    console.warn('The addon was not built by a C compiler: tests of native kernels are left out.');
     return [];
   }
   return openNativeKernels(path).builds.map((build) => openNativeKernels(path, build));

@@ -151,7 +151,15 @@ INLINE double maxDouble(double a, double b) { return f64x2_max(f64x2_splat(a), f
 #define ABS(a) __builtin_abs(a)
 INLINE int32_t maxWhole(int32_t a, int32_t b) { return a > b ? a : b; }
 
-/* Shuffles of quads, one function for each order that the kernels use. */
+/* Shuffles of quads, one function for each order that the kernels use. GCC before 12 names them otherwise. */
+#if !defined(__clang__) && __GNUC__ < 12
+typedef int32_t iquad __attribute__((vector_size(16)));
+#define SHUFFLE_QUAD(x, y, ...) __builtin_shuffle(x, y, (iquad){__VA_ARGS__})
+#define SHUFFLE_VEC(x, y, ...) __builtin_shuffle(x, y, (ivec){__VA_ARGS__})
+#else
+#define SHUFFLE_QUAD __builtin_shufflevector
+#define SHUFFLE_VEC __builtin_shufflevector
+#endif
 #define Q(i, n) ((i) < 4 ? (i) + 4 * (n) : (i) - 4 + LANES + 4 * (n))
 #if LANES == 16
 #define WIDE(a, b, c, d) \
@@ -161,13 +169,13 @@ INLINE int32_t maxWhole(int32_t a, int32_t b) { return a > b ? a : b; }
 #define WIDE(a, b, c, d) Q(a, 0), Q(b, 0), Q(c, 0), Q(d, 0), Q(a, 1), Q(b, 1), Q(c, 1), Q(d, 1)
 #endif
 #define DEFINE_QUAD_SHUFFLE(name, a, b, c, d) \
-  INLINE quad quad_##name(quad x, quad y) { return __builtin_shufflevector(x, y, a, b, c, d); }
+  INLINE quad quad_##name(quad x, quad y) { return SHUFFLE_QUAD(x, y, a, b, c, d); }
 #if LANES == 4
 #define DEFINE_SHUFFLE DEFINE_QUAD_SHUFFLE
 #else
 #define DEFINE_SHUFFLE(name, a, b, c, d) \
   DEFINE_QUAD_SHUFFLE(name, a, b, c, d) \
-  INLINE vec vec_##name(vec x, vec y) { return __builtin_shufflevector(x, y, WIDE(a, b, c, d)); }
+  INLINE vec vec_##name(vec x, vec y) { return SHUFFLE_VEC(x, y, WIDE(a, b, c, d)); }
 #endif
 #define SHUFFLE(name, x, y) BY_WIDTH(vec_##name, quad_##name, x)(x, y)
 
