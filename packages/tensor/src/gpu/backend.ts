@@ -15,6 +15,7 @@ import type {
   ConvActivation,
   ConvGeometry,
   DType,
+  FusedPasses,
   MatmulGeometry,
   ReduceOp,
   Reduction,
@@ -25,7 +26,8 @@ import { requireWhole } from '../checks.ts';
 import { BackendError, DTypeError } from '../errors.ts';
 import { disposedBackend, MemoryAccount, requireRoom } from '../memory.ts';
 import type { Block, Cell, Device, Kernel } from './device.ts';
-import { type Written, writtenOnWebGpu } from './kernels/choice.ts';
+import { fusedPasses } from './fused.ts';
+import { filterGradParts } from './kernels/choice.ts';
 import {
   accumulateSource,
   adamStepSource,
@@ -44,6 +46,11 @@ import {
   matmulSource,
 } from './kernels/products.ts';
 import { reduceSources } from './kernels/reduce.ts';
+import type { SizedSource, WgslSource } from './kernels/shader.ts';
+import { reduceWgsl } from './kernels/sums.ts';
+import { accumulateInPlace, adamInPlace, assignInPlace } from './kernels/updates.ts';
+import { convFilterGradWgsl, convInputGradWgsl, convWgsl, matmulWgsl } from './kernels/wgsl.ts';
+import type { Written } from './options.ts';
 import type { KernelSource } from './source.ts';
 
 /**
@@ -74,7 +81,7 @@ export interface GpuBackendOptions {
   readonly maxBytes?: number | undefined;
   /** Why the device is not the one that is tried first. */
   readonly fallbackReason?: string | undefined;
-  /** How WebGPU's products are written, each op for itself. Default: `writtenOnWebGpu`. */
+  /** `gpujs`: leave out what is written in WGSL, also where the device takes it. */
   readonly products?: Written | undefined;
 }
 
@@ -82,9 +89,12 @@ export class GpuBackend implements Backend {
   readonly name = 'gpu';
   readonly dtypes: readonly DType[] = ['float32'];
   readonly memory = new MemoryAccount();
+  readonly fused?: FusedPasses;
   readonly #device: Device;
   readonly #options: GpuBackendOptions;
   readonly #kernels = new Map<string, Kernel>();
+  /** From a kernel in WGSL, where such are used. */
+  readonly #compileWgsl: ((source: WgslSource) => Kernel) | undefined;
 
   /** @throws ValueError for a limit that is no number of bytes. */
   constructor(device: Device, options: GpuBackendOptions = {}) {
@@ -92,6 +102,13 @@ export class GpuBackend implements Backend {
     if (maxBytes !== undefined) requireWhole('gpu', 'maxBytes', maxBytes, 1);
     this.#device = device;
     this.#options = options;
+    if (!device.compileWgsl || options.products === 'gpujs') return;
+    this.#compileWgsl = (source) => device.compileWgsl!(source);
+    this.fused = fusedPasses({
+      launch: (source, reads, writes) => this.#launch(source, reads, writes),
+      making: (op, f) => this.#making(op, f),
+      free: (x) => this.free(x),
+    });
   }
 
   get maxTensorBytes(): number {
@@ -164,7 +181,7 @@ export class GpuBackend implements Backend {
 
   reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
     let result = x;
-    for (const source of reduceSources(op, how)) {
+    for (const source of this.#compileWgsl ? reduceWgsl(op, how) : reduceSources(op, how)) {
       const next = (of: Storage) => this.#compute(source, [of]);
       result = result === x ? next(x) : this.#consume(result, next);
     }
@@ -205,7 +222,7 @@ export class GpuBackend implements Backend {
   }
 
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
-    return this.#compute(matmulSource(g), [a, b]);
+    return this.#compute(this.#compileWgsl ? matmulWgsl(g) : matmulSource(g), [a, b]);
   }
 
   conv(
@@ -215,38 +232,72 @@ export class GpuBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    return this.#compute(
-      convSource(bias !== undefined, activation, g),
-      bias ? [x, w, bias] : [x, w],
-    );
+    const write = this.#compileWgsl ? convWgsl : convSource;
+    const inputs = bias ? [x, w, bias] : [x, w];
+    return this.#compute(write(bias !== undefined, activation, g), inputs);
   }
 
   convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
-    const dx = this.#compute(convInputGradSource(g), [dy, w]);
-    if (!relu) return dx;
-    const flat = { sizes: [relu.size], aStrides: [1], bStrides: [1] };
-    return this.#consume(dx, () => this.binary('reluGrad', relu, dx, flat));
+    const write = this.#compileWgsl ? convInputGradWgsl : convInputGradSource;
+    return this.#compute(write(g, relu !== undefined), relu ? [dy, w, relu] : [dy, w]);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
     const size = g.outputChannels * g.inputChannels * g.kernel.reduce((a, b) => a * b, 1);
     const positions = g.output.reduce((a, b) => a * b, 1);
     const split = g.batch > 1 && size < BUSY && positions >= WORTH_SPLITTING;
-    const each = this.#compute(convFilterGradSource(g, split), [x, dy]);
-    if (!split) return each;
-    const overSamples = { sizes: [g.batch, size], reduced: [true, false] };
-    return this.#consume(each, () => this.reduce('sum', each, overSamples));
+    const parts = this.#compileWgsl ? filterGradParts(g) : split ? g.batch : 1;
+    const source = this.#compileWgsl
+      ? convFilterGradWgsl(g, parts)
+      : convFilterGradSource(g, parts > 1);
+    const each = this.#compute(source, [x, dy]);
+    if (parts === 1) return each;
+    const overParts = { sizes: [parts, size], reduced: [true, false] };
+    return this.#consume(each, () => this.reduce('sum', each, overParts));
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
-    this.#update(target, accumulateSource(target.size), [target, x], [alpha]);
+    if (this.#compileWgsl && target !== x) {
+      this.#launch(accumulateInPlace, [x], [target], [alpha]);
+    } else {
+      this.#update(target, accumulateSource(target.size), [target, x], [alpha]);
+    }
   }
 
   assign(target: Storage, x: Storage): void {
-    this.#update(target, unarySource('affine', target.size), [x], [1, 0]);
+    if (target === x) return;
+    if (this.#compileWgsl) this.#launch(assignInPlace, [x], [target]);
+    else this.#update(target, unarySource('affine', target.size), [x], [1, 0]);
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
+    for (const { target, m, v, grad } of updates)
+      for (const x of [target, m, v, grad]) this.#own(x);
+    if (this.#compileWgsl) this.#adamInPlace(updates, settings);
+    else this.#adamByExchange(updates, settings);
+  }
+
+  /** As many tensors in one dispatch as a kernel may have arrays for. */
+  #adamInPlace(updates: readonly AdamUpdate[], settings: AdamSettings): void {
+    const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+    const shared = [beta1, 1 - beta1, beta2, 1 - beta2, gradientScale, epsilon, 0, 0];
+    const atOnce = Math.floor(this.#device.maxArrays / 4);
+    for (let first = 0; first < updates.length; first += atOnce) {
+      const some = updates.slice(first, first + atOnce);
+      this.#launch(
+        adamInPlace(some.length),
+        some.map(({ grad }) => grad),
+        some.flatMap(({ target, m, v }) => [target, m, v]),
+        some.reduce(
+          (numbers, { step }) =>
+            numbers.concat(learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), 0, 0),
+          shared,
+        ),
+      );
+    }
+  }
+
+  #adamByExchange(updates: readonly AdamUpdate[], settings: AdamSettings): void {
     const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
     // Each update needs room beside what it changes: for the largest, before any has changed anything.
     const largest = updates.reduce((most, { target }) => Math.max(most, target.size), 1);
@@ -265,7 +316,7 @@ export class GpuBackend implements Backend {
   }
 
   #compute(
-    source: KernelSource,
+    source: KernelSource | SizedSource,
     inputs: readonly Storage[],
     scalars: readonly number[] = [],
   ): Storage {
@@ -274,13 +325,13 @@ export class GpuBackend implements Backend {
   }
 
   #run(
-    source: KernelSource,
+    source: KernelSource | SizedSource,
     inputs: readonly GpuStorage[],
     scalars: readonly number[],
     output: GpuStorage,
   ): GpuStorage {
     return this.#filled(output, () => {
-      this.#device.run(this.#kernel(source), inputs, scalars, output, output.block);
+      this.#device.run(this.#kernel(source), inputs, scalars, [output]);
     });
   }
 
@@ -318,11 +369,36 @@ export class GpuBackend implements Backend {
     this.free(result);
   }
 
-  #kernel(source: KernelSource): Kernel {
+  /** A kernel that writes to storages which are there, and may read them as well. */
+  #launch(
+    source: WgslSource,
+    reads: readonly Storage[],
+    writes: readonly Storage[],
+    scalars: readonly number[] = [],
+  ): void {
+    const [inputs, outputs] = [reads, writes].map((some) => some.map((x) => this.#own(x)));
+    this.#device.run(this.#kernel(source), inputs!, scalars, outputs!);
+  }
+
+  /** What `make` gave while `f` ran is freed where that throws. */
+  #making<T>(op: string, f: (make: (size: number) => Storage) => T): T {
+    const made: GpuStorage[] = [];
+    try {
+      return f((size) => {
+        const storage = this.#make(op, size);
+        made.push(storage);
+        return storage;
+      });
+    } catch (error) {
+      for (const storage of made) if (!storage.freed) this.free(storage);
+      throw error;
+    }
+  }
+
+  #kernel(source: KernelSource | WgslSource): Kernel {
     let kernel = this.#kernels.get(source.key);
     if (!kernel) {
-      const written = this.#options.products ?? writtenOnWebGpu(source.op);
-      kernel = this.#device.compile(source, written);
+      kernel = 'wgsl' in source ? this.#compileWgsl!(source) : this.#device.compile(source);
       this.#kernels.set(source.key, kernel);
     }
     return kernel;

@@ -27,26 +27,20 @@ export interface GpuJsFunction {
   readonly returnType: string;
 }
 
-/** A handle on a buffer of the device, as kernels take and give them. */
-export interface GpuJsBuffer {
-  readonly buffer: GPUBuffer;
-}
-
-export interface GpuJsContext {
-  readonly adapter: GPUAdapter;
-  readonly device: GPUDevice;
-  readonly isLost: boolean;
-}
-
-/** A kernel on WebGPU: `build` translates at once and compiles on the device in the background. */
+/** A kernel for WebGPU: `build` translates it at once, and then compiles it by `_buildAsync`. */
 export interface WebGpuKernel {
-  readonly built: boolean;
+  /** In WGSL: a uniform of parameters, the arrays, the result; workgroups of 64 along one axis. */
   readonly compiledSource: string;
-  /** The buffer that the next run writes to. */
-  outputBuffer: (GPUBuffer & { _refs?: number }) | null;
-  bindGroupDirty: boolean;
+  /**
+   * The parameters in bytes: how many invocations, 1, 1, how many side by side, four sizes of each
+   * array, which kernels of one axis do not read, and the scalars.
+   */
+  readonly paramsLayout: {
+    readonly byteLength: number;
+    readonly scalarArgs: readonly { readonly offset: number }[];
+  };
   build(...args: readonly unknown[]): Promise<void>;
-  run(...args: readonly unknown[]): Promise<unknown>;
+  _buildAsync(): Promise<void>;
 }
 
 /** A kernel on WebGL2; all of it happens at once. */
@@ -72,19 +66,6 @@ export declare const WebGL2Kernel: (new (
   source: string,
   settings: GpuJsSettings,
 ) => WebGl2Kernel) & { readonly isSupported: boolean };
-
-export declare const WebGPUContext: {
-  acquire(): Promise<GpuJsContext>;
-  destroy(): Promise<void>;
-};
-
-export declare const WebGPUBufferResult: new (settings: {
-  buffer: GPUBuffer;
-  output: readonly number[];
-  componentCount: 1;
-  context: GpuJsContext;
-  kernel: null;
-}) => GpuJsBuffer;
 
 export declare const Texture: new (settings: {
   texture: WebGLTexture;

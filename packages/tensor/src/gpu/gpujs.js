@@ -3,8 +3,6 @@
  * Node.js, of 220 MB. These become part of this package's build, so that it does not depend on gpu.js.
  */
 export { WebGL2Kernel } from 'gpu.js/src/backend/web-gl2/kernel.js';
-export { WebGPUBufferResult } from 'gpu.js/src/backend/web-gpu/buffer-result.js';
-export { WebGPUContext } from 'gpu.js/src/backend/web-gpu/context.js';
 export { WebGPUKernel } from 'gpu.js/src/backend/web-gpu/kernel.js';
 export { Texture } from 'gpu.js/src/texture.js';
 export { utils } from 'gpu.js/src/utils.js';

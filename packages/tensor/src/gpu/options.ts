@@ -1,6 +1,8 @@
 /** What can be asked of the gpu backend. */
 import type { GpuMode } from './device.ts';
-import type { Written } from './kernels/choice.ts';
+
+/** The two ways to write a kernel for WebGPU. */
+export type Written = 'gpujs' | 'wgsl';
 
 /** Choices that are otherwise made from what the machine has. */
 export interface GpuOptions {
@@ -9,8 +11,8 @@ export interface GpuOptions {
   /** Limit on the bytes of all tensors together. */
   readonly maxBytes?: number;
   /**
-   * How the products and convolutions of WebGPU are written: hand-written `wgsl`, or `gpujs`.
-   * Default: what kernels/choice.ts says of each.
+   * How products, sums, updates and passes over invertible layers are written on WebGPU: by hand in
+   * `wgsl`, or in `gpujs` as on WebGL2, several times as slow. Default: `wgsl`.
    */
   readonly products?: Written;
 }

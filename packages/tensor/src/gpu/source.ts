@@ -7,8 +7,6 @@
  * locals, while flat indices are computed only inside functions from integers to an integer.
  */
 
-import type { WgslKernel } from './kernels/wgsl.ts';
-
 /** A kernel before it is compiled; `key` is equal for equal kernels. */
 export interface KernelSource {
   readonly op: string;
@@ -20,8 +18,6 @@ export interface KernelSource {
   readonly size: number;
   /** Writes the kernel; asked once, when it is compiled. */
   readonly write: () => KernelBody;
-  /** Writes the same kernel in WGSL, which WebGPU may run instead. */
-  readonly wgsl?: () => WgslKernel;
 }
 
 /** What a kernel does. */

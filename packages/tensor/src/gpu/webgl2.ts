@@ -49,6 +49,7 @@ function makeCanvas(): HTMLCanvasElement | OffscreenCanvas | undefined {
 
 export class WebGl2Device implements Device {
   readonly mode = 'webgl2';
+  readonly maxArrays = 0;
   readonly description: string;
   readonly maxBlockBytes: number;
   readonly #gpujs: GpuJs;
@@ -80,7 +81,7 @@ export class WebGl2Device implements Device {
     this.#framebuffer = gl.createFramebuffer();
     this.#Handle = textureHandle(gpujs);
     this.#pool = new BlockPool<TextureBlock>(
-      (quads) => this.#createBlock(quads),
+      (quads, id) => this.#createBlock(quads, id),
       ({ texture }) => gl.deleteTexture(texture.texture),
     );
     canvas.addEventListener('webglcontextlost', () => {
@@ -161,16 +162,16 @@ export class WebGl2Device implements Device {
     kernel: Kernel,
     inputs: readonly Cell[],
     scalars: readonly number[],
-    output: Cell,
-    block: Block,
+    outputs: readonly Cell[],
   ): void {
+    const [output] = outputs as [Cell];
     this.#runs += 1;
     output.error = this.#failure ?? inputs.find((x) => x.error)?.error;
     if (output.error) return;
     const compiled = kernel as CompiledKernel;
     const values = [...inputs.map((x) => (x.block as TextureBlock).texture), ...scalars];
     try {
-      compiled.kernel.texture = (block as TextureBlock).texture;
+      compiled.kernel.texture = (output.block as TextureBlock).texture;
       // WebGL2 compiles when the kernel is built, with the sizes of its first arguments.
       if (!compiled.built) compiled.kernel.build(...values);
       compiled.built = true;
@@ -206,7 +207,7 @@ export class WebGl2Device implements Device {
     gl.deleteSync(fence);
   }
 
-  #createBlock(quads: number): TextureBlock {
+  #createBlock(quads: number, id: number): TextureBlock {
     const gl = this.#gl;
     const [width, height] = this.#gpujs.utils.getKernelTextureSize(
       { optimizeFloatMemory: false, precision: 'single' },
@@ -229,7 +230,7 @@ export class WebGl2Device implements Device {
       );
     }
     const handle = new this.#Handle({ texture, width, height, quads, gl });
-    return { quads, texture: handle, width, height };
+    return { quads, id, texture: handle, width, height };
   }
 }
 

@@ -12,7 +12,6 @@ import {
   position,
   strided,
 } from '../source.ts';
-import { convFilterGradWgsl, convInputGradWgsl, convWgsl, matmulWgsl } from './wgsl.ts';
 
 export function matmulSource(g: MatmulGeometry): KernelSource {
   const { batch, m, k, n } = g;
@@ -26,7 +25,6 @@ export function matmulSource(g: MatmulGeometry): KernelSource {
     arrays: ['a', 'b'],
     scalars: [],
     size: batch * m * n,
-    wgsl: () => matmulWgsl(g),
     write: () => ({
       functions: [
         index(
@@ -65,7 +63,6 @@ export function convSource(
     arrays: withBias ? ['x', 'w', 'bias'] : ['x', 'w'],
     scalars: [],
     size: batch * co * volume(output),
-    wgsl: () => convWgsl(withBias, activation, g),
     write: () => ({
       functions: [
         ...coordinates(sizes),
@@ -95,7 +92,8 @@ export function convSource(
   };
 }
 
-export function convInputGradSource(g: ConvGeometry): KernelSource {
+/** Zero where `relu`, which is given then, is not positive. */
+export function convInputGradSource(g: ConvGeometry, masked: boolean): KernelSource {
   const {
     batch,
     inputChannels: ci,
@@ -119,11 +117,10 @@ export function convInputGradSource(g: ConvGeometry): KernelSource {
   const names = ['z', 'y', 'x'] as const;
   return {
     op: 'convInputGrad',
-    key: `convInputGrad:${geometryKey(g)}`,
-    arrays: ['dy', 'w'],
+    key: `convInputGrad:${masked}:${geometryKey(g)}`,
+    arrays: masked ? ['dy', 'w', 'relu'] : ['dy', 'w'],
     scalars: [],
     size: batch * ci * volume(input),
-    wgsl: () => convInputGradWgsl(g),
     write: () => ({
       functions: [
         ...coordinates(sizes),
@@ -131,7 +128,7 @@ export function convInputGradSource(g: ConvGeometry): KernelSource {
         arrayAt('wAt', [co, ci, ...kernel]),
       ],
       body: eachLane(
-        (lane) => `s${lane}`,
+        (lane) => (masked ? `(relu[${position(lane)}] > 0 ? s${lane} : 0)` : `s${lane}`),
         (lane) =>
           `const n${lane} = sampleOf(${position(lane)}); const o${lane} = channelOf(${position(lane)});
          const z${lane} = depthOf(${position(lane)}); const y${lane} = rowOf(${position(lane)});
@@ -173,7 +170,6 @@ export function convFilterGradSource(g: ConvGeometry, perSample: boolean): Kerne
     arrays: ['x', 'dy'],
     scalars: [],
     size: samples * co * ci * volume(kernel),
-    wgsl: () => convFilterGradWgsl(g, perSample),
     write: () => ({
       functions: [
         ...['sampleOf', 'outOf', 'channelOf', 'depthOf', 'rowOf', 'columnOf'].map((name, axis) =>

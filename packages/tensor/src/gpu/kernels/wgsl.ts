@@ -1,221 +1,313 @@
-/**
- * Matrix products and convolutions in WGSL, for WebGPU: one tiled product C = A·B whose operands are
- * read through functions, so that a convolution is a product with a gathered operand that is never
- * stored. A workgroup keeps panels of A and B in its own memory; an invocation holds a 4 × 4 block
- * of C in registers, so it loads 8 numbers for 16 multiplications. gpu.js kernels have no workgroup
- * memory, and load 5 for 4.
- *
- * Left out: vector loads and half precision.
- */
+/** Matrix products and convolutions as tiled products in WGSL, for WebGPU. */
 import type { ConvActivation, ConvGeometry, MatmulGeometry, Triple } from '../../backend.ts';
+import { type Tiling, tilingOf } from './choice.ts';
+import type { SizedSource, WgslKernel } from './shader.ts';
+import { tiled } from './tiled.ts';
 
-/** A kernel in WGSL: `main` over so many workgroups; bindings are the arrays, then the result. */
-export interface WgslKernel {
-  readonly code: string;
-  readonly workgroups: readonly [number, number, number];
+const lanes = [0, 1, 2, 3] as const;
+
+export function matmulWgsl(g: MatmulGeometry): SizedSource {
+  const key = `matmul:${Object.values(g).map(Number)}`;
+  return { op: 'matmul', key, size: g.batch * g.m * g.n, wgsl: () => matmulKernel(g) };
 }
 
-/** C[z] = A[z]·B[z], z below `slices`, with operands as WGSL: bodies of functions to f32. */
-interface Product {
-  readonly arrays: readonly string[];
-  readonly slices: number;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  /** From z, m, k. */
-  readonly a: string;
-  /** From z, k, n. */
-  readonly b: string;
-  /** Statements that store `value` at z, m, n in `result`. */
-  readonly store: string;
-}
-
-/** Depth of the panels in workgroup memory. */
-const DEPTH = 16;
-/** Workgroups along one axis of a dispatch, at most. */
-const MAX_WORKGROUPS = 65_535;
-
-export function matmulWgsl(g: MatmulGeometry): WgslKernel {
-  const { batch, m, n, k } = g;
-  const a = g.transposeA ? `k * ${m}u + m` : `m * ${k}u + k`;
-  const b = g.transposeB ? `n * ${k}u + k` : `k * ${n}u + n`;
-  return tiled({
-    arrays: ['a', 'b'],
-    slices: batch,
-    m,
-    n,
-    k,
-    a: `return a[${g.batchedA ? `z * ${m * k}u + ` : ''}${a}];`,
-    b: `return b[${g.batchedB ? `z * ${k * n}u + ` : ''}${b}];`,
-    store: `result[(z * ${m}u + m) * ${n}u + n] = value;`,
-  });
-}
-
-/** Rows: output channels; columns: positions of all samples; depth: input channels and taps. */
 export function convWgsl(
   withBias: boolean,
   activation: ConvActivation,
   g: ConvGeometry,
+): SizedSource {
+  const key = `conv:${withBias}:${activation}:${keyOf(g)}`;
+  const size = g.batch * g.outputChannels * volume(g.output);
+  return { op: 'conv', key, size, wgsl: () => convKernel(withBias, activation, g) };
+}
+
+/** Zero where `relu`, which is given then, is not positive. */
+export function convInputGradWgsl(g: ConvGeometry, masked: boolean): SizedSource {
+  const key = `convInputGrad:${masked}:${keyOf(g)}`;
+  const size = g.batch * g.inputChannels * volume(g.input);
+  return { op: 'convInputGrad', key, size, wgsl: () => convInputGradKernel(g, masked) };
+}
+
+/** The filter gradients of parts of all samples' positions, [parts, …]. */
+export function convFilterGradWgsl(g: ConvGeometry, parts: number): SizedSource {
+  const key = `convFilterGrad:${parts}:${keyOf(g)}`;
+  const size = parts * g.outputChannels * g.inputChannels * volume(g.kernel);
+  return { op: 'convFilterGrad', key, size, wgsl: () => convFilterGradKernel(g, parts) };
+}
+
+function keyOf(g: ConvGeometry): string {
+  return Object.values(g).join(':');
+}
+
+export function matmulKernel(g: MatmulGeometry, tiling?: Tiling): WgslKernel {
+  const { batch, m, n, k } = g;
+  const aQuads = !g.transposeA && k % 4 === 0;
+  const bQuads = !g.transposeB && n % 4 === 0;
+  const aStart = g.batchedA ? `z * ${m * k} + ` : '';
+  const bStart = g.batchedB ? `z * ${k * n} + ` : '';
+  const [aStep, aAt] = g.transposeA ? [m, `k * ${m} + m`] : [1, `m * ${k} + k`];
+  const [bStep, bAt] = g.transposeB ? [k, `n * ${k} + k`] : [1, `k * ${n} + n`];
+  const quads = n % 4 === 0;
+  return tiled(
+    {
+      arrays: [
+        { name: 'a', quads: aQuads },
+        { name: 'b', quads: bQuads },
+      ],
+      slices: batch,
+      m,
+      n,
+      k,
+      a: aQuads
+        ? `return a[(${aStart}${aAt}) / 4];`
+        : `let at = ${aStart}${aAt};
+           return ${gathered(
+             'a',
+             (j) => `at + ${j * aStep}`,
+             (j) => `k + ${j} < ${k}`,
+           )};`,
+      aAlongDepth: !g.transposeA,
+      column: 'n : i32',
+      columnAt: 'return Column(n);',
+      b: bQuads
+        ? `if (column.n >= ${n}) { return vec4f(); } let n = column.n; return b[(${bStart}${bAt}) / 4];`
+        : `let n = column.n; let at = ${bStart}${bAt};
+           return ${gathered(
+             'b',
+             (j) => `at + ${j * bStep}`,
+             (j) => `n + ${j} < ${n}`,
+           )};`,
+      bAlongDepth: g.transposeB,
+      quads,
+      store: stored(quads, `(z * ${m} + m) * ${n} + n`, n),
+    },
+    tiling ?? tilingOf(m, n, batch),
+  );
+}
+
+/** Rows: output channels; columns: positions of all samples; depth: input channels and taps. */
+export function convKernel(
+  withBias: boolean,
+  activation: ConvActivation,
+  g: ConvGeometry,
+  tiling?: Tiling,
 ): WgslKernel {
-  const { batch, inputChannels, outputChannels, kernel, output } = g;
-  const taps = volume(kernel);
-  const value = `value${withBias ? ' + bias[m]' : ''}`;
-  return tiled({
-    arrays: withBias ? ['x', 'w', 'bias'] : ['x', 'w'],
-    slices: 1,
-    m: outputChannels,
-    n: batch * volume(output),
-    k: inputChannels * taps,
-    a: `return w[m * ${inputChannels * taps}u + k];`,
-    b: `${sampleAndPosition(output)} ${channelAndTap(kernel)} ${gatherInput(g)}`,
-    store: `${sampleAndPosition(output)}
-      result[(sample * ${outputChannels}u + m) * ${volume(output)}u + position] =
-        ${activation === 'relu' ? `max(${value}, 0.0)` : value};`,
-  });
+  const { batch, inputChannels, outputChannels, kernel, input, output, stride, padding } = g;
+  const [taps, positions] = [volume(kernel), volume(output)];
+  const [n, k] = [batch * positions, inputChannels * taps];
+  const aQuads = k % 4 === 0;
+  const biased = `value${withBias ? ' + vec4f(bias[m])' : ''}`;
+  const finished = activation === 'relu' ? `max(${biased}, vec4f())` : biased;
+  return tiled(
+    {
+      arrays: [
+        { name: 'x' },
+        { name: 'w', quads: aQuads },
+        ...(withBias ? [{ name: 'bias' }] : []),
+      ],
+      slices: 1,
+      m: outputChannels,
+      n,
+      k,
+      a: aQuads
+        ? `return w[(m * ${k} + k) / 4];`
+        : `let at = m * ${k} + k;
+           return ${gathered(
+             'w',
+             (j) => `at + ${j}`,
+             (j) => `k + ${j} < ${k}`,
+           )};`,
+      aAlongDepth: true,
+      column: 'start : vec4i, z : vec4i, y : vec4i, x : vec4i',
+      columnAt: `${positionsOfColumns(output, n)}
+        let at0 = z4 * ${stride[0]} - ${padding[0]};
+        let at1 = y4 * ${stride[1]} - ${padding[1]};
+        let at2 = x4 * ${stride[2]} - ${padding[2]};
+        let start = sample * ${inputChannels * volume(input)} + ${flat('at0', 'at1', 'at2', input)};
+        return Column(start, select(vec4i(${FAR}), at0, inside), at1, at2);`,
+      b: `let channel = k / ${taps}; ${tapOf(`k % ${taps}`, kernel)}
+        let at = column.start + channel * ${volume(input)} + ${flat('tap0', 'tap1', 'tap2', input)};
+        let ok = ${within('column.z + tap0', input[0])} & ${within('column.y + tap1', input[1])} &
+          ${within('column.x + tap2', input[2])};
+        return select(vec4f(), vec4f(${lanes.map((j) => `x[at[${j}]]`).join(', ')}), ok);`,
+      bAlongDepth: false,
+      quads: positions % 4 === 0,
+      store: storedByPosition(outputChannels, positions, n, finished),
+    },
+    tiling ?? tilingOf(outputChannels, n, 1),
+  );
 }
 
 /** Rows: input channels; columns: input positions of all samples; depth: output channels and taps. */
-export function convInputGradWgsl(g: ConvGeometry): WgslKernel {
+export function convInputGradKernel(g: ConvGeometry, masked: boolean, tiling?: Tiling): WgslKernel {
   const { batch, inputChannels, outputChannels, kernel, input, output, stride, padding } = g;
-  const taps = volume(kernel);
-  return tiled({
-    arrays: ['dy', 'w'],
-    slices: 1,
-    m: inputChannels,
-    n: batch * volume(input),
-    k: outputChannels * taps,
-    a: `let o = k / ${taps}u; return w[(o * ${inputChannels}u + m) * ${taps}u + k % ${taps}u];`,
-    b: `${sampleAndPosition(input)} ${channelAndTap(kernel)}
-      let t = vec3i(at) + ${vector(padding)} - vec3i(tap);
-      let q = t / ${vector(stride)};
-      if (any(t < vec3i(0)) || any(q * ${vector(stride)} != t) || any(q >= ${vector(output)})) {
-        return 0.0;
-      }
-      return dy[(sample * ${outputChannels}u + channel) * ${volume(output)}u + ${flat('q', output)}];`,
-    store: `${sampleAndPosition(input)}
-      result[(sample * ${inputChannels}u + m) * ${volume(input)}u + position] = value;`,
+  const [taps, positions] = [volume(kernel), volume(input)];
+  const [n, k] = [batch * positions, outputChannels * taps];
+  const quads = positions % 4 === 0;
+  // dx[p] takes dy[q] where stride·q + tap − padding = p.
+  const source = (axis: 0 | 1 | 2, from: string) => `let t${axis} = ${from} - tap${axis};
+    let q${axis} = t${axis}${stride[axis] === 1 ? '' : ` / ${stride[axis]}`};`;
+  const matches = (axis: 0 | 1 | 2) =>
+    `${within(`t${axis}`, output[axis] * stride[axis])}` +
+    (stride[axis] === 1 ? '' : ` & (q${axis} * ${stride[axis]} == t${axis})`);
+  const mask = quads
+    ? 'relu[((sample * CHANNELS + m) * POSITIONS + position) / 4]'
+    : `vec4f(${lanes.map((j) => `relu[to${j}]`).join(', ')})`;
+  return tiled(
+    {
+      arrays: [{ name: 'dy' }, { name: 'w' }, ...(masked ? [{ name: 'relu', quads }] : [])],
+      slices: 1,
+      m: inputChannels,
+      n,
+      k,
+      a: `return ${gathered(
+        'w',
+        (j) => `(((k + ${j}) / ${taps}) * ${inputChannels} + m) * ${taps} + (k + ${j}) % ${taps}`,
+        (j) => `k + ${j} < ${k}`,
+      )};`,
+      aAlongDepth: taps > 1,
+      column: 'start : vec4i, z : vec4i, y : vec4i, x : vec4i',
+      columnAt: `${positionsOfColumns(input, n)}
+        let at0 = z4 + ${padding[0]}; let at1 = y4 + ${padding[1]}; let at2 = x4 + ${padding[2]};
+        return Column(sample * ${outputChannels * volume(output)},
+          select(vec4i(${FAR}), at0, inside), at1, at2);`,
+      b: `let channel = k / ${taps}; ${tapOf(`k % ${taps}`, kernel)}
+        ${source(0, 'column.z')} ${source(1, 'column.y')} ${source(2, 'column.x')}
+        let at = column.start + channel * ${volume(output)} + ${flat('q0', 'q1', 'q2', output)};
+        let ok = ${matches(0)} & ${matches(1)} & ${matches(2)};
+        return select(vec4f(), vec4f(${lanes.map((j) => `dy[at[${j}]]`).join(', ')}), ok);`,
+      bAlongDepth: false,
+      quads,
+      store: storedByPosition(
+        inputChannels,
+        positions,
+        n,
+        masked ? 'select(vec4f(), value, MASK > vec4f())' : 'value',
+        mask,
+      ),
+    },
+    tiling ?? tilingOf(inputChannels, n, 1),
+  );
+}
+
+/** Rows: output channels; columns: input channels and taps; depth: a part of all samples' positions. */
+export function convFilterGradKernel(g: ConvGeometry, parts: number, tiling?: Tiling): WgslKernel {
+  const { batch, inputChannels, outputChannels, kernel, input, output, stride, padding } = g;
+  const [taps, positions] = [volume(kernel), volume(output)];
+  const n = inputChannels * taps;
+  const all = batch * positions;
+  const cut = tiling ?? tilingOf(outputChannels, n, parts);
+  const unit = cut.depth * cut.groups;
+  const k = parts === 1 ? all : unit * Math.ceil(all / parts / unit);
+  const aQuads = positions % 4 === 0;
+  const beyond = parts * k > all ? `if (at >= ${all}) { return vec4f(); }` : '';
+  return tiled(
+    {
+      arrays: [{ name: 'x' }, { name: 'dy', quads: aQuads }],
+      slices: parts,
+      m: outputChannels,
+      n,
+      k,
+      a: aQuads
+        ? `let at = z * ${k} + k; ${beyond}
+           return dy[(((at / ${positions}) * ${outputChannels} + m) * ${positions} + at % ${positions}) / 4];`
+        : `let first = z * ${k} + k;
+           return ${gathered(
+             'dy',
+             (j) => {
+               const at = `(first + ${j})`;
+               return `(${at} / ${positions} * ${outputChannels} + m) * ${positions} + ${at} % ${positions}`;
+             },
+             (j) => `first + ${j} < ${all} && k + ${j} < ${k}`,
+           )};`,
+      aAlongDepth: true,
+      column: 'start : vec4i, z : vec4i, y : vec4i, x : vec4i',
+      columnAt: `let n4 = n + vec4i(0, 1, 2, 3); let channel = n4 / ${taps};
+        ${tapOf(`n4 % ${taps}`, kernel)}
+        let at0 = tap0 - ${padding[0]}; let at1 = tap1 - ${padding[1]}; let at2 = tap2 - ${padding[2]};
+        let start = channel * ${volume(input)} + ${flat('at0', 'at1', 'at2', input)};
+        return Column(start, select(vec4i(${FAR}), at0, n4 < vec4i(${n})), at1, at2);`,
+      b: `let at = z * ${k} + k; ${beyond}
+        let sample = at / ${positions}; let position = at % ${positions};
+        let p0 = position / ${output[1] * output[2]} * ${stride[0]};
+        let p1 = position / ${output[2]} % ${output[1]} * ${stride[1]};
+        let p2 = position % ${output[2]} * ${stride[2]};
+        let first = column.start + sample * ${inputChannels * volume(input)} + ${flat('p0', 'p1', 'p2', input)};
+        let ok = ${within('column.z + p0', input[0])} & ${within('column.y + p1', input[1])} &
+          ${within('column.x + p2', input[2])};
+        return select(vec4f(), vec4f(${lanes.map((j) => `x[first[${j}]]`).join(', ')}), ok);`,
+      bAlongDepth: true,
+      quads: n % 4 === 0,
+      store: stored(n % 4 === 0, `(z * ${outputChannels} + m) * ${n} + n`, n),
+    },
+    cut,
+  );
+}
+
+/** A coordinate that is outside of every image, whatever is added to it. */
+const FAR = -(2 ** 29);
+
+/** From column n: samples and coordinates of four positions, and which of them are in range. */
+function positionsOfColumns(sizes: Triple, n: number): string {
+  return `let n4 = n + vec4i(0, 1, 2, 3); let inside = n4 < vec4i(${n});
+    let sample = n4 / ${volume(sizes)}; let position = n4 % ${volume(sizes)};
+    let z4 = position / ${sizes[1] * sizes[2]};
+    let y4 = position / ${sizes[2]} % ${sizes[1]};
+    let x4 = position % ${sizes[2]};`;
+}
+
+/** The coordinates of a tap as tap0, tap1 and tap2. */
+function tapOf(tap: string, [, h, w]: Triple): string {
+  return `let tap = ${tap}; let tap0 = tap / ${h * w}; let tap1 = tap / ${w} % ${h}; let tap2 = tap % ${w};`;
+}
+
+function within(at: string, size: number): string {
+  return `(${at} >= vec4i()) & (${at} < vec4i(${size}))`;
+}
+
+function flat(z: string, y: string, x: string, [, h, w]: Triple): string {
+  return `(${z} * ${h} + ${y}) * ${w} + ${x}`;
+}
+
+/** Four numbers of an array, zero where they are out of range. */
+function gathered(
+  array: string,
+  index: (lane: number) => string,
+  valid: (lane: number) => string,
+): string {
+  return `vec4f(${lanes.map((j) => `select(0.0, ${array}[${index(j)}], ${valid(j)})`).join(', ')})`;
+}
+
+/** Stores `value` at four places from `at` on, as far as n is below its size. */
+function stored(quads: boolean, at: string, n: number): string {
+  if (quads) return `result[(${at}) / 4] = value;`;
+  return `let at = ${at};
+    ${lanes.map((j) => `if (n + ${j} < ${n}) { result[at + ${j}] = value[${j}]; }`).join('\n')}`;
+}
+
+/** Stores a value at four positions from column n on, in [samples, channels, positions]. */
+function storedByPosition(
+  channels: number,
+  positions: number,
+  n: number,
+  finished: string,
+  mask = '',
+): string {
+  const fill = (text: string) =>
+    text
+      .replaceAll('MASK', mask)
+      .replaceAll('CHANNELS', `${channels}`)
+      .replaceAll('POSITIONS', `${positions}`);
+  if (positions % 4 === 0) {
+    return `let sample = n / ${positions}; let position = n % ${positions};
+      result[((sample * ${channels} + m) * ${positions} + position) / 4] = ${fill(finished)};`;
+  }
+  const places = lanes.map((j) => {
+    const column = `(n + ${j})`;
+    return `let to${j} = (${column} / ${positions} * ${channels} + m) * ${positions} + ${column} % ${positions};`;
   });
-}
-
-/** Rows: output channels; columns: input channels and taps; depth: output positions. */
-export function convFilterGradWgsl(g: ConvGeometry, perSample: boolean): WgslKernel {
-  const { batch, inputChannels, outputChannels, kernel, output } = g;
-  const n = inputChannels * volume(kernel);
-  const positions = volume(output);
-  // A slice is a sample, or all of them lie along the depth.
-  const place = perSample
-    ? `let sample = z; let position = k;`
-    : `let sample = k / ${positions}u; let position = k % ${positions}u;`;
-  return tiled({
-    arrays: ['x', 'dy'],
-    slices: perSample ? batch : 1,
-    m: outputChannels,
-    n,
-    k: perSample ? positions : batch * positions,
-    a: `${place} return dy[(sample * ${outputChannels}u + m) * ${positions}u + position];`,
-    b: `${place} let at = ${unflat('position', output)};
-      let channel = n / ${volume(kernel)}u;
-      let tap = ${unflat(`(n % ${volume(kernel)}u)`, kernel)};
-      ${gatherInput(g)}`,
-    store: `result[(z * ${outputChannels}u + m) * ${n}u + n] = value;`,
-  });
-}
-
-function tiled({ arrays, slices, m, n, k, a, b, store }: Product): WgslKernel {
-  const [rows, columns] = m <= 16 ? [16, 64] : n <= 16 ? [64, 16] : [64, 64];
-  const threads = (rows * columns) / 16;
-  const columnTiles = Math.ceil(n / columns);
-  const tiles = columnTiles * Math.ceil(m / rows);
-  const across = Math.min(tiles, MAX_WORKGROUPS);
-  const bindings = [...arrays, 'result'].map((name, i) => {
-    const access = name === 'result' ? 'read_write' : 'read';
-    return `@group(0) @binding(${i}) var<storage, ${access}> ${name} : array<f32>;`;
-  });
-  const code = `
-    ${bindings.join('\n')}
-    var<workgroup> panelA : array<f32, ${DEPTH * rows}>;
-    var<workgroup> panelB : array<f32, ${DEPTH * columns}>;
-    fn readA(z : u32, m : u32, k : u32) -> f32 {
-      if (m >= ${m}u || k >= ${k}u) { return 0.0; }
-      ${a}
-    }
-    fn readB(z : u32, k : u32, n : u32) -> f32 {
-      if (k >= ${k}u || n >= ${n}u) { return 0.0; }
-      ${b}
-    }
-    fn store(z : u32, m : u32, n : u32, value : f32) {
-      if (m >= ${m}u || n >= ${n}u) { return; }
-      ${store}
-    }
-    @compute @workgroup_size(${columns / 4}, ${rows / 4})
-    fn main(
-      @builtin(workgroup_id) group : vec3u,
-      @builtin(local_invocation_id) local : vec3u,
-      @builtin(local_invocation_index) thread : u32,
-    ) {
-      let tile = group.x + group.y * ${across}u;
-      let z = group.z;
-      let firstRow = (tile / ${columnTiles}u) * ${rows}u;
-      let firstColumn = (tile % ${columnTiles}u) * ${columns}u;
-      var sums : array<vec4f, 4>;
-      for (var k0 = 0u; k0 < ${k}u; k0 += ${DEPTH}u) {
-        for (var t = thread; t < ${DEPTH * rows}u; t += ${threads}u) {
-          let row = t / ${DEPTH}u;
-          panelA[(t % ${DEPTH}u) * ${rows}u + row] = readA(z, firstRow + row, k0 + t % ${DEPTH}u);
-        }
-        for (var t = thread; t < ${DEPTH * columns}u; t += ${threads}u) {
-          panelB[t] = readB(z, k0 + t / ${columns}u, firstColumn + t % ${columns}u);
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < ${DEPTH}u; k++) {
-          let i = k * ${rows}u + local.y * 4u;
-          let j = k * ${columns}u + local.x * 4u;
-          let right = vec4f(panelB[j], panelB[j + 1u], panelB[j + 2u], panelB[j + 3u]);
-          sums[0] += panelA[i] * right;
-          sums[1] += panelA[i + 1u] * right;
-          sums[2] += panelA[i + 2u] * right;
-          sums[3] += panelA[i + 3u] * right;
-        }
-        workgroupBarrier();
-      }
-      for (var r = 0u; r < 4u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-          store(z, firstRow + local.y * 4u + r, firstColumn + local.x * 4u + c, sums[r][c]);
-        }
-      }
-    }`;
-  return { code, workgroups: [across, Math.ceil(tiles / across), slices] };
-}
-
-/** From column n: its sample, its position, and `at`, the position's coordinates. */
-function sampleAndPosition(sizes: Triple): string {
-  return `let sample = n / ${volume(sizes)}u; let position = n % ${volume(sizes)}u;
-    let at = ${unflat('position', sizes)};`;
-}
-
-/** From depth k: a channel and the coordinates of a tap. */
-function channelAndTap(kernel: Triple): string {
-  return `let channel = k / ${volume(kernel)}u;
-    let tap = ${unflat(`(k % ${volume(kernel)}u)`, kernel)};`;
-}
-
-/** Returns x[sample, channel, stride·at + tap − padding], 0 outside. */
-function gatherInput({ inputChannels, input, stride, padding }: ConvGeometry): string {
-  return `let p = vec3i(at) * ${vector(stride)} + vec3i(tap) - ${vector(padding)};
-    if (any(p < vec3i(0)) || any(p >= ${vector(input)})) { return 0.0; }
-    return x[(sample * ${inputChannels}u + channel) * ${volume(input)}u + ${flat('p', input)}];`;
-}
-
-function unflat(i: string, [, h, w]: Triple): string {
-  return `vec3u(${i} / ${h * w}u, ${i} / ${w}u % ${h}u, ${i} % ${w}u)`;
-}
-
-function flat(v: string, [, h, w]: Triple): string {
-  return `u32((${v}.x * ${h} + ${v}.y) * ${w} + ${v}.z)`;
-}
-
-function vector([d, h, w]: Triple): string {
-  return `vec3i(${d}, ${h}, ${w})`;
+  return `${places.join('\n')} let made = ${fill(finished)};
+    ${lanes.map((j) => `if (n + ${j} < ${n}) { result[to${j}] = made[${j}]; }`).join('\n')}`;
 }
 
 function volume([d, h, w]: Triple): number {
