@@ -44,7 +44,7 @@ export interface Note {
 /** Limits of a contest. */
 export interface ContestOptions {
   readonly repeats: number;
-  /** Milliseconds after which an operation takes no further turn. Default: no limit. */
+  /** Milliseconds after which an operation takes no further turn, but for its first three. Default: no limit. */
   readonly patience?: number;
   /** Milliseconds of runs before the one that is timed. Default: 25. */
   readonly warmUp?: number;
@@ -65,6 +65,8 @@ interface Entry {
 const pause = 30;
 /** Milliseconds beyond which a first run, compilation included, is the only one. */
 const tooSlow = 15_000;
+/** Turns that all take whose first run was not too slow. */
+const leastTurns = 3;
 /** Results differ by rounding only; more than this, and the times are of something else. */
 const tolerance = 1e-3;
 
@@ -140,7 +142,7 @@ async function takeTurns(
   const failed = new Set<Entry>();
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (const entry of entries) {
-      if (failed.has(entry) || entry.spent > patience) continue;
+      if (failed.has(entry) || isDone(entry, patience)) continue;
       try {
         // The threads of whoever came before may spin for a while.
         await rest(pause);
@@ -159,6 +161,11 @@ async function takeTurns(
     }
   }
   return entries.filter((entry) => !failed.has(entry));
+}
+
+/** Whatever disturbs a turn or two, others follow; but for what is too slow from the first. */
+function isDone({ times, spent }: Entry, patience: number): boolean {
+  return spent > patience && (times.length >= leastTurns || spent === Number.POSITIVE_INFINITY);
 }
 
 /** A run as its milliseconds. */

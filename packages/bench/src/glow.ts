@@ -11,9 +11,9 @@ import { cpus } from 'node:os';
 import process from 'node:process';
 import { type Contestant, hold, type Note, type Timing } from './contest.ts';
 import type { Figure } from './figures.ts';
+import { describePeaks, type Peaks, peakProcesses, peaksOf } from './machine.ts';
 import { describeNetwork, type Network, networks, offersOf } from './networks.ts';
 import { labelOf, ownBackends, threadsInWords } from './own-backends.ts';
-import { peakFlops, peakName, vectors } from './peak.ts';
 import { makeTrainingProblem } from './peers/own-network.ts';
 import type { Operation, Results } from './peers/peer.ts';
 import { writeProblem } from './peers/problem-files.ts';
@@ -36,8 +36,8 @@ export interface NetworkReport {
   readonly notes: readonly Note[];
   /** Are the loss and all gradients the same bits on each of our backends and numbers of threads? */
   readonly equal: boolean;
-  /** Median GFLOP/s of the machine on as many threads, by the bits of its vectors. */
-  readonly peaks: Readonly<Record<string, number>>;
+  /** Of the machine on as many threads. */
+  readonly peaks: Peaks;
   /** Of the fastest of our backends, on one thread. */
   readonly profile: Profile | undefined;
 }
@@ -138,9 +138,7 @@ async function measureNetwork(
       }),
     ),
     ...others,
-    ...vectors.map(({ bits, backend }) =>
-      enter(machine, `${bits}`, () => serve('peak', backend, String(threads))),
-    ),
+    ...[...peakProcesses(threads)].map(([bits, start]) => enter(machine, `${bits} bits`, start)),
   ];
   try {
     const held = await hold(contestants, { repeats, patience, warmUp });
@@ -149,15 +147,12 @@ async function measureNetwork(
       .map((r): StepTiming => {
         return { ...r, peakBytes: running.get(`${r.library}, ${r.backend}`)!.peakMemory() };
       });
-    const peaks = vectors.flatMap(({ bits }): [string, number][] => {
-      const time = held.results.find((r) => r.op === peakName(bits))?.milliseconds;
-      return time === undefined ? [] : [[`${bits}`, (threads * peakFlops(bits)) / time / 1e6]];
-    });
+    const peaks = peaksOf(held.results, threads);
     const best = [...ownBackends].reverse().map((b) => running.get(`${ours}, ${labelOf(b, 1)}`));
     const profile = await best.find((served) => served !== undefined)?.ask('profile');
     return {
       ...{ name, network, results, notes: [...notes, ...held.notes], equal: digests.size === 1 },
-      ...{ peaks: Object.fromEntries(peaks), profile: profile as Profile | undefined },
+      ...{ peaks, profile: profile as Profile | undefined },
     };
   } finally {
     for (const served of running.values()) served.close();
@@ -245,13 +240,12 @@ function describeContest(
     // Others take other flops: autograd does not run the convolutions once more.
     profile && r.library === ours ? (profile.flops / r.milliseconds / 1e6).toFixed(1) : '',
   ]);
-  const told = Object.entries(peaks).map(([bits, rate]) => `${rate.toFixed(1)} in ${bits} bits`);
   const flops = profile
     ? `${(profile.flops / 1e9).toFixed(2)} GFLOP in convolutions and products. `
     : '';
   return [
     `${name}: ${describeNetwork(network)}. ${flops}Multiply-add peak of ` +
-      `${threadsInWords(threads)}: ${told.join(', ')} (GFLOP/s). Loss and gradients on all our backends ` +
+      `${threadsInWords(threads)}: ${describePeaks(peaks)}. Loss and gradients on all our backends ` +
       `and threads are ${equal ? 'equal bit for bit' : 'DIFFERENT'}.`,
     '',
     formatTable(['', 'ms (fastest … slowest)', 'times ours', 'peak MiB', 'GFLOP/s'], rows),

@@ -11,8 +11,8 @@ import { cpus } from 'node:os';
 import { WasmBackend } from '@invnet/tensor';
 import { type Contestant, hold, type Note, type Timing } from './contest.ts';
 import type { Figure } from './figures.ts';
+import { commonPeak, describePeaks, type Peaks, peakProcesses, peaksOf } from './machine.ts';
 import { ownBackends, threadsInWords } from './own-backends.ts';
-import { peakFlops, peakName, vectors } from './peak.ts';
 import { type ConvCase, caseName, convFlops, directions } from './peers/conv-case.ts';
 import { jaxJs } from './peers/jax.ts';
 import { onnxruntime } from './peers/onnxruntime.ts';
@@ -26,7 +26,7 @@ import { formatTable } from './table.ts';
 export interface OpTiming extends Timing {
   /** GFLOP/s at the median; a multiplication and an addition count as two. */
   readonly gflops: number;
-  /** Of the peak of the widest vectors. */
+  /** Of the peak in 256 bits, or in 128 where there is none. */
   readonly share: number;
   /** How many times as fast our fastest backend is. */
   readonly ratio: number;
@@ -36,8 +36,8 @@ export interface OpTiming extends Timing {
 export interface OpsReport {
   readonly suite: 'ops';
   readonly threads: number;
-  /** Median GFLOP/s of the machine on as many threads, by the bits of its vectors. */
-  readonly peaks: Readonly<Record<string, number>>;
+  /** Of the machine on as many threads. */
+  readonly peaks: Peaks;
   readonly results: readonly OpTiming[];
   /** Convolutions of couplings. */
   readonly couplings: readonly OpTiming[];
@@ -74,11 +74,11 @@ export async function measureOps(options: OpsOptions = {}): Promise<OpsReport> {
   const { repeats = 21, channels = 64, side = 512, peers = true } = options;
   const { threads = Math.min(2, cpus().length), shapes = couplingShapes } = options;
   const running: Served[] = [];
-  const served = (library: string, backend: string, ...args: readonly string[]): Contestant => ({
+  const served = (library: string, backend: string, start: () => Promise<Served>): Contestant => ({
     library,
     backend,
     load: async () => {
-      const child = await serve(...args);
+      const child = await start();
       running.push(child);
       return child.operations;
     },
@@ -88,10 +88,11 @@ export async function measureOps(options: OpsOptions = {}): Promise<OpsReport> {
   const sizes = [threads, channels, side].map(String);
   const backends = [...ownBackends].reverse();
   const contestants = [
-    ...vectors.map(({ backend }) => served('machine', backend, 'peak', backend, String(threads))),
-    ...backends.map((backend) =>
-      served(ours, backend, 'ops', backend, ...sizes, JSON.stringify(shapes)),
-    ),
+    ...[...peakProcesses(threads)].map(([bits, start]) => served('machine', `${bits} bits`, start)),
+    ...backends.map((backend) => {
+      const start = () => serve('ops', backend, ...sizes, JSON.stringify(shapes));
+      return served(ours, backend, start);
+    }),
     ...(peers ? others : []).map((peer): Contestant => {
       const { library, backend } = peer;
       return { library, backend, load: () => peer.load(problem, wantedOps) };
@@ -104,13 +105,8 @@ export async function measureOps(options: OpsOptions = {}): Promise<OpsReport> {
     for (const child of running) child.close();
   }
   const { results, notes } = held;
-  const peaks = Object.fromEntries(
-    vectors.flatMap(({ bits }): [string, number][] => {
-      const time = results.find((r) => r.op === peakName(bits))?.milliseconds;
-      return time === undefined ? [] : [[`${bits}`, (threads * peakFlops(bits)) / time / 1e6]];
-    }),
-  );
-  const top = Math.max(...Object.values(peaks));
+  const peaks = peaksOf(results, threads);
+  const top = commonPeak(peaks);
   const names = operationNames({ channels, side });
   const flopsOfConv = 2 * 8 * 32 * 32 * channels * channels;
   const flops = new Map([
@@ -162,7 +158,6 @@ export function describeOps({ threads, peaks, results, couplings, notes }: OpsRe
     'of peak',
     'ours is',
   ];
-  const told = Object.entries(peaks).map(([bits, rate]) => `${rate.toFixed(1)} in ${bits} bits`);
   const backends = [...new Set(couplings.map((r) => r.backend))];
   const couplingRows = [...new Set(couplings.map((r) => r.op))].map((op) => [
     op,
@@ -172,8 +167,8 @@ export function describeOps({ threads, peaks, results, couplings, notes }: OpsRe
     }),
   ]);
   return [
-    `On ${threadsInWords(threads)}. Multiply-add peak: ${told.join(', ')} (GFLOP/s); shares are of the ` +
-      'largest. Medians of turns; flops of the direct method; "ours is" so many times as fast, in its fastest ' +
+    `On ${threadsInWords(threads)}. Multiply-add peak: ${describePeaks(peaks)}; shares are of ` +
+      'that in 256 bits. Medians of turns; flops of the direct method; "ours is" so many times as fast, in its fastest ' +
       'backend.',
     '',
     formatTable(header, rows),
