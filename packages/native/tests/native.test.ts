@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import {
@@ -46,6 +46,20 @@ describe.each(built)('native, $build', (found) => {
         const addon = { path: found.path, build };
         expect(bitsOf({ addon, threads })).toMatchObject({ bits, native: build });
       }
+    }
+  });
+
+  it('is found by a path from where the process is, on every thread', async () => {
+    const native = openNativeKernels(relative(process.cwd(), found.path), found.build);
+    expect(native.path).toBe(found.path);
+    using backend = await WasmBackend.create({ native, threads: 2 });
+    expect(backend.info().details).toMatchObject({ native: found.build, threads: 2 });
+  });
+
+  it('measures a whole number of rounds', () => {
+    expect(found.multiplyAdd(100)).toBeGreaterThan(100);
+    for (const rounds of [0, -1, 0.5, Infinity, Number.NaN, '1'] as number[]) {
+      expect(() => found.multiplyAdd(rounds)).toThrow(ValueError);
     }
   });
 

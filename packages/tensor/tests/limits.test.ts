@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import {
   add,
   type Backend,
+  BackendError,
   concat,
   conv,
   convInputGrad,
@@ -116,6 +117,20 @@ it('gives scratch to all threads or to none', async () => {
   runtime.inScratch(0, use, { own: 1_000_000, users: 3 });
   expect(use).toHaveBeenCalledOnce();
   expect(runtime.memory.info()).toEqual({ liveBytes: 0, peakBytes: 3_000_000, tensors: 0 });
+});
+
+it('says so where the engine has no memory for another backend', async () => {
+  const spy = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function none() {
+    throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+  });
+  try {
+    expect(() => new WasmBackend()).toThrow(BackendError);
+    await expect(setBackend('wasm', { threads: 2 })).rejects.toThrow(
+      /no memory for another backend/,
+    );
+  } finally {
+    spy.mockRestore();
+  }
 });
 
 describe.each([

@@ -211,7 +211,7 @@ const modules = new Map<string, WebAssembly.Module>();
  * @param relaxedSimd which build; the engine decides where it is left open
  * @param shared makes a memory that workers can be given
  * @param wide asks for vectors of 256 bits where they can be had
- * @throws BackendError if the engine cannot run it, or the page does not let it
+ * @throws BackendError if the engine cannot run it, the page does not let it, or there is no memory for it
  */
 export function loadKernels(
   relaxedSimd = supportsRelaxedSimd(),
@@ -235,7 +235,7 @@ export function loadKernels(
     module = compile(bytes);
     modules.set(key, module);
   }
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
+  const memory = reserve(shared);
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   const kernels = instance.exports as unknown as Kernels;
   return { kernels, memory, module, relaxedSimd, wide: isWidened };
@@ -248,6 +248,19 @@ function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
     throw new BackendError(
       "wasm: WebAssembly is not compiled here. Does the page's content security policy allow it? It " +
         "needs script-src 'wasm-unsafe-eval'.",
+      { cause },
+    );
+  }
+}
+
+/** A memory that may grow up to 4 GiB. */
+function reserve(shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 16, maximum: 65536, shared });
+  } catch (cause) {
+    throw new BackendError(
+      'wasm: the engine has no memory for another backend, for each of which it sets aside some GiB of addresses. ' +
+        'Dispose backends that are not needed, or let the process have more (ulimit -v).',
       { cause },
     );
   }

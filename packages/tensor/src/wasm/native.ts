@@ -4,13 +4,14 @@
  *
  * Left out: where the addon is, and what to do without one.
  */
+import { requireWhole } from '../checks.ts';
 import { BackendError, formatValue, ValueError } from '../errors.ts';
 import { fingerprint } from './kernels.generated.ts';
 import type { Kernels } from './kernels.ts';
 
 /** An addon that was opened. */
 export interface NativeKernels {
-  /** The file, which each thread opens. */
+  /** The whole path of the file, which each thread opens. */
   readonly path: string;
   /** For which processors the build in use is: `'avx512'`, `'avx2'` or `'neon'`. */
   readonly build: string;
@@ -21,6 +22,7 @@ export interface NativeKernels {
   /**
    * Runs rounds of multiply-adds in registers: what the processor does at best.
    * @returns how many operations they were
+   * @throws ValueError unless the rounds are a whole number of at least 1
    */
   multiplyAdd(rounds: number): number;
 }
@@ -48,7 +50,7 @@ export function openNativeKernels(path: string, build?: string): NativeKernels {
   if (typeof path !== 'string') {
     throw new ValueError(`openNativeKernels: path is ${formatValue(path)}; expected a text.`);
   }
-  const addon = load(path);
+  const { file, addon } = load(path);
   const builds = addon.supported();
   const chosen = build ?? builds[0];
   if (chosen === undefined || !builds.includes(chosen)) {
@@ -59,22 +61,26 @@ export function openNativeKernels(path: string, build?: string): NativeKernels {
     );
   }
   return {
-    path,
+    path: file,
     build: chosen,
     builds,
     bind: (memory, scratchWord) => addon.bind(chosen, memory, scratchWord),
-    multiplyAdd: (rounds) => addon.multiplyAdd(chosen, rounds),
+    multiplyAdd: (rounds) => {
+      requireWhole('multiplyAdd', 'rounds', rounds, 1);
+      return addon.multiplyAdd(chosen, rounds);
+    },
   };
 }
 
 /** Opens the file, after a look whether it is what was built: the system would run into one that is cut short. */
-function load(path: string): Addon {
+function load(path: string): { file: string; addon: Addon } {
   if (typeof process === 'undefined' || !process.getBuiltinModule) {
     throw new BackendError('native: an addon needs Node.js.');
   }
   const { readFileSync } = process.getBuiltinModule('node:fs');
   const { createHash } = process.getBuiltinModule('node:crypto');
   const { createRequire } = process.getBuiltinModule('node:module');
+  const file = process.getBuiltinModule('node:path').resolve(path);
   const opened = <T>(open: () => T): T => {
     try {
       return open();
@@ -84,8 +90,8 @@ function load(path: string): Addon {
     }
   };
   const { manifest, sha256 } = opened(() => ({
-    manifest: JSON.parse(readFileSync(`${path}.json`, 'utf8')),
-    sha256: createHash('sha256').update(readFileSync(path)).digest('hex'),
+    manifest: JSON.parse(readFileSync(`${file}.json`, 'utf8')),
+    sha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
   }));
   if (manifest?.fingerprint !== fingerprint) {
     throw new BackendError(
@@ -98,5 +104,5 @@ function load(path: string): Addon {
       `native: ${path} is damaged. Install its package again, or build it again.`,
     );
   }
-  return opened(() => createRequire(process.execPath)(path));
+  return { file, addon: opened(() => createRequire(process.execPath)(file)) };
 }
