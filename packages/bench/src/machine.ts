@@ -1,13 +1,12 @@
 /** The machine as a contestant: its multiply-add peaks, measured in turns with everything else. */
 import { execFile } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Timing } from './contest.ts';
 import { peakFlops, peakName, vectors } from './peak.ts';
 import { type Served, serve, start } from './peers/process.ts';
+import { scratchFolder } from './scratch.ts';
 
 /** Median GFLOP/s of all threads together, by the bits of the vectors. */
 export type Peaks = Readonly<Record<number, number>>;
@@ -45,7 +44,7 @@ export function describePeaks(peaks: Peaks): string {
 /** @throws Error without a C compiler, or vectors of 512 bits. */
 async function startWidest(threads: number): Promise<Served> {
   const source = fileURLToPath(new URL('./peak512.c', import.meta.url));
-  const program = join(await mkdtemp(join(tmpdir(), 'invnet-bench-')), 'peak');
+  const program = join(await scratchFolder(), 'peak');
   await promisify(execFile)('cc', ['-O3', '-pthread', '-o', program, source]);
   return start(program, [String(threads)]);
 }

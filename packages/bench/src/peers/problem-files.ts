@@ -2,9 +2,9 @@
  * Problems as files, which other processes read: a description in JSON, and all numbers in one file of
  * float32, where each array's place is told.
  */
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { scratchFolder } from '../scratch.ts';
 import type { TrainingProblem } from './own-network.ts';
 import type { Numbers } from './peer.ts';
 
@@ -16,7 +16,7 @@ interface Place {
 
 /** Writes a problem; returns the description's path, beside which there is room for results. */
 export async function writeProblem(problem: TrainingProblem): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'invnet-bench-'));
+  const folder = await scratchFolder();
   const numbers = join(folder, 'numbers.bin');
   const parts: Uint8Array[] = [];
   let at = 0;

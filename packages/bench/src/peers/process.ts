@@ -6,12 +6,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { scratchFolder } from '../scratch.ts';
 import type { Operation } from './peer.ts';
 import { readFloats } from './problem-files.ts';
 
@@ -50,7 +49,7 @@ export async function start(command: string, args: readonly string[]): Promise<S
   };
   const offered = (await lines.next()) as readonly Offered[];
   forgetPeak(child.pid!);
-  const file = join(await mkdtemp(join(tmpdir(), 'invnet-bench-')), 'result.bin');
+  const file = join(await scratchFolder(), 'result.bin');
   const operations = offered.map(({ name, compared }, i): Operation => {
     const result = async () => {
       const { lengths } = (await ask(`result ${i} ${file}`)) as { lengths: number[] };
