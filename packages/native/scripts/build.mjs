@@ -87,8 +87,15 @@ async function compile(compiler, platform, to, target = []) {
   }
   const link = {
     linux: ['-shared', '-lm', '-s'],
-    darwin: ['-shared', '-undefined', 'dynamic_lookup'],
-    win32: ['-shared', '-s'],
+    // Without the paths of the machine that builds it.
+    darwin: [
+      '-shared',
+      '-undefined',
+      'dynamic_lookup',
+      '-s',
+      '-Wl,-install_name,@rpath/invnet.node',
+    ],
+    win32: ['-shared', '-s', `-Wl,--out-implib,${join(build, 'invnet.lib')}`],
   };
   const imports = system === 'win32' ? [importLibrary(compiler, processor)] : [];
   run([join(root, 'src/c/addon.c'), ...include, ...objects, ...imports, ...link[system], '-o', to]);
