@@ -276,6 +276,16 @@ describe('threads', () => {
     }
   });
 
+  it('are refused by name where a process may have none', () => {
+    const source = new URL('../src/index.ts', import.meta.url).href;
+    const program = `
+      const { setBackend } = await import(${JSON.stringify(source)});
+      await setBackend('wasm', { threads: 2 }).catch((error) => console.log(String(error)));`;
+    const flags = ['--permission', '--allow-fs-read=*', '--input-type=module-typescript'];
+    const run = spawnSync(process.execPath, [...flags, '-e', program], { encoding: 'utf8' });
+    expect(run.stdout).toMatch(/^BackendError: wasm: no thread can start: /);
+  });
+
   it('do not keep a process alive', () => {
     const entry = fileURLToPath(new URL('../src/index.ts', import.meta.url));
     const program = `

@@ -27,6 +27,17 @@ it('wide vectors give the same bits as narrow ones, on one thread and three', as
   expect([wide.bits, threads.bits]).toEqual([narrow.bits, narrow.bits]);
 });
 
+it('a process that may start no other has narrow vectors', async () => {
+  const source = new URL('../src/index.ts', import.meta.url).href;
+  const text = `
+    const { backendInfo, setBackend } = await import(${JSON.stringify(source)});
+    await setBackend('wasm', { wide: true });
+    console.log(backendInfo().details.wide);`;
+  const flags = ['--permission', '--allow-fs-read=*', '--input-type=module-typescript'];
+  const { stdout } = await run(process.execPath, [...flags, '-e', text]);
+  expect(stdout).toBe('false\n');
+});
+
 it('wide is true or false', async () => {
   for (const wide of [1, 'yes', null] as unknown[] as boolean[]) {
     await expect(setBackend('wasm', { wide })).rejects.toThrow(ValueError);

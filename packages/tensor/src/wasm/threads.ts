@@ -132,10 +132,13 @@ export class ThreadPool {
     const failed = new Promise<never>((_, reject) => {
       for (let index = 1; index < size; index++) {
         const own = { own: wordOf(index), scratchAt: scratchAt + 4 * index };
-        startWorker({ ...engine, control, mostParts, ...own }, reject).then((worker) => {
-          if (starting) workers.push(worker);
-          else worker.terminate();
-        }, reject);
+        startWorker({ ...engine, control, mostParts, ...own }, reject).then(
+          (worker) => {
+            if (starting) workers.push(worker);
+            else worker.terminate();
+          },
+          (cause) => reject(new BackendError(`wasm: no thread can start: ${cause}`, { cause })),
+        );
       }
     });
     const ready = (async () => {

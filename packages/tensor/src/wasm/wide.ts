@@ -30,10 +30,19 @@ function canWiden(): boolean {
   const { basename } = process.getBuiltinModule('node:path');
   if (!/^node(js)?(\.exe)?$/.test(basename(process.execPath))) return false;
   if (process.arch !== 'x64' || !hasWideVectors()) return false;
-  // V8 complains of flags that it does not know in the midst of what the program prints, so it is asked first.
+  return hasFlag();
+}
+
+/** V8 complains of flags that it does not know in the midst of what the program prints, so it is asked first. */
+function hasFlag(): boolean {
   const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const { stdout } = spawnSync(process.execPath, ['--v8-options'], { encoding: 'utf8' });
-  return typeof stdout === 'string' && stdout.includes(`--${flag} `);
+  try {
+    const { stdout } = spawnSync(process.execPath, ['--v8-options'], { encoding: 'utf8' });
+    return typeof stdout === 'string' && stdout.includes(`--${flag} `);
+  } catch {
+    // A process that may start no other.
+    return false;
+  }
 }
 
 /** Linux tells; elsewhere V8 looks for itself, and does nothing without them. */
