@@ -1,7 +1,7 @@
 /**
  * The `gpu` backend beside `wasm` and beside other libraries' WebGPU backends: a 3×3 convolution, a
- * matrix product and a training step of Glow, and on WebGPU the two ways in which our products are
- * written. Every library computes on the same numbers, and its results are compared with ours
+ * matrix product and a training step of Glow, at two sizes, and on WebGPU the two ways in which our
+ * kernels are written. Every library computes on the same numbers, and its results are compared with ours
  * before it is timed. Where there is no GPU, or only software that stands in for one, it says so
  * and measures nothing.
  */
@@ -10,7 +10,7 @@ import { createGpuBackend } from '@invnet/tensor/gpu';
 import { type Contestant, hold, type Note, type Timing } from './contest.ts';
 import { jaxJs } from './peers/jax.ts';
 import { makeProblem, ownOperations } from './peers/ours.ts';
-import type { OperationSizes, Wanted } from './peers/peer.ts';
+import type { GlowSizes, OperationSizes, Wanted } from './peers/peer.ts';
 import { tfjs } from './peers/tfjs.ts';
 import { formatTable } from './table.ts';
 
@@ -23,8 +23,13 @@ export interface GpuReport {
   readonly notes: readonly Note[];
 }
 
+/** Sizes of the operations, and of the Glow if it is not `glowSizes` of their channels. */
+type Sizes = OperationSizes & { readonly glow?: GlowSizes };
+
 /** How large, how often, and whether software may stand in for a GPU (for tests only). */
-export interface GpuBenchOptions extends Partial<OperationSizes> {
+export interface GpuBenchOptions {
+  /** Default: small ones, and those with which a GPU has something to do. */
+  readonly sizes?: readonly Sizes[];
   readonly repeats?: number;
   readonly software?: boolean;
   /** Other libraries, which are installed on first use. Default: true. */
@@ -33,9 +38,21 @@ export interface GpuBenchOptions extends Partial<OperationSizes> {
 
 const wanted: Wanted = ['conv', 'product', 'glow'];
 
+const usual: readonly Sizes[] = [
+  { channels: 64, side: 512 },
+  {
+    channels: 128,
+    side: 2048,
+    glow: { batch: 16, channels: 3, side: 64, hidden: 128, scales: 3, steps: 4 },
+  },
+];
+
+/** Milliseconds of runs before the one that is timed: a GPU that was idle is slow at first. */
+const warmUp = 200;
+
 /** Runs the suite, all contestants taking turns in every repeat. */
 export async function measureGpu(options: GpuBenchOptions = {}): Promise<GpuReport> {
-  const { repeats = 11, channels = 64, side = 512, software = false, peers = true } = options;
+  const { repeats = 11, sizes = usual, software = false, peers = true } = options;
   let gpu: Backend;
   try {
     gpu = await createGpuBackend({ mode: 'webgpu' });
@@ -49,22 +66,29 @@ export async function measureGpu(options: GpuBenchOptions = {}): Promise<GpuRepo
     return { suite: 'gpu', adapter, skipped, results: [], notes: [] };
   }
   const wasm = new WasmBackend();
-  const problem = await makeProblem(wasm, { channels, side });
-  const ours = (backend: string, made: Backend): Contestant => ({
-    library: 'invnet',
-    backend,
-    load: () => ownOperations(made, problem, wanted),
-  });
-  const contestants = [
-    ours('gpu', gpu),
-    ours('gpu, gpu.js kernels only', await createGpuBackend({ mode: 'webgpu', products: 'gpujs' })),
-    ours('wasm', wasm),
-    ...(peers ? [tfjs('webgpu'), jaxJs('webgpu')] : []).map((peer): Contestant => {
-      const { library, backend } = peer;
-      return { library, backend, load: () => peer.load(problem, wanted) };
-    }),
-  ];
-  const { results, notes } = await hold(contestants, { repeats });
+  const translated = await createGpuBackend({ mode: 'webgpu', products: 'gpujs' });
+  const results: Timing[] = [];
+  const notes: Note[] = [];
+  for (const { glow, ...operations } of sizes) {
+    const problem = await makeProblem(wasm, operations, glow);
+    const ours = (backend: string, made: Backend): Contestant => ({
+      library: 'invnet',
+      backend,
+      load: () => ownOperations(made, problem, wanted),
+    });
+    const contestants = [
+      ours('gpu', gpu),
+      ours('gpu, gpu.js kernels only', translated),
+      ours('wasm', wasm),
+      ...(peers ? [tfjs('webgpu'), jaxJs('webgpu')] : []).map((peer): Contestant => {
+        const { library, backend } = peer;
+        return { library, backend, load: () => peer.load(problem, wanted) };
+      }),
+    ];
+    const held = await hold(contestants, { repeats, warmUp });
+    results.push(...held.results);
+    notes.push(...held.notes);
+  }
   results.sort((a, b) => a.op.localeCompare(b.op));
   return { suite: 'gpu', adapter, results, notes };
 }

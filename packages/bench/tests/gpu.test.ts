@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { describeGpu, measureGpu } from '../src/gpu.ts';
 
 test('times each operation on each backend', async () => {
-  const sizes = { repeats: 1, channels: 4, side: 16 };
-  const report = await measureGpu({ ...sizes, software: true, peers: false });
+  const sizes = [{ channels: 4, side: 16 }];
+  const report = await measureGpu({ sizes, repeats: 1, software: true, peers: false });
   expect(report.skipped).toBeUndefined();
   expect(report.notes).toEqual([]);
   expect(report.results).toHaveLength(9);

@@ -46,7 +46,7 @@ export interface Tiling {
 }
 
 /** Workgroups of all devices have 16 KiB of memory and 256 invocations, and so do these. */
-const tilings: readonly (Tiling & {
+export const tilings: readonly (Tiling & {
   /** Blocks from which on it is taken. */
   readonly blocks: number;
 })[] = [
