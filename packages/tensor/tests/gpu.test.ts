@@ -3,15 +3,19 @@ import { describe, expect, it, vi } from 'vitest';
 import {
   BackendError,
   backendInfo,
+  concat,
   DeviceLostError,
   DisposedError,
   DTypeError,
+  exp,
   getBackend,
   memory,
   mul,
   OutOfMemoryError,
   ones,
   setBackend,
+  slice,
+  sum,
   tensor,
   tidy,
 } from '../src/index.ts';
@@ -71,6 +75,49 @@ describe.each(modes)('gpu in mode %s', (mode) => {
     expect(pooled()).toBeGreaterThan(8192);
     await x.data();
     x.dispose();
+  });
+
+  it.runIf(mode === 'webgpu')(
+    'hands kernels over in batches, also when nothing is read',
+    async () => {
+      await setBackend('gpu', { mode });
+      const warm = mul(ones([8]), ones([8]));
+      await warm.data();
+      const submit = vi.spyOn(GPUQueue.prototype, 'submit');
+      tidy(() => {
+        let y = ones([8]);
+        for (let i = 0; i < 100; i++) y = mul(y, warm);
+      });
+      expect(submit.mock.calls.length).toBeLessThan(5);
+      await Promise.resolve();
+      const told = submit.mock.calls.length;
+      expect(told).toBeGreaterThan(0);
+      await Promise.resolve();
+      expect(submit.mock.calls.length).toBe(told);
+      submit.mockRestore();
+    },
+  );
+
+  it.runIf(mode === 'webgpu')('makes nothing anew in a step like the one before', async () => {
+    await setBackend('gpu', { mode });
+    const w = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+    const step = () =>
+      tidy(() => {
+        const y = exp(mul(w, w));
+        const z = concat([y, slice(y, 1, 0, 1)], 1);
+        return sum(mul(z, z));
+      });
+    const run = async () => {
+      using x = step();
+      await x.data();
+    };
+    for (let i = 0; i < 3; i++) await run();
+    const made = (['createBuffer', 'createBindGroup', 'createComputePipelineAsync'] as const).map(
+      (name) => vi.spyOn(GPUDevice.prototype, name),
+    );
+    await run();
+    expect(made.map((spy) => spy.mock.calls.length)).toEqual([0, 0, 0]);
+    for (const spy of made) spy.mockRestore();
   });
 
   it('names what it cannot hold, before anything runs', async () => {

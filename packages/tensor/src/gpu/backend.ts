@@ -107,6 +107,7 @@ export class GpuBackend implements Backend {
     this.fused = fusedPasses({
       launch: (source, reads, writes) => this.#launch(source, reads, writes),
       making: (op, f) => this.#making(op, f),
+      accumulate: (target, x) => this.accumulate(target, x, 1),
       free: (x) => this.free(x),
     });
   }
@@ -277,24 +278,40 @@ export class GpuBackend implements Backend {
     else this.#adamByExchange(updates, settings);
   }
 
-  /** As many tensors in one dispatch as a kernel may have arrays for. */
+  /** As many tensors in one dispatch as a kernel may have arrays for, each of them once. */
   #adamInPlace(updates: readonly AdamUpdate[], settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
-    const shared = [beta1, 1 - beta1, beta2, 1 - beta2, gradientScale, epsilon, 0, 0];
     const atOnce = Math.floor(this.#device.maxArrays / 4);
-    for (let first = 0; first < updates.length; first += atOnce) {
-      const some = updates.slice(first, first + atOnce);
-      this.#launch(
-        adamInPlace(some.length),
-        some.map(({ grad }) => grad),
-        some.flatMap(({ target, m, v }) => [target, m, v]),
-        some.reduce(
-          (numbers, { step }) =>
-            numbers.concat(learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), 0, 0),
-          shared,
-        ),
-      );
+    const some: AdamUpdate[] = [];
+    const changed = new Set<Storage>();
+    for (const update of updates) {
+      const { target, m, v, grad } = update;
+      if (some.length === atOnce || [target, m, v, grad].some((x) => changed.has(x))) {
+        this.#adamOf(some, settings);
+        some.length = 0;
+        changed.clear();
+      }
+      some.push(update);
+      for (const x of [target, m, v]) changed.add(x);
     }
+    if (some.length > 0) this.#adamOf(some, settings);
+  }
+
+  #adamOf(some: readonly AdamUpdate[], settings: AdamSettings): void {
+    const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+    this.#launch(
+      adamInPlace(some.length),
+      some.map(({ grad }) => grad),
+      some.flatMap(({ target, m, v }) => [target, m, v]),
+      [
+        ...[beta1, 1 - beta1, beta2, 1 - beta2, gradientScale, epsilon, 0, 0],
+        ...some.flatMap(({ step }) => [
+          learningRate / (1 - beta1 ** step),
+          1 / (1 - beta2 ** step),
+          0,
+          0,
+        ]),
+      ],
+    );
   }
 
   #adamByExchange(updates: readonly AdamUpdate[], settings: AdamSettings): void {

@@ -21,6 +21,8 @@ export interface Passes {
   launch(source: WgslSource, reads: readonly Storage[], writes: readonly Storage[]): void;
   /** What `make` gave while `f` ran is freed where that throws. */
   making<T>(op: string, f: (make: Make) => T): T;
+  /** target ← target + x, which may be one. */
+  accumulate(target: Storage, x: Storage): void;
   free(x: Storage): void;
 }
 
@@ -49,7 +51,9 @@ export function fusedPasses(r: Passes): FusedPasses {
         return [x, dx, drt];
       }),
     addToFirst: (target, x, batch) => {
-      r.launch(addToFirstSource(batch, target.size / batch, x.size / batch), [x], [target]);
+      // What a kernel writes it may not read by another name.
+      if (target === x) return r.accumulate(target, x);
+      return r.launch(addToFirstSource(batch, target.size / batch, x.size / batch), [x], [target]);
     },
     channelAffine: (x, scale, shift, g) =>
       r.making('channelAffine', (make) => {

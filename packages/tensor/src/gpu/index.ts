@@ -18,7 +18,7 @@ import { openWebGpu } from './webgpu.ts';
 
 export { GpuBackend } from './backend.ts';
 export type { Block, Cell, Device, GpuMode, Kernel } from './device.ts';
-export type { GpuOptions } from './options.ts';
+export type { GpuOptions, Written } from './options.ts';
 export type { IndexFunction, KernelSource } from './source.ts';
 
 registerBackend('gpu', createGpuBackend);

@@ -119,6 +119,15 @@ describe.each(single)('$label', async ({ backends }) => {
       });
       close(sum!, expected);
     }
+    const x = numbers(12, 1);
+    const [twofold] = await twice([x], (f, [x]) => {
+      f.addToFirst(x!, x!, 3);
+      return [x!];
+    });
+    close(
+      twofold!,
+      Float64Array.from(x, (v) => 2 * v),
+    );
   });
 
   it.runIf(fused)('scales and shifts channels and goes back, in both directions', async () => {
@@ -214,7 +223,8 @@ describe.each(single)('$label', async ({ backends }) => {
         grad: upload(size, i + 60),
         step: i + 1,
       }));
-      backend.adam(states, settings);
+      // One of them twice: its second step comes after the first.
+      backend.adam([...states, states[3]!], settings);
       const all = states.flatMap(({ target, m, v, grad }) => [target, m, v, grad]);
       const values = await Promise.all(all.map((x) => backend.read(x)));
       for (const x of all) backend.free(x);
