@@ -218,6 +218,47 @@ function transpose4(a: v128, b: v128, c: v128, d: v128, to: usize, pitch: usize,
   storeQuads(to + 3 * pitch, apart, v128.shuffle<f32>(ab1, cd1, 2, 3, 6, 7));
 }
 
+/**
+ * As packStraight, where the rows of the virtual matrix are lines of the source as they lie: with one tap, and
+ * columns that follow each other as the source's do.
+ */
+function packLinesOfB(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
+  const pitch = panelPitch(depth);
+  const line = p.sourceW;
+  const lineBytes = (<usize>line) << 2;
+  let at = 0;
+  while (at < columns) {
+    const sample = (column + at) / line;
+    const position = column + at - sample * line;
+    const run = min(columns - at, line - position);
+    let from = p.source + ((<usize>((sample * p.channels + k) * line + position)) << 2);
+    for (let i = 0; i < depth; i++) {
+      let source = from;
+      let panel = p.packedB + <usize>(at / PANEL) * pitch + <usize>i * PANEL_BYTES;
+      let place = at % PANEL;
+      let left = run;
+      while (left > 0) {
+        const to = panel + ((<usize>place) << 2);
+        if (place == 0 && left >= PANEL) {
+          v128.store(to, v128.load(source));
+          v128.store(to, v128.load(source, VECTOR), VECTOR);
+          left -= PANEL;
+          source += PANEL_BYTES;
+        } else {
+          const count = min(left, PANEL - place);
+          copyExactly(to, source, count);
+          left -= count;
+          source += (<usize>count) << 2;
+          place = 0;
+        }
+        panel += pitch;
+      }
+      from += lineBytes;
+    }
+    at += run;
+  }
+}
+
 /** Columns of C are columns of the virtual matrix. */
 function packStraight(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
   const pitch = panelPitch(depth);
@@ -278,43 +319,38 @@ function transposeLines(from: usize, line: usize, to: usize): void {
 
 export function packB(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
   if (p.transposed) packTransposed(p, column, columns, k, depth);
+  else if (p.lines) packLinesOfB(p, column, columns, k, depth);
   else packStraight(p, column, columns, k, depth);
 }
 
 /** `count` entries of k of `rows` rows of A into [k][rows]; a row's entries are neighbours. */
 function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usize): void {
   const pitch = (<usize>rows) << 2;
-  let r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    let source = from + <usize>r * rowBytes;
-    let target = to + ((<usize>r) << 2);
-    let i = 0;
-    for (; i + LANES <= count; i += LANES) {
+  if (rows < 4 || count < LANES) {
+    for (let r = 0; r < rows; r++) {
+      const source = from + <usize>r * rowBytes;
+      const target = to + ((<usize>r) << 2);
+      for (let i: usize = 0; i < <usize>count; i++) store<f32>(target + i * pitch, load<f32>(source + (i << 2)));
+    }
+    return;
+  }
+  // The last four rows, and the last vector of k, may be packed in part for the second time.
+  for (let r = 0; r < rows; r += 4) {
+    const first = min(r, rows - 4);
+    const source = from + <usize>first * rowBytes;
+    const target = to + ((<usize>first) << 2);
+    for (let i = 0; i < count; i += LANES) {
+      const k = <usize>min(i, count - LANES);
+      const at = source + (k << 2);
       transpose4(
-        v128.load(source),
-        v128.load(source + rowBytes),
-        v128.load(source + 2 * rowBytes),
-        v128.load(source + 3 * rowBytes),
-        target,
+        v128.load(at),
+        v128.load(at + rowBytes),
+        v128.load(at + 2 * rowBytes),
+        v128.load(at + 3 * rowBytes),
+        target + k * pitch,
         pitch,
         4 * pitch,
       );
-      source += VECTOR;
-      target += <usize>LANES * pitch;
-    }
-    for (; i < count; i++) {
-      for (let s: usize = 0; s < 4; s++) store<f32>(target + (s << 2), load<f32>(source + s * rowBytes));
-      source += 4;
-      target += pitch;
-    }
-  }
-  for (; r < rows; r++) {
-    let source = from + <usize>r * rowBytes;
-    let target = to + ((<usize>r) << 2);
-    for (let i = 0; i < count; i++) {
-      store<f32>(target, load<f32>(source));
-      source += 4;
-      target += pitch;
     }
   }
 }

@@ -32,6 +32,8 @@ export class Product {
   transposed: i32;
   /** Is B read where it lies, instead of packed? Its virtual matrix has one tap, and is not transposed. */
   inPlace: i32;
+  /** Are the rows of its virtual matrix lines of the source as they lie? */
+  lines: i32;
   source: usize;
   channels: i32;
   columnsD: i32;

@@ -11,18 +11,7 @@
 import { Product, Shift } from './plan';
 import { own, productOver } from './product';
 import { ownScratch } from './scratch';
-import { LANES, loadSome, storeSome, VECTOR } from './simd';
-
-// @ts-ignore: decorator
-@inline
-function addLine(to: usize, from: usize, count: i32): void {
-  for (; count >= LANES; count -= LANES) {
-    v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
-    to += VECTOR;
-    from += VECTOR;
-  }
-  if (count > 0) storeSome(to, f32x4.add(loadSome(to, 4, count), loadSome(from, 4, count)), count);
-}
+import { LANES, loadBetween, splat, storeSome, VECTOR } from './simd';
 
 /** Adds `count` numbers to every `step`-th of a line. */
 // @ts-ignore: decorator
@@ -47,8 +36,58 @@ function placeIn(position: i32, divisor: i32, size: i32): i32 {
 }
 
 /** One line of y; `z` is where the source's first position would lie in Z's row (m, 0). */
+// @ts-ignore: decorator
+@inline
 function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias: f32): void {
+  if (s.divisorW == 1) sumPlainLine(s, d, h, z, zRow, y, bias);
+  else sumSpreadLine(s, d, h, z, zRow, y, bias);
+}
+
+/** Each vector of the line is kept in a register until all taps are added. */
+function sumPlainLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias: f32): void {
   const width = s.outputW;
+  const sourceW = s.sourceW;
+  const tapsH = s.tapsH;
+  const tapsW = s.tapsW;
+  const start = splat(bias);
+  const zero = splat(0);
+  for (let x = 0; x < width; x += LANES) {
+    let sum = start;
+    for (let a = 0; a < s.tapsD; a++) {
+      const atD = placeIn(d + a - s.paddingD, s.divisorD, s.sourceD);
+      if (atD < 0) continue;
+      for (let b = 0; b < tapsH; b++) {
+        const atH = placeIn(h + b - s.paddingH, s.divisorH, s.sourceH);
+        if (atH < 0) continue;
+        const line = (atD * s.sourceH + atH) * sourceW;
+        let row = z + ((<usize>line) << 2) + <usize>((a * tapsH + b) * tapsW) * zRow;
+        let first = x - s.paddingW;
+        for (let e = 0; e < tapsW; e++) {
+          sum = f32x4.add(sum, loadInside(row, first, sourceW));
+          row += zRow;
+          first++;
+        }
+      }
+    }
+    if (s.relu) sum = f32x4.pmax(sum, zero);
+    if (x + LANES <= width) v128.store(y, sum);
+    else storeSome(y, sum, width - x);
+    y += VECTOR;
+  }
+}
+
+/** The floats of a line of `size` from the one of an index on, zero where there are none. */
+// @ts-ignore: decorator
+@inline
+function loadInside(line: usize, index: i32, size: i32): v128 {
+  return index >= 0 && index + LANES <= size
+    ? v128.load(line + ((<usize>index) << 2))
+    : loadBetween(line, index, size);
+}
+
+function sumSpreadLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias: f32): void {
+  const width = s.outputW;
+  const step = s.divisorW;
   const end = y + ((<usize>width) << 2);
   for (let to = y; to < end; to += 4) store<f32>(to, bias);
   for (let a = 0; a < s.tapsD; a++) {
@@ -62,14 +101,11 @@ function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias
       for (let e = 0; e < s.tapsW; e++) {
         // y's position under the source's first: behind or before the start of the line.
         const start = s.paddingW - e;
-        const step = s.divisorW;
         const skipped = start < 0 ? (step - 1 - start) / step : 0;
         const low = start + skipped * step;
         const count = low < width ? min(s.sourceW - skipped, (width - 1 - low) / step + 1) : 0;
         const to = y + ((<usize>low) << 2);
-        const from = row + ((<usize>(line + skipped)) << 2);
-        if (step == 1) addLine(to, from, count);
-        else spreadLine(to, step, from, count);
+        spreadLine(to, step, row + ((<usize>(line + skipped)) << 2), count);
         row += zRow;
       }
     }

@@ -91,6 +91,19 @@ export function loadSome(from: usize, step: usize, count: i32): v128 {
   return v;
 }
 
+/** The floats of a line of `size` from the one of an index on, which may be negative; zero where there are none. */
+// @ts-ignore: decorator
+@inline
+export function loadBetween(line: usize, index: i32, size: i32): v128 {
+  let v = f32x4.splat(0);
+  const at = line + ((<usize>index) << 2);
+  if (index >= 0 && index < size) v = v128.load32_lane(at, v, 0);
+  if (index + 1 >= 0 && index + 1 < size) v = v128.load32_lane(at + 4, v, 1);
+  if (index + 2 >= 0 && index + 2 < size) v = v128.load32_lane(at + 8, v, 2);
+  if (index + 3 >= 0 && index + 3 < size) v = v128.load32_lane(at + 12, v, 3);
+  return v;
+}
+
 /** Stores the first `count` floats, from 0 to LANES − 1: what follows may be another thread's. */
 // @ts-ignore: decorator
 @inline

@@ -239,8 +239,16 @@ INLINE vec gather(uint8_t *mem, uint32_t from, uint32_t step, int32_t count) {
   }
   return v;
 }
+#define loadBetween(line, index, size) loadBetween_(mem, line, index, size)
 #if LANES == 16
 INLINE __mmask16 firstOf(int32_t count) { return (__mmask16)((1u << count) - 1); }
+/* Which of the lanes index … are from 0 to before size. */
+INLINE vec loadBetween_(uint8_t *mem, uint32_t line, int32_t index, int32_t size) {
+  if (index <= -LANES || index >= size) return splat(0);
+  const uint32_t below = size - index < LANES ? (1u << (size - index)) - 1 : 0xffffu;
+  const uint32_t from = index < 0 ? below & (0xffffu << -index) : below;
+  return (vec)_mm512_maskz_loadu_ps((__mmask16)from, AT(line) + 4 * (intptr_t)index);
+}
 INLINE vec loadSome_(uint8_t *mem, uint32_t from, uint32_t step, int32_t count) {
   if (step == 4) return (vec)_mm512_maskz_loadu_ps(firstOf(count), AT(from));
   if (step == 0) return (vec)_mm512_maskz_mov_ps(firstOf(count), (__m512)splat(LOAD(float, from)));
@@ -252,6 +260,12 @@ INLINE vec keepSome(vec v, int32_t count) { return (vec)_mm512_maskz_mov_ps(firs
 #elif LANES == 8
 INLINE __m256i firstOf(int32_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE vec loadBetween_(uint8_t *mem, uint32_t line, int32_t index, int32_t size) {
+  const __m256i lanes = _mm256_add_epi32(_mm256_set1_epi32(index), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  const __m256i outside = _mm256_or_si256(lanes, _mm256_cmpgt_epi32(lanes, _mm256_set1_epi32(size - 1)));
+  const __m256i inside = _mm256_xor_si256(outside, _mm256_set1_epi32(-1));
+  return (vec)_mm256_maskload_ps((const float *)(AT(line) + 4 * (intptr_t)index), inside);
 }
 INLINE vec loadSome_(uint8_t *mem, uint32_t from, uint32_t step, int32_t count) {
   if (step == 4) return (vec)_mm256_maskload_ps((const float *)AT(from), firstOf(count));
@@ -266,6 +280,13 @@ INLINE vec keepSome(vec v, int32_t count) { return v128_and(v, (__m256)firstOf(c
 #else
 INLINE vec loadSome_(uint8_t *mem, uint32_t from, uint32_t step, int32_t count) {
   return gather(mem, from, step, count);
+}
+INLINE vec loadBetween_(uint8_t *mem, uint32_t line, int32_t index, int32_t size) {
+  vec v = (vec){};
+  for (int32_t i = 0; i < LANES; i++) {
+    if (index + i >= 0 && index + i < size) v[i] = *(const float_ *)(AT(line) + 4 * (intptr_t)(index + i));
+  }
+  return v;
 }
 #define storeSome_(mem, to, v, count) storeSomeFloats(AT(to), v, count)
 INLINE vec keepSome(vec v, int32_t count) {

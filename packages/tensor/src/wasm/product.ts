@@ -98,15 +98,20 @@ const SETS = 64;
 /** Part of the columns of whole tiles that must be used. */
 const LEAST_FILLED = 0.95;
 
+/** Are the rows of B's virtual matrix lines of the source as they lie? */
+export function areLines(p: Product): boolean {
+  const [depth, height] = p.sourceGrid;
+  const plain = volume(p.multiplier) * volume(p.divisor) === 1 && p.padding.every((x) => x === 0);
+  return plain && !p.transposed && volume(p.taps) * depth * height === 1;
+}
+
 /**
  * Can B stay where it lies? It is then read in panels of a tile's neighbouring positions, a row of each
  * channel, which must not meet in few sets of the first-level cache.
  */
 export function canStay(p: Product, tile: Tile): boolean {
-  const [depth, height, line] = p.sourceGrid;
-  if (p.transposed || volume(p.taps) * depth * height !== 1) return false;
-  if (volume(p.multiplier) * volume(p.divisor) !== 1 || p.padding.some((x) => x !== 0))
-    return false;
+  if (!areLines(p)) return false;
+  const line = p.sourceGrid[2];
   if (p.channels <= FEW_CHANNELS) return true;
   const filled = line / (tile.columns * Math.ceil(line / tile.columns));
   if (p.channels > MOST_CHANNELS || filled < LEAST_FILLED) return false;

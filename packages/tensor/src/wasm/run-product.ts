@@ -14,7 +14,7 @@ import {
   WORTH_CUTTING_FINER,
   WORTH_PARTING,
 } from './parts.ts';
-import { type Blocking, blocking, canStay, lineFloats, type Product } from './product.ts';
+import { areLines, type Blocking, blocking, canStay, lineFloats, type Product } from './product.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
 import type { Plan, Shift, Winograd } from './ways.ts';
 
@@ -73,7 +73,13 @@ function runPlan(r: Runtime, plan: Plan): void {
     const behind = r.write(
       [
         ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
-        ...[p.transposed ? 1 : 0, canStay(p, r.tile) ? 1 : 0, p.source, p.channels],
+        ...[
+          p.transposed ? 1 : 0,
+          canStay(p, r.tile) ? 1 : 0,
+          areLines(p) ? 1 : 0,
+          p.source,
+          p.channels,
+        ],
         ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
         ...[...p.multiplier, ...p.divisor, ...p.padding],
         ...(depths
