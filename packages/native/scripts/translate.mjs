@@ -28,6 +28,7 @@ const types = {
   v128: 'vec',
   quad: 'quad',
   doubles: 'doubles',
+  places: 'places',
 };
 
 const K = ts.SyntaxKind;

@@ -118,7 +118,7 @@ export class Shift {
 
 /**
  * A 3×3 convolution of stride 1 by Winograd's method (winograd.ts explains it). The weights lie as
- * in `Product`; `filters` is shared by all parts, the other three are offsets in a thread's scratch.
+ * in `Product`; `filters` is shared by all parts, the other four are offsets in a thread's scratch.
  */
 @unmanaged
 export class Winograd {
@@ -142,6 +142,7 @@ export class Winograd {
   inputs: usize;
   outputs: usize;
   lines: usize;
+  places: usize;
   panelRows: i32;
   blockGroups: i32;
 }

@@ -25,6 +25,8 @@ export const ROWS: i32 = FUSED ? 6 : 5;
 /** Four floats where it must be four, however wide vectors are; two doubles where sums are kept. */
 export type quad = v128;
 export type doubles = v128;
+/** Places of quads. */
+export type places = usize;
 
 /** Multiply-add; fused, hence rounded once, in the relaxed build. */
 // @ts-ignore: decorator
@@ -58,6 +60,29 @@ export function select(mask: v128, yes: v128, no: v128): v128 {
 @inline
 export function loadQuads(from: usize, pitch: usize): v128 {
   return v128.load(from);
+}
+
+/** Where the quads of a vector lie that do not follow each other: behind `from` as words say, `pitch` bytes apart. */
+// @ts-ignore: decorator
+@inline
+export function placesBehind(from: usize, words: usize, pitch: usize): places {
+  return from + load<usize>(words);
+}
+
+/** Such places some bytes on. */
+// @ts-ignore: decorator
+@inline
+export function movePlaces(at: places, bytes: usize): places {
+  return at + bytes;
+}
+
+/** Quads side by side of which each lies at its place, or one or two quads behind. */
+// @ts-ignore: decorator
+@inline
+export function loadQuadsAt(at: places, behind: i32): v128 {
+  if (behind == 1) return v128.load(at, 16);
+  if (behind == 2) return v128.load(at, 32);
+  return v128.load(at);
 }
 
 /** What `loadQuads` loads. */

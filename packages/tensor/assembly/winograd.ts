@@ -10,13 +10,19 @@
  * Left out: other kernels and strides, and filter gradients, which the direct method serves as well.
  */
 import { PANEL, PANEL_BYTES, tileOf } from './gemm';
+import { copyExactly } from './layout';
 import { Winograd } from './plan';
 import { ownScratch } from './scratch';
-import { loadQuad, loadQuads, quad, quadOf, QUADS, splat, storeSome } from './simd';
+import { loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS, splat, storeSome } from './simd';
 
-/** Columns of the output that a group covers, and bytes between those of its input and the next one's. */
+/** Columns of the output that a group covers, and bytes that each takes of a line's room. */
 const COVER: i32 = 8;
 const LINE: usize = 48;
+/**
+ * Words for each group of a block, the same for all channels: where it begins in the room for lines, where its
+ * output lies in that of the first channel, and how many columns and rows of that there are.
+ */
+const PLACE: usize = 16;
 /** Groups to a panel. */
 const PER_PANEL: i32 = PANEL / 4;
 
@@ -66,29 +72,17 @@ export function winogradFilters(p: Winograd, first: i32, last: i32): void {
   }
 }
 
-/**
- * What a run of groups reads of one line from column `start` on, zero outside of the source: of each group
- * ten floats, and two that do not count.
- */
+/** One line of `count` floats from column `start` on, zero outside of the source. */
 // @ts-ignore: decorator
 @inline
-function copyLine(p: Winograd, plane: usize, row: i32, start: i32, groups: i32, to: usize): void {
+function copyLine(p: Winograd, plane: usize, row: i32, start: i32, count: i32, to: usize): void {
   const inside = row >= 0 && row < p.sourceH;
-  const zero = f32x4.splat(0);
-  let from = plane + ((<usize>(row * p.sourceW + start)) << 2);
-  for (let group = 0; group < groups; group++) {
-    if (inside && start > -10 && start < p.sourceW) {
-      // What lies close beside a line is read as well, and cleared.
-      for (let at: usize = 0; at < LINE; at += 16) v128.store(to + at, loadQuad(from + at));
-      for (let i = 0; i < min(10, -start); i++) store<f32>(to + ((<usize>i) << 2), 0);
-      for (let i = max(0, p.sourceW - start); i < 10; i++) store<f32>(to + ((<usize>i) << 2), 0);
-    } else {
-      for (let at: usize = 0; at < LINE; at += 16) v128.store(to + at, quadOf(zero, 0));
-    }
-    start += COVER;
-    from += <usize>COVER << 2;
-    to += LINE;
-  }
+  const low = inside ? min(count, max(0, -start)) : count;
+  const high = inside ? max(low, min(count, p.sourceW - start)) : count;
+  for (let i = 0; i < low; i++) store<f32>(to + ((<usize>i) << 2), 0);
+  const line = plane + ((<usize>(row * p.sourceW + start)) << 2);
+  copyExactly(to + ((<usize>low) << 2), line + ((<usize>low) << 2), high - low);
+  for (let i = high; i < count; i++) store<f32>(to + ((<usize>i) << 2), 0);
 }
 
 /** The four columns of Bᵀd for row vectors, written as four of the 16 planes. */
@@ -101,44 +95,44 @@ function storePlanes(to: usize, plane: usize, a: v128, b: v128, c: v128, d: v128
   v128.store(to + 3 * plane, f32x4.sub(b, d));
 }
 
-/** Bᵀ d B of a vector's groups, whose lines start at `from`, `line` bytes apart. */
+/** Bᵀ d B of a vector's groups, whose lines start at their places, `line` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function transformInput(from: usize, line: usize, to: usize, plane: usize): void {
+function transformInput(at: places, line: usize, to: usize, plane: usize): void {
   // Column j of all four tiles of a group: the lines' columns 2t + j.
-  let v = loadQuads(from, LINE);
-  let w = loadQuads(from + 16, LINE);
-  let x = loadQuads(from + 32, LINE);
+  let v = loadQuadsAt(at, 0);
+  let w = loadQuadsAt(at, 1);
+  let x = loadQuadsAt(at, 2);
   let e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   let o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const a0 = e;
   const a1 = o;
   const a2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const a3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
-  from += line;
-  v = loadQuads(from, LINE);
-  w = loadQuads(from + 16, LINE);
-  x = loadQuads(from + 32, LINE);
+  at = movePlaces(at, line);
+  v = loadQuadsAt(at, 0);
+  w = loadQuadsAt(at, 1);
+  x = loadQuadsAt(at, 2);
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const b0 = e;
   const b1 = o;
   const b2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const b3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
-  from += line;
-  v = loadQuads(from, LINE);
-  w = loadQuads(from + 16, LINE);
-  x = loadQuads(from + 32, LINE);
+  at = movePlaces(at, line);
+  v = loadQuadsAt(at, 0);
+  w = loadQuadsAt(at, 1);
+  x = loadQuadsAt(at, 2);
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const c0 = e;
   const c1 = o;
   const c2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const c3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
-  from += line;
-  v = loadQuads(from, LINE);
-  w = loadQuads(from + 16, LINE);
-  x = loadQuads(from + 32, LINE);
+  at = movePlaces(at, line);
+  v = loadQuadsAt(at, 0);
+  w = loadQuadsAt(at, 1);
+  x = loadQuadsAt(at, 2);
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const d0 = e;
@@ -175,15 +169,89 @@ function storeRow(to: usize, even: quad, odd: quad, count: i32): void {
   else if (count < 4) storeSome(to, left, count);
 }
 
+/** Bytes of a plane of transformed numbers: one line of the cache more, so that planes do not share sets. */
+// @ts-ignore: decorator
+@inline
+function inputPlane(p: Winograd): usize {
+  return ((<usize>(p.channels * p.blockGroups)) << 4) + 64;
+}
+
+// @ts-ignore: decorator
+@inline
+function outputPlane(p: Winograd): usize {
+  return ((<usize>(p.rows * p.blockGroups)) << 4) + 64;
+}
+
+/** Says where each group of a block lies, and, for whole vectors of them, some beyond. */
+function findPlaces(p: Winograd, scratch: usize, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+  let place = scratch + p.places;
+  let at = 0;
+  while (at < count) {
+    const row = (first + at) / perRow;
+    const group = first + at - row * perRow;
+    const run = min(perRow - group, count - at);
+    const sample = row / tileRows;
+    const top = 2 * (row - sample * tileRows);
+    const output = (sample * p.rows * p.outputH + top) * p.outputW + COVER * group;
+    for (let i = 0; i < run; i++) {
+      store<usize>(place, <usize>at * LINE + ((<usize>(COVER * i)) << 2));
+      store<usize>(place, (<usize>(output + COVER * i)) << 2, 4);
+      store<i32>(place, p.outputW - COVER * (group + i), 8);
+      store<i32>(place, p.outputH - top, 12);
+      place += PLACE;
+    }
+    at += run;
+  }
+  for (; at % QUADS; at++) {
+    store<usize>(place, 0);
+    place += PLACE;
+  }
+}
+
+/** One channel of a block of groups into its place in the panels: [panels][channels][groups of a panel]. */
+function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+  const line = LINE * <usize>p.blockGroups;
+  const panel = <usize>p.channels * PANEL_BYTES;
+  const plane = inputPlane(p);
+  const slice = p.sourceH * p.sourceW;
+  const lines = scratch + p.lines;
+  let place = 0;
+  let at = 0;
+  while (at < count) {
+    const row = (first + at) / perRow;
+    const group = first + at - row * perRow;
+    const run = min(perRow - group, count - at);
+    const sample = row / tileRows;
+    const top = 2 * (row - sample * tileRows) - p.paddingH;
+    const source = p.source + ((<usize>((sample * p.channels + c) * slice)) << 2);
+    for (let i = 0; i < 4; i++) {
+      const to = lines + <usize>i * line + <usize>at * LINE;
+      copyLine(p, source, top + i, COVER * group - p.paddingW, COVER * run + 4, to);
+    }
+    at += run;
+    // As soon as they are there, so that one waits for memory while the other computes.
+    const ready = at < count ? at - QUADS : count - 1;
+    for (; place <= ready; place += QUADS) {
+      const to =
+        scratch +
+        p.inputs +
+        <usize>(place / PER_PANEL) * panel +
+        <usize>c * PANEL_BYTES +
+        ((<usize>(place % PER_PANEL)) << 4);
+      transformInput(placesBehind(lines, scratch + p.places + <usize>place * PLACE, PLACE), line, to, plane);
+    }
+  }
+}
+
 /** One output channel of a block of groups: Aᵀ m A of all tiles with bias and activation. */
-function transformBack(p: Winograd, scratch: usize, m: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
   const width = (<usize>p.blockGroups) << 4;
-  const plane = width * <usize>p.rows;
+  const plane = outputPlane(p);
   const line = (<usize>p.outputW) << 2;
   const bias = splat(p.bias ? load<f32>(p.bias + ((<usize>m) << 2)) : <f32>0);
   const relu = p.relu;
-  let row = first / perRow;
-  let column = COVER * (first - row * perRow);
+  const channel = p.y + ((<usize>(m * p.outputH * p.outputW)) << 2);
+  let place = scratch + p.places;
   for (let at = 0; at < count; at += QUADS) {
     let from = scratch + p.outputs + <usize>m * width + ((<usize>at) << 4);
     let m0 = v128.load(from);
@@ -218,51 +286,12 @@ function transformBack(p: Winograd, scratch: usize, m: i32, first: i32, count: i
     const below = activate(f32x4.sub(f32x4.sub(even1, even2), even3), bias, relu);
     const beside = activate(f32x4.sub(f32x4.sub(odd1, odd2), odd3), bias, relu);
     for (let q = 0; q < min(QUADS, count - at); q++) {
-      const sample = row / tileRows;
-      const top = 2 * (row - sample * tileRows);
-      const index = ((sample * p.rows + m) * p.outputH + top) * p.outputW + column;
-      const to = p.y + ((<usize>index) << 2);
-      const columns = p.outputW - column;
+      const to = channel + load<usize>(place, 4);
+      const columns = load<i32>(place, 8);
       storeRow(to, quadOf(even, q), quadOf(odd, q), columns);
-      if (top + 1 < p.outputH) storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns);
-      column += COVER;
-      if (column >= p.outputW) {
-        column = 0;
-        row++;
-      }
+      if (load<i32>(place, 12) > 1) storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns);
+      place += PLACE;
     }
-  }
-}
-
-/** One channel of a block of groups into its place in the panels: [panels][channels][groups of a panel]. */
-function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
-  const line = LINE * <usize>p.blockGroups;
-  const panel = <usize>p.channels * PANEL_BYTES;
-  const plane = panel * <usize>(p.blockGroups / PER_PANEL);
-  const slice = p.sourceH * p.sourceW;
-  const lines = scratch + p.lines;
-  let at = 0;
-  while (at < count) {
-    const row = (first + at) / perRow;
-    const group = first + at - row * perRow;
-    const run = min(perRow - group, count - at);
-    const sample = row / tileRows;
-    const top = 2 * (row - sample * tileRows) - p.paddingH;
-    const source = p.source + ((<usize>((sample * p.channels + c) * slice)) << 2);
-    for (let i = 0; i < 4; i++) {
-      const to = lines + <usize>i * line + <usize>at * LINE;
-      copyLine(p, source, top + i, COVER * group - p.paddingW, run, to);
-    }
-    at += run;
-  }
-  for (let place = 0; place < count; place += QUADS) {
-    const to =
-      scratch +
-      p.inputs +
-      <usize>(place / PER_PANEL) * panel +
-      <usize>c * PANEL_BYTES +
-      ((<usize>(place % PER_PANEL)) << 4);
-    transformInput(lines + <usize>place * LINE, line, to, plane);
   }
 }
 
@@ -277,11 +306,12 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
   const end = last * perRow;
   for (let group = first * perRow; group < end; group += p.blockGroups) {
     const count = min(p.blockGroups, end - group);
+    findPlaces(p, scratch, group, count, perRow, tileRows);
     for (let c = 0; c < p.channels; c++) transformChannel(p, scratch, c, group, count, perRow, tileRows);
     for (let plane: usize = 0; plane < 16; plane++) {
       const a = p.filters + plane * filters;
-      let b = scratch + p.inputs + plane * panel * <usize>(p.blockGroups / PER_PANEL);
-      const c = scratch + p.outputs + plane * width * <usize>p.rows;
+      let b = scratch + p.inputs + plane * inputPlane(p);
+      const c = scratch + p.outputs + plane * outputPlane(p);
       for (let at = 0; at < count; at += PER_PANEL) {
         let from = a;
         let to = c + ((<usize>at) << 4);
@@ -294,6 +324,6 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
         b += panel;
       }
     }
-    for (let m = 0; m < p.rows; m++) transformBack(p, scratch, m, group, count, perRow, tileRows);
+    for (let m = 0; m < p.rows; m++) transformBack(p, scratch, m, count);
   }
 }

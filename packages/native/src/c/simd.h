@@ -181,6 +181,18 @@ typedef int32_t iquad __attribute__((vector_size(16)));
 
 /* Quads apart from each other. */
 #define loadQuads(from, pitch) loadQuads_(mem, from, pitch)
+#define placesBehind(from, words, pitch) placesBehind_(mem, from, words, pitch)
+#define loadQuadsAt(at, behind) loadQuadsAt_(mem, at, 16 * (behind))
+typedef struct { uint32_t of[QUADS]; } places;
+INLINE places placesBehind_(uint8_t *mem, uint32_t from, uint32_t words, uint32_t pitch) {
+  places at;
+  for (uint32_t i = 0; i < QUADS; i++) at.of[i] = from + LOAD(uint32_t, words + i * pitch);
+  return at;
+}
+INLINE places movePlaces(places at, uint32_t bytes) {
+  for (uint32_t i = 0; i < QUADS; i++) at.of[i] += bytes;
+  return at;
+}
 #define storeQuads(to, pitch, v) storeQuads_(mem, to, pitch, v)
 #if LANES == 16
 INLINE quad quadOf(vec v, int i) {
@@ -193,6 +205,12 @@ INLINE vec loadQuads_(uint8_t *mem, uint32_t from, uint32_t pitch) {
   v = _mm512_insertf32x4(v, (__m128)loadQuad(from + pitch), 1);
   v = _mm512_insertf32x4(v, (__m128)loadQuad(from + 2 * pitch), 2);
   return (vec)_mm512_insertf32x4(v, (__m128)loadQuad(from + 3 * pitch), 3);
+}
+INLINE vec loadQuadsAt_(uint8_t *mem, places at, uint32_t bytes) {
+  __m512 v = _mm512_castps128_ps512((__m128)loadQuad(at.of[0] + bytes));
+  v = _mm512_insertf32x4(v, (__m128)loadQuad(at.of[1] + bytes), 1);
+  v = _mm512_insertf32x4(v, (__m128)loadQuad(at.of[2] + bytes), 2);
+  return (vec)_mm512_insertf32x4(v, (__m128)loadQuad(at.of[3] + bytes), 3);
 }
 INLINE void storeQuads_(uint8_t *mem, uint32_t to, uint32_t pitch, vec v) {
   if (__builtin_constant_p(pitch) && pitch == 16) {
@@ -212,6 +230,10 @@ INLINE vec loadQuads_(uint8_t *mem, uint32_t from, uint32_t pitch) {
   __m256 v = _mm256_castps128_ps256((__m128)loadQuad(from));
   return (vec)_mm256_insertf128_ps(v, (__m128)loadQuad(from + pitch), 1);
 }
+INLINE vec loadQuadsAt_(uint8_t *mem, places at, uint32_t bytes) {
+  __m256 v = _mm256_castps128_ps256((__m128)loadQuad(at.of[0] + bytes));
+  return (vec)_mm256_insertf128_ps(v, (__m128)loadQuad(at.of[1] + bytes), 1);
+}
 INLINE void storeQuads_(uint8_t *mem, uint32_t to, uint32_t pitch, vec v) {
   if (__builtin_constant_p(pitch) && pitch == 16) {
     v128_store(to, v);
@@ -223,6 +245,9 @@ INLINE void storeQuads_(uint8_t *mem, uint32_t to, uint32_t pitch, vec v) {
 #else
 #define quadOf(v, i) (v)
 INLINE vec loadQuads_(uint8_t *mem, uint32_t from, uint32_t pitch) { return loadQuad(from); }
+INLINE vec loadQuadsAt_(uint8_t *mem, places at, uint32_t bytes) {
+  return loadQuad(at.of[0] + bytes);
+}
 INLINE void storeQuads_(uint8_t *mem, uint32_t to, uint32_t pitch, vec v) { v128_store(to, v); }
 #endif
 

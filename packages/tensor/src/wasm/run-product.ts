@@ -21,9 +21,12 @@ import type { Plan, Shift, Winograd } from './ways.ts';
 /** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;
 const SHIFT_BYTES = 128;
-/** Tiles of a group of Winograd's method, and bytes of a line of its input. */
+/** Tiles of a group of Winograd's method, and bytes of a line of its input, and of what is said of it. */
 const GROUP = 4;
 const GROUP_LINE_BYTES = 48;
+const PLACE_BYTES = 16;
+/** A line of the cache behind each of 16 planes. */
+const PLANES_APART_BYTES = 16 * 64;
 /** Bytes for how an operation runs over arrays without a shape, with room to count. */
 const LINE_BYTES = 64;
 /** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
@@ -191,9 +194,10 @@ function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd)
   const numbers = 256 * blockGroups;
   // The start is for the plan of a product.
   const inputs = PLAN_BYTES;
-  const outputs = inputs + numbers * p.channels;
-  const lines = outputs + numbers * p.rows;
-  const own = lines + 4 * GROUP_LINE_BYTES * blockGroups;
+  const outputs = inputs + numbers * p.channels + PLANES_APART_BYTES;
+  const lines = outputs + numbers * p.rows + PLANES_APART_BYTES;
+  const places = lines + 4 * GROUP_LINE_BYTES * blockGroups;
+  const own = places + PLACE_BYTES * blockGroups;
   const parts = proportionalRanges(tileRows, sharesOf(r, p));
   const run = (filters: number) => {
     const desk = r.desk(PLAN_BYTES);
@@ -204,7 +208,7 @@ function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd)
         ...[p.a, p.aRow, p.aChannel, p.aTap],
         ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
         ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
-        ...[filters, inputs, outputs, lines, panelRows, blockGroups],
+        ...[filters, inputs, outputs, lines, places, panelRows, blockGroups],
       ],
       desk,
     );
