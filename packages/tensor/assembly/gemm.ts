@@ -51,14 +51,18 @@ function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask:
 }
 
 /**
- * One tile. `rows` is a constant at each call, so the branches on it vanish; `step` is the distance in
- * bytes from one row of B to the next, and `mask` that from C to its mask.
+ * One tile. `rows` and `packed` are constants at each call, so the branches on them vanish; `step` is the distance in
+ * bytes from one row of B to the next, and `mask` that from C to its mask. Where A is not packed, its rows are
+ * `aRow` bytes apart and their entries `aStep`.
  */
 // @ts-ignore: decorator
 @inline
 function tile(
   rows: i32,
+  packed: bool,
   a: usize,
+  aRow: usize,
+  aStep: usize,
   b: usize,
   step: usize,
   depth: i32,
@@ -87,31 +91,31 @@ function tile(
     c00 = madd(a0, b0, c00);
     c01 = madd(a0, b1, c01);
     if (rows > 1) {
-      const a1 = v128.load32_splat(a, 4);
+      const a1 = packed ? v128.load32_splat(a, 4) : v128.load32_splat(a + aRow);
       c10 = madd(a1, b0, c10);
       c11 = madd(a1, b1, c11);
     }
     if (rows > 2) {
-      const a2 = v128.load32_splat(a, 8);
+      const a2 = packed ? v128.load32_splat(a, 8) : v128.load32_splat(a + 2 * aRow);
       c20 = madd(a2, b0, c20);
       c21 = madd(a2, b1, c21);
     }
     if (rows > 3) {
-      const a3 = v128.load32_splat(a, 12);
+      const a3 = packed ? v128.load32_splat(a, 12) : v128.load32_splat(a + 3 * aRow);
       c30 = madd(a3, b0, c30);
       c31 = madd(a3, b1, c31);
     }
     if (rows > 4) {
-      const a4 = v128.load32_splat(a, 16);
+      const a4 = packed ? v128.load32_splat(a, 16) : v128.load32_splat(a + 4 * aRow);
       c40 = madd(a4, b0, c40);
       c41 = madd(a4, b1, c41);
     }
     if (rows > 5) {
-      const a5 = v128.load32_splat(a, 20);
+      const a5 = packed ? v128.load32_splat(a, 20) : v128.load32_splat(a + 5 * aRow);
       c50 = madd(a5, b0, c50);
       c51 = madd(a5, b1, c51);
     }
-    a += (<usize>rows) << 2;
+    a += packed ? (<usize>rows) << 2 : aStep;
     b += step;
   } while (--depth);
   finish(c, c00, c01, mode, bias, mask);
@@ -124,25 +128,43 @@ function tile(
 
 // Functions of their own, so that each gets its own register allocation.
 function tile1(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(1, a, b, step, depth, c, row, mode, bias, mask);
+  tile(1, true, a, 0, 0, b, step, depth, c, row, mode, bias, mask);
 }
 function tile2(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(2, a, b, step, depth, c, row, mode, bias, mask);
+  tile(2, true, a, 0, 0, b, step, depth, c, row, mode, bias, mask);
 }
 function tile3(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(3, a, b, step, depth, c, row, mode, bias, mask);
+  tile(3, true, a, 0, 0, b, step, depth, c, row, mode, bias, mask);
 }
 function tile4(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(4, a, b, step, depth, c, row, mode, bias, mask);
+  tile(4, true, a, 0, 0, b, step, depth, c, row, mode, bias, mask);
 }
 function tile5(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(5, a, b, step, depth, c, row, mode, bias, mask);
+  tile(5, true, a, 0, 0, b, step, depth, c, row, mode, bias, mask);
 }
 function tile6(a: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
-  tile(6, a, b, step, depth, c, row, mode, bias, mask);
+  tile(6, true, a, 0, 0, b, step, depth, c, row, mode, bias, mask);
+}
+function direct1(a: usize, aRow: usize, aStep: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(1, false, a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+}
+function direct2(a: usize, aRow: usize, aStep: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(2, false, a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+}
+function direct3(a: usize, aRow: usize, aStep: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(3, false, a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+}
+function direct4(a: usize, aRow: usize, aStep: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(4, false, a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+}
+function direct5(a: usize, aRow: usize, aStep: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(5, false, a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+}
+function direct6(a: usize, aRow: usize, aStep: usize, b: usize, step: usize, depth: i32, c: usize, row: usize, mode: i32, bias: usize, mask: usize): void {
+  tile(6, false, a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
 }
 
-/** One tile of up to ROWS rows. */
+/** One tile of up to ROWS rows, of packed A. */
 export function tileOf(
   rows: i32,
   a: usize,
@@ -161,6 +183,29 @@ export function tileOf(
   else if (rows == 3) tile3(a, b, step, depth, c, row, mode, bias, mask);
   else if (rows == 2) tile2(a, b, step, depth, c, row, mode, bias, mask);
   else tile1(a, b, step, depth, c, row, mode, bias, mask);
+}
+
+/** One tile of A as it lies, its rows and their entries so many bytes apart. */
+function directTileOf(
+  rows: i32,
+  a: usize,
+  aRow: usize,
+  aStep: usize,
+  b: usize,
+  step: usize,
+  depth: i32,
+  c: usize,
+  row: usize,
+  mode: i32,
+  bias: usize,
+  mask: usize,
+): void {
+  if (ROWS == 6 && rows == 6) direct6(a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 5) direct5(a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 4) direct4(a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 3) direct3(a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+  else if (rows == 2) direct2(a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
+  else direct1(a, aRow, aStep, b, step, depth, c, row, mode, bias, mask);
 }
 
 /** Fewer than PANEL neighbouring columns of a tile, from C to the tile or back, masked or not. */
@@ -253,23 +298,27 @@ function multiplyPanel(
   const at = column - sample * p.cColumns;
   const direct = (width == PANEL || p.padded) && p.cColumn == 1 && at + PANEL <= p.cColumns;
   let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
+  const aRow = (<usize>p.aRow) << 2;
+  const aStep = (<usize>p.aTap) << 2;
   for (let i = 0; i < rows; i += p.panelRows) {
     const height = min(p.panelRows, rows - i);
     const bias = p.bias + ((<usize>(row0 + i)) << 2);
-    if (direct) {
-      tileOf(height, a, b, step, depth, c, rowBytes, mode, bias, mask);
-    } else {
-      if (mode & ADD) exchange(false, false, p, c, height, at, width);
-      tileOf(height, a, b, step, depth, p.tile, PANEL_BYTES, mode & ~MASK, bias, 0);
+    if (!direct && mode & ADD) exchange(false, false, p, c, height, at, width);
+    const to = direct ? c : p.tile;
+    const toRow = direct ? rowBytes : PANEL_BYTES;
+    const how = direct ? mode : mode & ~MASK;
+    if (p.direct) directTileOf(height, a, aRow, aStep, b, step, depth, to, toRow, how, bias, mask);
+    else tileOf(height, a, b, step, depth, to, toRow, how, bias, mask);
+    if (!direct) {
       if (mode & MASK) exchange(true, true, p, c, height, at, width);
       else exchange(true, false, p, c, height, at, width);
     }
     c += <usize>height * rowBytes;
-    a += (<usize>(height * depth)) << 2;
+    a += p.direct ? <usize>height * aRow : (<usize>(height * depth)) << 2;
   }
 }
 
-/** C[row0 .. +rows, column0 .. +columns] from one packed block of A and one of B. */
+/** C[row0 .. +rows, column0 .. +columns] from one block of A and a packed one of B. */
 export function multiply(
   p: Product,
   a: usize,
@@ -288,7 +337,7 @@ export function multiply(
   }
 }
 
-/** C[row0 .. +rows, begin .. end] from a packed block of A and B where it lies, lines of channels. */
+/** C[row0 .. +rows, begin .. end] from a block of A and B where it lies, lines of channels. */
 export function multiplyInPlace(
   p: Product,
   a: usize,

@@ -15,7 +15,8 @@
  *
  * One plan serves all parts of a job. What a thread has for itself is at offsets in its scratch, which
  * begins with its copy of the plan. All of A is packed ahead where it is not too large: a small one by
- * each thread for itself (`packs`), a larger one for all of them, at the address `packed`.
+ * each thread for itself (`packs`), a larger one for all of them, at the address `packed`. Where there are few
+ * columns, packing would cost more than it brings.
  *
  * Left out: behaviour; and dimensions above three, since 1D and 2D have leading sizes of 1.
  */
@@ -28,6 +29,8 @@ export class Product {
   aTaps: i32;
   aRowTaps: i32;
   aRowTap: i32;
+  /** Is A read where it lies, instead of packed? Blocks of k do not cross its channels, and its rows are no pairs. */
+  direct: i32;
 
   transposed: i32;
   /** Is B read where it lies, instead of packed? Its virtual matrix has one tap, and is not transposed. */

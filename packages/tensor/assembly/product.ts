@@ -130,7 +130,12 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
     for (let row = 0; row < p.rows; row += p.blockRows) {
       const rows = min(p.blockRows, p.rows - row);
       let a = p.packedA;
-      if (p.packed) a = packedAt(p, row, k, depth);
+      if (p.direct) {
+        const channel = k / p.aTaps;
+        const tap = k - channel * p.aTaps;
+        a = p.a + ((<usize>(row * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
+      }
+      else if (p.packed) a = packedAt(p, row, k, depth);
       else packA(p, row, rows, k, depth, a);
       if (p.inPlace) {
         multiplyInPlace(p, a, row, rows, begin, end, k, depth, mode);

@@ -24,7 +24,15 @@ import type {
 } from '../backend.ts';
 import { binaryCodes, reduceCodes, unaryCodes } from './codes.ts';
 import { fusedPasses } from './fused.ts';
-import { CACHE_LINE, CHEAP_ELEMENTS, COSTLY_ELEMENTS, ranges, rowRanges } from './parts.ts';
+import {
+  CACHE_LINE,
+  CHEAP_ELEMENTS,
+  COSTLY_ELEMENTS,
+  proportionalRanges,
+  ranges,
+  rowRanges,
+  shares,
+} from './parts.ts';
 import { convProduct, filterGradProduct, inputGradProduct, matmulProducts } from './product.ts';
 import { runProducts } from './run-product.ts';
 import { Runtime, type WasmOptions, type WasmStorage } from './runtime.ts';
@@ -34,10 +42,18 @@ export type { WasmOptions } from './runtime.ts';
 
 /** Bytes for how a part of an operation runs over its arrays, with room to count. */
 const HOW_BYTES = 512;
-/** Words of a row of Adam's table, where its two floats lie, and most rows of one. */
+/** Words of a row of Adam's table, where its two floats lie, most rows of one, and most floats to a row. */
 const ADAM_ROW = 7;
 const ADAM_RATE = 5;
 const ADAM_ROWS = 1024;
+const ADAM_PIECE = 32_768;
+
+/** What a row of Adam's table is about. */
+interface AdamPiece {
+  readonly update: AdamUpdate;
+  readonly first: number;
+  readonly size: number;
+}
 
 /** Functions that take many cycles for each element; others take a few. */
 const costlyOps: ReadonlySet<UnaryOp> = new Set([
@@ -367,25 +383,33 @@ export class WasmBackend implements Backend {
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
-    for (let i = 0; i < updates.length; i += ADAM_ROWS) {
-      this.#adamRows(updates.slice(i, i + ADAM_ROWS), settings);
+    const pieces = updates.flatMap((update) =>
+      Array.from({ length: Math.ceil(update.target.size / ADAM_PIECE) }, (_, i) => ({
+        update,
+        first: i * ADAM_PIECE,
+        size: Math.min(ADAM_PIECE, update.target.size - i * ADAM_PIECE),
+      })),
+    );
+    for (let i = 0; i < pieces.length; i += ADAM_ROWS) {
+      this.#adamRows(pieces.slice(i, i + ADAM_ROWS), settings);
     }
   }
 
-  #adamRows(updates: readonly AdamUpdate[], s: AdamSettings): void {
-    const words = new Int32Array(ADAM_ROW * updates.length);
+  #adamRows(pieces: readonly AdamPiece[], s: AdamSettings): void {
+    const words = new Int32Array(ADAM_ROW * pieces.length);
     const floats = new Float32Array(words.buffer);
     let elements = 0;
-    updates.forEach(({ target, m, v, grad, step }, i) => {
-      const pointers = [target, m, v, grad].map((x) => this.#runtime.at(x));
-      words.set([...pointers, target.size], ADAM_ROW * i);
+    pieces.forEach(({ update: { target, m, v, grad, step }, first, size }, i) => {
+      const pointers = [target, m, v, grad].map((x) => this.#runtime.at(x) + 4 * first);
+      words.set([...pointers, size], ADAM_ROW * i);
       const rate = s.learningRate / (1 - s.beta1 ** step);
       floats.set([rate, 1 / (1 - s.beta2 ** step)], ADAM_ROW * i + ADAM_RATE);
-      elements += target.size;
+      elements += size;
     });
     const table = this.#runtime.desk(words.byteLength);
     this.#runtime.write(words, table);
-    const parts = ranges(updates.length, this.#runtime.threads(elements, COSTLY_ELEMENTS));
+    const threads = this.#runtime.threads(elements, COSTLY_ELEMENTS);
+    const parts = proportionalRanges(pieces.length, shares(threads, true));
     this.#runtime.start(
       'adam',
       parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, ...part]),

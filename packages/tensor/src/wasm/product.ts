@@ -80,8 +80,24 @@ export function blocking(p: Product, tile: Tile): Blocking {
     panelRows,
     blockRows: evenly(p.rows, MAX_ROWS, panelRows),
     blockColumns: Math.min(MAX_COLUMNS, Math.ceil(p.columns / tile.columns) * tile.columns),
-    blockDepth: evenly(p.depth, MAX_DEPTH, 4),
+    blockDepth: blockDepth(p),
   };
+}
+
+/** Least entries of k to a block, for the sake of which its blocks do not cross from one channel of A to the next. */
+const LEAST_DEPTH = 64;
+
+/**
+ * Entries of k to a block: of one channel of A, where that has many enough, and C takes whole tiles. It
+ * depends on sizes alone, as sums do.
+ */
+export function blockDepth(p: Product): number {
+  if (p.aTaps < p.depth && p.cColumn === 1) {
+    let parts = Math.ceil(p.aTaps / MAX_DEPTH);
+    while (p.aTaps % parts !== 0) parts++;
+    if (p.aTaps / parts >= LEAST_DEPTH) return p.aTaps / parts;
+  }
+  return evenly(p.depth, MAX_DEPTH, 4);
 }
 
 /** Floats of scratch for gathered lines: one block's columns, or a panel's lines of its depth. */
@@ -97,6 +113,17 @@ const WAYS = 8;
 const SETS = 64;
 /** Part of the columns of whole tiles that must be used. */
 const LEAST_FILLED = 0.95;
+
+/** Columns of a tile for which a number of A that is read, wherever it lies, is used often enough. */
+const WIDE_TILE = 16;
+/** Of narrower tiles, so many beside each other: packing A costs as much as some of them. */
+const FEW_TILES = 8;
+
+/** Is A to be read where it lies, row by row at even distances, instead of packed? */
+export function canRead(p: Product, tile: Tile): boolean {
+  if (p.aRowTaps !== 0 || p.aTaps % blockDepth(p) !== 0) return false;
+  return tile.columns >= WIDE_TILE || p.columns <= FEW_TILES * tile.columns;
+}
 
 /** Are the rows of B's virtual matrix lines of the source as they lie? */
 export function areLines(p: Product): boolean {

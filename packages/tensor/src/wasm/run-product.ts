@@ -14,7 +14,15 @@ import {
   WORTH_CUTTING_FINER,
   WORTH_PARTING,
 } from './parts.ts';
-import { areLines, type Blocking, blocking, canStay, lineFloats, type Product } from './product.ts';
+import {
+  areLines,
+  type Blocking,
+  blocking,
+  canRead,
+  canStay,
+  lineFloats,
+  type Product,
+} from './product.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
 import type { Plan, Shift, Winograd } from './ways.ts';
 
@@ -60,14 +68,15 @@ function runPlan(r: Runtime, plan: Plan): void {
   const b = blocking(p, r.tile);
   const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
   const parts = cut(r, plan, bytesOfA <= MOST_AHEAD);
-  const packs = bytesOfA <= MOST_OWN;
-  const ahead = !packs && bytesOfA <= MOST_AHEAD;
+  const direct = !shift && canRead(p, r.tile);
+  const packs = !direct && bytesOfA <= MOST_OWN;
+  const ahead = !direct && !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
   // Each part of k has a result of its own, with room in each row for whole tiles.
   const width = r.tile.columns * Math.ceil(p.columns / r.tile.columns);
   const pitch = depths ? wholeLines(4 * p.rows * width) : 0;
   const sumBytes = depths ? depths.parts * pitch : 0;
-  const ownA = packs ? bytesOfA : ahead ? 0 : 4 * b.blockRows * b.blockDepth;
+  const ownA = packs ? bytesOfA : ahead || direct ? 0 : 4 * b.blockRows * b.blockDepth;
   const scratch = layOut(r, p, b, ownA, shift?.partialBytes ?? 0);
   serial = (serial + 1) | 0;
   const run = (address: number) => {
@@ -75,7 +84,7 @@ function runPlan(r: Runtime, plan: Plan): void {
     const desk = r.desk(PLAN_BYTES + SHIFT_BYTES);
     const behind = r.write(
       [
-        ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap],
+        ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap, direct ? 1 : 0],
         ...[
           p.transposed ? 1 : 0,
           canStay(p, r.tile) ? 1 : 0,

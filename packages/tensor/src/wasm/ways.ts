@@ -5,7 +5,7 @@
  * Left out: the products themselves (product.ts), and running them (run-product.ts).
  */
 import type { Triple } from '../backend.ts';
-import { MAX_DEPTH, ONES, type Product, volume, ZEROS } from './product.ts';
+import { blockDepth, MAX_DEPTH, ONES, type Product, volume, ZEROS } from './product.ts';
 
 /** One way to run a convolution: as it is, by shifted sums, or by Winograd's method. */
 export interface Plan {
@@ -62,9 +62,12 @@ export interface Depths {
 
 /** Parts of a long k for a C of few columns: of its sizes alone, so that sums are always the same. */
 export function depths(p: Product): Depths | undefined {
-  const parts = Math.min(MAX_PARTS, Math.floor(p.depth / MAX_DEPTH));
-  if (p.columns > FEW_COLUMNS || parts < 2) return undefined;
-  const part = Math.ceil(p.depth / parts / 4) * 4;
+  if (p.columns > FEW_COLUMNS || p.depth < 2 * MAX_DEPTH) return undefined;
+  // Blocks in powers of two, so that two threads, or four, have as much to do.
+  const block = blockDepth(p);
+  const blocks = Math.ceil(p.depth / block);
+  const parts = Math.min(MAX_PARTS, 2 ** Math.floor(Math.log2(blocks)));
+  const part = Math.ceil(blocks / parts) * block;
   return { part, parts: Math.ceil(p.depth / part) };
 }
 
