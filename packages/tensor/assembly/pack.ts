@@ -284,17 +284,15 @@ function packTransposed(p: Product, column: i32, columns: i32, k: i32, depth: i3
   const line = (<usize>(((depth + 3) & ~3) + 4)) << 2;
   seek(p, column, k);
   for (let j = 0; j < columns; j += PANEL) {
-    for (let r = 0; r < PANEL; r++) {
-      const to = p.line + <usize>r * line;
-      if (j + r < columns) gatherNext(p, depth, to);
-      else zeroFloats(to, depth);
-    }
+    // What lies behind the last column is computed with, but nobody reads what comes of it.
+    const width = min(PANEL, columns - j);
+    for (let r = 0; r < width; r++) gatherNext(p, depth, p.line + <usize>r * line);
     let to = p.packedB + <usize>(j / PANEL) * pitch;
     let from = p.line;
     const other = <usize>LANES * line;
     for (let i = 0; i < depth; i += 4) {
       transposeLines(from, line, to);
-      transposeLines(from + other, line, to + VECTOR);
+      if (width > LANES) transposeLines(from + other, line, to + VECTOR);
       from += 16;
       to += 4 * PANEL_BYTES;
     }

@@ -99,6 +99,8 @@ export class Shift {
   relu: i32;
   batch: i32;
   rows: i32;
+  /** Do Z's rows have the taps backwards? */
+  backwards: i32;
   outputD: i32;
   outputH: i32;
   outputW: i32;

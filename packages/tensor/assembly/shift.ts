@@ -35,7 +35,7 @@ function placeIn(position: i32, divisor: i32, size: i32): i32 {
   return place < size && place * divisor == position ? place : -1;
 }
 
-/** One line of y; `z` is where the source's first position would lie in Z's row (m, 0). */
+/** One line of y; `z` is where the source's first position would lie in Z's row of the first tap. */
 // @ts-ignore: decorator
 @inline
 function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias: f32): void {
@@ -148,12 +148,12 @@ export function shiftedProduct(
       for (let i = n; i < n + samples; i++) {
         for (let m = 0; m < s.rows; m++) {
           const bias = s.bias ? load<f32>(s.bias + ((<usize>m) << 2)) : <f32>0;
-          const z = p.c + ((<usize>(i * volume)) << 2) + <usize>(m * taps) * zRow;
+          const z = p.c + ((<usize>(i * volume)) << 2) + <usize>(s.backwards ? (m + 1) * taps - 1 : m * taps) * zRow;
           let y =
             s.y + <usize>(((i * s.rows + m) * s.outputD + d) * s.outputH) * outputLine;
           for (let a = d; a < d + depth; a++) {
             for (let h = 0; h < s.outputH; h++) {
-              sumLine(s, a, h, z, zRow, y, bias);
+              sumLine(s, a, h, z, s.backwards ? 0 - zRow : zRow, y, bias);
               y += outputLine;
             }
           }

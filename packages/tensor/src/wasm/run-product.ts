@@ -68,7 +68,7 @@ function runPlan(r: Runtime, plan: Plan): void {
   const b = blocking(p, r.tile);
   const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
   const parts = cut(r, plan, bytesOfA <= MOST_AHEAD);
-  const direct = !shift && canRead(p, r.tile);
+  const direct = canRead(p, r.tile);
   const packs = !direct && bytesOfA <= MOST_OWN;
   const ahead = !direct && !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
@@ -107,6 +107,7 @@ function runPlan(r: Runtime, plan: Plan): void {
       r.write(
         [
           ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
+          shift.backwards ? 1 : 0,
           ...[...shift.output, ...shift.source, ...shift.taps],
           ...[...shift.divisor, ...shift.padding],
           ...[scratch.partial, shift.chunkSamples, shift.chunkDepth],

@@ -30,6 +30,8 @@ export interface Shift {
   readonly relu: boolean;
   readonly batch: number;
   readonly rows: number;
+  /** Do the rows of the product have the taps backwards? */
+  readonly backwards: boolean;
   readonly output: Triple;
   readonly source: Triple;
   readonly taps: Triple;
@@ -138,14 +140,17 @@ function shifted(p: Product): Plan | undefined {
   const chunkDepth = whole ? output[0] : slices * divisor[0] - tapsGrid[0] + 1;
   if (!whole && chunkDepth < leastDepth) return undefined;
   const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
+  // Of an input gradient's weights all rows of the product are neighbours, if the taps are not counted backwards.
+  const backwards = p.aTap === -1 && p.aRow === taps;
   const positions = volume(source);
   const line: Triple = [1, 1, positions];
   return {
     product: {
       ...p,
-      aRowTaps: taps,
-      aRowTap: p.aTap,
+      ...(backwards ? { a: p.a - 4 * (taps - 1), aRow: 1 } : { aRowTaps: taps, aRowTap: p.aTap }),
       aTap: p.aChannel,
+      aChannel: 0,
+      aTaps: p.channels,
       columnsGrid: line,
       sourceGrid: line,
       taps: ONES,
@@ -167,6 +172,7 @@ function shifted(p: Product): Plan | undefined {
       relu: p.relu,
       batch,
       rows: p.rows,
+      backwards,
       output,
       source,
       taps: tapsGrid,
