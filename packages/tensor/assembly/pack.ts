@@ -390,29 +390,28 @@ function packPairs(p: Product, row: i32, rows: i32, k: i32, count: i32, to: usiz
   }
 }
 
-/** Rows row0 .. +rows of A, entries k .. +depth, into panels. */
+/** Rows row0 .. +rows of A, entries k .. +depth, into panels: channel by channel, as weights lie in memory. */
 export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32, to: usize): void {
   const rowBytes = (<usize>p.aRow) << 2;
-  for (let i = 0; i < rows; i += p.panelRows) {
-    const height = min(p.panelRows, rows - i);
-    if (p.aRowTaps) {
-      packPairs(p, row0 + i, height, k, depth, to);
-      to += (<usize>(depth * height)) << 2;
-      continue;
+  const step = (<usize>p.aTap) << 2;
+  let channel = k / p.aTaps;
+  let tap = k - channel * p.aTaps;
+  let done = 0;
+  while (done < depth) {
+    const run = p.aRowTaps ? depth : min(p.aTaps - tap, depth - done);
+    for (let i = 0; i < rows; i += p.panelRows) {
+      const height = min(p.panelRows, rows - i);
+      const target = to + ((<usize>(i * depth + done * height)) << 2);
+      if (p.aRowTaps) {
+        packPairs(p, row0 + i, height, k, run, target);
+        continue;
+      }
+      const from = p.a + ((<usize>((row0 + i) * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
+      if (p.aTap == 1) packLines(from, rowBytes, height, run, target);
+      else packStrided(from, rowBytes, height, step, run, target);
     }
-    let channel = k / p.aTaps;
-    let tap = k - channel * p.aTaps;
-    let left = depth;
-    while (left > 0) {
-      const run = min(p.aTaps - tap, left);
-      const from =
-        p.a + ((<usize>((row0 + i) * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
-      if (p.aTap == 1) packLines(from, rowBytes, height, run, to);
-      else packStrided(from, rowBytes, height, (<usize>p.aTap) << 2, run, to);
-      to += (<usize>(run * height)) << 2;
-      left -= run;
-      tap = 0;
-      channel++;
-    }
+    done += run;
+    tap = 0;
+    channel++;
   }
 }

@@ -29,8 +29,9 @@ import type { Plan, Shift, Winograd } from './ways.ts';
 /** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;
 const SHIFT_BYTES = 128;
-/** Tiles of a group of Winograd's method, and bytes of a line of its input, and of what is said of it. */
+/** Tiles of a group of Winograd's method, columns that they cover, and bytes of a line of its input, and of what is said of it. */
 const GROUP = 4;
+const GROUP_COLUMNS = 8;
 const GROUP_LINE_BYTES = 48;
 const PLACE_BYTES = 16;
 /** A line of the cache behind each of 16 planes. */
@@ -208,7 +209,9 @@ function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd)
   const lines = outputs + numbers * p.rows + PLANES_APART_BYTES;
   const places = lines + 4 * GROUP_LINE_BYTES * blockGroups;
   const own = places + PLACE_BYTES * blockGroups;
-  const parts = proportionalRanges(tileRows, sharesOf(r, p));
+  // A part that fills no panel reads all filters for the sake of less.
+  const perRow = Math.ceil(p.columnsGrid[2] / GROUP_COLUMNS);
+  const parts = proportionalRanges(tileRows, sharesOf(r, p), Math.ceil(groupsPerPanel / perRow));
   const run = (filters: number) => {
     const desk = r.desk(PLAN_BYTES);
     const [, sourceH, sourceW] = p.sourceGrid;
