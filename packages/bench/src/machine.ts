@@ -1,24 +1,16 @@
 /** The machine as a contestant: its multiply-add peaks, measured in turns with everything else. */
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { Timing } from './contest.ts';
 import { peakFlops, peakName, vectors } from './peak.ts';
-import { type Served, serve, start } from './peers/process.ts';
-import { scratchFolder } from './scratch.ts';
+import { type Served, serve } from './peers/process.ts';
 
 /** Median GFLOP/s of all threads together, by the bits of the vectors. */
 export type Peaks = Readonly<Record<number, number>>;
 
-/** What starts the peak's processes, by bits. Those of 512 need a C compiler, `cc`. */
+/** What starts the peak's processes, by bits. */
 export function peakProcesses(threads: number): ReadonlyMap<number, () => Promise<Served>> {
-  return new Map([
-    ...vectors.map(({ bits, backend }): [number, () => Promise<Served>] => {
-      return [bits, () => serve('peak', backend, String(threads))];
-    }),
-    [512, () => startWidest(threads)],
-  ]);
+  return new Map(
+    vectors.map(({ bits, backend }) => [bits, () => serve('peak', backend, String(threads))]),
+  );
 }
 
 /** The peaks among the results of a contest. */
@@ -39,12 +31,4 @@ export function commonPeak(peaks: Peaks): number {
 export function describePeaks(peaks: Peaks): string {
   const told = Object.entries(peaks).map(([bits, rate]) => `${rate.toFixed(1)} in ${bits} bits`);
   return `${told.join(', ')} (GFLOP/s)`;
-}
-
-/** @throws Error without a C compiler, or vectors of 512 bits. */
-async function startWidest(threads: number): Promise<Served> {
-  const source = fileURLToPath(new URL('./peak512.c', import.meta.url));
-  const program = join(await scratchFolder(), 'peak');
-  await promisify(execFile)('cc', ['-O3', '-pthread', '-o', program, source]);
-  return start(program, [String(threads)]);
 }

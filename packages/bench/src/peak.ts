@@ -4,22 +4,24 @@
  *
  * Vectors of 256 bits are two of 128 that lie side by side, which the engine joins where it was asked to (see
  * `wide` of the wasm backend); a process in which it was not measures no more than spilled registers by them.
- * Vectors of 512 bits, which no engine makes of ours, are measured by peak512.c.
+ * Vectors of 512 bits, which no engine makes of ours, are those of the native kernels.
  *
  * The module is written here byte by byte, since it holds one function of one loop.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { findNativeKernels } from '@invnet/native';
 import type { Operation } from './peers/peer.ts';
 
 /** The vectors whose peak is measured, and the backend of ours that asks for them. */
 export const vectors: readonly { readonly bits: Bits; readonly backend: string }[] = [
   { bits: 128, backend: 'wasm' },
   { bits: 256, backend: 'wasm, wide' },
+  { bits: 512, backend: 'native' },
 ];
 
 /** Bits of a vector. */
-export type Bits = 128 | 256;
+export type Bits = 128 | 256 | 512;
 
 /** Threads that run the loop when asked. */
 export interface Peak {
@@ -54,13 +56,12 @@ export function peakName(bits: number): string {
   return `multiply-add peak, ${bits} bits`;
 }
 
-/** Starts so many threads. */
+/** Starts so many threads. @throws BackendError for 512 bits, where there are no native kernels with such vectors. */
 export async function startPeak(threads: number, bits: Bits = 128): Promise<Peak> {
-  const relaxed = WebAssembly.validate(peakModule(true, bits));
-  const bytes = peakModule(relaxed, bits);
+  const workerData = bits === 512 ? findNativeKernels('avx512').path : wasmPeak(bits);
   const workers = Array.from(
     { length: threads },
-    () => new Worker(program, { eval: true, workerData: bytes }),
+    () => new Worker(program, { eval: true, workerData }),
   );
   const run = () =>
     Promise.all(
@@ -86,7 +87,9 @@ export async function startPeak(threads: number, bits: Bits = 128): Promise<Peak
 
 const program = `
 const { parentPort, workerData } = require('node:worker_threads');
-const { peak } = new WebAssembly.Instance(new WebAssembly.Module(workerData)).exports;
+const native = (path) => require(path).multiplyAdd.bind(undefined, 'avx512');
+const wasm = (bytes) => new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports.peak;
+const peak = typeof workerData === 'string' ? native(workerData) : wasm(workerData);
 parentPort.on('message', (iterations) => {
   const start = performance.now();
   peak(iterations);
@@ -94,11 +97,17 @@ parentPort.on('message', (iterations) => {
 });
 `;
 
+/** The module, with fused multiply-adds where the engine has them. */
+function wasmPeak(bits: 128 | 256): Uint8Array<ArrayBuffer> {
+  const relaxed = peakModule(true, bits);
+  return WebAssembly.validate(relaxed) ? relaxed : peakModule(false, bits);
+}
+
 /**
  * peak(n): n times aᵢ ← x·y + aᵢ for all accumulators. Operands come from memory, and accumulators go there
  * in the end: by addresses that follow each other the engine sees which halves make a vector.
  */
-function peakModule(relaxed: boolean, bits: Bits): Uint8Array<ArrayBuffer> {
+function peakModule(relaxed: boolean, bits: 128 | 256): Uint8Array<ArrayBuffer> {
   const [I32, V128, VOID] = [0x7f, 0x7b, 0x40];
   const halves = bits / 128;
   const simd = (...opcode: number[]) => [0xfd, ...opcode];

@@ -327,22 +327,20 @@ INLINE doubles sumInto(doubles sums, vec v) {
   return sums;
 }
 
-/* Twelve sums, as a register tile has them, so that no multiply-add waits for another. */
+/* Twelve sums, as a register tile has them, so that no multiply-add waits for another; each stays in a register. */
+#if defined(__aarch64__)
+#define IN_REGISTER "+w"
+#else
+#define IN_REGISTER "+v"
+#endif
+#define ADD_TO(sum) sum = madd(sum, a, b); __asm__ volatile("" : IN_REGISTER(sum))
 static double multiplyAdd(double rounds) {
-  vec sums[12];
-  for (int i = 0; i < 12; i++) sums[i] = splat(i);
   const vec a = splat(0.999f);
   const vec b = splat(1e-3f);
-  for (double round = 0; round < rounds; round++) {
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) {
-      sums[i] = madd(sums[i], a, b);
-#if defined(__aarch64__)
-      __asm__ volatile("" : "+w"(sums[i]));
-#else
-      __asm__ volatile("" : "+v"(sums[i]));
-#endif
-    }
+  vec s0 = b, s1 = b, s2 = b, s3 = b, s4 = b, s5 = b, s6 = b, s7 = b, s8 = b, s9 = b, s10 = b, s11 = b;
+  for (int64_t round = 0; round < (int64_t)rounds; round++) {
+    ADD_TO(s0); ADD_TO(s1); ADD_TO(s2); ADD_TO(s3); ADD_TO(s4); ADD_TO(s5);
+    ADD_TO(s6); ADD_TO(s7); ADD_TO(s8); ADD_TO(s9); ADD_TO(s10); ADD_TO(s11);
   }
   return rounds * 12 * 2 * LANES;
 }
