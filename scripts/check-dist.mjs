@@ -12,6 +12,8 @@ import process from 'node:process';
 
 /** Most bytes of all packages together, as installed, aside from addons; they bring no others. */
 const MOST_BYTES = 2_000_000;
+/** The addon as it is built, and what says what it is. */
+const addonFiles = ['invnet.node', 'invnet.node.json'];
 
 const { engines } = JSON.parse(await readFile('package.json', 'utf8'));
 const oldest = engines.node.match(/\d+\.\d+\.\d+/)[0];
@@ -49,22 +51,20 @@ async function publishedPackages() {
 }
 
 async function install() {
-  const filters = [...names, ...(await addonPackage())].flatMap((name) => ['--filter', name]);
-  run('npx', ['-y', 'pnpm@12', ...filters, 'pack', '--pack-destination', folder], process.cwd());
+  const here = `packages/native/platforms/${process.platform}-${process.arch}`;
+  const built = existsSync('packages/native/build/invnet.node') ? addonFiles : [];
+  const addon = built.length > 0 ? [`@invnet/native-${process.platform}-${process.arch}`] : [];
+  const filters = [...names, ...addon].flatMap((name) => ['--filter', name]);
+  for (const file of built) await copyFile(`packages/native/build/${file}`, `${here}/${file}`);
+  try {
+    run('npx', ['-y', 'pnpm@12', ...filters, 'pack', '--pack-destination', folder], process.cwd());
+  } finally {
+    // What is released is built for older systems as well.
+    for (const file of built) await rm(`${here}/${file}`);
+  }
   const tarballs = (await readdir(folder)).map((name) => `./${name}`);
   const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--no-package-lock'];
   run('npm', ['install', ...flags, ...tarballs], folder);
-}
-
-/** The package with the addon for this machine, where one was built. */
-async function addonPackage() {
-  const here = `${process.platform}-${process.arch}`;
-  const files = ['invnet.node', 'invnet.node.json'];
-  if (!existsSync(`packages/native/build/${files[0]}`)) return [];
-  for (const file of files) {
-    await copyFile(`packages/native/build/${file}`, `packages/native/platforms/${here}/${file}`);
-  }
-  return [`@invnet/native-${here}`];
 }
 
 /**

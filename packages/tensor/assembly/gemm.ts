@@ -1,6 +1,7 @@
 /**
  * The register-tiled product that all matrix products and convolutions end in: up to ROWS rows by
- * PANEL columns of C, two vectors, held in registers, A read by broadcast and B by vector from packed panels.
+ * PANEL columns of C, two vectors, held in registers, A read by broadcast and B by vector. Both come from packed
+ * panels, or from where they lie.
  *
  * Packed A: panels of `panelRows` rows (the last may be lower), each as [depth][rows].
  * Packed B: panels of PANEL columns, each as [depth][PANEL], `pitch` bytes apart.
@@ -263,7 +264,7 @@ function exchange(
   let tile = p.tile;
   while (columns > 0) {
     const run = p.cColumn == 1 ? min(columns, p.cColumns - at) : 1;
-    // All are neighbours of one sample only where they were written directly.
+    // A run is shorter than PANEL here: whole ones were written directly.
     exchangeRun(back, masked, tile, c, row, mask, rows, run);
     tile += (<usize>run) << 2;
     c += (<usize>(run * p.cColumn)) << 2;

@@ -14,9 +14,8 @@
  *   mask is not 0, an array laid out as C lies there, and C is zero where that is not positive.
  *
  * One plan serves all parts of a job. What a thread has for itself is at offsets in its scratch, which
- * begins with its copy of the plan. All of A is packed ahead where it is not too large: a small one by
- * each thread for itself (`packs`), a larger one for all of them, at the address `packed`. Where there are few
- * columns, packing would cost more than it brings.
+ * begins with its copy of the plan. A that is not read where it lies is packed ahead if it is not
+ * too large: a small one by each thread for itself (`packs`), a larger one for all of them, at the address `packed`.
  *
  * Left out: behaviour; and dimensions above three, since 1D and 2D have leading sizes of 1.
  */
@@ -86,7 +85,6 @@ export class Product {
   blockColumns: i32;
   blockDepth: i32;
 }
-
 
 /**
  * A convolution by shifted sums (shift.ts explains it): the parts of y, its grid and that of its source,

@@ -1,6 +1,7 @@
 /**
- * The blocked loops of a product: blocks of k, then of rows (A is packed once per block, or ahead for
- * all parts), then of columns (B is packed into one block that fits the second-level cache).
+ * The blocked loops of a product: blocks of k, then of rows (A is read where it lies, or packed once per block or
+ * ahead for all parts), then of columns (B is read where it lies, or packed into one block that fits the
+ * second-level cache).
  *
  * Left out: threads. `begin` and `end` bound the columns of C, whose blocks are independent, so a
  * thread can take a part. Where C has few columns and k is long, threads
@@ -134,8 +135,7 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
         const channel = k / p.aTaps;
         const tap = k - channel * p.aTaps;
         a = p.a + ((<usize>(row * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
-      }
-      else if (p.packed) a = packedAt(p, row, k, depth);
+      } else if (p.packed) a = packedAt(p, row, k, depth);
       else packA(p, row, rows, k, depth, a);
       if (p.inPlace) {
         multiplyInPlace(p, a, row, rows, begin, end, k, depth, mode);

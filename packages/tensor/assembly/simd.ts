@@ -2,13 +2,14 @@
  * The vocabulary of vectors in which all kernels are written. The kernels exist twice: as WebAssembly, whose
  * vectors are four floats, and translated to C, where they are as wide as the processor's (packages/native). So a
  * vector is seen as LANES / 4 quads of four floats side by side; shuffles act within each quad, and everything else
- * on each float. This file is what both have of their own, the other one's is packages/native/src/simd.h.
+ * on each float. This file is what both have of their own, the other one's is packages/native/src/c/simd.h.
  *
  * Here is also the one place where the two WebAssembly builds differ: `RELAXED` (a constant given to the
  * compiler) turns a·b + c into one fused instruction, as it is in C.
  *
  * Left out: anything that loops. Kernels read and write whole vectors; that is safe past the end of an
- * array because every block of the allocator is a multiple of 64 bytes, with room behind for one vector.
+ * array because every block of the allocator is a multiple of 64 bytes, with room behind for one vector that
+ * is written, and for two that are read.
  */
 
 // @ts-ignore: a constant given with `--use RELAXED=0|1`

@@ -70,6 +70,31 @@ function expectSame(results: readonly Buffer[], expected: readonly Buffer[]) {
 const between = (min: number, max: number) => fc.integer({ min, max });
 
 describe('results on several threads', () => {
+  it('are the same bit for bit: Adam, also where a tensor is updated twice in one call', async () => {
+    const settings = {
+      learningRate: 0.01,
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      gradientScale: 1,
+    };
+    await sameOnEach((random) => {
+      const state = () => random.normal([90_001]);
+      const [target, m, grad] = [state(), state(), state()];
+      const v = abs(target);
+      const [other, m2, v2] = [state(), state(), abs(m)];
+      adamUpdate(
+        [
+          { target, m, v, grad, step: 1 },
+          { target: other, m: m2, v: v2, grad, step: 1 },
+          { target, m, v, grad, step: 2 },
+        ],
+        settings,
+      );
+      return [target, m, v, other, m2, v2, grad];
+    });
+  });
+
   it('are the same bit for bit: convolutions and their gradients', async () => {
     const shape = fc.record({
       batch: between(1, 5),

@@ -13,8 +13,11 @@ import { noRoom, requireRoom } from '../memory.ts';
 
 const PAGE = 65536;
 const UNIT = 64;
-/** Kernels may read some bytes past the last block, so these stay out of use. */
-const GUARD = 64;
+/**
+ * Kernels may read past the last block, so these bytes stay out of use: up to a panel of two vectors where B is read
+ * where it lies, which is 124 bytes of AVX-512's.
+ */
+const GUARD = 128;
 /** 2³² bytes: all that a 32-bit pointer reaches. */
 const MAX_MEMORY_BYTES = 65536 * PAGE;
 

@@ -383,19 +383,30 @@ export class WasmBackend implements Backend {
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
-    const pieces = updates.flatMap((update) =>
-      Array.from({ length: Math.ceil(update.target.size / ADAM_PIECE) }, (_, i) => ({
-        update,
-        first: i * ADAM_PIECE,
-        size: Math.min(ADAM_PIECE, update.target.size - i * ADAM_PIECE),
-      })),
-    );
-    for (let i = 0; i < pieces.length; i += ADAM_ROWS) {
-      this.#adamRows(pieces.slice(i, i + ADAM_ROWS), settings);
+    const changed = new Set<Storage>();
+    let pieces: AdamPiece[] = [];
+    for (const update of updates) {
+      const { target, m, v } = update;
+      // What changes for the second time waits for the first, which another thread may have.
+      if ([target, m, v].some((x) => changed.has(x))) {
+        this.#adamRows(pieces, settings);
+        pieces = [];
+        changed.clear();
+      }
+      for (const x of [target, m, v]) changed.add(x);
+      for (let first = 0; first < target.size; first += ADAM_PIECE) {
+        pieces.push({ update, first, size: Math.min(ADAM_PIECE, target.size - first) });
+        if (pieces.length === ADAM_ROWS) {
+          this.#adamRows(pieces, settings);
+          pieces = [];
+        }
+      }
     }
+    this.#adamRows(pieces, settings);
   }
 
   #adamRows(pieces: readonly AdamPiece[], s: AdamSettings): void {
+    if (pieces.length === 0) return;
     const words = new Int32Array(ADAM_ROW * pieces.length);
     const floats = new Float32Array(words.buffer);
     let elements = 0;

@@ -56,7 +56,7 @@ export interface Blocking {
 
 export const ONES: Triple = [1, 1, 1];
 export const ZEROS: Triple = [0, 0, 0];
-/** Largest blocks. A panel of B is 8·320 floats, 10 KiB of the first-level cache. */
+/** Largest blocks. A panel of B is a tile's columns by 320 floats: 10 KiB of eight columns, 40 of 32. */
 export const MAX_DEPTH = 320;
 const MAX_ROWS = 192;
 const MAX_COLUMNS = 128;
@@ -92,10 +92,10 @@ const LEAST_DEPTH = 64;
  * depends on sizes alone, as sums do.
  */
 export function blockDepth(p: Product): number {
-  if (p.aTaps < p.depth && p.cColumn === 1) {
+  if (p.transposed && p.aTaps < p.depth && p.cColumn === 1) {
     let parts = Math.ceil(p.aTaps / MAX_DEPTH);
-    while (p.aTaps % parts !== 0) parts++;
-    if (p.aTaps / parts >= LEAST_DEPTH) return p.aTaps / parts;
+    while (p.aTaps % parts !== 0 && p.aTaps >= LEAST_DEPTH * parts) parts++;
+    if (p.aTaps >= LEAST_DEPTH * parts) return p.aTaps / parts;
   }
   return evenly(p.depth, MAX_DEPTH, 4);
 }
@@ -121,7 +121,8 @@ const FEW_TILES = 8;
 
 /** Is A to be read where it lies, row by row at even distances, instead of packed? */
 export function canRead(p: Product, tile: Tile): boolean {
-  if (p.aRowTaps !== 0 || p.aTaps % blockDepth(p) !== 0) return false;
+  const crosses = p.aTaps < p.depth && p.aTaps % blockDepth(p) !== 0;
+  if (p.aRowTaps !== 0 || crosses) return false;
   return tile.columns >= WIDE_TILE || p.columns <= FEW_TILES * tile.columns;
 }
 

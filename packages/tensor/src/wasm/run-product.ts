@@ -68,8 +68,8 @@ function runPlan(r: Runtime, plan: Plan): void {
   const { product: p, shift, depths } = plan;
   const b = blocking(p, r.tile);
   const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
-  const parts = cut(r, plan, bytesOfA <= MOST_AHEAD);
   const direct = canRead(p, r.tile);
+  const parts = cut(r, plan, direct || bytesOfA <= MOST_AHEAD);
   const packs = !direct && bytesOfA <= MOST_OWN;
   const ahead = !direct && !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
@@ -152,7 +152,7 @@ function runPlan(r: Runtime, plan: Plan): void {
 
 /**
  * Ranges of what a product is parted by: samples and depths, parts of k, or columns. `once` says that A is
- * packed once, and not for each part.
+ * packed once at most, and not for each part.
  */
 function cut(
   r: Runtime,

@@ -46,7 +46,7 @@ export interface Shift {
 export interface Winograd {
   /** Rows of 2×2 tiles, through all samples: what threads part. */
   readonly tileRows: number;
-  /** Groups of four tiles that are transformed at once, at most. */
+  /** Groups of four tiles that are transformed at once, but for those that fill a panel. */
   readonly mostGroups: number;
 }
 
@@ -65,7 +65,7 @@ export interface Depths {
 /** Parts of a long k for a C of few columns: of its sizes alone, so that sums are always the same. */
 export function depths(p: Product): Depths | undefined {
   if (p.columns > FEW_COLUMNS || p.depth < 2 * MAX_DEPTH) return undefined;
-  // Blocks in powers of two, so that two threads, or four, have as much to do.
+  // Whole blocks in a power of two of parts at most: where they come out even, two threads have as much to do.
   const block = blockDepth(p);
   const blocks = Math.ceil(p.depth / block);
   const parts = Math.min(MAX_PARTS, 2 ** Math.floor(Math.log2(blocks)));
