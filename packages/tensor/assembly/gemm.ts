@@ -308,7 +308,8 @@ function multiplyPanel(
     const to = direct ? c : p.tile;
     const toRow = direct ? rowBytes : PANEL_BYTES;
     const how = direct ? mode : mode & ~MASK;
-    if (p.direct) directTileOf(height, a, aRow, aStep, b, step, depth, to, toRow, how, bias, mask);
+    // Only wide tiles read A so (src/wasm/product.ts), and a page need not load what WebAssembly does not run.
+    if (LANES > 4 && p.direct) directTileOf(height, a, aRow, aStep, b, step, depth, to, toRow, how, bias, mask);
     else tileOf(height, a, b, step, depth, to, toRow, how, bias, mask);
     if (!direct) {
       if (mode & MASK) exchange(true, true, p, c, height, at, width);

@@ -116,14 +116,12 @@ const LEAST_FILLED = 0.95;
 
 /** Columns of a tile for which a number of A that is read, wherever it lies, is used often enough. */
 const WIDE_TILE = 16;
-/** Of narrower tiles, so many beside each other: packing A costs as much as some of them. */
-const FEW_TILES = 8;
 
 /** Is A to be read where it lies, row by row at even distances, instead of packed? */
 export function canRead(p: Product, tile: Tile): boolean {
   const crosses = p.aTaps < p.depth && p.aTaps % blockDepth(p) !== 0;
   if (p.aRowTaps !== 0 || crosses) return false;
-  return tile.columns >= WIDE_TILE || p.columns <= FEW_TILES * tile.columns;
+  return tile.columns >= WIDE_TILE;
 }
 
 /** Are the rows of B's virtual matrix lines of the source as they lie? */
