@@ -12,6 +12,7 @@ import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
 import * as native from '@invnet/native';
 import * as networks from '@invnet/networks';
+import * as operators from '@invnet/operators';
 import * as tensors from '@invnet/tensor';
 import * as train from '@invnet/train';
 import fc from 'fast-check';
@@ -19,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
+import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
 import { dataCalls, nativeCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
 
@@ -32,6 +34,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['networks', networks, networkCalls, 'wasm'],
   ['flows', flows, flowCalls, 'wasm'],
   ['jvp', jvp, operatorCalls, 'wasm'],
+  ['operators', operators, imagingCalls, 'wasm'],
   ['train', train, trainCalls, 'wasm'],
   ['datasets', datasets, dataCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],

@@ -23,6 +23,7 @@ export {
   identityOperator,
   makeOperator,
   OperatorError,
+  operatorOf,
   scaleOperator,
 } from './linear-operator.ts';
 export { lsmr } from './lsmr.ts';

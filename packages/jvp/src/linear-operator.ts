@@ -1,10 +1,14 @@
 /** Linear maps by their action and that of their adjoint. Nothing here forms a matrix. */
 import {
+  checkShape,
   InvNetError,
   requireFinite,
   requireFunction,
   requireOptions,
   requireRecord,
+  requireWhole,
+  type Shape,
+  type Tensor,
 } from '@invnet/tensor';
 import {
   addInPlace,
@@ -87,6 +91,37 @@ export function makeOperator<U extends Vector, V extends Vector>(
     },
   };
   return forward;
+}
+
+/**
+ * The operator of a linear map that works on batches, [N, ...domain] to [N, ...range], such as those of
+ * `@invnet/operators`, on batches of so many samples.
+ *
+ * @throws ValueError, ShapeError unless the map has both functions and both shapes.
+ * @example
+ * const A = operatorOf(new PhaseEncodedFourier({ size: [64, 64], lines }));
+ * await assertAdjoint(A);
+ * const { x } = await lsqr(A, data, { maxIterations: 20 });
+ */
+export function operatorOf(
+  map: {
+    readonly domain: Shape;
+    readonly range: Shape;
+    forward(u: Tensor): Tensor;
+    adjoint(r: Tensor): Tensor;
+  },
+  samples = 1,
+): LinearOperator<Tensor, Tensor> {
+  requireRecord('operatorOf', 'the map', map, '{ domain, range, forward, adjoint }');
+  requireFunction('operatorOf', "the map's forward", map.forward);
+  requireFunction('operatorOf', "the map's adjoint", map.adjoint);
+  requireWhole('operatorOf', 'samples', samples, 1);
+  return makeOperator<Tensor, Tensor>({
+    domain: { shape: [samples, ...checkShape('operatorOf', map.domain)] },
+    range: { shape: [samples, ...checkShape('operatorOf', map.range)] },
+    apply: (u) => map.forward(u),
+    applyAdjoint: (v) => map.adjoint(v),
+  });
 }
 
 /** @throws ValueError, ShapeError unless it is an operator. */

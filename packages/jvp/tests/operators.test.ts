@@ -27,6 +27,7 @@ import {
   makeOperator,
   OperatorError,
   operatorNorm,
+  operatorOf,
   scaleOperator,
   toArrays,
 } from '../src/index.ts';
@@ -104,6 +105,22 @@ describe('the algebra of operators', () => {
     });
     await expect(assertAdjoint(broken, null as never)).rejects.toThrow(/expected \{ trials, seed/);
     await expect(assertAdjoint(broken)).rejects.toThrow(/adjoint is not that of the map/);
+  });
+
+  it('is that of a map on batches, with both sides in the message where it is not', async () => {
+    const a = new RandomStream(4).normal([3, 2]);
+    const product = (by: Tensor, transposeB: boolean) => (x: Tensor) =>
+      matmul(x, by, { transposeB });
+    const map = { domain: [2], range: [3], forward: product(a, true), adjoint: product(a, false) };
+    const A = operatorOf(map, 4);
+    expect([A.domain, A.range]).toEqual([{ shape: [4, 2] }, { shape: [4, 3] }]);
+    await assertAdjoint(A, { tolerance: 1e-12 });
+    const halved = { ...map, adjoint: (x: Tensor) => affine(map.adjoint(x), 0.5) };
+    const { forward, adjoint } = await dotTest(operatorOf(halved));
+    const message = `⟨A u, v⟩ is ${forward} and ⟨u, Aᵀ v⟩ is ${adjoint}`;
+    await expect(assertAdjoint(operatorOf(halved))).rejects.toThrow(message);
+    expect(() => operatorOf({ ...map, range: [0] })).toThrow(ShapeError);
+    expect(() => operatorOf(A as never)).toThrow(/the map's forward/);
   });
 
   it('is sought with options', async () => {

@@ -55,6 +55,9 @@ export function operatorCalls(): Calls {
       on(A, 'apply', [x], nan),
       on(A.adjoint, 'apply', [x], nan),
     ],
+    operatorOf: [
+      call(jvp.operatorOf, [{ domain: [2], range: [2], forward: scaling, adjoint: scaling }, 2]),
+    ],
     identityOperator: [call(jvp.identityOperator, [{ shape: [2, 2] }])],
     addOperators: [call(jvp.addOperators, [A, A])],
     composeOperators: [call(jvp.composeOperators, [A, A])],
