@@ -6,3 +6,4 @@ export {
   type PhaseEncodedFourierOptions,
 } from './phase-encoded-fourier.ts';
 export { type CartesianLinesOptions, cartesianLines } from './sampling.ts';
+export { type TotalVariationOptions, totalVariation } from './total-variation.ts';

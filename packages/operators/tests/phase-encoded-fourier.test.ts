@@ -1,5 +1,4 @@
 /** The Fourier operator: numpy's transform, adjoints, coils, lines of each sample, and what is refused. */
-import { spawnSync } from 'node:child_process';
 import { assertAdjoint, lsqr, operatorOf } from '@invnet/jvp';
 import { UnrolledLoop } from '@invnet/networks';
 import {
@@ -18,6 +17,7 @@ import {
 import { beforeEach, describe, expect, it } from 'vitest';
 import { cartesianLines, PhaseEncodedFourier } from '../src/index.ts';
 import { adjointError } from './dot.ts';
+import { itAgreesWith } from './python.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -218,22 +218,13 @@ describe('cartesianLines', () => {
   });
 });
 
-const python = spawnSync('python3', ['-c', 'import numpy'], { encoding: 'utf8' });
-
-if (python.status !== 0) {
-  it('python3 lacks numpy: the recorded numbers stand in for its transform', () => {
-    expect(`${python.error ?? ''}${python.stderr ?? ''}`).toMatch(/ModuleNotFoundError|ENOENT/);
-  });
-} else {
-  it('numpy, with coils and a mask, gives the same data and zero-filled image', () => {
-    const random = new RandomStream(9);
-    const [coils, u] = [random.normal([3, 2, 15, 8]), random.normal([1, 2, 15, 8])];
-    const lines = [0, 3, 7, 8, 14];
-    const operator = new PhaseEncodedFourier({ size: [15, 8], lines, coils });
-    const program = `
-import json, sys
+itAgreesWith(['numpy'], 'data and zero-filled images with coils and a mask', (run) => {
+  const random = new RandomStream(9);
+  const [coils, u] = [random.normal([3, 2, 15, 8]), random.normal([1, 2, 15, 8])];
+  const lines = [0, 3, 7, 8, 14];
+  const operator = new PhaseEncodedFourier({ size: [15, 8], lines, coils });
+  const program = `
 import numpy as np
-given = json.load(sys.stdin)
 u = np.array(given['u']).reshape(2, 15, 8)
 s = np.array(given['coils']).reshape(3, 2, 15, 8)
 u, s = u[0] + 1j * u[1], s[:, 0] + 1j * s[:, 1]
@@ -242,16 +233,12 @@ mask = np.zeros(15)
 mask[given['lines']] = 1
 z = np.fft.ifft(np.fft.ifftshift(mask[None, :, None] * k, axes=1), axis=1, norm='ortho')
 z = (s.conj() * np.fft.fftshift(z, axes=1)).sum(0)
-d = k[:, given['lines']]
 both = lambda x: np.stack([x.real, x.imag], axis=-3).ravel().tolist()
-json.dump({'data': both(d), 'image': both(z)}, sys.stdout)
+json.dump([both(k[:, given['lines']]), both(z)], sys.stdout)
 `;
-    const input = JSON.stringify({ u: [...u.dataSync()], coils: [...coils.dataSync()], lines });
-    const { stdout, stderr } = spawnSync('python3', ['-c', program], { input, encoding: 'utf8' });
-    expect(stderr).toBe('');
-    const { data, image } = JSON.parse(stdout);
-    const found = operator.forward(u);
-    expect(distance(found, tensor(data, found.shape))).toBeLessThan(1e-12);
-    expect(distance(operator.adjoint(found), tensor(image, u.shape))).toBeLessThan(1e-12);
-  });
-}
+  const given = { u: [...u.dataSync()], coils: [...coils.dataSync()], lines };
+  const [data, image] = run(program, given) as [number[], number[]];
+  const found = operator.forward(u);
+  expect(distance(found, tensor(data, found.shape))).toBeLessThan(1e-12);
+  expect(distance(operator.adjoint(found), tensor(image, u.shape))).toBeLessThan(1e-12);
+});
