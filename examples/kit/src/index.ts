@@ -1,0 +1,20 @@
+/** What all examples share, so that an example is its flags, model, data, loss, evaluation and pictures. */
+export type { Flag, Flags, Values } from './flags.ts';
+export { FlagError, oneOf, positive, text, toggle, whole } from './flags.ts';
+export { ModuleGroup } from './module-group.ts';
+export type { App, Budget, Config, Measure, Options } from './options.ts';
+export { helpOf, parseOptions } from './options.ts';
+export type { Started } from './program.ts';
+export { program } from './program.ts';
+export type { ProgressReport } from './progress.ts';
+export { Progress } from './progress.ts';
+export { randomStream } from './random.ts';
+export type { StandardMetrics } from './results.ts';
+export { ResultsError, writeResults, writeWhole } from './results.ts';
+export type { Run } from './run.ts';
+export { announce, checkpointPath, openRun, saveRun } from './run.ts';
+export type { RunState, SavedRun } from './saved-run.ts';
+export { parseRun } from './saved-run.ts';
+export { clock, megabytes } from './text.ts';
+export type { TrainingOptions } from './training.ts';
+export { trainRun, trainWithinBudget } from './training.ts';

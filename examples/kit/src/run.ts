@@ -1,0 +1,172 @@
+/**
+ * A run: a model in training and where it stands, and the file that holds both. All that a step depends on
+ * is in there, so a run that was stopped goes on as if it had not been; and the model in it is whole, so
+ * `loadModel` gives it to whoever has nothing but the file.
+ */
+import { access, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { countParameters, type Module } from '@invnet/layers';
+import { backendInfo } from '@invnet/tensor';
+import {
+  Adam,
+  CheckpointError,
+  type Optimizer,
+  readSafetensors,
+  restoreCheckpoint,
+  saveCheckpoint,
+} from '@invnet/train';
+import { FlagError, type Flags } from './flags.ts';
+import { type App, type Budget, type Config, dashed, lengthsOf, type Options } from './options.ts';
+import { parseRun, type SavedRun } from './saved-run.ts';
+import { clock } from './text.ts';
+
+/** A model in training. */
+export interface Run<M extends Module = Module, C = unknown> extends SavedRun<C> {
+  readonly app: App<Flags, Flags>;
+  /** The folder of its results. */
+  readonly out: string;
+  readonly model: M;
+  readonly optimizer: Optimizer;
+  /** The step that its file stands at; none before it is saved for the first time. */
+  savedStep: number | undefined;
+}
+
+/**
+ * A new run; or with `--resume` the one in `options.out`, on which flags that were not given follow the file.
+ * `build` makes the model that the configuration describes.
+ *
+ * @throws FlagError when an earlier model is there that may not go, or a given flag contradicts the file.
+ * @throws CheckpointError when there is no file to resume, or one of another program or model, or one
+ * whose run is none. @throws SafetensorsFormatError for a damaged one.
+ * @example const run = await openRun(app, options, ({ hidden, seed }) => buildFlow(hidden, seed));
+ */
+export async function openRun<M extends Module, C extends Flags>(
+  app: App<C, Flags>,
+  options: Options<C>,
+  build: (config: Config<C>) => M,
+  { optimizer = new Adam() }: { readonly optimizer?: Optimizer } = {},
+): Promise<Run<M, Config<C>>> {
+  const { out, resume } = options;
+  if (resume) return resumeRun(app, options, build, optimizer);
+  await requireNewRun(options);
+  const { config, budget } = options;
+  const model = build(config);
+  await mkdir(out, { recursive: true });
+  const state = { step: 0, seconds: 0, peakBytes: 0, losses: [] };
+  return { app, out, config, budget, state, model, optimizer, savedStep: undefined };
+}
+
+/** Saves the whole model with its run, atomically. @throws CheckpointError; what was there stays. */
+export async function saveRun(run: Run): Promise<void> {
+  const { app, out, config, budget, state, model, optimizer } = run;
+  const metadata = { [app.name]: JSON.stringify({ config, budget, state }) };
+  await saveCheckpoint(checkpointPath(out), {
+    parameters: model.parameters,
+    optimizer,
+    metadata,
+  });
+  run.savedStep = state.step;
+}
+
+/** The file of the run whose results are in a folder. */
+export function checkpointPath(out: string): string {
+  return join(out, 'model.safetensors');
+}
+
+/**
+ * Says on stderr what is about to be trained, for how long, and on what.
+ *
+ * @param title - The model and its sizes.
+ */
+export function announce(run: Run<Module, { readonly seed: number }>, title: string): void {
+  const { app, config, budget, model, state, out } = run;
+  const length = lengthsOf(app)
+    .filter((name) => budget[name] !== undefined)
+    .map((name) => `${budget[name]} ${name}`);
+  const { name, details: all } = backendInfo();
+  const details = Object.entries(all)
+    .filter(([key]) => !key.endsWith('Bytes'))
+    .map(([key, value]) => `${key} ${value}`);
+  console.error(
+    `${title}; ${countParameters(model)} parameters, ${length}, seed ${config.seed}.\n` +
+      `Backend ${[name, ...details].join(', ')}. Results go to ${out}.`,
+  );
+  if (state.step > 0) {
+    console.error(`Resuming after step ${state.step} (${clock(state.seconds)} of training).`);
+  }
+}
+
+async function requireNewRun({ out, overwrite }: Options): Promise<void> {
+  const path = checkpointPath(out);
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (overwrite || !there) return;
+  throw new FlagError(
+    `${path} holds an earlier model. Go on with it by --resume, replace it by --overwrite, or name ` +
+      'another folder by --out.',
+  );
+}
+
+async function resumeRun<M extends Module, C extends Flags>(
+  app: App<C, Flags>,
+  options: Options<C>,
+  build: (config: Config<C>) => M,
+  optimizer: Optimizer,
+): Promise<Run<M, Config<C>>> {
+  const { out } = options;
+  const path = checkpointPath(out);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new CheckpointError(
+      `--resume: cannot read ${path}; expected the checkpoint of an earlier run. Leave --resume ` +
+        'out to start anew, or name the folder of the run with --out.',
+      { cause },
+    );
+  });
+  const text = readSafetensors(bytes, path).metadata[app.name];
+  if (text === undefined) {
+    throw new CheckpointError(
+      `--resume: ${path} is a safetensors file without the metadata '${app.name}'; expected a ` +
+        'checkpoint that this program wrote.',
+    );
+  }
+  const { config, budget, state } = parseRun(app, text, `in ${path}, ${app.name}`);
+  requireSameConfig(options, config, path);
+  const model = build(config);
+  // Compares the model with that in the file.
+  restoreCheckpoint(bytes, { parameters: model.parameters, optimizer }, path);
+  return {
+    app,
+    out,
+    config,
+    budget: resumedBudget(app, options, budget),
+    state,
+    model,
+    optimizer,
+    savedStep: state.step,
+  };
+}
+
+/** @throws FlagError for a given flag that contradicts the file. */
+function requireSameConfig<C extends Flags>(
+  { given, config }: Options<C>,
+  saved: Config<C>,
+  path: string,
+): void {
+  for (const [name, value] of Object.entries(config)) {
+    const before = Reflect.get(saved, name);
+    if (!given.has(name) || value === before) continue;
+    throw new FlagError(
+      `${dashed(name)} is ${value}, but the checkpoint ${path} is of a run with ${dashed(name)} ` +
+        `${before}. Leave the flag out to resume that run, or leave out --resume to start a new one ` +
+        '(with another --out to keep both).',
+    );
+  }
+}
+
+function resumedBudget(app: App<Flags, Flags>, { given, budget }: Options, saved: Budget): Budget {
+  const { learningRate } = given.has('learningRate') ? budget : saved;
+  const length = lengthsOf(app).some((name) => given.has(name)) ? budget : saved;
+  return { ...length, learningRate };
+}
