@@ -10,6 +10,7 @@ import * as datasets from '@invnet/datasets';
 import * as flows from '@invnet/flows';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
+import * as metrics from '@invnet/metrics';
 import * as native from '@invnet/native';
 import * as networks from '@invnet/networks';
 import * as operators from '@invnet/operators';
@@ -19,6 +20,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { layerCalls } from './misuse/layers.ts';
+import { metricCalls } from './misuse/metrics.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
@@ -37,6 +39,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['operators', operators, imagingCalls, 'wasm'],
   ['train', train, trainCalls, 'wasm'],
   ['datasets', datasets, dataCalls, 'wasm'],
+  ['metrics', metrics, metricCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
 ];
 
