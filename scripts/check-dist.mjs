@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 /** Most bytes of all packages together, as installed, aside from addons; they bring no others. */
-const MOST_BYTES = 2_000_000;
+const MOST_BYTES = 2_500_000;
 /** The addon as it is built, and what says what it is. */
 const addonFiles = ['invnet.node', 'invnet.node.json'];
 
@@ -93,9 +93,8 @@ async function checkContents() {
   if (bytes > MOST_BYTES) throw new Error(`the packages are ${bytes} bytes, over ${MOST_BYTES}`);
   const size = `${(bytes / 1e6).toFixed(1)} MB`;
   const document = await readFile('docs/pages.md', 'utf8');
-  if (!document.includes(`all eight are ${size}`)) {
-    throw new Error(`docs/pages.md does not say that all eight packages are ${size}`);
-  }
+  const sentence = `all ${names.length} are ${size}`;
+  if (!document.includes(sentence)) throw new Error(`docs/pages.md does not say '${sentence}'`);
   console.log(`${names.length} packages installed, ${size}`);
 }
 
