@@ -15,3 +15,5 @@ export type { IdxArray, IdxData } from './idx.ts';
 export { IdxFormatError, parseIdx } from './idx.ts';
 export type { Mnist, MnistOptions } from './mnist.ts';
 export { loadMnist } from './mnist.ts';
+export type { Affine, AffineRow, Volume } from './volume.ts';
+export { orientVolume } from './volume.ts';

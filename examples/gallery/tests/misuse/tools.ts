@@ -190,6 +190,12 @@ export function dataCalls(): Calls {
     return [call(make, options), on(made, 'sample', [3, r]), ...points];
   };
   const idx = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6);
+  const affine = [
+    [1, 0, 0, 0],
+    [0, 0, 2, 0],
+    [0, -1, 0, 0],
+  ];
+  const volume = { shape: [1, 2, 3], data: new Float32Array(6), affine, spacing: [2, 1, 1] };
   const batches = { count: 10, batchSize: 2, seed: 1, shuffle: true, dropLast: true, epochs: 2 };
   return {
     IdxFormatError: [make(datasets.IdxFormatError, [])],
@@ -201,6 +207,7 @@ export function dataCalls(): Calls {
     indexBatches: [call(datasets.indexBatches, [{ ...batches, start: { epoch: 0, position: 2 } }])],
     takeRows: [call(datasets.takeRows, [Uint8Array.of(1, 2, 3, 4), [1, 0], 2])],
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
+    orientVolume: [call(datasets.orientVolume, [volume, 'LPS'])],
     loadMnist: [call(datasets.loadMnist, [{ split: 'test', directory: digits() }])],
   };
 }
