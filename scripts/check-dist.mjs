@@ -83,7 +83,9 @@ async function checkContents() {
     if (!entry.isFile()) continue;
     if (entry.name.endsWith('.node')) continue;
     const content = await readFile(join(entry.parentPath, entry.name));
-    const data = names.find((name) => isData(name) && entry.parentPath.includes(join(modules, name)));
+    const data = names.find(
+      (name) => isData(name) && entry.parentPath.includes(join(modules, name)),
+    );
     if (data) dataBytes.set(data, dataBytes.get(data) + content.length);
     else bytes += content.length;
     const text = content.toString();
