@@ -1,0 +1,105 @@
+/** What curves and their kin share: a plot in a box, with axes, grid and names of lines above it. */
+import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
+import * as Plot from '@observablehq/plot';
+import { Figure } from './figure.ts';
+import { type LegendEntry, legend } from './legend.ts';
+import { moved, plotted, widestTick } from './svg.ts';
+import { fontSize, gridInk, ink } from './theme.ts';
+
+/** An axis of a plot. */
+export interface Axis {
+  readonly label?: string;
+  /** Default: `'linear'`. */
+  readonly scale?: 'linear' | 'log';
+  /** Default: what the data cover. */
+  readonly range?: readonly [number, number];
+}
+
+/** What every plot takes. */
+export interface FrameOptions {
+  readonly title?: string;
+  readonly x?: Axis;
+  readonly y?: Axis;
+  /** Of the plot with its axes. Default: 420 by 280. */
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** Names of the options. */
+export const frameNames = ['title', 'x', 'y', 'width', 'height'];
+
+/** @throws ValueError for axes or sizes that are none. */
+export function requireFrame(op: string, options: FrameOptions): void {
+  for (const [name, axis] of Object.entries({ x: options.x, y: options.y })) {
+    if (!axis) continue;
+    requireOptions(`${op}: ${name}`, axis, ['label', 'scale', 'range']);
+    const { scale = 'linear', range } = axis;
+    requireOneOf(op, `${name}.scale`, scale, ['linear', 'log']);
+    if (!range) continue;
+    requireBetween(op, `${name}.range[0]`, range[0], ...(scale === 'log' ? [0] : []));
+    requireBetween(op, `${name}.range[1]`, range[1], range[0]);
+  }
+  requireBetween(op, 'width', options.width ?? 420, 100);
+  requireBetween(op, 'height', options.height ?? 280, 100);
+}
+
+/** A plot of marks in a frame; the ranges of both axes are known. */
+export function framed(
+  marks: Plot.Markish[],
+  {
+    options,
+    ranges,
+    entries,
+    marginRight,
+  }: {
+    readonly options: FrameOptions;
+    readonly ranges: { readonly x: Range; readonly y: Range };
+    readonly entries: readonly LegendEntry[];
+    readonly marginRight: number;
+  },
+): Figure {
+  const { width = 420, height = 280, title, x, y } = options;
+  const [along, up] = [ticks(x, ranges.x, 60), ticks(y, ranges.y, 36)];
+  const look = { tickSize: 4, fontSize, labelAnchor: 'center', labelArrow: 'none' } as const;
+  const grid = { stroke: gridInk, strokeOpacity: 1 };
+  const numbers = widestTick(ranges.y, fontSize) + 12;
+  const plot = plotted({
+    width,
+    height,
+    marginTop: 8,
+    marginRight,
+    marginBottom: x?.label === undefined ? 28 : 44,
+    marginLeft: numbers + (y?.label === undefined ? 4 : 18),
+    x: { type: x?.scale ?? 'linear', domain: [...ranges.x], axis: null },
+    y: { type: y?.scale ?? 'linear', domain: [...ranges.y], axis: null },
+    marks: [
+      Plot.gridX({ ...grid, ...along }),
+      Plot.gridY({ ...grid, ...up }),
+      marks,
+      Plot.frame({ stroke: ink, strokeWidth: 0.75 }),
+      Plot.axisX({ ...look, ...along, label: x?.label ?? null, labelOffset: 38 }),
+      Plot.axisY({ ...look, ...up, label: y?.label ?? null, labelOffset: numbers + 12 }),
+    ],
+  });
+  const names = legend(entries, { width: width - 16 });
+  const above = entries.length > 0 ? names.height + 2 : 0;
+  const content = (above ? moved(8, 2, names.content) : '') + moved(0, above, plot);
+  return new Figure({ width, height: height + above, content, title });
+}
+
+type Range = readonly [number, number];
+
+/** On a logarithmic axis 1, 2 and 5 in each decade, or powers of ten where these were too many. */
+function ticks(axis: Axis | undefined, [low, high]: Range, tickSpacing: number) {
+  if (axis?.scale !== 'log') return { tickSpacing };
+  const decades = Array.from(
+    { length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
+    (_, i) => Math.floor(Math.log10(low)) + i,
+  );
+  const within = (mantissas: number[]) =>
+    decades
+      .flatMap((decade) => mantissas.map((m) => Number(`${m}e${decade}`)))
+      .filter((tick) => tick >= low && tick <= high);
+  const fine = within([1, 2, 5]);
+  return { ticks: fine.length <= 9 ? fine : within([1]), tickFormat: String };
+}

@@ -1,0 +1,150 @@
+import { bars, confusion, curves, ecdf, type Figure, grid } from '@invnet/figures';
+import { ShapeError, ValueError } from '@invnet/tensor';
+import { expect, test } from 'vitest';
+import { darkPixels } from './pixels.ts';
+
+/** The points of the paths of one colour, in the order in which they are drawn. */
+function paths(figure: Figure, attribute: string): [number, number][][] {
+  const groups = figure.svg.matchAll(
+    new RegExp(`<(?:g|path)[^>]*${attribute}[^>]*>.*?(?:</g>|/>)`, 'g'),
+  );
+  return [...groups].flatMap(([group]) =>
+    [...group.matchAll(/ d="([^"]*)"/g)].map(([, d]) =>
+      [...d!.matchAll(/(-?[\d.]+),(-?[\d.]+)/g)].map(([, x, y]): [number, number] => [
+        Number(x),
+        Number(y),
+      ]),
+    ),
+  );
+}
+
+const blue = 'stroke="#0072b2"';
+
+test('curves go through their points, on linear and logarithmic axes', () => {
+  const range = { x: { range: [0, 4] as const }, y: { range: [0, 10] as const } };
+  const series = [{ x: [0, 1, 2, 3, 4], y: [10, 5, Number.NaN, 2, 0] }];
+  const [points] = paths(curves({ series, ...range }), blue);
+  const [xs, ys] = [points!.map(([x]) => x), points!.map(([, y]) => y)];
+  expect(points).toHaveLength(4);
+  expect(xs[1]! - xs[0]!).toBeCloseTo((xs[3]! - xs[0]!) / 4, 1);
+  expect(ys[1]! - ys[0]!).toBeCloseTo((ys[3]! - ys[0]!) / 2, 1);
+
+  const decades = curves({
+    series: [{ x: [1, 10, 100], y: [1e-3, 1e-1, 10] }],
+    x: { scale: 'log' },
+    y: { scale: 'log', range: [1e-3, 10] },
+  });
+  const [logs] = paths(decades, blue);
+  expect(logs![1]![0] - logs![0]![0]).toBeCloseTo(logs![2]![0] - logs![1]![0], 1);
+  expect(logs![1]![1] - logs![0]![1]).toBeCloseTo(logs![2]![1] - logs![1]![1], 1);
+  for (const tick of ['1', '10', '100', '0.001']) expect(decades.svg).toContain(`>${tick}</text>`);
+});
+
+test('smoothing takes noise away and moves nothing along', () => {
+  const y = Array.from({ length: 101 }, (_, i) => i + (i % 2 === 0 ? 20 : -20));
+  const [raw, smooth] = paths(curves({ series: [{ y, smooth: 21 }] }), blue);
+  // On a line the mean around a step is the line itself, but for the noise.
+  const slope = (smooth![80]![1] - smooth![20]![1]) / (smooth![80]![0] - smooth![20]![0]);
+  const at = (i: number) => smooth![20]![1] + slope * (smooth![i]![0] - smooth![20]![0]);
+  for (const i of [30, 50, 70]) expect(Math.abs(smooth![i]![1] - at(i))).toBeLessThan(3);
+  expect(Math.abs(raw![51]![1] - at(51))).toBeGreaterThan(15);
+});
+
+test('the height covers what the clip leaves, bands, and labelled references', () => {
+  const losses = [1000, ...Array.from({ length: 99 }, (_, i) => 3 - i / 99)];
+  const figure = curves({
+    title: 'training loss',
+    series: [{ name: 'training', y: losses, band: { low: losses.map(() => 1), high: losses } }],
+    references: [{ y: 2.5, label: 'test 2.500' }, { diagonal: true, label: 'exact' }, { x: 50 }],
+  });
+  for (const name of ['training loss', 'training', 'test 2.500', 'exact']) {
+    expect(figure.svg).toContain(`>${name}</text>`);
+  }
+  const clipped = curves({ series: [{ y: losses }], clip: 0.98 });
+  expect(clipped.svg).not.toContain('>1,000</text>');
+  expect(clipped.svg).toContain('>2.0</text>');
+});
+
+test('the band of an ECDF is that of Massart, and the curve is the distribution', () => {
+  const samples = [Array.from({ length: 200 }, (_, i) => ((i + 0.5) / 200) ** 2)];
+  const figure = ecdf({ samples, difference: true, y: { range: [-0.5, 0.5] } });
+  const [band] = paths(figure, 'fill="#666666"');
+  const heights = band!.map(([, y]) => y);
+  const [curve] = paths(figure, blue);
+  const rise = Math.max(...curve!.map(([, y]) => -y)) + curve![0]![1];
+  // F(p) = √p, furthest from p at 1/4, where it is 1/4 above.
+  const unit = rise / 0.25;
+  const margin = Math.sqrt(Math.log(40) / 400);
+  expect((Math.max(...heights) - Math.min(...heights)) / unit).toBeCloseTo(2 * margin, 2);
+  expect(figure.svg).toContain('uniform, 95 % band');
+  expect(() => ecdf({ samples: [[0.5, 1.5]] })).toThrow(/samples\[0\]/);
+  expect(() => ecdf({ samples: [] })).toThrow(ValueError);
+});
+
+test('bars are as long as their values, grouped, with numbers beside them', () => {
+  const figure = bars({
+    values: [
+      { name: 'machine', group: 'random', value: 0.8, error: 0.01 },
+      { name: 'machine', group: 'blocks', value: 0.4 },
+      { name: 'network', group: 'random', value: 0.6 },
+    ],
+    digits: 2,
+  });
+  const widths = [...figure.svg.matchAll(/<rect[^>]*>/g)]
+    .map(([rect]) => ({
+      width: Number(rect.match(/ width="([\d.]+)"/)![1]),
+      fill: rect.match(/ fill="([^"]*)"/)?.[1],
+    }))
+    .filter(({ fill, width }) => fill?.startsWith('#') && width > 20);
+  expect(widths.map(({ fill }) => fill)).toEqual(['#0072b2', '#d55e00', '#0072b2']);
+  expect(widths[1]!.width / widths[0]!.width).toBeCloseTo(0.5, 2);
+  expect(widths[2]!.width / widths[0]!.width).toBeCloseTo(0.75, 2);
+  for (const label of ['0.80', '0.40', '0.60', 'random', 'blocks', 'network']) {
+    expect(figure.svg).toContain(`>${label}</text>`);
+  }
+});
+
+test('a confusion matrix has percentages of its rows', () => {
+  const counts = [
+    [30, 10],
+    [1, 999],
+  ];
+  const { svg } = confusion({ counts, classes: ['corn', 'oats'] });
+  const shown = [...svg.matchAll(/>(<?[&\w;]*\d+)<\/text>/g)].map(([, label]) => label);
+  expect(shown).toEqual(['75', '25', '&lt;1', '100']);
+  expect(svg.match(/>corn<\/text>/g)).toHaveLength(2);
+  expect(() => confusion({ counts, classes: ['corn'] })).toThrow(ShapeError);
+});
+
+test('figures lie side by side and keep what they are', () => {
+  const one = curves({ series: [{ y: [1, 2] }], width: 200, height: 150 });
+  const figure = grid([one, one, one], { columns: 2, title: 'three' });
+  expect(figure.width).toBe(2 * 200 + 16);
+  expect(figure.height).toBe(2 * 150 + 16 + 25);
+  expect(figure.svg.split(one.content)).toHaveLength(4);
+  expect(() => grid([])).toThrow(ValueError);
+});
+
+test('text is drawn with the font that is bundled, Greek and signs included', () => {
+  const heading = { x: 0, y: 0, width: 400, height: 24 };
+  const titled = (title: string) =>
+    darkPixels(curves({ series: [{ y: [1, 2] }], title, width: 400 }), heading);
+  const missing = titled('漢'.repeat(20));
+  for (const letter of ['σ', 'κ', 'δ', '∂', '±', '×', '−', '²', '≤', '→', '‖']) {
+    const ink = titled(letter.repeat(20));
+    expect(ink, letter).toBeGreaterThan(50);
+    expect(ink, letter).not.toBe(missing);
+  }
+  expect(titled(' ')).toBe(0);
+});
+
+test('what cannot be drawn is refused', () => {
+  expect(() => curves({ series: [{ y: [1, 2], x: [1] }] })).toThrow(ShapeError);
+  expect(() => curves({ series: [{ y: [1], smooth: 0 }] })).toThrow(ValueError);
+  expect(() => curves({ series: [{ y: [1] }], y: { scale: 'log', range: [0, 1] } })).toThrow(
+    ValueError,
+  );
+  // @ts-expect-error an option that there is not
+  expect(() => curves({ series: [{ y: [1], colour: 'red' }] })).toThrow(/no option 'colour'/);
+  expect(() => bars({ values: [] })).toThrow(ValueError);
+});
