@@ -58,7 +58,7 @@ export class Figure {
       fill: ink,
     };
     const paper = element('rect', { width, height, fill: 'white' });
-    return element('svg', attributes, paper + this.content);
+    return `${element('svg', attributes, paper + this.content)}\n`;
   }
 
   /**

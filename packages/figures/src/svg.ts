@@ -31,8 +31,10 @@ export function widthOf(content: string, size = fontSize): number {
 
 /** About how wide the labels of a linear axis get: those of its ends, with the digits that its steps need. */
 export function widestTick([low, high]: readonly [number, number], size = smallSize): number {
-  const digits = Math.max(0, Math.ceil(-Math.log10((high - low) / 4)));
-  return Math.max(...[low, high].map((end) => widthOf(end.toFixed(digits), size)));
+  const minimumFractionDigits = Math.max(0, Math.ceil(-Math.log10((high - low) / 4)));
+  const label = (end: number) => Math.trunc(end).toLocaleString('en', { minimumFractionDigits });
+  // Figures of equal width are wider than letters are on average.
+  return 1.15 * Math.max(...[low, high].map((end) => widthOf(label(end), size)));
 }
 
 /** What Plot draws, as a group whose origin is the upper left corner of the plot. */

@@ -1,12 +1,12 @@
 /** Gauss–Newton beside gradient descent on the likelihood of two moons; writes both curves. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { twoMoons } from '@invnet/datasets';
+import { curves } from '@invnet/figures';
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
 import { addInPlace, cg, disposeVector, gaussNewton } from '@invnet/jvp';
 import { gradients, initialize, zeroGrad } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { mean, neg, RandomStream, type Tensor } from '@invnet/tensor';
-import { curves } from '../curves.ts';
 
 const x = twoMoons().sample(256, new RandomStream(2));
 
@@ -53,11 +53,19 @@ async function train(newton: boolean): Promise<number[]> {
   return losses;
 }
 
-const series = { 'gradient descent': await train(false), 'Gauss–Newton': await train(true) };
-for (const [name, losses] of Object.entries(series)) {
-  console.log(`${name}: ${losses[0]!.toFixed(3)} → ${losses.at(-1)!.toFixed(3)} nats`);
+const series = [
+  { name: 'gradient descent', y: await train(false) },
+  { name: 'Gauss–Newton', y: await train(true) },
+];
+for (const { name, y } of series) {
+  console.log(`${name}: ${y[0]!.toFixed(3)} → ${y.at(-1)!.toFixed(3)} nats`);
 }
 await mkdir('out/gallery', { recursive: true });
-const labels = { xLabel: 'iteration', yLabel: 'negative log-likelihood' };
-await writeFile('out/gallery/gauss-newton.svg', curves({ title: 'Two moons', ...labels, series }));
+const picture = curves({
+  title: 'Two moons',
+  x: { label: 'iteration' },
+  y: { label: 'negative log-likelihood' },
+  series: series.map(({ name, y }) => ({ name, x: [...y.keys()], y })),
+});
+await writeFile('out/gallery/gauss-newton.svg', picture.svg);
 console.log('written: out/gallery/gauss-newton.svg');

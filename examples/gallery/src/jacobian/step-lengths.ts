@@ -4,11 +4,11 @@
  * picture.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
+import { curves } from '@invnet/figures';
 import { addInPlace, disposeVector, innerProduct, jacobian } from '@invnet/jvp';
 import { initialize } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { add, RandomStream, sub } from '@invnet/tensor';
-import { curves } from '../curves.ts';
 import { photograph } from '../photograph.ts';
 
 const random = new RandomStream(1);
@@ -36,9 +36,9 @@ console.log(`misfit: ${losses[0]!.toFixed(2)} → ${losses.at(-1)!.toFixed(2)}`)
 await mkdir('out/gallery', { recursive: true });
 const picture = curves({
   title: 'Gradient steps with lengths from the Jacobian',
-  xLabel: 'iteration',
-  yLabel: '½‖f(x) − target‖²',
-  series: { misfit: losses },
+  x: { label: 'iteration' },
+  y: { label: '½‖f(x) − target‖²' },
+  series: [{ x: [...losses.keys()], y: losses }],
 });
-await writeFile('out/gallery/step-lengths.svg', picture);
+await writeFile('out/gallery/step-lengths.svg', picture.svg);
 console.log('written: out/gallery/step-lengths.svg');
