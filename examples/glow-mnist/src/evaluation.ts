@@ -3,7 +3,8 @@ import { type Mnist, takeRows } from '@invnet/datasets';
 import { bitsPerDim, dequantize, type Flow } from '@invnet/flows';
 import { type NumericArray, type RandomStream, type Tensor, tidy } from '@invnet/tensor';
 import { CheckpointError } from '@invnet/train';
-import { dims, randomStream, side } from './model.ts';
+import { randomStream } from 'example-kit';
+import { dims, side } from './app.ts';
 
 const batchSize = 100;
 
@@ -26,7 +27,7 @@ export async function testBitsPerDim(
   data: Mnist,
   options: { count: number; seed: number; signal: AbortSignal },
 ): Promise<number> {
-  const noise = randomStream(options.seed, 'testNoise');
+  const noise = randomStream(options.seed, 'test');
   let nats = 0;
   for (let first = 0; first < options.count; first += batchSize) {
     using x = batchOf(data, first, Math.min(batchSize, options.count - first), noise);
@@ -49,7 +50,7 @@ export async function requireFiniteDensity(
   data: Mnist,
   options: { count: number; seed: number; step: number },
 ): Promise<void> {
-  using x = batchOf(data, 0, options.count, randomStream(options.seed, 'testNoise'));
+  using x = batchOf(data, 0, options.count, randomStream(options.seed, 'test'));
   using logProb = flow.logProb(x);
   const worst = (await logProb.data()).find((value) => !Number.isFinite(value));
   if (worst === undefined) return;
@@ -65,7 +66,7 @@ export async function checkInverse(
   data: Mnist,
   options: { count: number; seed: number },
 ): Promise<InverseCheck> {
-  using x = batchOf(data, 0, options.count, randomStream(options.seed, 'testNoise'));
+  using x = batchOf(data, 0, options.count, randomStream(options.seed, 'test'));
   using back = tidy(() => flow.network.inverse(flow.network.forward(x).y).x);
   const images = await x.data();
   const reconstructions = await back.data();

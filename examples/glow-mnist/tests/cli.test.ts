@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readSafetensors, type Safetensors, writeSafetensors } from '@invnet/train';
+import { openRun, parseOptions } from 'example-kit';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseOptions } from '../src/options.ts';
-import { requireNewRun, resumeRun } from '../src/run-state.ts';
+import { app } from '../src/app.ts';
+import { buildFlow } from '../src/model.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const tiny = ['--hidden', '4', '--steps', '1', '--batch', '8'];
@@ -67,8 +68,9 @@ describe('a run', () => {
     const before = await readFile(path);
     await refused('holds an earlier model. Go on with it by --resume', '--out', out, ...tiny);
     expect(await readFile(path)).toEqual(before);
-    await requireNewRun(parseOptions(['--overwrite', '--out', out])!);
-    await requireNewRun(parseOptions(['--out', join(out, 'elsewhere')])!);
+    await open('--overwrite', '--out', out);
+    await open('--out', join(folder, 'elsewhere'));
+    expect(await readFile(path)).toEqual(before);
   });
 
   test('leaves a whole model, which another program loads by the lines that it prints', async () => {
@@ -76,8 +78,8 @@ describe('a run', () => {
     const program = `${lines}; console.log(JSON.stringify([...(await images.data())]));`;
     const { stdout, stderr } = await ended(launch('--input-type=module', '--eval', program));
     expect(stderr).toBe('');
-    const { flow } = await resumeRun(parseOptions(['--resume', '--out', out])!);
-    const images = flow.sample({ shape: [16, 1, 28, 28], seed: 0, temperature: 0.9 });
+    const { model } = await open('--resume', '--out', out);
+    const images = model.sample({ shape: [16, 1, 28, 28], seed: 0, temperature: 0.9 });
     expect(JSON.parse(stdout)).toEqual([...(await images.data())]);
   });
 
@@ -142,7 +144,7 @@ describe('resuming', () => {
     child.kill('SIGINT');
     const { code, stderr } = await ended(child);
     expect(code).toBe(130);
-    expect(stderr).toContain(`start --resume --out ${stopped}`);
+    expect(stderr).toContain(`app glow-mnist --resume --out ${stopped}`);
     expect(await readdir(stopped)).toEqual(['model.safetensors']);
     const resumed = await run('--resume', '--out', stopped);
     expect(resumed.code).toBe(0);
@@ -173,10 +175,9 @@ describe('resuming', () => {
       expect(await readFile(path)).toEqual(before);
       expect(await readFile(join(out, 'metrics.json'))).toEqual(metrics);
     };
-    const hidden = `'network.layers.1.hidden' is 4 in ${path} and 8 in the network`;
-    await expectRefusal(hidden, '--hidden', '8');
-    await expectRefusal("'network.layers.1.scales' is 2 in", '--scales', '1');
-    await expectRefusal("'network.layers.1.steps' is 1 in", '--steps', '2');
+    await expectRefusal(`--hidden is 8, but the checkpoint ${path} is of`, '--hidden', '8');
+    await expectRefusal('is of a run with --scales 2', '--scales', '1');
+    await expectRefusal('is of a run with --steps 1', '--steps', '2');
     await expectRefusal('--batch is 4, but the checkpoint', '--batch', '4');
     await expectRefusal('--seed is 5, but the checkpoint', '--seed', '5');
     await truncate(path, 1000);
@@ -200,7 +201,7 @@ describe('the command line', () => {
     [['--depth', '3'], "Unknown option '--depth'"],
     [
       ['--backend', 'abacus'],
-      "--backend is 'abacus'; expected one of 'native', 'wasm', 'reference'",
+      "--backend is 'abacus'; expected one of 'native', 'wasm', 'gpu', 'reference'",
     ],
   ])('refuses %j', async (args, message) => {
     const out = join(folder, 'untouched');
@@ -232,6 +233,11 @@ interface Running extends ChildProcess {
 
 function start(...args: string[]): Running {
   return launch(main, ...args);
+}
+
+/** The run that flags describe. */
+function open(...flags: string[]) {
+  return openRun(app, parseOptions(app, flags)!, buildFlow);
 }
 
 /** Runs Node where the packages of this example are found. */
@@ -267,14 +273,24 @@ function untilStderr(child: Running, text: string): Promise<void> {
   });
 }
 
-/** A checkpoint as versions before wrote it: weights alone, under names that leave the flow out. */
+/**
+ * A checkpoint as versions before wrote it: weights alone, under names that leave the flow out, and a run that
+ * says where its data stand.
+ */
 function formBefore({ tensors, metadata }: Safetensors): Safetensors {
   const weights = [...tensors].filter(([name]) => !name.endsWith('.initialized'));
+  const run = JSON.parse(metadata['glow-mnist']!);
+  const { losses, step, ...state } = run.state;
+  const place = { epoch: 0, position: 8 * step };
+  const noise = { seed: 0, block: 2 ** 40 + step * 8 * 196 };
+  Object.assign(run.budget, { minutes: 3 });
+  run.state = { ...state, step, place, noise, bitsPerDim: losses };
   return {
     tensors: new Map(weights.map(([name, t]) => [name.replace('network.', ''), t])),
-    metadata: Object.fromEntries(
-      Object.entries(metadata).filter(([key]) => ['glow-mnist', 'invnet.optimizer'].includes(key)),
-    ),
+    metadata: {
+      'glow-mnist': JSON.stringify(run),
+      'invnet.optimizer': metadata['invnet.optimizer']!,
+    },
   };
 }
 

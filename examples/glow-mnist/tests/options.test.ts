@@ -1,20 +1,21 @@
+import { FlagError, parseOptions } from 'example-kit';
 import { expect, test } from 'vitest';
+import { app } from '../src/app.ts';
 import { lossChart } from '../src/loss-chart.ts';
-import { defaults, OptionError, parseOptions } from '../src/options.ts';
 
 test('flags override defaults, which stand in one place', () => {
-  const options = parseOptions(['--', '--hidden', '16', '--epochs', '0.5', '--resume']);
+  const options = parseOptions(app, ['--', '--hidden', '16', '--epochs', '0.5', '--resume']);
   expect(options?.config).toEqual({
     hidden: 16,
-    scales: defaults.scales,
-    steps: defaults.steps,
-    batch: defaults.batch,
-    seed: defaults.seed,
+    scales: 2,
+    steps: 8,
+    batch: 16,
+    seed: 0,
   });
-  expect(options?.budget.epochs).toBe(0.5);
+  expect(options?.budget).toEqual({ epochs: 0.5, learningRate: 4e-3 });
   expect(options?.resume).toBe(true);
   expect([...options!.given].sort()).toEqual(['epochs', 'hidden', 'resume']);
-  expect(parseOptions(['--help'])).toBeUndefined();
+  expect(parseOptions(app, ['--help'])).toBeUndefined();
 });
 
 test.each([
@@ -33,10 +34,10 @@ test.each([
   ['--learning-rate NaN', "--learning-rate is 'NaN'; expected a number above 0"],
   ['--minutes 1 --epochs 1', '--minutes and --epochs exclude each other'],
   ['--resume --overwrite', '--resume and --overwrite exclude each other'],
-  ['--out=', '--out is empty'],
+  ['--out=', "--out is ''; expected a text that is not empty"],
 ])('refuses %s', (args, message) => {
-  const parse = () => parseOptions(args.split(' '));
-  expect(parse).toThrow(OptionError);
+  const parse = () => parseOptions(app, args.split(' '));
+  expect(parse).toThrow(FlagError);
   expect(parse).toThrow(message);
 });
 

@@ -26,7 +26,11 @@ export class ModuleGroup<
     this.parts = { ...parts };
   }
 
+  static build({ parts }: { readonly parts: Readonly<Record<string, Module>> }): ModuleGroup {
+    return new ModuleGroup(parts);
+  }
+
   get options() {
-    return this.parts;
+    return { parts: this.parts };
   }
 }

@@ -60,15 +60,16 @@ export async function writeResults<T extends object>(
     'losses.csv': `step,${(app.measure ?? theLoss).name}\n${losses.join('\n')}\n`,
     'metrics.json': `${JSON.stringify(all, null, 2)}\n`,
   });
-  try {
-    for (const [file, content] of contents) await writeWhole(join(out, file), content);
-  } catch (cause) {
-    const { message } = cause instanceof Error ? cause : new Error(String(cause));
-    throw new ResultsError(
-      `${message}. The model is whole, in ${checkpointPath(out)}: with --resume its results are ` +
-        'written again.',
-      { cause },
-    );
+  for (const [file, content] of contents) {
+    const path = join(out, file);
+    await writeWhole(path, content).catch((cause: unknown) => {
+      const { message } = cause instanceof Error ? cause : new Error(String(cause));
+      throw new ResultsError(
+        `cannot write ${path}: ${message}. The model is whole, in ${checkpointPath(out)}: with --resume ` +
+          'its results are written again.',
+        { cause },
+      );
+    });
   }
   return all;
 }

@@ -81,7 +81,7 @@ export async function trainRun<B>(run: Run, options: TrainingOptions<B>): Promis
       console.error(
         run.savedStep === undefined
           ? 'Training stopped before the first checkpoint.'
-          : `Training stopped; ${path} keeps step ${run.savedStep}.`,
+          : `Training stopped; ${path} keeps step ${run.savedStep}, from which --resume goes on.`,
       );
     }
     throw error;
