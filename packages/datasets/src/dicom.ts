@@ -120,7 +120,7 @@ function sliceOf(file: DicomFile): Slice {
 function readSlice(name: string, bytes: Uint8Array): Slice {
   const { Series } = daikon;
   // A copy, for the library reads the whole of a buffer.
-  const image = Series.parseImage(new DataView(bytes.slice().buffer));
+  const image = Series.parseImage(new DataView(Uint8Array.from(bytes).buffer));
   if (!image) return fail(name, 'is truncated or damaged.', Series.parserError);
   if (!image.hasPixelData()) fail(name, 'is truncated, or no image: it has no pixels.');
   const frames = Number(image.getNumberOfFrames());

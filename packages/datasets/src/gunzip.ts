@@ -7,6 +7,8 @@ export function isGzip(bytes: Uint8Array): boolean {
 
 /** What was compressed. @throws TypeError, of the stream, for a truncated or damaged file. */
 export async function gunzip(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([bytes.slice()]).stream().pipeThrough(new DecompressionStream('gzip'));
+  const stream = new Blob([Uint8Array.from(bytes)])
+    .stream()
+    .pipeThrough(new DecompressionStream('gzip'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

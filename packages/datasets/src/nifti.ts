@@ -59,7 +59,7 @@ export async function parseNifti(bytes: Uint8Array, options: NiftiOptions = {}):
     ? await gunzip(bytes).catch((cause: unknown) =>
         fail('is truncated or damaged: its gzip does not end well.', cause),
       )
-    : bytes.slice();
+    : Uint8Array.from(bytes);
   const header = headerOf(file, fail);
   const shape = shapeOf(header, fail);
   const data = numbersOf(file, header, shape, fail);
@@ -131,12 +131,11 @@ function numbersOf(
   shape: readonly number[],
   fail: Fail,
 ): Float32Array<ArrayBuffer> {
-  const code = header.datatypeCode;
-  const type = voxelTypes[code];
+  const type = voxelTypes[header.datatypeCode];
   if (!type) {
     return fail(
-      `has voxels of type ${code} (${header.getDatatypeCodeString(code)}); expected integers of at ` +
-        'most 32 bits, or real floats of 32 or 64.',
+      `has voxels of NIfTI's type ${header.datatypeCode}; expected integers of at most 32 bits or real ` +
+        `floats of at most 64, which are ${Object.keys(voxelTypes).join(', ')}.`,
     );
   }
   const { read, bytes } = type;

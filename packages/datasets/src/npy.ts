@@ -68,7 +68,7 @@ export function parseNpy(bytes: Uint8Array, name = 'the file'): NpyArray {
         `bytes, but it has ${bytes.length}.`,
     );
   }
-  const raw = bytes.slice(start);
+  const raw = Uint8Array.from(bytes.subarray(start));
   if (descr[0] === '>') swapBytes(raw, type.bytes);
   const data = type.of(raw.buffer);
   if (columnMajor && shape.length > 1) reorder(data, shape, type.parts);

@@ -87,7 +87,7 @@ export function orientVolume(volume: Volume, axes: string): Volume {
     }
   }
   const [right, anterior, superior] = affine.map((row): AffineRow => {
-    const [u, v, w] = [i, j, k].map(({ axis, step }) => Math.sign(step) * row[axis]!);
+    const [u, v, w] = [i, j, k].map(({ axis, step }) => Math.sign(step) * row[axis]! + 0);
     const shift = [i, j, k].map(({ axis, size, start }) => (start ? row[axis]! * (size - 1) : 0));
     return [u!, v!, w!, shift.reduce((a, b) => a + b, row[3])];
   });
