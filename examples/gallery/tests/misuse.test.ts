@@ -19,6 +19,7 @@ import * as train from '@invnet/train';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
+import { fileCalls, files } from './misuse/files.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { metricCalls } from './misuse/metrics.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
@@ -39,6 +40,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['operators', operators, imagingCalls, 'wasm'],
   ['train', train, trainCalls, 'wasm'],
   ['datasets', datasets, dataCalls, 'wasm'],
+  ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
 ];
