@@ -84,7 +84,7 @@ export class PhaseEncodedFourier extends ImagingOperator {
     requireList('PhaseEncodedFourier', 'size', size, '[H, W]');
     const [height, width] = size;
     requireWhole('PhaseEncodedFourier', 'the height in size', height, 1, 2 ** 12);
-    requireWhole('PhaseEncodedFourier', 'the width in size', width, 1, 2 ** 24);
+    requireWhole('PhaseEncodedFourier', 'the width in size', width, 1, 2 ** 16);
     this.#size = [height, width];
     this.domain = [2, height, width];
     this.#lines = checkedLines(lines, height);

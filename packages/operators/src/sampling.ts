@@ -31,7 +31,7 @@ export interface CartesianLinesOptions {
 export function cartesianLines(options: CartesianLinesOptions): Uint32Array<ArrayBuffer> {
   requireOptions('cartesianLines', options, ['size', 'acceleration', 'center', 'random']);
   const { size, acceleration, center = 0.08, random } = options;
-  requireWhole('cartesianLines', 'size', size, 1, 2 ** 24);
+  requireWhole('cartesianLines', 'size', size, 1, 2 ** 16);
   requireAtLeast('cartesianLines', 'acceleration', acceleration, 1);
   requireBetween('cartesianLines', 'center', center, -Number.MIN_VALUE, 1);
   requireStream('cartesianLines', random);

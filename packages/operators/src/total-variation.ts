@@ -5,8 +5,10 @@
  * Left out: choosing the weight, which is a loop over weights around this function.
  */
 import {
+  checkShape,
   formatShape,
   requireBetween,
+  requireFunction,
   requireOptions,
   requireRecord,
   requireTensor,
@@ -57,8 +59,8 @@ export async function totalVariation(
   requireOptions('totalVariation', options, names);
   const { weight, iterations = 40, proximalIterations = 30, norm = 1 } = options;
   requireBetween('totalVariation', 'weight', weight, 0);
-  requireWhole('totalVariation', 'iterations', iterations, 1);
-  requireWhole('totalVariation', 'proximalIterations', proximalIterations, 1);
+  requireWhole('totalVariation', 'iterations', iterations, 1, MOST_ITERATIONS);
+  requireWhole('totalVariation', 'proximalIterations', proximalIterations, 1, MOST_ITERATIONS);
   requireBetween('totalVariation', 'norm', norm, 0);
   const shape = imagesOf(operator, data);
   const step = norm ** -2;
@@ -93,10 +95,16 @@ export async function totalVariation(
   );
 }
 
+/** Far more than change anything. */
+const MOST_ITERATIONS = 10_000;
+
 /** The shape of the images that data are of. @throws ShapeError */
 function imagesOf(operator: LinearMap, data: Tensor): [number, number, number, number] {
   requireRecord('totalVariation', 'operator', operator, '{ domain, range, forward, adjoint }');
-  const { domain, range } = operator;
+  requireFunction('totalVariation', "the operator's forward", operator.forward);
+  requireFunction('totalVariation', "the operator's adjoint", operator.adjoint);
+  const domain = checkShape('totalVariation', operator.domain);
+  const range = checkShape('totalVariation', operator.range);
   const [n, ...sample] = requireTensor('totalVariation', data, 'data').shape;
   const [channels, height, width] = domain;
   if (domain.length !== 3) {

@@ -20,6 +20,12 @@ export function imagingCalls(): Calls {
     [1, 2],
   ];
   const fourier = new operators.PhaseEncodedFourier({ size: [4, 3], lines, coils });
+  const mask = new operators.Mask({ shape: [2, 4, 3], mask: random.normal([1, 4, 3]) });
+  const blur = new operators.Blur({ shape: [2, 4, 3], kernel: random.normal([3, 1]) });
+  const radon = new operators.Radon({ size: [4, 3], views: 3 });
+  const image = random.normal([2, 2, 4, 3]);
+  const sinogram = random.normal([2, 1, 3, 5]);
+  const fit = { weight: 0.1, iterations: 2, proximalIterations: 2, norm: 1 };
   return {
     ImagingOperator: [
       on(new Halving(), 'forward', [random.normal([2, 3])], nan),
@@ -31,6 +37,26 @@ export function imagingCalls(): Calls {
       on(fourier, 'forward', [random.normal([2, 2, 4, 3])], nan),
       on(fourier, 'adjoint', [random.normal([2, 4, 2, 3])], nan),
     ],
+    Mask: [
+      make(operators.Mask, [{ shape: [2, 4, 3], mask: random.normal([2, 4, 3]) }]),
+      on(mask, 'forward', [image], nan),
+      on(mask, 'adjoint', [image], nan),
+    ],
+    Blur: [
+      make(operators.Blur, [{ shape: [2, 4, 3], kernel: random.normal([3, 3]) }]),
+      on(blur, 'forward', [image], nan),
+      on(blur, 'adjoint', [image], nan),
+    ],
+    Radon: [
+      make(operators.Radon, [{ size: [4, 3], views: 3, bins: 2 }]),
+      make(operators.Radon, [{ size: [4, 3], views: [0, 1, 2] }]),
+      on(radon, 'forward', [random.normal([2, 1, 4, 3])], nan),
+      on(radon, 'adjoint', [sinogram], nan),
+    ],
+    filteredBackProjection: [
+      call(operators.filteredBackProjection, [radon, sinogram, { filter: 'hann' }], nan),
+    ],
+    totalVariation: [call(operators.totalVariation, [mask, image, fit])],
     cartesianLines: [
       call(operators.cartesianLines, [{ size: 16, acceleration: 4, center: 0.1, random }]),
     ],
