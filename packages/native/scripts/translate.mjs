@@ -54,7 +54,7 @@ function parse(name) {
   return { name, tree, names, needs };
 }
 
-/** All files that index.ts needs, each behind those that it needs itself. */
+/** All files that the modules need, each behind those that it needs itself. */
 function collect() {
   const index = parse('index');
   const files = new Map();
@@ -73,6 +73,8 @@ function collect() {
     visit(from);
     for (const { name } of node.exportClause.elements) exported.push({ from, name: name.text });
   }
+  visit('wave');
+  exported.push({ from: 'wave', name: 'leapfrog' });
   return { files: [...files.values()], exported };
 }
 

@@ -1,9 +1,10 @@
 /**
- * Compiles assembly/ twice, with and without relaxed SIMD, and embeds both in
- * src/wasm/kernels.generated.ts, so that no file has to be located at run time: the first as hexadecimal
+ * Compiles assembly/ into two modules, that of index.ts, which every backend has, and that of wave.ts, which pages
+ * load that use it. Each is compiled twice, with and without relaxed SIMD, and embedded in
+ * src/wasm/*.generated.ts, so that no file has to be located at run time: the first as hexadecimal
  * digits, which pages get in a fifth less bytes than base64, for compression finds what repeats; the
  * second as edits of the first, which are a twentieth of it. The modules for memory that threads share
- * differ in one byte, whose place is embedded as well. Does nothing when the generated file is newer than
+ * differ in one byte, whose place is embedded as well. Does nothing when the generated files are newer than
  * all sources.
  */
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
@@ -14,11 +15,14 @@ import { findEdits } from './find-edits.mjs';
 import { fingerprint } from './fingerprint.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const target = join(root, 'src/wasm/kernels.generated.ts');
+
+/** Each module's source in assembly/ and its file in src/wasm/. */
+const modules = { index: 'kernels', wave: 'wave' };
+const targets = Object.values(modules).map((name) => join(root, `src/wasm/${name}.generated.ts`));
 
 async function isFresh() {
-  const made = await stat(target).catch(() => undefined);
-  if (made === undefined) return false;
+  const made = await Promise.all(targets.map((target) => stat(target).catch(() => undefined)));
+  if (made.includes(undefined)) return false;
   const folders = ['assembly', 'scripts'].map((name) => join(root, name));
   const names = await Promise.all(folders.map((folder) => readdir(folder)));
   const sources = [
@@ -26,15 +30,15 @@ async function isFresh() {
     ...folders.flatMap((folder, i) => names[i].map((name) => join(folder, name))),
   ];
   const times = await Promise.all(sources.map(async (path) => (await stat(path)).mtimeMs));
-  return times.every((time) => time < made.mtimeMs);
+  return times.every((time) => made.every(({ mtimeMs }) => time < mtimeMs));
 }
 
-async function compile(relaxed, shared) {
+async function compile(source, relaxed, shared) {
   // Imported here, since the compiler takes a second to load and is seldom needed.
   const { main } = await import('assemblyscript/asc');
   let binary;
   const options = [
-    'assembly/index.ts',
+    `assembly/${source}.ts`,
     '--outFile',
     'kernels.wasm',
     '-O3',
@@ -69,8 +73,11 @@ async function compile(relaxed, shared) {
 }
 
 /** The module, and where the byte is that says whether its memory is shared. */
-async function build(relaxed) {
-  const [own, shared] = [await compile(relaxed, false), await compile(relaxed, true)];
+async function build(source, relaxed) {
+  const [own, shared] = [
+    await compile(source, relaxed, false),
+    await compile(source, relaxed, true),
+  ];
   const different = [...own.keys()].filter((i) => own[i] !== shared[i]);
   if (own.length !== shared.length || different.length !== 1 || shared[different[0]] !== 3) {
     throw new Error('expected builds that differ in the flags of the memory import alone.');
@@ -78,8 +85,8 @@ async function build(relaxed) {
   return { bytes: own, sharedFlagAt: different[0] };
 }
 
-if (!(await isFresh())) {
-  const [relaxed, baseline] = [await build(true), await build(false)];
+async function write(source, name, more) {
+  const [relaxed, baseline] = [await build(source, true), await build(source, false)];
   const edits = findEdits(relaxed.bytes, baseline.bytes);
   if (!baseline.bytes.equals(applyEdits(relaxed.bytes, edits))) {
     throw new Error('the edits do not lead from the one build to the other.');
@@ -93,12 +100,19 @@ export const hex =
 export const baselineEdits =
   '${edits}';
 export const sharedFlagAt = ${relaxed.sharedFlagAt};
-export const fingerprint = '${await fingerprint()}';
-`;
+${more}`;
+  const target = join(root, `src/wasm/${name}.generated.ts`);
   await mkdir(dirname(target), { recursive: true });
   // Renamed into place: a test run beside a build never reads half a file.
   await writeFile(`${target}.${process.pid}`, text);
   await rename(`${target}.${process.pid}`, target);
   const { bytes } = relaxed;
-  console.log(`wasm kernels, bytes: ${bytes.length}; without relaxed SIMD, edits: ${edits.length}`);
+  console.log(`wasm ${name}, bytes: ${bytes.length}; without relaxed SIMD, edits: ${edits.length}`);
+}
+
+if (!(await isFresh())) {
+  const digest = `export const fingerprint = '${await fingerprint()}';\n`;
+  for (const [source, name] of Object.entries(modules)) {
+    await write(source, name, name === 'kernels' ? digest : '');
+  }
 }

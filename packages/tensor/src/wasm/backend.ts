@@ -70,7 +70,8 @@ export class WasmBackend implements Backend {
   readonly name: 'wasm' | 'native';
   readonly dtypes: readonly DType[] = ['float32'];
   readonly fused: FusedPasses;
-  readonly #runtime: Runtime;
+  /** @internal What passes run on that have a file of their own, so that pages load them where they are used. */
+  readonly runtime: Runtime;
 
   /** A backend whose threads have started. @throws BackendError where it cannot have that many. */
   static async create(options: WasmOptions = {}): Promise<WasmBackend> {
@@ -79,25 +80,25 @@ export class WasmBackend implements Backend {
 
   /** A backend on one thread; `create` makes one on several. */
   constructor(options: WasmOptions = {}, runtime = new Runtime(options)) {
-    this.#runtime = runtime;
+    this.runtime = runtime;
     this.name = options.native ? 'native' : 'wasm';
     this.fused = fusedPasses(runtime);
   }
 
   get memory() {
-    return this.#runtime.memory;
+    return this.runtime.memory;
   }
 
   get maxTensorBytes(): number {
-    return this.#runtime.maxBytes;
+    return this.runtime.maxBytes;
   }
 
   info(): BackendInfo {
-    return { name: this.name, details: this.#runtime.details };
+    return { name: this.name, details: this.runtime.details };
   }
 
   dispose(): void {
-    this.#runtime.dispose();
+    this.runtime.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -105,9 +106,9 @@ export class WasmBackend implements Backend {
   }
 
   upload(data: ArrayLike<number>, dtype: DType): Storage {
-    return this.#runtime.making((make) => {
+    return this.runtime.making((make) => {
       const storage = make(data.length, dtype);
-      this.#runtime.view(storage).set(data);
+      this.runtime.view(storage).set(data);
       return storage;
     });
   }
@@ -117,31 +118,31 @@ export class WasmBackend implements Backend {
   }
 
   readSync(x: Storage): Float32Array {
-    return this.#runtime.view(x).slice();
+    return this.runtime.view(x).slice();
   }
 
   free(x: Storage): void {
-    this.#runtime.free(x);
+    this.runtime.free(x);
   }
 
   fill(size: number, value: number, dtype: DType): Storage {
-    const y = this.#runtime.make(size, dtype);
-    this.#runtime.start('fill', [[this.#runtime.at(y), size, value]], y);
+    const y = this.runtime.make(size, dtype);
+    this.runtime.start('fill', [[this.runtime.at(y), size, value]], y);
     return y;
   }
 
   unary(op: UnaryOp, x: Storage, alpha: number, beta: number): Storage {
-    const from = this.#runtime.at(x);
-    const y = this.#runtime.make(x.size);
-    const to = this.#runtime.at(y);
+    const from = this.runtime.at(x);
+    const y = this.runtime.make(x.size);
+    const to = this.runtime.at(y);
     const worth = costlyOps.has(op) ? COSTLY_ELEMENTS : CHEAP_ELEMENTS;
-    const parts = rowRanges(x.size, 1, this.#runtime.threads(x.size, worth)).map(
+    const parts = rowRanges(x.size, 1, this.runtime.threads(x.size, worth)).map(
       ([first, last]) => [from + 4 * first, to + 4 * first, last - first, alpha] as const,
     );
-    if (op === 'power') this.#runtime.start('power', parts, y);
+    if (op === 'power') this.runtime.start('power', parts, y);
     else {
       const code = unaryCodes[op];
-      this.#runtime.start(
+      this.runtime.start(
         'unary',
         parts.map((part) => [code, ...part, beta]),
         y,
@@ -151,23 +152,23 @@ export class WasmBackend implements Backend {
   }
 
   binary(op: BinaryOp, a: Storage, b: Storage, how: Broadcast): Storage {
-    const left = this.#runtime.at(a);
-    const right = this.#runtime.at(b);
+    const left = this.runtime.at(a);
+    const right = this.runtime.at(b);
     const size = how.sizes.reduce((product, size) => product * size, 1);
     const [rows, ...inner] = how.sizes as [number, ...number[]];
     const [aStride, bStride] = [how.aStrides[0]!, how.bStrides[0]!];
     const row = size / rows;
-    const parts = rowRanges(rows, row, this.#runtime.threads(size, CHEAP_ELEMENTS));
-    const desks = this.#runtime.desk(HOW_BYTES * parts.length);
-    const y = this.#runtime.make(size);
-    const to = this.#runtime.at(y);
-    this.#runtime.start(
+    const parts = rowRanges(rows, row, this.runtime.threads(size, CHEAP_ELEMENTS));
+    const desks = this.runtime.desk(HOW_BYTES * parts.length);
+    const y = this.runtime.make(size);
+    const to = this.runtime.at(y);
+    this.runtime.start(
       'binary',
       parts.map(([first, last], part) => {
         const sizes = [last - first, ...inner];
         const desk = desks + HOW_BYTES * part;
         const words = [sizes.length, ...sizes, ...how.aStrides, ...how.bStrides];
-        const counter = this.#runtime.write(words, desk);
+        const counter = this.runtime.write(words, desk);
         return [
           binaryCodes[op],
           left + 4 * first * aStride,
@@ -183,7 +184,7 @@ export class WasmBackend implements Backend {
   }
 
   reduce(op: ReduceOp, x: Storage, how: Reduction): Storage {
-    const from = this.#runtime.at(x);
+    const from = this.runtime.at(x);
     const { sizes, reduced } = how;
     if (op === 'sum' && sizes.length === 3 && !reduced[1] && reduced[0] && reduced[2]) {
       return this.#sumPerChannel(from, sizes as readonly [number, number, number]);
@@ -205,7 +206,7 @@ export class WasmBackend implements Backend {
     }
     const inner = last < 0 ? 1 : (sizes[last] as number);
     const innerReduced = last >= 0 && reduced[last] === true;
-    const threads = this.#runtime.threads(x.size, CHEAP_ELEMENTS);
+    const threads = this.runtime.threads(x.size, CHEAP_ELEMENTS);
     // The outermost dimension that is kept is parted, if there is one, else the innermost.
     const [rows] = kept[0];
     const single = innerReduced && rows === undefined;
@@ -213,10 +214,10 @@ export class WasmBackend implements Backend {
     const row = results / size;
     const step = rows === undefined ? 1 : (kept[1][0] as number);
     const parts = rowRanges(size, row, threads);
-    const desks = this.#runtime.desk(HOW_BYTES * parts.length);
-    const y = this.#runtime.make(results);
-    const to = this.#runtime.at(y);
-    this.#runtime.start(
+    const desks = this.runtime.desk(HOW_BYTES * parts.length);
+    const y = this.runtime.make(results);
+    const to = this.runtime.at(y);
+    this.runtime.start(
       'reduce',
       parts.map(([first, end], part) => {
         const length = end - first;
@@ -227,7 +228,7 @@ export class WasmBackend implements Backend {
           ...[gone[0].length, ...gone[0], ...gone[1]],
           rows === undefined && !single ? length : inner,
         ];
-        const counter = this.#runtime.write(words, desk);
+        const counter = this.runtime.write(words, desk);
         return [
           reduceCodes[op],
           innerReduced ? 1 : 0,
@@ -243,7 +244,7 @@ export class WasmBackend implements Backend {
   }
 
   permute(x: Storage, sizes: readonly number[], axes: readonly number[]): Storage {
-    const from = this.#runtime.at(x);
+    const from = this.runtime.at(x);
     const strides = new Array<number>(sizes.length);
     let stride = 1;
     for (let axis = sizes.length - 1; axis >= 0; axis--) {
@@ -272,16 +273,16 @@ export class WasmBackend implements Backend {
     }
     const [rows, ...inner] = outSizes as [number, ...number[]];
     const row = x.size / rows;
-    const parts = rowRanges(rows, row, this.#runtime.threads(x.size, CHEAP_ELEMENTS));
-    const desks = this.#runtime.desk(HOW_BYTES * parts.length);
-    const y = this.#runtime.make(x.size);
-    const to = this.#runtime.at(y);
-    this.#runtime.start(
+    const parts = rowRanges(rows, row, this.runtime.threads(x.size, CHEAP_ELEMENTS));
+    const desks = this.runtime.desk(HOW_BYTES * parts.length);
+    const y = this.runtime.make(x.size);
+    const to = this.runtime.at(y);
+    this.runtime.start(
       'permute',
       parts.map(([first, last], part) => {
         const words = [outSizes.length, last - first, ...inner, ...outStrides];
         const desk = desks + HOW_BYTES * part;
-        const counter = this.#runtime.write(words, desk);
+        const counter = this.runtime.write(words, desk);
         return [from + 4 * first * (outStrides[0] as number), to + 4 * first * row, desk, counter];
       }),
       y,
@@ -297,10 +298,10 @@ export class WasmBackend implements Backend {
     start: number,
     length: number,
   ): Storage {
-    const from = this.#runtime.at(x) + 4 * start * inner;
-    const y = this.#runtime.make(outer * length * inner);
+    const from = this.runtime.at(x) + 4 * start * inner;
+    const y = this.runtime.make(outer * length * inner);
     const bytes = 4 * length * inner;
-    this.#copyRuns(y, from, 4 * axis * inner, this.#runtime.at(y), bytes, bytes, outer);
+    this.#copyRuns(y, from, 4 * axis * inner, this.runtime.at(y), bytes, bytes, outer);
     return y;
   }
 
@@ -310,10 +311,10 @@ export class WasmBackend implements Backend {
     lengths: readonly number[],
     inner: number,
   ): Storage {
-    const sources = parts.map((part) => this.#runtime.at(part));
+    const sources = parts.map((part) => this.runtime.at(part));
     const pitch = 4 * inner * lengths.reduce((sum, length) => sum + length, 0);
-    const y = this.#runtime.make((outer * pitch) / 4);
-    let to = this.#runtime.at(y);
+    const y = this.runtime.make((outer * pitch) / 4);
+    let to = this.runtime.at(y);
     for (const [i, from] of sources.entries()) {
       const bytes = 4 * inner * (lengths[i] as number);
       this.#copyRuns(y, from, bytes, to, pitch, bytes, outer);
@@ -323,9 +324,9 @@ export class WasmBackend implements Backend {
   }
 
   matmul(a: Storage, b: Storage, g: MatmulGeometry): Storage {
-    const left = this.#runtime.at(a);
-    const right = this.#runtime.at(b);
-    return runProducts(this.#runtime, g.batch * g.m * g.n, (to) =>
+    const left = this.runtime.at(a);
+    const right = this.runtime.at(b);
+    return runProducts(this.runtime, g.batch * g.m * g.n, (to) =>
       matmulProducts(left, right, to, g).map((product) => ({ product })),
     );
   }
@@ -337,30 +338,30 @@ export class WasmBackend implements Backend {
     activation: ConvActivation,
     g: ConvGeometry,
   ): Storage {
-    const from = this.#runtime.at(x);
-    const weights = this.#runtime.at(w);
-    const offsets = bias === undefined ? 0 : this.#runtime.at(bias);
+    const from = this.runtime.at(x);
+    const weights = this.runtime.at(w);
+    const offsets = bias === undefined ? 0 : this.runtime.at(bias);
     const size = g.batch * g.outputChannels * g.output[0] * g.output[1] * g.output[2];
-    return runProducts(this.#runtime, size, (to) => [
+    return runProducts(this.runtime, size, (to) => [
       planned(convProduct(from, weights, offsets, activation === 'relu', to, g)),
     ]);
   }
 
   convInputGrad(dy: Storage, w: Storage, relu: Storage | undefined, g: ConvGeometry): Storage {
-    const from = this.#runtime.at(dy);
-    const weights = this.#runtime.at(w);
-    const mask = relu === undefined ? 0 : this.#runtime.at(relu);
+    const from = this.runtime.at(dy);
+    const weights = this.runtime.at(w);
+    const mask = relu === undefined ? 0 : this.runtime.at(relu);
     const size = g.batch * g.inputChannels * g.input[0] * g.input[1] * g.input[2];
-    return runProducts(this.#runtime, size, (to) => [
+    return runProducts(this.runtime, size, (to) => [
       planned(inputGradProduct(from, weights, mask, to, g)),
     ]);
   }
 
   convFilterGrad(x: Storage, dy: Storage, g: ConvGeometry): Storage {
-    const from = this.#runtime.at(x);
-    const grad = this.#runtime.at(dy);
+    const from = this.runtime.at(x);
+    const grad = this.runtime.at(dy);
     const size = g.outputChannels * g.inputChannels * g.kernel[0] * g.kernel[1] * g.kernel[2];
-    return runProducts(this.#runtime, size, (to) => {
+    return runProducts(this.runtime, size, (to) => {
       const product = filterGradProduct(from, grad, to, g);
       const parted = depths(product);
       return [parted ? { product, depths: parted } : { product }];
@@ -368,9 +369,9 @@ export class WasmBackend implements Backend {
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {
-    const [to, from] = [this.#runtime.at(target), this.#runtime.at(x)];
-    const parts = rowRanges(target.size, 1, this.#runtime.threads(target.size, CHEAP_ELEMENTS));
-    this.#runtime.start(
+    const [to, from] = [this.runtime.at(target), this.runtime.at(x)];
+    const parts = rowRanges(target.size, 1, this.runtime.threads(target.size, CHEAP_ELEMENTS));
+    this.runtime.start(
       'accumulate',
       parts.map(([first, last]) => [to + 4 * first, from + 4 * first, last - first, alpha]),
     );
@@ -378,8 +379,8 @@ export class WasmBackend implements Backend {
 
   assign(target: Storage, x: Storage): void {
     const bytes = 4 * target.size;
-    const [to, from] = [this.#runtime.at(target), this.#runtime.at(x)];
-    this.#runtime.start('copyRuns', [[from, bytes, to, bytes, bytes, 1]]);
+    const [to, from] = [this.runtime.at(target), this.runtime.at(x)];
+    this.runtime.start('copyRuns', [[from, bytes, to, bytes, bytes, 1]]);
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
@@ -411,17 +412,17 @@ export class WasmBackend implements Backend {
     const floats = new Float32Array(words.buffer);
     let elements = 0;
     pieces.forEach(({ update: { target, m, v, grad, step }, first, size }, i) => {
-      const pointers = [target, m, v, grad].map((x) => this.#runtime.at(x) + 4 * first);
+      const pointers = [target, m, v, grad].map((x) => this.runtime.at(x) + 4 * first);
       words.set([...pointers, size], ADAM_ROW * i);
       const rate = s.learningRate / (1 - s.beta1 ** step);
       floats.set([rate, 1 / (1 - s.beta2 ** step)], ADAM_ROW * i + ADAM_RATE);
       elements += size;
     });
-    const table = this.#runtime.desk(words.byteLength);
-    this.#runtime.write(words, table);
-    const threads = this.#runtime.threads(elements, COSTLY_ELEMENTS);
+    const table = this.runtime.desk(words.byteLength);
+    this.runtime.write(words, table);
+    const threads = this.runtime.threads(elements, COSTLY_ELEMENTS);
     const parts = proportionalRanges(pieces.length, shares(threads, true));
-    this.#runtime.start(
+    this.runtime.start(
       'adam',
       parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, ...part]),
     );
@@ -429,7 +430,7 @@ export class WasmBackend implements Backend {
 
   /** Sums over samples and positions, sample by sample: they lie in the cache of who made them. */
   #sumPerChannel(from: number, [batch, channels, positions]: readonly [number, number, number]) {
-    const r = this.#runtime;
+    const r = this.runtime;
     const rows = batch * channels;
     const threads = r.threads(rows * positions, CHEAP_ELEMENTS);
     return r.making((make) => {
@@ -455,9 +456,9 @@ export class WasmBackend implements Backend {
     bytes: number,
     count: number,
   ): void {
-    this.#runtime.start(
+    this.runtime.start(
       'copyRuns',
-      ranges(count, this.#runtime.threads((bytes * count) / 4, CHEAP_ELEMENTS)).map(
+      ranges(count, this.runtime.threads((bytes * count) / 4, CHEAP_ELEMENTS)).map(
         ([first, last]) => [
           from + first * fromPitch,
           fromPitch,

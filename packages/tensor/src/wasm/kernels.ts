@@ -180,6 +180,24 @@ export interface Kernels {
     channels: number,
     factor: number,
   ): void;
+  /** In a module of its own (assembly/wave.ts), which `Runtime.extend` brings. */
+  leapfrog(
+    plan: number,
+    first: number,
+    last: number,
+    begin: number,
+    end: number,
+    top: number,
+    bottom: number,
+    line: number,
+  ): void;
+}
+
+/** A module as scripts/compile-wasm.mjs has written it. */
+export interface KernelText {
+  readonly hex: string;
+  readonly baselineEdits: string;
+  readonly sharedFlagAt: number;
 }
 
 export interface LoadedKernels {
@@ -222,11 +240,7 @@ export function loadKernels(
   const key = `${relaxedSimd} ${shared} ${isWidened}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const relaxed = fromHex(hex);
-    let bytes = relaxedSimd ? relaxed : applyEdits(relaxed, baselineEdits);
-    if (shared) bytes[sharedFlagAt] = SHARED;
-    // V8 compiles equal bytes once, so what was compiled before would stay as it is.
-    if (isWidened) bytes = Uint8Array.of(...bytes, ...WIDE_SECTION);
+    const bytes = decode({ hex, baselineEdits, sharedFlagAt }, relaxedSimd, shared, isWidened);
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(
         `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
@@ -236,12 +250,26 @@ export function loadKernels(
     modules.set(key, module);
   }
   const memory = reserve(shared);
-  const instance = new WebAssembly.Instance(module, { env: { memory } });
-  const kernels = instance.exports as unknown as Kernels;
+  const kernels = instantiate(module, memory);
   return { kernels, memory, module, relaxedSimd, wide: isWidened };
 }
 
-function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+/** The bytes of a module: of which build, over which memory, and for which vectors. */
+export function decode(
+  text: KernelText,
+  relaxedSimd: boolean,
+  shared: boolean,
+  wide: boolean,
+): Uint8Array<ArrayBuffer> {
+  const relaxed = fromHex(text.hex);
+  const bytes = relaxedSimd ? relaxed : applyEdits(relaxed, text.baselineEdits);
+  if (shared) bytes[text.sharedFlagAt] = SHARED;
+  // V8 compiles equal bytes once, so what was compiled before would stay as it is.
+  return wide ? Uint8Array.of(...bytes, ...WIDE_SECTION) : bytes;
+}
+
+/** @throws BackendError where the page does not let it. */
+export function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   try {
     return new WebAssembly.Module(bytes);
   } catch (cause) {
@@ -251,6 +279,11 @@ function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
       { cause },
     );
   }
+}
+
+/** A module's kernels over a memory. */
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }
 
 /** A memory that may grow up to 4 GiB. */

@@ -9,7 +9,15 @@ import { requireBoolean, requireFunction, requireRecord, requireWhole } from '..
 import { BackendError, DTypeError, formatValue, ValueError } from '../errors.ts';
 import { MemoryAccount } from '../memory.ts';
 import { Allocator, type Block } from './allocator.ts';
-import { type Kernels, type LoadedKernels, loadKernels } from './kernels.ts';
+import {
+  compile,
+  decode,
+  instantiate,
+  type Kernels,
+  type KernelText,
+  type LoadedKernels,
+  loadKernels,
+} from './kernels.ts';
 import type { BoundKernels, NativeKernels } from './native.ts';
 import type { Tile } from './product.ts';
 import { type Part, ThreadPool } from './threads.ts';
@@ -155,6 +163,20 @@ export class Runtime {
 
   get kernels(): Kernels {
     return this.#open().kernels;
+  }
+
+  /** Brings the kernels of a further module, unless `kernel`, one of them, is there. */
+  extend(kernel: PartKernel, text: KernelText): void {
+    const { kernels, linear } = this.#open();
+    if (kernel in kernels) return;
+    const bytes = decode(text, this.#relaxedSimd, this.#pool !== undefined, this.#wide);
+    if (this.#pool) {
+      // Workers find it there when they meet the first job that needs it.
+      const { address } = this.#allocate(bytes.length);
+      new Uint8Array(linear.buffer, address, bytes.length).set(bytes);
+      this.#pool.extend(address, bytes.length);
+    }
+    Object.assign(kernels, instantiate(compile(bytes), linear));
   }
 
   /** What runs. */

@@ -23,6 +23,8 @@ import { PARTS_PER_THREAD } from './parts.ts';
 import {
   BITS,
   DONE,
+  EXTENSION,
+  EXTENSION_BYTES,
   FAILED,
   FIRST_JOB,
   JOB_WORDS,
@@ -166,6 +168,12 @@ export class ThreadPool {
   /** Jobs that were queued so far, counted around as 32-bit integers are. */
   get queued(): number {
     return this.#words[QUEUED]!;
+  }
+
+  /** Says where a module lies whose kernels jobs may name from now on. */
+  extend(address: number, bytes: number): void {
+    this.#words[EXTENSION] = address;
+    this.#words[EXTENSION_BYTES] = bytes;
   }
 
   /**

@@ -26,6 +26,7 @@ export const kernelNames = [
   'coupleBack',
   'deepProduct',
   'fill',
+  'leapfrog',
   'packAhead',
   'permute',
   'power',
@@ -63,6 +64,8 @@ export const SLEEPERS = 32;
 export const PULSE = 33;
 export const FAILED = 34;
 export const STARTING = 35;
+export const EXTENSION = 36;
+export const EXTENSION_BYTES = 37;
 /** What FAILED says: a kernel did, or a thread that ended with a part. */
 export const KERNEL_FAILED = 1;
 export const THREAD_ENDED = 2;
@@ -137,6 +140,11 @@ const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) =
     kernels = { ...kernels, ...addon.bind(native.build, new Uint8Array(memory.buffer), scratchAt) };
   }
   const names = ${JSON.stringify(kernelNames)};
+  const extension = () => {
+    const start = words[${EXTENSION}] >>> 0;
+    const bytes = new Uint8Array(memory.buffer).slice(start, start + words[${EXTENSION_BYTES}]);
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports;
+  };
   const at = (done) => ${FIRST_JOB} + ${JOB_WORDS} * (done & ${JOBS - 1});
   const next = (done) => {
     if (done === Atomics.load(words, ${QUEUED})) return -1;
@@ -159,7 +167,9 @@ const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) =
       const part = ((ticket >> ${BITS}) & ${MASK}) - 1;
       const slot = ${SLOTS_AT} + ${SLOTS} * ((done & ${JOBS - 1}) * mostParts + part);
       try {
-        kernels[names[words[job + ${KERNEL}]]](...slots.subarray(slot + 1, slot + 1 + slots[slot]));
+        const name = names[words[job + ${KERNEL}]];
+        if (!kernels[name]) kernels = { ...kernels, ...extension() };
+        kernels[name](...slots.subarray(slot + 1, slot + 1 + slots[slot]));
       } catch {
         Atomics.store(words, ${FAILED}, ${KERNEL_FAILED});
       }
