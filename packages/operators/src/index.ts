@@ -1,6 +1,8 @@
 /** Linear operators of imaging with exact adjoints, and the classical reconstructions. */
 
+export { AcousticWave, type AcousticWaveOptions, type SurveyOptions } from './acoustic-wave.ts';
 export { Blur, type BlurOptions } from './blur.ts';
+export { BornOperator } from './born-operator.ts';
 export {
   type FilteredBackProjectionOptions,
   filteredBackProjection,
@@ -12,6 +14,9 @@ export {
   PhaseEncodedFourier,
   type PhaseEncodedFourierOptions,
 } from './phase-encoded-fourier.ts';
+export { Photoacoustic, type PhotoacousticOptions } from './photoacoustic.ts';
 export { Radon, type RadonOptions } from './radon.ts';
+export { type RickerOptions, ricker } from './ricker.ts';
 export { type CartesianLinesOptions, cartesianLines } from './sampling.ts';
 export { type TotalVariationOptions, totalVariation } from './total-variation.ts';
+export type { Position, WaveGridOptions } from './wave-grid.ts';

@@ -109,7 +109,7 @@ export {
 } from './ops/fused.ts';
 export { concat, permute, slice, split } from './ops/layout.ts';
 export type { LeapfrogOptions, LeapfrogSeries } from './ops/leapfrog.ts';
-export { laplacianWeights, leapfrog } from './ops/leapfrog.ts';
+export { laplacianWeights, leapfrog, requireLeapfrog } from './ops/leapfrog.ts';
 export type {
   ConvEpilogue,
   ConvInputGradEpilogue,

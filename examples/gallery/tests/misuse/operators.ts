@@ -1,6 +1,6 @@
 /** Right calls of `@invnet/operators`. */
 import * as operators from '@invnet/operators';
-import { affine, RandomStream, type Tensor } from '@invnet/tensor';
+import { affine, full, RandomStream, type Tensor } from '@invnet/tensor';
 import { type Calls, call, make, on } from './call.ts';
 
 class Halving extends operators.ImagingOperator {
@@ -26,6 +26,15 @@ export function imagingCalls(): Calls {
   const image = random.normal([2, 2, 4, 3]);
   const sinogram = random.normal([2, 1, 3, 5]);
   const fit = { weight: 0.1, iterations: 2, proximalIterations: 2, norm: 1 };
+  const grid = { size: [4, 3], border: 2, timeStep: 1, steps: 3, every: 2 } as const;
+  const background = full([1, 1, 4, 3], 0.2);
+  const points = { sources: [[0, 5]], receivers: [[30, 24]], spacing: [10, 12] } as const;
+  const wavelet = [1, 2, 3];
+  const survey: operators.AcousticWaveOptions = { ...grid, ...points, wavelet, background };
+  const wave = new operators.AcousticWave(survey);
+  const m = full([2, 1, 4, 3], 0.2);
+  const dm = random.normal([2, 1, 4, 3]);
+  const traces = random.normal([2, 1, 2, 1]);
   return {
     ImagingOperator: [
       on(new Halving(), 'forward', [random.normal([2, 3])], nan),
@@ -57,6 +66,22 @@ export function imagingCalls(): Calls {
       call(operators.filteredBackProjection, [radon, sinogram, { filter: 'hann' }], nan),
     ],
     totalVariation: [call(operators.totalVariation, [mask, image, fit])],
+    AcousticWave: [
+      make(operators.AcousticWave, [survey]),
+      make(operators.AcousticWave, [{ ...survey, spacing: 11, weights: random.normal([2, 1]) }]),
+      on(wave, 'set', [{ background, weights: random.normal([1, 1]) }]),
+      on(wave, 'forward', [m], nan),
+      on(wave, 'jvp', [m, dm], nan),
+      on(wave, 'vjp', [m, traces], nan),
+      on(wave, 'hvp', [m, traces, dm], nan),
+    ],
+    BornOperator: [on(wave.born, 'forward', [dm], nan), on(wave.born, 'adjoint', [traces], nan)],
+    Photoacoustic: [
+      make(operators.Photoacoustic, [
+        { ...grid, spacing: 9, sensors: [[0, 5]], medium: background },
+      ]),
+    ],
+    ricker: [call(operators.ricker, [{ peakFrequency: 0.1, timeStep: 1, steps: 9 }])],
     cartesianLines: [
       call(operators.cartesianLines, [{ size: 16, acceleration: 4, center: 0.1, random }]),
     ],

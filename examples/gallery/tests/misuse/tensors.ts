@@ -44,6 +44,7 @@ export function tensorCalls(): Calls {
   const [dy, v, changed] = [r.normal([2, 5, 4, 4]), r.normal([3]), r.normal([3])];
   const moments = { target: api.ones([3]), m: api.zeros([3]), v: api.zeros([3]), grad: v, step: 1 };
   const settings = { learningRate: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, gradientScale: 1 };
+  const [coefficients, kept] = [api.full([2, 5, 6], 0.5), api.ones([2, 1, 2, 3, 4])];
   const backend = api.getBackend();
   const dtype = api.currentPlacement().dtype;
   const nan = { may: ['nan'] } as const;
@@ -111,6 +112,26 @@ export function tensorCalls(): Calls {
     fusedChannelAffine: [call(api.fusedChannelAffine, [v, v, 'inverse'])],
     fusedReflections: [call(api.fusedReflections, [[v, v, api.ones([3])]])],
     addToFirstChannels: api.hasFusedPasses(x) ? [call(api.addToFirstChannels, [dy, x])] : [],
+    laplacianWeights: [],
+    requireLeapfrog: [call(api.requireLeapfrog, ['test', x])],
+    leapfrog: [
+      call(
+        api.leapfrog,
+        [
+          {
+            ...{ gain: coefficients, decay: coefficients, fields: [2, 1], border: 1 },
+            ...{ spacing: [1, 2], steps: 3, reverse: true },
+            inject: { points: [[0, 0]], series: api.ones([2, 1, 3, 1]) },
+            record: { points: [[1, 2.5]], every: 2, series: api.ones([2, 1, 2, 1]) },
+            scatter: { potential: api.ones([2, 3, 4]), field: kept },
+            ...{ keep: api.zeros([2, 1, 2, 3, 4]) },
+            image: { sum: api.zeros([2, 1, 3, 4]), field: kept },
+            state: { previous: api.zeros([2, 1, 5, 6]), current: api.zeros([2, 1, 5, 6]) },
+          },
+        ],
+        nan,
+      ),
+    ],
     checkShape: [call(api.checkShape, ['test', [2, 3]])],
     sizeOf: [call(api.sizeOf, [[2, 3]], nan)],
     formatShape: [call(api.formatShape, [[2, 3]])],

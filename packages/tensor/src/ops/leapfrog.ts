@@ -165,12 +165,17 @@ export function leapfrog(options: LeapfrogOptions): void {
   const backend = commonBackend('leapfrog', gain, ...tensors);
   if (backend instanceof WasmBackend) onWasm(backend.runtime, run);
   else if (backend instanceof ReferenceBackend) onReference(backend, run);
-  else {
-    throw new BackendError(
-      `leapfrog: ${backend.name} has no wave fields; 'wasm', 'native' and 'reference' have them. Make the tensors ` +
-        'after setBackend with one of these.',
-    );
-  }
+  else requireLeapfrog('leapfrog', gain);
+}
+
+/** @throws BackendError, in the name of `op`, unless wave fields run where x is. */
+export function requireLeapfrog(op: string, x: Tensor): void {
+  const { backend } = requireTensor(op, x);
+  if (backend instanceof WasmBackend || backend instanceof ReferenceBackend) return;
+  throw new BackendError(
+    `${op}: ${backend.name} has no wave fields; 'wasm', 'native' and 'reference' have them. Make the tensors ` +
+      'after setBackend with one of these.',
+  );
 }
 
 const names = [

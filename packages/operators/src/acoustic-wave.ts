@@ -1,0 +1,243 @@
+/**
+ * Acoustic waves in two dimensions, at constant density, from sources to receivers: the physics of seismic imaging.
+ * Mathematics: docs/math/operators/acoustic-wave.md
+ *
+ * Left out: free surfaces, and density.
+ */
+import {
+  clone,
+  formatShape,
+  formatValue,
+  keep,
+  requireFinite,
+  requireOptions,
+  requireTensor,
+  type Shape,
+  ShapeError,
+  type Tensor,
+  tensor,
+  tidy,
+  ValueError,
+} from '@invnet/tensor';
+import { BornOperator, type Survey } from './born-operator.ts';
+import { type Medium, Propagation } from './propagation.ts';
+import {
+  type MediumNumbers,
+  type Position,
+  WaveGrid,
+  type WaveGridOptions,
+  waveGridNames,
+} from './wave-grid.ts';
+
+/** What `AcousticWave` takes that may change from step to step. */
+export interface SurveyOptions {
+  /** Squared slowness m₀ = 1/c²: [1, 1, height, width], or of each sample, [N, 1, height, width]. */
+  readonly background?: Tensor;
+  /** Weights of the sources in each shot: [shots, sources], or of each sample, [N, shots, sources]. */
+  readonly weights?: Tensor;
+}
+
+/** Options of `AcousticWave`. */
+export interface AcousticWaveOptions extends WaveGridOptions, SurveyOptions {
+  readonly background: Tensor;
+  /** Default: a shot for each source. */
+  readonly weights?: Tensor;
+  /** Positions of the sources, as lengths down and across from the middle of the first cell. */
+  readonly sources: readonly Position[];
+  readonly receivers: readonly Position[];
+  /** What a source does at each of `steps` times: `ricker` makes one. */
+  readonly wavelet: ArrayLike<number>;
+}
+
+/**
+ * d = F(m), what receivers record of the waves u of some sources,
+ *
+ *   m ∂²u/∂t² − Δu + η ∂u/∂t = Σ_s w_s δ(x − x_s) q(t),   u = 0 before,
+ *
+ * with the squared slowness m = 1/c², [N, 1, height, width], and data [N, shots, times, receivers]. Derivatives are those of
+ * the scheme, to rounding: J(m) dm (`jvp`), J(m)ᵀ r (`vjp`), and the derivative of J(m)ᵀ r along dm (`hvp`), which
+ * `UnrolledLoop` takes as a non-linear operator. `born` is J at the background, as a linear one.
+ *
+ * The scheme is of 2nd order in time and of 8th order in space; δ is 1 in a cell. η damps in the border, where m stays
+ * the background's. Units are any that are consistent: metres and milliseconds go with m in s²/km². It runs on
+ * `wasm`, `native` and `reference`, on the backend of the background.
+ *
+ * @example
+ * const timing = { timeStep: 2, steps: 600 };
+ * const wave = new AcousticWave({
+ *   ...{ size: [64, 96], spacing: 25, ...timing, every: 2 },
+ *   sources: [[50, 400], [50, 1200], [50, 2000]],
+ *   receivers: Array.from({ length: 48 }, (_, i) => [50, 50 * i]),
+ *   wavelet: ricker({ ...timing, peakFrequency: 0.006 }), // kHz
+ *   background: full([1, 1, 64, 96], 1 / 2.5 ** 2), // 2.5 km/s
+ *   weights: tensor([[1, -1, 1]]), // one shot of all sources
+ * });
+ * const data = wave.forward(m); // [N, 1, 300, 48]
+ * const image = wave.born.adjoint(data);
+ */
+export class AcousticWave implements Disposable {
+  /** J at the background. */
+  readonly born: BornOperator;
+  readonly domain: Shape;
+  readonly range: Shape;
+  readonly #propagation: Propagation;
+  #survey: Survey;
+  #numbers: MediumNumbers;
+
+  /** @throws ValueError, ShapeError, BackendError */
+  constructor(options: AcousticWaveOptions) {
+    requireOptions('AcousticWave', options, names);
+    const { background, sources, receivers, wavelet } = options;
+    const grid = new WaveGrid('AcousticWave', options);
+    const at = [grid.cells('receivers', receivers), grid.cells('sources', sources)] as const;
+    const numbers = grid.read('background', background);
+    const weights = options.weights ?? identity(sources.length, background);
+    const shots = requireTensor('AcousticWave', weights, 'weights').shape.at(-2) ?? 1;
+    const pulse = samplesOf(wavelet, grid.steps);
+    this.#propagation = new Propagation(grid, ...at, shots, pulse);
+    this.#numbers = numbers;
+    this.#survey = this.#surveyOf(background, numbers, weights);
+    if (!options.weights) weights.dispose();
+    this.born = new BornOperator(this.#propagation, () => this.#survey);
+    this.domain = this.born.domain;
+    this.range = this.born.range;
+  }
+
+  /**
+   * Changes the background or the weights; `born` is J there from then on. Both are copied.
+   *
+   * @throws ValueError, ShapeError; nothing has changed then
+   * @example wave.set({ background: slownesses, weights: random.normal([N, 1, 21]) });
+   */
+  set(options: SurveyOptions): void {
+    requireOptions('AcousticWave', options, ['background', 'weights']);
+    const { background = this.#survey.medium.m, weights = this.#survey.weights } = options;
+    const numbers = options.background
+      ? this.#propagation.grid.read('background', background)
+      : this.#numbers;
+    const before = this.#survey;
+    this.#survey = this.#surveyOf(background, numbers, weights);
+    this.#numbers = numbers;
+    this.born.dispose();
+    free(before);
+  }
+
+  /** F(m) */
+  forward(m: Tensor): Tensor {
+    return tidy(() => {
+      const samples = this.#samples('m', m, this.domain);
+      return this.#propagation.model(this.#mediumOf(m), this.#survey.weights, samples);
+    });
+  }
+
+  /** J(m) dm */
+  jvp(m: Tensor, dm: Tensor): Tensor {
+    return tidy(() => {
+      this.#samples('dm', dm, m.shape.slice(1));
+      const medium = this.#mediumOf(m);
+      return this.#propagation.scatter(medium, this.#field(medium), dm);
+    });
+  }
+
+  /** J(m)ᵀ r, the gradient of ⟨F(m), r⟩ */
+  vjp(m: Tensor, r: Tensor): Tensor {
+    return tidy(() => {
+      this.#samples('r', r, this.range);
+      const medium = this.#mediumOf(m);
+      return this.#propagation.migrate(medium, this.#field(medium), r);
+    });
+  }
+
+  /** The derivative of m ↦ J(m)ᵀ r along dm, with r held: the Hessian of ⟨F(m), r⟩ times dm. */
+  hvp(m: Tensor, r: Tensor, dm: Tensor): Tensor {
+    return tidy(() => {
+      this.#samples('r', r, this.range);
+      this.#samples('dm', dm, this.domain);
+      const medium = this.#mediumOf(m);
+      return this.#propagation.bend(medium, this.#field(medium), r, dm);
+    });
+  }
+
+  /** Frees the background, the weights, and what `born` keeps. */
+  dispose(): void {
+    this.born.dispose();
+    free(this.#survey);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #field(medium: Medium): Tensor {
+    const [samples = 0] = medium.m.shape;
+    return this.#propagation.field(medium, this.#survey.weights, samples);
+  }
+
+  #mediumOf(m: Tensor): Medium {
+    const { grid } = this.#propagation;
+    this.#samples('m', m, this.domain);
+    return { m, ...grid.coefficients(grid.read('m', m), this.#numbers, m) };
+  }
+
+  /** How many samples a tensor has. @throws ShapeError unless it is [N, ...sample], with the survey's N. */
+  #samples(name: string, x: Tensor, sample: Shape): number {
+    const [samples = 0, ...rest] = requireTensor('AcousticWave', x, name).shape;
+    const { medium, weights } = this.#survey;
+    const own = Math.max(medium.m.shape[0]!, weights.shape[0]!);
+    const expected = [own === 1 ? samples : own, ...sample];
+    if (formatShape([samples, ...rest]) === formatShape(expected)) return samples;
+    const batch = own === 1 ? 'N' : own;
+    throw new ShapeError(
+      `AcousticWave: ${name} is ${formatShape(x.shape)}; expected [${[batch, ...sample].join(', ')}].`,
+    );
+  }
+
+  #surveyOf(background: Tensor, numbers: MediumNumbers, weights: Tensor): Survey {
+    const { grid, shots, sources } = this.#propagation;
+    const { shape } = requireTensor('AcousticWave', weights, 'weights');
+    const [count, ...each] = shape.length === 2 ? [1, ...shape] : shape;
+    const { count: media } = numbers;
+    const several = count !== 1 && media !== 1 && count !== media;
+    if (formatShape(each) !== formatShape([shots, sources.length]) || several) {
+      const samples = media === 1 ? 'N' : media;
+      throw new ShapeError(
+        `AcousticWave: weights are ${formatShape(shape)}; expected [${shots}, ${sources.length}], or ` +
+          `[${samples}, ${shots}, ${sources.length}] for each sample its own.`,
+      );
+    }
+    return tidy(() => {
+      const { gain, decay } = grid.coefficients(numbers, numbers, background);
+      const medium = { m: keep(clone(background)), gain: keep(gain), decay: keep(decay) };
+      const copy = clone(weights);
+      return { medium, weights: keep(copy.reshape([count!, shots, sources.length])) };
+    });
+  }
+}
+
+const names = [...waveGridNames, 'sources', 'receivers', 'wavelet', 'background', 'weights'];
+
+function free({ medium, weights }: Survey): void {
+  for (const x of [medium.m, medium.gain, medium.decay, weights]) x.dispose();
+}
+
+function identity(size: number, place: Tensor): Tensor {
+  const values = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) values[i * (size + 1)] = 1;
+  return tensor(values, [size, size], place);
+}
+
+/** @throws ValueError unless they are finite numbers, one for each step. */
+function samplesOf(wavelet: ArrayLike<number>, steps: number): Float64Array {
+  if (!Array.isArray(wavelet) && !ArrayBuffer.isView(wavelet)) {
+    throw new ValueError(
+      `AcousticWave: wavelet is ${formatValue(wavelet)}; expected a list of ${steps} numbers.`,
+    );
+  }
+  if (wavelet.length !== steps) {
+    throw new ValueError(
+      `AcousticWave: wavelet has ${wavelet.length} numbers; expected ${steps}, one for each step.`,
+    );
+  }
+  for (let i = 0; i < steps; i++) requireFinite('AcousticWave', `wavelet[${i}]`, wavelet[i]!);
+  return Float64Array.from(wavelet);
+}
