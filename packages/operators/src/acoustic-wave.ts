@@ -91,13 +91,14 @@ export class AcousticWave implements Disposable {
     const grid = new WaveGrid('AcousticWave', options);
     const at = [grid.cells('receivers', receivers), grid.cells('sources', sources)] as const;
     const numbers = grid.read('background', background);
-    const weights = options.weights ?? identity(sources.length, background);
-    const shots = requireTensor('AcousticWave', weights, 'weights').shape.at(-2) ?? 1;
+    const { weights } = options;
+    const shots = weights
+      ? (requireTensor('AcousticWave', weights, 'weights').shape.at(-2) ?? 1)
+      : sources.length;
     const pulse = samplesOf(wavelet, grid.steps);
     this.#propagation = new Propagation(grid, ...at, shots, pulse);
     this.#numbers = numbers;
     this.#survey = this.#surveyOf(background, numbers, weights);
-    if (!options.weights) weights.dispose();
     this.born = new BornOperator(this.#propagation, () => this.#survey);
     this.domain = this.born.domain;
     this.range = this.born.range;
@@ -125,16 +126,16 @@ export class AcousticWave implements Disposable {
   /** F(m) */
   forward(m: Tensor): Tensor {
     return tidy(() => {
-      const samples = this.#samples('m', m, this.domain);
-      return this.#propagation.model(this.#mediumOf(m), this.#survey.weights, samples);
+      const medium = this.#mediumOf(m);
+      return this.#propagation.model(medium, this.#survey.weights, m.shape[0]!);
     });
   }
 
   /** J(m) dm */
   jvp(m: Tensor, dm: Tensor): Tensor {
     return tidy(() => {
-      this.#samples('dm', dm, m.shape.slice(1));
       const medium = this.#mediumOf(m);
+      this.#require('dm', dm, m.shape[0]!, this.domain);
       return this.#propagation.scatter(medium, this.#field(medium), dm);
     });
   }
@@ -142,8 +143,8 @@ export class AcousticWave implements Disposable {
   /** J(m)ᵀ r, the gradient of ⟨F(m), r⟩ */
   vjp(m: Tensor, r: Tensor): Tensor {
     return tidy(() => {
-      this.#samples('r', r, this.range);
       const medium = this.#mediumOf(m);
+      this.#require('r', r, m.shape[0]!, this.range);
       return this.#propagation.migrate(medium, this.#field(medium), r);
     });
   }
@@ -151,9 +152,9 @@ export class AcousticWave implements Disposable {
   /** The derivative of m ↦ J(m)ᵀ r along dm, with r held: the Hessian of ⟨F(m), r⟩ times dm. */
   hvp(m: Tensor, r: Tensor, dm: Tensor): Tensor {
     return tidy(() => {
-      this.#samples('r', r, this.range);
-      this.#samples('dm', dm, this.domain);
       const medium = this.#mediumOf(m);
+      this.#require('r', r, m.shape[0]!, this.range);
+      this.#require('dm', dm, m.shape[0]!, this.domain);
       return this.#propagation.bend(medium, this.#field(medium), r, dm);
     });
   }
@@ -175,26 +176,27 @@ export class AcousticWave implements Disposable {
 
   #mediumOf(m: Tensor): Medium {
     const { grid } = this.#propagation;
-    this.#samples('m', m, this.domain);
+    const { medium, weights } = this.#survey;
+    const samples = Math.max(medium.m.shape[0]!, weights.shape[0]!);
+    this.#require('m', m, samples === 1 ? undefined : samples, this.domain);
     return { m, ...grid.coefficients(grid.read('m', m), this.#numbers, m) };
   }
 
-  /** How many samples a tensor has. @throws ShapeError unless it is [N, ...sample], with the survey's N. */
-  #samples(name: string, x: Tensor, sample: Shape): number {
-    const [samples = 0, ...rest] = requireTensor('AcousticWave', x, name).shape;
-    const { medium, weights } = this.#survey;
-    const own = Math.max(medium.m.shape[0]!, weights.shape[0]!);
-    const expected = [own === 1 ? samples : own, ...sample];
-    if (formatShape([samples, ...rest]) === formatShape(expected)) return samples;
-    const batch = own === 1 ? 'N' : own;
+  /** @throws ShapeError unless x is [N, ...sample], of so many samples where it is told. */
+  #require(name: string, x: Tensor, samples: number | undefined, sample: Shape): void {
+    const { shape } = requireTensor('AcousticWave', x, name);
+    const expected = [samples ?? shape[0] ?? 1, ...sample];
+    if (formatShape(shape) === formatShape(expected)) return;
     throw new ShapeError(
-      `AcousticWave: ${name} is ${formatShape(x.shape)}; expected [${[batch, ...sample].join(', ')}].`,
+      `AcousticWave: ${name} is ${formatShape(shape)}; expected [${[samples ?? 'N', ...sample].join(', ')}].`,
     );
   }
 
-  #surveyOf(background: Tensor, numbers: MediumNumbers, weights: Tensor): Survey {
+  #surveyOf(background: Tensor, numbers: MediumNumbers, weights?: Tensor): Survey {
     const { grid, shots, sources } = this.#propagation;
-    const { shape } = requireTensor('AcousticWave', weights, 'weights');
+    const { shape } = weights
+      ? requireTensor('AcousticWave', weights, 'weights')
+      : { shape: [shots, shots] };
     const [count, ...each] = shape.length === 2 ? [1, ...shape] : shape;
     const { count: media } = numbers;
     const several = count !== 1 && media !== 1 && count !== media;
@@ -208,7 +210,7 @@ export class AcousticWave implements Disposable {
     return tidy(() => {
       const { gain, decay } = grid.coefficients(numbers, numbers, background);
       const medium = { m: keep(clone(background)), gain: keep(gain), decay: keep(decay) };
-      const copy = clone(weights);
+      const copy = weights ? clone(weights) : identity(shots, background);
       return { medium, weights: keep(copy.reshape([count!, shots, sources.length])) };
     });
   }

@@ -28,7 +28,7 @@ export function imagingCalls(): Calls {
   const fit = { weight: 0.1, iterations: 2, proximalIterations: 2, norm: 1 };
   const grid = { size: [4, 3], border: 2, timeStep: 1, steps: 3, every: 2 } as const;
   const background = full([1, 1, 4, 3], 0.2);
-  const points = { sources: [[0, 5]], receivers: [[30, 24]], spacing: [10, 12] } as const;
+  const points = { sources: [[0, 5]], receivers: [[30, 20]], spacing: [10, 12] } as const;
   const wavelet = [1, 2, 3];
   const survey: operators.AcousticWaveOptions = { ...grid, ...points, wavelet, background };
   const wave = new operators.AcousticWave(survey);
@@ -75,7 +75,10 @@ export function imagingCalls(): Calls {
       on(wave, 'vjp', [m, traces], nan),
       on(wave, 'hvp', [m, traces, dm], nan),
     ],
-    BornOperator: [on(wave.born, 'forward', [dm], nan), on(wave.born, 'adjoint', [traces], nan)],
+    BornOperator: [
+      on(wave.born, 'forward', [dm], { ...nan, undo: () => wave.born.dispose() }),
+      on(wave.born, 'adjoint', [traces], { ...nan, undo: () => wave.born.dispose() }),
+    ],
     Photoacoustic: [
       make(operators.Photoacoustic, [
         { ...grid, spacing: 9, sensors: [[0, 5]], medium: background },
