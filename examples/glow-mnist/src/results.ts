@@ -1,9 +1,9 @@
 /** Measures a trained run. */
 import { loadMnist } from '@invnet/datasets';
+import { curves, panels } from '@invnet/figures';
+import type { NumericArray } from '@invnet/tensor';
 import { type GlowRun, side } from './app.ts';
 import { checkInverse, drawSamples, testBitsPerDim } from './evaluation.ts';
-import { lossChart } from './loss-chart.ts';
-import { imageGrid } from './pictures.ts';
 
 const testImages = 10_000;
 const trainingImages = 60_000;
@@ -49,16 +49,35 @@ export async function measure(
     epochs: imagesSeen / trainingImages,
     sampleTemperature: temperature,
   };
-  const grid = { height: side, width: side };
-  const shown = shownReconstructions * side * side;
   const pairs = [
-    ...inverse.images.subarray(0, shown),
-    ...inverse.reconstructions.subarray(0, shown),
+    ...firstImages(inverse.images, shownReconstructions),
+    ...firstImages(inverse.reconstructions, shownReconstructions),
   ];
+  const layout = { size: 2 * side, gap: 2, bar: false, scale: { range: [0, 1] } } as const;
+  const shown = firstImages(samples, shownSamples);
   const files = {
-    'samples.png': imageGrid(samples, { ...grid, columns: 8 }),
-    'reconstructions.png': imageGrid(pairs, { ...grid, columns: shownReconstructions }),
-    'loss.svg': lossChart(state.losses, bits),
+    'samples.png': panels(shown, { ...layout, columns: 8 }).png(),
+    'reconstructions.png': panels(pairs, { ...layout, columns: shownReconstructions }).png(),
+    'loss.svg': curves({
+      title: 'Glow on MNIST: training loss',
+      series: [{ y: state.losses, smooth: 30 }],
+      references: [{ y: bits, label: `test ${bits.toFixed(3)}` }],
+      // The few steps far above the rest, at the start, are cut off.
+      clip: 0.98,
+      x: { label: 'training step' },
+      y: { label: 'bits per dimension' },
+      width: 800,
+      height: 420,
+    }).svg,
   };
   return { files, metrics };
+}
+
+function firstImages(images: NumericArray, count: number) {
+  const area = side * side;
+  return Array.from({ length: count }, (_, i) => ({
+    height: side,
+    width: side,
+    values: images.subarray(i * area, (i + 1) * area),
+  }));
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readSafetensors, type Safetensors, writeSafetensors } from '@invnet/train';
 import { openRun, parseOptions } from 'example-kit';
-import { PNG } from 'pngjs';
+import { decode } from 'fast-png';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { app } from '../src/app.ts';
 import { buildFlow } from '../src/model.ts';
@@ -43,7 +44,7 @@ describe('a run', () => {
       'samples.png',
     ]);
     for (const name of ['samples.png', 'reconstructions.png']) {
-      const { width, height } = PNG.sync.read(await readFile(join(out, name)));
+      const { width, height } = decode(await readFile(join(out, name)));
       expect(width).toBeGreaterThan(28 * 8);
       expect(height).toBeGreaterThan(28 * 2);
     }

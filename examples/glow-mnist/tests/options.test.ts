@@ -1,7 +1,6 @@
 import { FlagError, parseOptions } from 'example-kit';
 import { expect, test } from 'vitest';
 import { app } from '../src/app.ts';
-import { lossChart } from '../src/loss-chart.ts';
 
 test('flags override defaults, which stand in one place', () => {
   const options = parseOptions(app, ['--', '--hidden', '16', '--epochs', '0.5', '--resume']);
@@ -40,12 +39,3 @@ test.each([
   expect(parse).toThrow(FlagError);
   expect(parse).toThrow(message);
 });
-
-test.each([[[8]], [[8, 8, 8]], [[9, 5, 4, 3]]])(
-  'a chart of %j has finite coordinates',
-  (losses) => {
-    const svg = lossChart(losses, 3.5);
-    expect(svg).not.toMatch(/NaN|Infinity|undefined|null/);
-    expect(svg).toContain('test 3.500');
-  },
-);

@@ -40,6 +40,14 @@ test('curves go through their points, on linear and logarithmic axes', () => {
   for (const tick of ['1', '10', '100', '0.001']) expect(decades.svg).toContain(`>${tick}</text>`);
 });
 
+test.each([[[8]], [[8, 8, 8]], [[9, 5, 4, 3]], [[Number.NaN]]])(
+  'a chart of %j has finite coordinates',
+  (y) => {
+    const { svg } = curves({ series: [{ y, smooth: 30 }], clip: 0.98, references: [{ y: 3.5 }] });
+    expect(svg).not.toMatch(/NaN|Infinity|undefined|null/);
+  },
+);
+
 test('smoothing takes noise away and moves nothing along', () => {
   const y = Array.from({ length: 101 }, (_, i) => i + (i % 2 === 0 ? 20 : -20));
   const [raw, smooth] = paths(curves({ series: [{ y, smooth: 21 }] }), blue);
