@@ -10,7 +10,9 @@ import {
   formatValue,
   keep,
   requireFinite,
+  requireFunction,
   requireOptions,
+  requireRecord,
   requireTensor,
   type Shape,
   ShapeError,
@@ -20,7 +22,8 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { BornOperator, type Survey } from './born-operator.ts';
-import { type Medium, Propagation } from './propagation.ts';
+import { Propagation } from './propagation.ts';
+import type { Medium, WaveEngine, WavePropagation, WaveSetup } from './wave-engine.ts';
 import {
   type MediumNumbers,
   type Position,
@@ -47,6 +50,8 @@ export interface AcousticWaveOptions extends WaveGridOptions, SurveyOptions {
   readonly receivers: readonly Position[];
   /** What a source does at each of `steps` times: `ricker` makes one. */
   readonly wavelet: ArrayLike<number>;
+  /** What computes. Default: this package. */
+  readonly engine?: WaveEngine;
 }
 
 /**
@@ -80,26 +85,34 @@ export class AcousticWave implements Disposable {
   readonly born: BornOperator;
   readonly domain: Shape;
   readonly range: Shape;
-  readonly #propagation: Propagation;
+  readonly #setup: WaveSetup;
+  readonly #propagation: WavePropagation;
   #survey: Survey;
   #numbers: MediumNumbers;
 
   /** @throws ValueError, ShapeError, BackendError */
   constructor(options: AcousticWaveOptions) {
     requireOptions('AcousticWave', options, names);
-    const { background, sources, receivers, wavelet } = options;
+    const { background, sources, receivers, wavelet, engine } = options;
+    if (engine !== undefined) {
+      requireRecord('AcousticWave', 'engine', engine, 'a WaveEngine, such as a Devito');
+      requireFunction('AcousticWave', "the engine's propagation", engine.propagation);
+    }
     const grid = new WaveGrid('AcousticWave', options);
-    const at = [grid.cells('receivers', receivers), grid.cells('sources', sources)] as const;
+    const cells = {
+      receivers: grid.cells('receivers', receivers),
+      sources: grid.cells('sources', sources),
+    };
     const numbers = grid.read('background', background);
     const { weights } = options;
     const shots = weights
       ? (requireTensor('AcousticWave', weights, 'weights').shape.at(-2) ?? 1)
       : sources.length;
-    const pulse = samplesOf(wavelet, grid.steps);
-    this.#propagation = new Propagation(grid, ...at, shots, pulse);
+    this.#setup = { grid, ...cells, shots, wavelet: samplesOf(wavelet, grid.steps) };
     this.#numbers = numbers;
     this.#survey = this.#surveyOf(background, numbers, weights);
-    this.born = new BornOperator(this.#propagation, () => this.#survey);
+    this.#propagation = engine?.propagation(this.#setup) ?? new Propagation(this.#setup);
+    this.born = new BornOperator(this.#setup, this.#propagation, () => this.#survey);
     this.domain = this.born.domain;
     this.range = this.born.range;
   }
@@ -114,7 +127,7 @@ export class AcousticWave implements Disposable {
     requireOptions('AcousticWave', options, ['background', 'weights']);
     const { background = this.#survey.medium.m, weights = this.#survey.weights } = options;
     const numbers = options.background
-      ? this.#propagation.grid.read('background', background)
+      ? this.#setup.grid.read('background', background)
       : this.#numbers;
     const before = this.#survey;
     this.#survey = this.#surveyOf(background, numbers, weights);
@@ -136,7 +149,8 @@ export class AcousticWave implements Disposable {
     return tidy(() => {
       const medium = this.#mediumOf(m);
       this.#require('dm', dm, m.shape[0]!, this.domain);
-      return this.#propagation.scatter(medium, this.#field(medium), dm);
+      using field = this.#field(medium);
+      return this.#propagation.scatter(medium, field, dm);
     });
   }
 
@@ -145,7 +159,8 @@ export class AcousticWave implements Disposable {
     return tidy(() => {
       const medium = this.#mediumOf(m);
       this.#require('r', r, m.shape[0]!, this.range);
-      return this.#propagation.migrate(medium, this.#field(medium), r);
+      using field = this.#field(medium);
+      return this.#propagation.migrate(medium, field, r);
     });
   }
 
@@ -155,7 +170,8 @@ export class AcousticWave implements Disposable {
       const medium = this.#mediumOf(m);
       this.#require('r', r, m.shape[0]!, this.range);
       this.#require('dm', dm, m.shape[0]!, this.domain);
-      return this.#propagation.bend(medium, this.#field(medium), r, dm);
+      using field = this.#field(medium);
+      return this.#propagation.bend(medium, field, r, dm);
     });
   }
 
@@ -169,13 +185,13 @@ export class AcousticWave implements Disposable {
     this.dispose();
   }
 
-  #field(medium: Medium): Tensor {
+  #field(medium: Medium): Disposable {
     const [samples = 0] = medium.m.shape;
     return this.#propagation.field(medium, this.#survey.weights, samples);
   }
 
   #mediumOf(m: Tensor): Medium {
-    const { grid } = this.#propagation;
+    const { grid } = this.#setup;
     const { medium, weights } = this.#survey;
     const samples = Math.max(medium.m.shape[0]!, weights.shape[0]!);
     this.#require('m', m, samples === 1 ? undefined : samples, this.domain);
@@ -193,7 +209,7 @@ export class AcousticWave implements Disposable {
   }
 
   #surveyOf(background: Tensor, numbers: MediumNumbers, weights?: Tensor): Survey {
-    const { grid, shots, sources } = this.#propagation;
+    const { grid, shots, sources } = this.#setup;
     const { shape } = weights
       ? requireTensor('AcousticWave', weights, 'weights')
       : { shape: [shots, shots] };
@@ -216,7 +232,15 @@ export class AcousticWave implements Disposable {
   }
 }
 
-const names = [...waveGridNames, 'sources', 'receivers', 'wavelet', 'background', 'weights'];
+const names = [
+  ...waveGridNames,
+  'sources',
+  'receivers',
+  'wavelet',
+  'background',
+  'weights',
+  'engine',
+];
 
 function free({ medium, weights }: Survey): void {
   for (const x of [medium.m, medium.gain, medium.decay, weights]) x.dispose();

@@ -1,7 +1,7 @@
 /** Linearized waves. Mathematics: docs/math/operators/acoustic-wave.md */
-import { keep, type Shape, type Tensor, tidy } from '@invnet/tensor';
+import { keep, type Shape, Tensor, tidy } from '@invnet/tensor';
 import { ImagingOperator } from './operator.ts';
-import type { Medium, Propagation } from './propagation.ts';
+import type { Medium, WavePropagation, WaveSetup } from './wave-engine.ts';
 
 /** What an `AcousticWave` is at a time: its background, and the weights of its sources. */
 export interface Survey {
@@ -24,14 +24,17 @@ export interface Survey {
 export class BornOperator extends ImagingOperator {
   readonly domain: Shape;
   readonly range: Shape;
-  readonly #propagation: Propagation;
+  readonly #propagation: WavePropagation;
   readonly #survey: () => Survey;
-  #field: Tensor | undefined;
+  #field: Disposable | undefined;
 
   /** @internal */
-  constructor(propagation: Propagation, survey: () => Survey) {
+  constructor(
+    { grid, shots, receivers }: WaveSetup,
+    propagation: WavePropagation,
+    survey: () => Survey,
+  ) {
     super();
-    const { grid, shots, receivers } = propagation;
     this.domain = [1, ...grid.size];
     this.range = [shots, grid.times, receivers.length];
     this.#propagation = propagation;
@@ -53,7 +56,7 @@ export class BornOperator extends ImagingOperator {
 
   /** Lets go of the background's field; it is modelled again when it is needed. */
   override dispose(): void {
-    this.#field?.dispose();
+    this.#field?.[Symbol.dispose]();
     this.#field = undefined;
   }
 
@@ -63,9 +66,12 @@ export class BornOperator extends ImagingOperator {
     return Math.max(medium.m.shape[0]!, weights.shape[0]!);
   }
 
-  #kept(): Tensor {
-    const { medium, weights } = this.#survey();
-    this.#field ??= keep(tidy(() => this.#propagation.field(medium, weights, this.#samples())));
+  #kept(): Disposable {
+    if (!this.#field) {
+      const { medium, weights } = this.#survey();
+      this.#field = tidy(() => this.#propagation.field(medium, weights, this.#samples()));
+      if (this.#field instanceof Tensor) keep(this.#field);
+    }
     return this.#field;
   }
 }

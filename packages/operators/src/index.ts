@@ -19,4 +19,5 @@ export { Radon, type RadonOptions } from './radon.ts';
 export { type RickerOptions, ricker } from './ricker.ts';
 export { type CartesianLinesOptions, cartesianLines } from './sampling.ts';
 export { type TotalVariationOptions, totalVariation } from './total-variation.ts';
-export type { Position, WaveGridOptions } from './wave-grid.ts';
+export type { Medium, WaveEngine, WavePropagation, WaveSetup } from './wave-engine.ts';
+export type { Position, WaveGrid, WaveGridOptions } from './wave-grid.ts';

@@ -11,36 +11,16 @@ import {
   tensor,
   zeros,
 } from '@invnet/tensor';
-import type { Position, WaveCoefficients, WaveGrid } from './wave-grid.ts';
+import type { Medium, WavePropagation, WaveSetup } from './wave-engine.ts';
 
-/** A medium of a run, [M, 1, height, width], and its coefficients. */
-export interface Medium extends WaveCoefficients {
-  readonly m: Tensor;
-}
+/** Our engine. A field is dt² ü, [N, shots, steps − 1, height, width]. */
+export class Propagation implements WavePropagation<Tensor> {
+  readonly #setup: WaveSetup;
 
-/** Fields are [N, shots, steps − 1, height, width], data [N, shots, times, receivers], images [N, 1, height, width]. */
-export class Propagation {
-  readonly grid: WaveGrid;
-  readonly receivers: readonly Position[];
-  readonly sources: readonly Position[];
-  readonly shots: number;
-  readonly #wavelet: Float64Array;
-
-  constructor(
-    grid: WaveGrid,
-    receivers: readonly Position[],
-    sources: readonly Position[],
-    shots: number,
-    wavelet: Float64Array,
-  ) {
-    this.grid = grid;
-    this.receivers = receivers;
-    this.sources = sources;
-    this.shots = shots;
-    this.#wavelet = wavelet;
+  constructor(setup: WaveSetup) {
+    this.#setup = setup;
   }
 
-  /** F: what receivers record of the sources, with weights [1 | N, shots, sources]. */
   model(medium: Medium, weights: Tensor, samples: number): Tensor {
     const data = this.#data(samples, medium.m);
     const inject = this.#driven(weights, samples);
@@ -67,7 +47,7 @@ export class Propagation {
   /** Jᵀ r: the image of data sent back from the receivers, in a field that was kept. */
   migrate(medium: Medium, field: Tensor, r: Tensor): Tensor {
     const [samples = 0] = r.shape;
-    const sum = zeros([samples, this.shots, ...this.grid.size], r);
+    const sum = zeros([samples, this.#setup.shots, ...this.#setup.grid.size], r);
     const inject = this.#atReceivers(r);
     this.#run(medium, samples, { reverse: true, inject, image: { sum, field } });
     return this.#imageOf(sum);
@@ -77,7 +57,7 @@ export class Propagation {
   bend(medium: Medium, field: Tensor, r: Tensor, dm: Tensor): Tensor {
     const [samples = 0] = dm.shape;
     const potential = this.#potential(medium, dm);
-    const sum = zeros([samples, this.shots, ...this.grid.size], r);
+    const sum = zeros([samples, this.#setup.shots, ...this.#setup.grid.size], r);
     const change = this.#field(samples, dm);
     this.#run(medium, samples, { scatter: { potential, field }, keep: change });
     const back = this.#field(samples, dm);
@@ -97,42 +77,60 @@ export class Propagation {
       'reverse' | 'inject' | 'record' | 'scatter' | 'keep' | 'image'
     >,
   ): void {
-    const { border, spacing, steps } = this.grid;
-    leapfrog({ gain, decay, fields: [samples, this.shots], border, spacing, steps, ...what });
+    const { border, spacing, steps } = this.#setup.grid;
+    leapfrog({
+      gain,
+      decay,
+      fields: [samples, this.#setup.shots],
+      border,
+      spacing,
+      steps,
+      ...what,
+    });
   }
 
   #data(samples: number, place: Tensor): Tensor {
-    return zeros([samples, this.shots, this.grid.times, this.receivers.length], place);
+    return zeros(
+      [samples, this.#setup.shots, this.#setup.grid.times, this.#setup.receivers.length],
+      place,
+    );
   }
 
   #field(samples: number, place: Tensor): Tensor {
-    return zeros([samples, this.shots, this.grid.steps - 1, ...this.grid.size], place);
+    return zeros(
+      [samples, this.#setup.shots, this.#setup.grid.steps - 1, ...this.#setup.grid.size],
+      place,
+    );
   }
 
   #atReceivers(series: Tensor) {
-    return { points: this.receivers, every: this.grid.every, series };
+    return { points: this.#setup.receivers, every: this.#setup.grid.every, series };
   }
 
   /** The wavelet at each source with its weight. */
   #driven(weights: Tensor, samples: number) {
-    const wavelet = tensor(this.#wavelet, [1, 1, this.grid.steps, 1], weights);
+    const wavelet = tensor(this.#setup.wavelet, [1, 1, this.#setup.grid.steps, 1], weights);
     const [count = 0] = weights.shape;
-    const each = weights.reshape([count, this.shots, 1, this.sources.length]);
+    const each = weights.reshape([count, this.#setup.shots, 1, this.#setup.sources.length]);
     const series = mul(each, mul(wavelet, ones([samples, 1, 1, 1], weights)));
-    return { points: this.sources, series };
+    return { points: this.#setup.sources, series };
   }
 
   /** −dm/m = −γ dm/dt², for there is no damping in the image. */
   #potential(medium: Medium, dm: Tensor): Tensor {
     const [samples = 0] = dm.shape;
     const { m } = medium;
-    return neg(div(dm, m)).reshape([samples, ...this.grid.size]);
+    return neg(div(dm, m)).reshape([samples, ...this.#setup.grid.size]);
   }
 
   /** −1/dt² times the sum over shots. */
   #imageOf(fields: Tensor): Tensor {
     const [samples = 0] = fields.shape;
     const image = sum(fields, { axes: [1] });
-    return affine(image, -1 / this.grid.timeStep ** 2).reshape([samples, 1, ...this.grid.size]);
+    return affine(image, -1 / this.#setup.grid.timeStep ** 2).reshape([
+      samples,
+      1,
+      ...this.#setup.grid.size,
+    ]);
   }
 }
