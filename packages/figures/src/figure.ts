@@ -57,8 +57,13 @@ export class Figure {
       'font-family': fontStack,
       fill: ink,
     };
+    const crisp = element(
+      'style',
+      {},
+      '@supports (image-rendering: pixelated) { image { image-rendering: pixelated } }',
+    );
     const paper = element('rect', { width, height, fill: 'white' });
-    return `${element('svg', attributes, paper + this.content)}\n`;
+    return `${element('svg', attributes, crisp + paper + this.content)}\n`;
   }
 
   /**

@@ -25,6 +25,7 @@ export function rasterImage({ width, height, rgba }: Raster, box: Box): string {
     ...box,
     href: `data:image/png;base64,${btoa(binary)}`,
     preserveAspectRatio: 'none',
+    // What resvg knows; the style of a figure says it to browsers.
     'image-rendering': 'optimizeSpeed',
   });
 }

@@ -93,7 +93,7 @@ test('classes have their colours, are mixed with the image below, and are named'
 
 test('an outline runs along the edges of a mask and nowhere else', () => {
   const white = { height: 4, width: 4, values: new Float32Array(16).fill(1) };
-  const outline = Uint8Array.from({ length: 16 }, (_, i) => (i % 4 >= 2 ? 1 : 0));
+  const outline = Uint8Array.from({ length: 16 }, (_, i) => (i % 4 < 2 ? 1 : 0));
   const figure = panels([{ ...white, outline }], { ...layout, scale: { range: [0, 1] } });
   const around = (x: number) => ({ x: edge + x - 3, y: edge + 10, width: 6, height: 20 });
   expect(darkPixels(figure, around(24))).toBeGreaterThan(15);
