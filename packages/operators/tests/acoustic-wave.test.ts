@@ -23,6 +23,7 @@ import {
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AcousticWave, type AcousticWaveOptions, ricker } from '../src/index.ts';
 import { adjointError } from './dot.ts';
+import { itAgreesWith } from './python.ts';
 
 /** 12 × 15 cells of 10 by 12 m, from 1.5 to 2.5 km/s, one wavelength of which is six cells. */
 const timing = { timeStep: 2, steps: 60 };
@@ -163,6 +164,134 @@ describe('in double precision', () => {
     expect(() => wave.set({ weights: ones([3, 2, 2]) })).toThrow(ShapeError);
     // What was refused has changed nothing.
     expect(wave.born.forward(ones([2, ...wave.domain])).shape).toEqual([2, ...wave.range]);
+  });
+});
+
+/** 24 × 32 cells of 10 m, two sources in one shot; a receiver between cells. */
+const survey = {
+  ...{ height: 24, width: 32, spacing: 10, border: 12, timeStep: 1.5, steps: 160 },
+  sources: [
+    [4, 6],
+    [5, 25],
+  ],
+  weights: [1, -0.5],
+  receivers: [...Array.from({ length: 10 }, (_, i) => [3, 3 * i + 1]), [10.25, 12.5]],
+};
+
+/** F, J and JᵀJ of that, with the last time left out, which Devito does not compute. */
+function modelled() {
+  const { height, width, border, spacing, timeStep, steps } = survey;
+  const image = (f: (z: number, x: number) => number) =>
+    tensor(
+      Float64Array.from({ length: height * width }, (_, k) => f(Math.floor(k / width), k % width)),
+      [1, 1, height, width],
+    );
+  const background = image(
+    (z, x) => 1 / (1.8 + 0.02 * z + 0.2 * Math.sin(x / 5) * Math.cos(z / 4)) ** 2,
+  );
+  const dm = image((z, x) => 0.02 * Math.exp(-((z - 14) ** 2 + (x - 17) ** 2) / 12));
+  const wavelet = ricker({ peakFrequency: 0.02, timeStep, steps });
+  wavelet[0] = 0;
+  const place = ([z = 0, x = 0]: readonly number[]) => [z * spacing, x * spacing] as const;
+  using wave = new AcousticWave({
+    ...{ size: [height, width], spacing, border, timeStep, steps, wavelet, background },
+    sources: survey.sources.map(place),
+    receivers: survey.receivers.map(place),
+    weights: tensor([survey.weights]),
+  });
+  const linear = wave.born.forward(dm).dataSync<'float64'>();
+  linear.fill(0, (steps - 1) * survey.receivers.length);
+  const migrated = wave.born.adjoint(tensor(linear, [1, ...wave.range]));
+  return {
+    data: wave.forward(background).dataSync<'float64'>(),
+    linear,
+    migrated: migrated.dataSync<'float64'>(),
+    given: {
+      ...survey,
+      ...{ wavelet: [...wavelet], m: [...background.dataSync()], dm: [...dm.dataSync()] },
+    },
+  };
+}
+
+describe('beside Devito', () => {
+  beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+  it('gives its traces and its image: recorded numbers of version 4.8.23', () => {
+    const { data, linear, migrated } = modelled();
+    const at = (values: Float64Array, time: number) => values.subarray(11 * time, 11 * time + 11);
+    const close = (found: Float64Array, expected: readonly number[]) => {
+      expected.forEach((v, i) => {
+        expect(Math.abs(found[i]! - v)).toBeLessThan(1e-6 * Math.max(...expected.map(Math.abs)));
+      });
+    };
+    close(at(data, 80), [
+      ...[-0.55529855, -0.18427088, 0.54200124, 0.77787238, -4.68753603, 0.4293018, 6.46943383],
+      ...[-3.3703374, -0.38304138, 0.16757629, -3.47007563],
+    ]);
+    close(at(linear, 100), [
+      ...[-0.00048466, -0.00850051, 0.00947036, 0.02062467, 0.00732664, -0.00523992, -0.0086489],
+      ...[0.0023208, 0.02703676, 0.01939644, -0.05011252],
+    ]);
+    // Every sixth row, every eighth column.
+    close(
+      migrated.filter((_, k) => Math.floor(k / 32) % 6 === 0 && k % 8 === 0),
+      [
+        ...[-0.0083387, -2.61313452, 0.41821334, -0.20686779, 0.54222909, -1.20078995],
+        ...[-0.48953854, -1.64947966, 0.14108474, 0.3371365, 0.01697253, 1.11456039],
+        ...[-0.19849759, 0.2599036, -1.40974806, -0.13121127],
+      ],
+    );
+  });
+
+  itAgreesWith(['devito', 'numpy'], 'F, J and Jᵀ by its equations', (run) => {
+    const { data, linear, migrated, given } = modelled();
+    const program = `
+import os
+os.environ['DEVITO_LOGGING'] = 'ERROR'
+import numpy as np
+from devito import Eq, Function, Grid, Inc, Operator, SparseTimeFunction, TimeFunction, solve
+nz, nx, h, border, dt, nt = (given[k] for k in ('height', 'width', 'spacing', 'border', 'timeStep', 'steps'))
+m0, dm0 = (np.array(given[k]).reshape(nz, nx) for k in ('m', 'dm'))
+size = [n + 2 * border for n in (nz, nx)]
+def profile(n):
+    i = np.minimum(np.arange(n), n - 1 - np.arange(n))
+    return np.where(i < border, 1.5 * np.log(1000) / (border * h) * (1 - i / border)**2, 0)
+grid = Grid(shape=size, extent=[(n - 1) * h for n in size], dtype=np.float64)
+def function(name, values):
+    f = Function(name=name, grid=grid, space_order=8)
+    f.data[:] = values
+    return f
+m = function('m', np.pad(m0, border, mode='edge'))
+eta = function('eta', np.sqrt(m0.mean()) * (profile(size[0])[:, None] + profile(size[1])[None, :]))
+dm = function('dm', np.pad(dm0, border))
+image = function('image', 0)
+s = grid.stepping_dim.spacing
+def points(name, positions):
+    p = SparseTimeFunction(name=name, grid=grid, npoint=len(positions), nt=nt)
+    p.coordinates.data[:] = (np.array(positions) + border) * h
+    return p
+src = points('src', given['sources'])
+src.data[:] = np.array(given['wavelet'])[:, None] * np.array(given['weights'])
+rec, born, back = (points(name, given['receivers']) for name in ('rec', 'born', 'back'))
+u, du, v = (TimeFunction(name=n, grid=grid, time_order=2, space_order=8, save=nt) for n in ('u', 'du', 'v'))
+def step(f, to, since, q=0):
+    return Eq(to, solve(m * f.dt2 - f.laplace + eta * (to - since) / (2 * s) - q, to))
+run = dict(dt=dt, time_m=1, time_M=nt - 2)
+Operator([step(u, u.forward, u.backward)] + src.inject(field=u.forward, expr=src * s**2 / m)
+         + [step(du, du.forward, du.backward, -dm * u.dt2)]
+         + rec.interpolate(expr=u) + born.interpolate(expr=du))(**run)
+born.data[-1] = 0
+back.data[:] = born.data
+Operator([step(v, v.backward, v.forward)] + back.inject(field=v.backward, expr=back * s**2 / m)
+         + [Inc(image, -u.dt2 * v)])(**run)
+inner = np.array(image.data)[border:-border, border:-border]
+json.dump([np.array(x).ravel().tolist() for x in (rec.data[:-1], born.data, inner)], sys.stdout)
+`;
+    const found = run(program, given) as number[][];
+    [data.subarray(0, 159 * 11), linear, migrated].forEach((ours, k) => {
+      const difference = found[k]!.map((v, i) => v - ours[i]!);
+      expect(Math.hypot(...difference) / Math.hypot(...found[k]!)).toBeLessThan(1e-6);
+    });
   });
 });
 

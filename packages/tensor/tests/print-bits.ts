@@ -15,6 +15,8 @@ import {
   convInputGrad,
   div,
   exp,
+  full,
+  leapfrog,
   log,
   matmul,
   max,
@@ -87,6 +89,17 @@ for (let turn = 0; turn < 20; turn++) {
   await note(matmul(a, a, { transposeB: true }));
   await note(tidy(() => sum(exp(mul(a, a)), { axes: [1] })));
 }
+const field = zeros([2, 2, 49, 19, 37]);
+const sides = { points: [[3, 4] as const, [11.5, 36] as const], every: 2 };
+const waves = {
+  ...{ gain: full([1, 29, 47], 0.15), decay: full([1, 29, 47], 0.97), border: 5, steps: 50 },
+  ...({ fields: [2, 2], spacing: [1, 1.25] } as const),
+};
+leapfrog({ ...waves, inject: { ...sides, series: random.normal([2, 2, 25, 2]) }, keep: field });
+const scatter = { potential: random.normal([2, 19, 37]), field };
+const [heard, image] = [zeros([2, 2, 25, 2]), { sum: zeros([2, 2, 19, 37]), field }];
+leapfrog({ ...waves, reverse: true, scatter, image, record: { ...sides, series: heard } });
+for (const t of [field, heard, image.sum]) await note(t);
 const [target, m, v] = [random.normal([5003]), zeros([5003]), zeros([5003])];
 const settings = { learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, gradientScale: 1 };
 for (let step = 1; step <= 60; step++) {
