@@ -109,8 +109,9 @@ export function panels(list: readonly Panel[], options: PanelsOptions = {}): Fig
       const under = height + (sides.bottom ? axes.bottom : 0);
       below = Math.max(below, under - tallest);
       if (!panel.scale) continue;
-      const own = horizontalBar(scale, size);
-      parts.push(moved(x, y + under + 6, own.content));
+      // Shorter than the panel, so that numbers at the ends of neighbouring bars keep apart.
+      const own = horizontalBar(scale, 0.86 * size);
+      parts.push(moved(x + 0.07 * size, y + under + 6, own.content));
       below = Math.max(below, under + 6 + own.across - tallest);
     }
     y += tallest + below;
