@@ -12,7 +12,7 @@ import { fourierCrop } from './fourier-crop.ts';
 
 /** Magnitudes [20, size, size], the largest of each slice 1. Rows are the phase-encoding axis, left to right. */
 export async function testSlices(size: number): Promise<Tensor> {
-  return slicesOf(await testVolume(), size);
+  return slicesOf(await testVolume(), { size });
 }
 
 /** The scan. @throws DicomFormatError when one of its files is damaged. */
@@ -26,24 +26,51 @@ async function testVolume(): Promise<Volume> {
   return parseDicomSeries(await Promise.all(files));
 }
 
+/** Slices whose largest value is a smaller share than this of the volume's are left out. */
+const emptyShare = 0.05;
+
 /**
- * The axial slices of a volume as magnitudes [slices, size, size], the largest of each 1: `size` × `size` frequencies
- * around the mean are kept. Rows run left to right.
+ * Axial slices of a volume as images [slices, size, size] from 0 to 1, the largest of each 1: less the volume's
+ * minimum, padded to squares, and with `size` × `size` frequencies around the mean kept. Rows run left to right.
  *
- * @throws ShapeError for slices that are not square, or smaller than `size`.
+ * @param options - `most`: of more slices than that, as many are taken at even distances.
+ * @throws ShapeError for a volume of more than three axes, or one that is smaller than `size`.
  */
-export async function slicesOf(volume: Volume, size: number): Promise<Tensor> {
+export async function slicesOf(
+  volume: Volume,
+  { size, most = Number.POSITIVE_INFINITY }: { readonly size: number; readonly most?: number },
+): Promise<Tensor> {
   const { shape, data } = orientVolume(volume, 'PLS');
-  const [count, rows, columns] = shape as [number, number, number];
-  if (shape.length !== 3 || rows !== columns || rows < size) {
+  const [all, rows, columns] = shape as [number, number, number];
+  const side = Math.max(rows, columns);
+  if (shape.length !== 3 || side < size) {
     throw new ShapeError(
-      `slicesOf: a volume of [${shape.join(', ')}] for images of ${size} × ${size}; expected square axial slices ` +
-        'of at least that size.',
+      `slicesOf: a volume of [${shape.join(', ')}] for images of ${size} × ${size}; expected axial slices of at ` +
+        'least that size.',
     );
   }
-  const whole = scaled(data, count);
-  if (rows === size) return tensor(whole, [count, size, size]);
-  using cropped = tidy(() => fourierCrop(tensor(whole, [count, rows, rows]), size));
+  const least = data.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const largest = Array.from({ length: all }, (_, k) => {
+    const values = data.subarray(k * rows * columns, (k + 1) * rows * columns);
+    return values.reduce((a, b) => Math.max(a, b), least) - least;
+  });
+  const enough = emptyShare * Math.max(...largest);
+  const filled = largest.flatMap((value, k) => (value > 0 && value >= enough ? [k] : []));
+  const count = Math.min(filled.length, most);
+  const images = new Float32Array(count * side * side);
+  const [above, before] = [Math.floor((side - rows) / 2), Math.floor((side - columns) / 2)];
+  for (let n = 0; n < count; n++) {
+    const from = filled[Math.floor(((n + 0.5) * filled.length) / count)]! * rows * columns;
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        const to = (n * side + above + r) * side + before + c;
+        images[to] = data[from + r * columns + c]! - least;
+      }
+    }
+  }
+  const whole = scaled(images, count);
+  if (side === size) return tensor(whole, [count, size, size]);
+  using cropped = tidy(() => fourierCrop(tensor(whole, [count, side, side]), size));
   return tensor(scaled(await cropped.data(), count), [count, size, size]);
 }
 

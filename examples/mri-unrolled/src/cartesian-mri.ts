@@ -20,12 +20,14 @@ const noise = 0.005;
 /** One coil, a smooth random phase, random lines and noise; the lines that were measured are put back in. */
 export class CartesianMri implements Modality {
   readonly channels = 2;
+  readonly scans: string;
   readonly classical = 'zero-filled';
   readonly operator: PhaseEncodedFourier;
   readonly #acceleration: number;
 
   constructor({ size, acceleration }: CartesianMriOptions) {
     this.operator = new PhaseEncodedFourier({ size: [size, size], lines: [0] });
+    this.scans = `one of ${acceleration} lines of k-space`;
     this.#acceleration = acceleration;
   }
 

@@ -1,14 +1,16 @@
 /** The command: trains an unrolled loop, tests it on another person's scan and writes the results. */
 import { assertAdjoint, operatorOf } from '@invnet/jvp';
 import { type RandomStream, slice, type Tensor } from '@invnet/tensor';
-import { drawSlices, loadHead, testSlices } from 'brain-mri';
+import { drawSlices, loadHead, slicesOf, testSlices } from 'brain-mri';
 import {
   announce,
   megabytes,
+  oneOf,
   openRun,
   program,
   type Run,
   randomStream,
+  text,
   trainRun,
   whole,
   writeResults,
@@ -18,20 +20,43 @@ import { type Comparison, compareMethods, meanQuality, methods } from './evaluat
 import { measureMemory, type StepMemory } from './memory.ts';
 import { disposeScan, type Modality } from './modality.ts';
 import { buildLoop } from './model.ts';
-import { lossPicture, memoryPicture, psnrPicture, reconstructionsPicture } from './pictures.ts';
+import { ParallelBeamCt } from './parallel-beam-ct.ts';
+import {
+  lossPicture,
+  type MethodNames,
+  memoryPicture,
+  psnrPicture,
+  reconstructionsPicture,
+} from './pictures.ts';
 import { reconstructionLoss } from './reconstruction.ts';
+import { readVolume } from './volume-file.ts';
 
 const app = {
   name: 'mri-unrolled',
-  about: 'Reconstructs brain images from a quarter of their k-space by an unrolled loop (i-RIM).',
+  about: 'Reconstructs brain images from a part of their data by an unrolled loop (i-RIM).',
   config: {
     size: whole({ default: 128, least: 16, most: 256, help: 'height and width of images' }),
-    acceleration: whole({ default: 4, most: 16, help: 'one of so many lines is measured' }),
+    operator: oneOf(['fourier', 'radon'], {
+      default: 'fourier',
+      help: 'magnetic resonance imaging or tomography',
+    }),
+    acceleration: whole({
+      default: 4,
+      most: 16,
+      help: 'fourier: one of so many lines is measured',
+    }),
+    views: whole({ default: 60, most: 1024, help: 'radon: angles of the beams' }),
     iterations: whole({ default: 8, most: 256, help: 'iterations of the loop' }),
     memory: whole({ default: 16, least: 2, most: 256, help: 'channels of its memory' }),
     hidden: whole({ default: 48, most: 1024, help: 'channels within its blocks' }),
     stride: whole({ default: 4, most: 8, help: 'stride of its blocks' }),
     batch: whole({ default: 2, most: 256, help: 'images in a training step' }),
+  },
+  flags: {
+    file: text({
+      placeholder: '<path>',
+      help: 'volume to test on: .nii, .nii.gz, .npy or a folder of DICOM files',
+    }),
   },
   budget: { minutes: 30, learningRate: 1e-3 },
   writes:
@@ -43,20 +68,23 @@ const squaresUntil = 0.7;
 const ssimPart = 0.5;
 /** Slices that are reconstructed at once. */
 const atOnce = 4;
-const names = { classical: 'zero-filled', totalVariation: 'total variation', loop: 'i-RIM' };
 
 await program(app, async ({ options, signal }) => {
+  const { file } = options.flags;
+  // Before it trains for half an hour.
+  const volume = file === undefined ? undefined : await readVolume(file);
   let modality!: Modality;
   const run = await openRun(app, options, (config) => {
-    modality = new CartesianMri(config);
+    modality = config.operator === 'radon' ? new ParallelBeamCt(config) : new CartesianMri(config);
     return buildLoop(config, { ...modality, random: randomStream(config.seed, 'weights') });
   });
-  const { size, iterations, memory, hidden, stride, batch, acceleration, seed } = run.config;
+  const { size, iterations, memory, hidden, stride, batch, seed } = run.config;
+  const names = { classical: modality.classical, totalVariation: 'total variation', loop: 'i-RIM' };
   await assertAdjoint(operatorOf(modality.operator));
   announce(
     run,
     `An unrolled loop of ${iterations} iterations, ${memory} memory and ${hidden} hidden channels, stride ` +
-      `${stride}, on images of ${size} × ${size} from one of ${acceleration} lines`,
+      `${stride}, on images of ${size} × ${size}, ${modality.scans}`,
   );
   const head = await loadHead();
   const solver = { loop: run.model, memory, modality };
@@ -76,7 +104,7 @@ await program(app, async ({ options, signal }) => {
   });
 
   console.error('Reconstructing the test slices, by total variation too …');
-  using tests = await testSlices(size);
+  using tests = await (volume ? slicesOf(volume, { size, most: 20 }) : testSlices(size));
   const test = await compareAll(tests, randomStream(seed, 'test'));
   const random = randomStream(seed, 'validation');
   using others = drawSlices(head, { count: 20, size, split: 'held-out', random });
@@ -101,8 +129,8 @@ await program(app, async ({ options, signal }) => {
   });
   console.log(
     [
-      ...tableOf(`Test, ${test.length} slices of another person`, test),
-      ...tableOf(`Held out, ${heldOut.length} slices of the training head`, heldOut),
+      ...tableOf(`Test, ${test.length} slices of ${file ?? 'another person'}`, test, names),
+      ...tableOf(`Held out, ${heldOut.length} slices of the training head`, heldOut, names),
       ...measured.map(
         ({ iterations, peakBytes, parameterBytes }) =>
           `Memory of a step    ${megabytes(peakBytes)} with ${iterations} iterations, of which parameters and ` +
@@ -151,11 +179,11 @@ function summaryOf(slices: readonly Comparison[]) {
   );
 }
 
-function tableOf(title: string, slices: readonly Comparison[]): string[] {
+function tableOf(title: string, slices: readonly Comparison[], names: MethodNames): string[] {
   const rows = methods.map((method) => {
     const { psnr, ssim, nrmse } = meanQuality(slices.map((s) => s[method].quality));
     const numbers = `${psnr.toFixed(2)} dB   SSIM ${ssim.toFixed(3)}   NRMSE ${nrmse.toFixed(3)}`;
-    return `  ${names[method].padEnd(18)}${numbers}`;
+    return `  ${names[method].padEnd(26)}${numbers}`;
   });
   return [title, ...rows];
 }

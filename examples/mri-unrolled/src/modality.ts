@@ -8,6 +8,8 @@ export interface Modality {
   readonly channels: number;
   /** From images to data; ‖A‖ ≤ 1. */
   readonly operator: LinearMap;
+  /** What its scans are, for a person to read. */
+  readonly scans: string;
   /** What a reconstruction without learning and iterations is called. */
   readonly classical: string;
   /** Scans images of magnitudes [N, H, W], all random choices by the stream. */
