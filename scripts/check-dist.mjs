@@ -110,7 +110,9 @@ async function checkContents() {
 
 /** The declarations hold as they are, also where a program's `lib` is that of its target alone. */
 async function checkDeclarations() {
-  const formats = ['dicom', 'nifti', 'npy'].map((name) => `@invnet/datasets/${name}`);
+  const formats = ['dicom', 'hdf5', 'nifti', 'npy', 'segy'].map(
+    (name) => `@invnet/datasets/${name}`,
+  );
   const modules = [...names, '@invnet/tensor/gpu', ...formats];
   const program = join(folder, 'program.ts');
   await writeFile(program, modules.map((name) => `import '${name}';\n`).join(''));

@@ -2,5 +2,5 @@ import base from '../../tsup.config.base.ts';
 
 export default {
   ...base,
-  entry: ['index', 'dicom', 'nifti', 'npy'].map((name) => `src/${name}.ts`),
+  entry: ['index', 'dicom', 'hdf5', 'nifti', 'npy', 'segy'].map((name) => `src/${name}.ts`),
 };

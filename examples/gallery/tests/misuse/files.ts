@@ -3,12 +3,14 @@ import { inflateSync } from 'node:zlib';
 import * as colin27 from '@invnet/data-colin27';
 import * as indianPines from '@invnet/data-indian-pines';
 import * as dicom from '@invnet/datasets/dicom';
+import * as hdf5 from '@invnet/datasets/hdf5';
 import * as nifti from '@invnet/datasets/nifti';
 import * as npy from '@invnet/datasets/npy';
+import * as segy from '@invnet/datasets/segy';
 import { type Calls, call, make } from './call.ts';
 
 /** What all of them export. */
-export const files = { ...colin27, ...indianPines, ...dicom, ...nifti, ...npy };
+export const files = { ...colin27, ...indianPines, ...dicom, ...hdf5, ...nifti, ...npy, ...segy };
 
 /** Calls of all of them. */
 export function fileCalls(): Calls {
@@ -27,10 +29,14 @@ export function fileCalls(): Calls {
     loadIndianPines: [call(indianPines.loadIndianPines, [])],
     DicomFormatError: [make(dicom.DicomFormatError, [])],
     parseDicomSeries: [call(dicom.parseDicomSeries, [[{ name: 'a slice', bytes: slice() }]])],
+    Hdf5FormatError: [make(hdf5.Hdf5FormatError, [])],
+    parseHdf5: [call(hdf5.parseHdf5, [container(), { dataset: 'x', name: 'a file' }])],
     NiftiFormatError: [make(nifti.NiftiFormatError, [])],
     parseNifti: [call(nifti.parseNifti, [volume(), { name: 'a volume', affine }])],
     NpyFormatError: [make(npy.NpyFormatError, [])],
     parseNpy: [call(npy.parseNpy, [array, 'an array'])],
+    SegyFormatError: [make(segy.SegyFormatError, [])],
+    parseSegy: [call(segy.parseSegy, [trace(), 'a trace'])],
   };
 }
 
@@ -50,4 +56,20 @@ function slice(): Uint8Array {
     'eNpjYBhY4OLp7KvAYMTgEszGYBADhAoKDOZAHg+DYQyYHwOkFTQYBBhCg5kYGBk0GAThLAOgOhagOkOgPAMjSFQAKMoIZT2oF2Dw' +
     'D2dgYALawsoAAG7wDvg=';
   return inflateSync(Buffer.from(compressed, 'base64'));
+}
+
+/** An HDF5 file of two bytes. */
+function container(): Uint8Array {
+  const compressed =
+    'eNrr9HBx4+WS4mLm4GCAgf9QwAQVMoCKK0a5ePt7uAQxMVQwCSErhAEuJgZGBgY2HgYgxVixGWaeBwPVQOZPmRqwE4AWMIowMDAx' +
+    'MjIyQeVgNDMPA6MAA8gNIMDBwAp0FTMXB9DFzIwMHKhqGXYwDFlw72foX4ZRMApGwSgYBaOALMAIAAi+JbY=';
+  return inflateSync(Buffer.from(compressed, 'base64'));
+}
+
+/** A SEG-Y file of one trace of one byte. */
+function trace(): Uint8Array {
+  const file = Buffer.alloc(3841);
+  file.writeInt16BE(1, 3220);
+  file.writeInt16BE(8, 3224);
+  return file;
 }
