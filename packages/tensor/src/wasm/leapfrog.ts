@@ -3,6 +3,7 @@
  * parted, by fields or, where those are fewer than threads, by rows, one step after the other.
  */
 import { HALO, laplacianWeights, type WaveChannels, type WaveRun } from '../wave.ts';
+import { unaryCodes } from './codes.ts';
 import { CACHE_LINE, PARTS_PER_THREAD, ranges } from './parts.ts';
 import type { Runtime } from './runtime.ts';
 import * as text from './wave.generated.ts';
@@ -31,6 +32,7 @@ export function leapfrog(r: Runtime, run: WaveRun): void {
     const [from, to] = [4 * columns, 4 * pitch];
     r.start('copyRuns', [[r.at(run.decay), from, decay, to, from, media * rows]]);
     r.start('copyRuns', [[r.at(run.gain), from, gain, to, from, media * rows]]);
+    r.start('unary', [[unaryCodes.affine, gain, gain, (lines - gain) / 4, 1 / cellOf(run), 0]]);
     const at = { previous: planes + HALO * to, current: planes + plane + HALO * to };
     for (let field = 0; state && field < fields; field++) {
       for (const name of ['previous', 'current'] as const) {
@@ -67,6 +69,14 @@ export function leapfrog(r: Runtime, run: WaveRun): void {
       }
     }
   });
+}
+
+/**
+ * The area of a cell, which kernels have as their unit, so that the weights of the Laplacian are about 1, and products
+ * with small numbers of a field no smaller ones still.
+ */
+function cellOf({ spacing: [z, x] }: WaveRun): number {
+  return z * x;
 }
 
 /** Parts as fields and rows, from one to before another. */
@@ -109,7 +119,7 @@ function writeTable(
   const floats = r.view(table);
   const words = new Int32Array(floats.buffer, floats.byteOffset, floats.length);
   let taken = PLAN_WORDS;
-  const points = (channels: WaveChannels | undefined): number => {
+  const points = (channels: WaveChannels | undefined, scale: number): number => {
     if (!channels) return 0;
     const { points, every, times, series } = channels;
     const begin = taken;
@@ -120,16 +130,20 @@ function writeTable(
     const { channels: count, taps } = points;
     words.set([r.at(series), times, count, taps, every, cellsAt, weightsAt], begin);
     words.set(points.cells, cells);
-    floats.set(points.weights, weights);
+    floats.set(
+      points.weights.map((weight) => scale * weight),
+      weights,
+    );
     return r.at(table) + 4 * begin;
   };
   const { scatter, image, keep } = run;
   const [c0 = 0, ...others] = laplacianWeights;
-  const [z, x] = run.spacing.map((h) => 1 / h ** 2) as [number, number];
+  const cell = cellOf(run);
+  const [z, x] = run.spacing.map((h) => cell / h ** 2) as [number, number];
   const sizes = [run.border, run.height, run.width, run.steps, run.reverse ? 1 : 0];
   words.set([planes, decay, gain, run.media, run.shots, rows, pitch, ...sizes]);
   floats.set([c0 * (z + x), ...others.map((c) => c * z), ...others.map((c) => c * x)], 12);
-  words.set([points(run.inject), points(run.record)], 21);
+  words.set([points(run.inject, cell), points(run.record, 1)], 21);
   words.set(
     [
       ...(scatter
