@@ -31,7 +31,7 @@ export function confusion(options: ConfusionOptions): Figure {
       ({ part }) => part > 0,
     );
   });
-  const names = Math.max(...classes.map((name) => widthOf(name)));
+  const names = 0.95 * Math.max(...classes.map((name) => widthOf(name)));
   const side = cell * classes.length;
   const [width, height] = [side + names + 40, side + names + 40];
   const band = { domain: classes.map((_, i) => i), padding: 0, axis: null };
@@ -63,11 +63,11 @@ export function confusion(options: ConfusionOptions): Figure {
         fontSize: Math.min(fontSize, 0.4 * cell),
       }),
       Plot.frame({ stroke: ink, strokeWidth: 0.75 }),
-      Plot.axisX({ ...look, tickRotate: -90, label: 'predicted', labelOffset: names + 28 }),
+      Plot.axisX({ ...look, tickRotate: -90, label: 'predicted', labelOffset: names + 26 }),
       Plot.axisY({ ...look, label: 'true', labelOffset: names + 24 }),
     ],
   });
-  return new Figure({ width, height, content, title });
+  return new Figure({ width, height, content, title, middle: names + 28 + side / 2 });
 }
 
 /** Less than half a percent is not nothing. */

@@ -19,6 +19,8 @@ export interface FigureContent {
   readonly content: string;
   /** Above the content, which it moves down. */
   readonly title?: string | undefined;
+  /** What the title is centred on. Default: the middle of the width. */
+  readonly middle?: number;
 }
 
 /**
@@ -35,11 +37,11 @@ export class Figure {
   /** The SVG elements, title included, without the outer one: what another figure can hold. */
   readonly content: string;
 
-  constructor({ width, height, content, title }: FigureContent) {
+  constructor({ width, height, content, title, middle = width / 2 }: FigureContent) {
     const above = title === undefined ? 0 : titleSize + 12;
     this.width = Math.ceil(width);
     this.height = Math.ceil(height + above);
-    const heading = text(width / 2, titleSize + 5, title ?? '', {
+    const heading = text(middle, titleSize + 5, title ?? '', {
       'font-size': titleSize,
       'font-weight': 600,
     });

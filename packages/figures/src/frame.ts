@@ -89,17 +89,30 @@ export function framed(
 
 type Range = readonly [number, number];
 
-/** On a logarithmic axis 1, 2 and 5 in each decade, or powers of ten where these were too many. */
+/**
+ * On a logarithmic axis 1, 2 and 5 in each decade, powers of ten where these were too many, and steps of one length
+ * within a part of a decade.
+ */
 function ticks(axis: Axis | undefined, [low, high]: Range, tickSpacing: number) {
   if (axis?.scale !== 'log') return { tickSpacing };
-  const decades = Array.from(
-    { length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
-    (_, i) => Math.floor(Math.log10(low)) + i,
+  const within = (values: readonly number[]) => values.filter((v) => v >= low && v <= high);
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const decades = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const some = within(decades.flatMap((d) => [1, 2, 5].map((m) => Number(`${m}e${d}`))));
+  if (some.length > 9) {
+    return { ticks: within(decades.map((d) => Number(`1e${d}`))), tickFormat: String };
+  }
+  return { ticks: some.length < 3 ? evenly(low, high) : some, tickFormat: String };
+}
+
+/** Multiples of 1, 2 or 5 times a power of ten, two to four of them. */
+function evenly(low: number, high: number): number[] {
+  const least = (high - low) / 4;
+  const power = Math.floor(Math.log10(least));
+  const digit = [1, 2, 5, 10].find((d) => Number(`${d}e${power}`) >= least)!;
+  const [first, last] = [low, high].map((end) => end / Number(`${digit}e${power}`));
+  const count = Math.floor(last!) - Math.ceil(first!) + 1;
+  return Array.from({ length: count }, (_, i) =>
+    Number(`${digit * (Math.ceil(first!) + i)}e${power}`),
   );
-  const within = (mantissas: number[]) =>
-    decades
-      .flatMap((decade) => mantissas.map((m) => Number(`${m}e${decade}`)))
-      .filter((tick) => tick >= low && tick <= high);
-  const fine = within([1, 2, 5]);
-  return { ticks: fine.length <= 9 ? fine : within([1]), tickFormat: String };
 }

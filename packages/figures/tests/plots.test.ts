@@ -40,6 +40,8 @@ test('curves go through their points, on linear and logarithmic axes', () => {
   expect(logs![1]![0] - logs![0]![0]).toBeCloseTo(logs![2]![0] - logs![1]![0], 1);
   expect(logs![1]![1] - logs![0]![1]).toBeCloseTo(logs![2]![1] - logs![1]![1], 1);
   for (const tick of ['1', '10', '100', '0.001']) expect(decades.svg).toContain(`>${tick}</text>`);
+  const part = curves({ series: [{ y: [0.31, 0.38] }], y: { scale: 'log' } });
+  for (const tick of ['0.32', '0.34', '0.36']) expect(part.svg).toContain(`>${tick}</text>`);
 });
 
 test.each([[[8]], [[8, 8, 8]], [[9, 5, 4, 3]], [[Number.NaN]]])(
