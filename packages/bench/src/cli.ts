@@ -13,6 +13,7 @@ import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 import { describeScaling, measureScaling } from './scaling.ts';
 import { describeSweep, measureSweep } from './sweep.ts';
+import { describeWaves, measureWaves } from './waves.ts';
 
 interface SuiteOptions {
   readonly threads: number;
@@ -67,6 +68,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     const report = await measureScaling();
     return { report, table: describeScaling(report) };
   },
+  waves: async ({ threads }) => {
+    const report = await measureWaves({ threads });
+    return { report, table: describeWaves(report) };
+  },
   start: async () => ({ report: {}, table: await describeStart() }),
 };
 
@@ -79,6 +84,7 @@ Suites:
   memory   peak memory of every network at two depths, and of a Glow training step at five
   ops      convolutions and products as shares of the machine's peak, beside other libraries
   scaling  time and memory of a 3D Glow's training step with volume and with depth
+  waves    wave fields: updates of a cell a second
   start    what the last \`start\` measured of the model that it trained
 
   --backend <name>   wasm or reference (default wasm), where a suite does not measure all of ours
