@@ -1,12 +1,12 @@
 /** All checks of a trained posterior, on cases that it was not trained on. */
 import type { Flow } from '@invnet/flows';
-import { psnr } from '@invnet/metrics';
 import { tensor } from '@invnet/tensor';
 import { randomStream } from 'example-kit';
 import { decibels, meanSquare } from './checks/check.ts';
 import { ClosedFormCheck, type MomentErrors } from './checks/closed-form.ts';
 import { CoverageCheck } from './checks/coverage.ts';
 import { FunctionalRanksCheck } from './checks/functional-ranks.ts';
+import { ImageQualityCheck } from './checks/image-quality.ts';
 import { MisfitCheck } from './checks/misfit.ts';
 import { mostProbable } from './checks/most-probable.ts';
 import { SampleMeansCheck } from './checks/sample-means.ts';
@@ -41,8 +41,10 @@ export async function evaluate(options: {
   const weights = randomStream(seed, 'weights', 1);
   const ranks = new FunctionalRanksCheck({ count: functionals, size, random: weights });
   const misfits = new MisfitCheck();
-  const uncertainty = new UncertaintyCheck(problem.region);
-  const magnitudes = { zeroFilled: 0, mean: 0, sample: 0 };
+  const uncertainty = new UncertaintyCheck();
+  const within = problem.region && new UncertaintyCheck(problem.region);
+  const quality = new ImageQualityCheck(problem);
+  const checks = [means, covered, ranks, misfits, uncertainty, within, quality];
   const examples: PosteriorCase[] = [];
   let cases = 0;
   let nats = 0;
@@ -59,15 +61,7 @@ export async function evaluate(options: {
       count: samplesPerCase,
       random: (i) => randomStream(seed, 'samples', first + i),
     })) {
-      for (const check of [means, covered, ranks, misfits, uncertainty]) await check.add(posterior);
-      const truth = magnitude(posterior.truth, problem);
-      for (const [name, image] of [
-        ['zeroFilled', posterior.zeroFilled],
-        ['mean', posterior.mean],
-        ['sample', posterior.samples[0]!],
-      ] as const) {
-        magnitudes[name] += psnr(magnitude(image, problem), truth, { range: 1 });
-      }
+      for (const check of checks) await check?.add(posterior);
       cases += 1;
       batch.push(posterior);
       if (examples.length < shown) examples.push(posterior);
@@ -86,12 +80,9 @@ export async function evaluate(options: {
     functionalRanks: ranks.result(),
     misfit: misfits.result(),
     uncertainty: uncertainty.result(),
+    ...(within && { uncertaintyWithin: within.result() }),
     estimates: estimates!,
-    psnr: {
-      zeroFilled: magnitudes.zeroFilled / cases,
-      mean: magnitudes.mean / cases,
-      sample: magnitudes.sample / cases,
-    },
+    psnr: quality.result(),
     examples,
   };
 }
@@ -162,11 +153,4 @@ export async function momentErrors(options: {
   }
   disposeObservations(observations);
   return check.result();
-}
-
-/** √(re² + im²) of complex images; real ones as they are. */
-export function magnitude(image: Float32Array, { channels }: InverseProblem): Float32Array {
-  if (channels === 1) return image;
-  const pixels = image.length / 2;
-  return Float32Array.from({ length: pixels }, (_, i) => Math.hypot(image[i]!, image[i + pixels]!));
 }

@@ -1,8 +1,8 @@
 /** What a reader looks at: posteriors of some cases, and the curves of the checks. */
 import { curves, type Figure, grid, type Panel, panels } from '@invnet/figures';
 import { decibels, meanSquare } from './checks/check.ts';
-import { type Evaluation, magnitude } from './evaluation.ts';
-import { moments, type PosteriorCase } from './posterior.ts';
+import type { Evaluation } from './evaluation.ts';
+import { magnitude, moments, type PosteriorCase } from './posterior.ts';
 import type { InverseProblem } from './problem.ts';
 
 const samplesShown = 6;

@@ -13,7 +13,7 @@ import {
   tidy,
 } from '@invnet/tensor';
 import { fromCoordinates } from './coordinates.ts';
-import type { InverseProblem, Observations } from './problem.ts';
+import type { Channels, InverseProblem, Observations } from './problem.ts';
 
 /** A truth with samples of its posterior, as numbers. */
 export interface PosteriorCase {
@@ -108,4 +108,11 @@ export function moments(samples: readonly Float32Array[]) {
     deviation[j] = Math.sqrt(squares / (samples.length - 1));
   }
   return { mean, deviation };
+}
+
+/** √(re² + im²) of complex images; real ones as they are. */
+export function magnitude(image: Float32Array, { channels }: Channels): Float32Array {
+  if (channels === 1) return image;
+  const pixels = image.length / 2;
+  return Float32Array.from({ length: pixels }, (_, i) => Math.hypot(image[i]!, image[i + pixels]!));
 }

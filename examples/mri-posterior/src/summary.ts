@@ -1,5 +1,6 @@
 /** What the checks found, in lines, each number with what it ought to be. */
 import type { MomentErrors } from './checks/closed-form.ts';
+import type { Uncertainty } from './checks/uncertainty.ts';
 import type { Evaluation } from './evaluation.ts';
 
 const shownLevels = [0.5, 0.8, 0.9, 0.95];
@@ -40,8 +41,8 @@ function linesOf(e: Evaluation): [string, string, string][] {
       : []),
     ['functionals within the band', percent(e.functionalRanks.within), '95 %'],
     ['misfit ‖A s − d‖/(σ√m)', e.misfit.mean.toFixed(3), '1'],
-    ['Spearman of deviation and |error|', e.uncertainty.spearman.toFixed(3), 'at least 0.5'],
-    ['calibration error (UCE)', e.uncertainty.uce.toFixed(4), '0'],
+    ...uncertaintyLines(e.uncertainty, ''),
+    ...(e.uncertaintyWithin ? uncertaintyLines(e.uncertaintyWithin, ' in region') : []),
     ['error of mean, sample', `${meanError.toFixed(4)}, ${sampleError.toFixed(4)}`, ''],
     [
       'mean and most probable image',
@@ -54,6 +55,16 @@ function linesOf(e: Evaluation): [string, string, string][] {
       'dB, of magnitudes',
     ],
     ['−log p(x | d) per number', `${e.natsPerNumber.toFixed(4)} nats`, ''],
+  ];
+}
+
+function uncertaintyLines(
+  { spearman, uce }: Uncertainty,
+  where: string,
+): [string, string, string][] {
+  return [
+    [`rank correlation with error${where}`, spearman.toFixed(3), 'higher is better'],
+    [`calibration error (UCE)${where}`, uce.toFixed(4), '0'],
   ];
 }
 

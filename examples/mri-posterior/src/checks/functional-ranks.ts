@@ -10,11 +10,11 @@ import type { Check } from './check.ts';
 /** Curves of all functionals with their band. */
 export interface FunctionalRanks {
   /** Places in (0, 1) of the curves. */
-  readonly at: ArrayLike<number>;
+  readonly at: readonly number[];
   /** Empirical distribution of a functional's ranks less the uniform one. */
-  readonly differences: readonly ArrayLike<number>[];
-  readonly lower: ArrayLike<number>;
-  readonly upper: ArrayLike<number>;
+  readonly differences: readonly (readonly number[])[];
+  readonly lower: readonly number[];
+  readonly upper: readonly number[];
   /** Share of the functionals whose curve stays in the band. */
   readonly within: number;
 }
@@ -52,12 +52,19 @@ export class FunctionalRanksCheck implements Check<FunctionalRanks> {
   result(): FunctionalRanks {
     const draws = this.#draws;
     const band = ecdfBand({ count: this.#ranks[0]!.length, draws });
-    const differences = this.#ranks.map((ranks) => ecdfDifference(ranks, { draws }).difference);
+    const differences = this.#ranks.map((ranks) => [
+      ...ecdfDifference(ranks, { draws }).difference,
+    ]);
     const calibrated = differences.filter((curve) =>
       curve.every((d, k) => d >= band.lower[k]! && d <= band.upper[k]!),
     );
-    const { at, lower, upper } = band;
-    return { at, differences, lower, upper, within: calibrated.length / differences.length };
+    return {
+      at: [...band.at],
+      differences,
+      lower: [...band.lower],
+      upper: [...band.upper],
+      within: calibrated.length / differences.length,
+    };
   }
 
   /** ⟨w, x⟩ for all functionals, of each image. */
