@@ -21,7 +21,7 @@ import {
   type Tensor,
   ValueError,
 } from '@invnet/tensor';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Devito, DevitoError } from '../src/index.ts';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -159,7 +159,7 @@ describe('a Python that disappoints', () => {
 
 describe('the process ends with the program', () => {
   const folder = mkdtempSync(join(tmpdir(), 'invnet-devito-'));
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(['at its end', 'SIGKILL'])('%s', async (how) => {
     const pidFile = join(folder, how.replaceAll(' ', '-'));
@@ -170,7 +170,7 @@ describe('the process ends with the program', () => {
       console.log('started');
       ${wait}`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
-    await once(child.stdout, 'data');
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
     const pid = Number(readFileSync(pidFile, 'utf8'));
     if (how === 'SIGKILL') child.kill('SIGKILL');
     if (child.exitCode === null) await once(child, 'exit');
