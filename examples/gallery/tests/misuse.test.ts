@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import * as datasets from '@invnet/datasets';
+import * as devito from '@invnet/devito';
 import * as flows from '@invnet/flows';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
@@ -25,7 +26,7 @@ import { metricCalls } from './misuse/metrics.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
-import { dataCalls, nativeCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
+import { dataCalls, devitoCalls, nativeCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
 
 type Made = Calls | Promise<Calls>;
 
@@ -43,6 +44,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
+  ['devito', devito, devitoCalls, 'wasm'],
 ];
 
 /** Spoiled calls of each right one, the same ones each time; INVNET_MISUSE_RUNS asks for so many others. */

@@ -1,6 +1,9 @@
 /** Right calls of `@invnet/jvp`, `@invnet/train` and `@invnet/datasets`. */
 import { writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import * as datasets from '@invnet/datasets';
+import * as devito from '@invnet/devito';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
 import * as native from '@invnet/native';
@@ -177,6 +180,19 @@ export function nativeCalls(): Calls {
     findNativeKernels: nativeKernels().map(({ build }) => call(native.findNativeKernels, [build])),
     createNativeBackend: [call(native.createNativeBackend, [{ maxBytes: 2 ** 20 }])],
   };
+}
+
+/** Calls of all exports of devito, with a process that only says that it is there. */
+export function devitoCalls(): Calls {
+  process.env.INVNET_FAKE_DEVITO = JSON.stringify({ mode: 'idle' });
+  const python = fileURLToPath(
+    new URL('../../../../packages/devito/tests/fake-python.mjs', import.meta.url),
+  );
+  const open = (options: devito.DevitoOptions) => {
+    using opened = new devito.Devito(options);
+    return opened.versions.python;
+  };
+  return { Devito: [call(open, [{ python, threads: 1 }])], DevitoError: [] };
 }
 
 /** Calls of all exports of datasets. */
