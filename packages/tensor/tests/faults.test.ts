@@ -14,6 +14,8 @@ import {
   fusedChannelAffine,
   fusedCoupling,
   fusedReflections,
+  getBackend,
+  leapfrog,
   matmul,
   max,
   mean,
@@ -36,7 +38,8 @@ import { FaultyBackend } from './faults.ts';
 /** What the operations take: images, kernels, vectors. */
 function operands() {
   const [x, w, rt] = [ones([2, 2, 8, 10]), ones([3, 2, 3, 3]), ones([2, 2, 8, 10])];
-  return { x, w, rt, y: ones([2, 3, 8, 10]), m: ones([40, 30]), v: ones([2]), n: ones([2]) };
+  const grid = ones([1, 8, 10]);
+  return { x, w, rt, grid, y: ones([2, 3, 8, 10]), m: ones([40, 30]), v: ones([2]), n: ones([2]) };
 }
 
 const operations: Record<string, (t: ReturnType<typeof operands>) => unknown> = {
@@ -65,6 +68,14 @@ const operations: Record<string, (t: ReturnType<typeof operands>) => unknown> = 
       ],
       { learningRate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8, gradientScale: 1 },
     ),
+  leapfrog: ({ x, rt, grid }) => {
+    // gpu has none, and says so before it makes anything.
+    if (getBackend().name === 'gpu') return;
+    leapfrog({
+      ...{ gain: grid, decay: grid, fields: [2, 2], border: 0, spacing: [1, 1], steps: 3 },
+      state: { previous: x, current: rt },
+    });
+  },
   'fusedCoupling, apply': ({ x, rt }) => coupling(rt)?.apply(x),
   'fusedCoupling, backward': ({ x, rt, v }) => coupling(rt)?.backward(x, x, v),
   'fusedChannelAffine, apply': ({ x, v }) => fusedChannelAffine(v, v, 'forward')?.apply(x),
