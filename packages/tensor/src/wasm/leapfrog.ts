@@ -6,7 +6,7 @@ import { HALO, laplacianWeights, type WaveChannels, type WaveRun } from '../wave
 import { unaryCodes } from './codes.ts';
 import { CACHE_LINE, PARTS_PER_THREAD, ranges } from './parts.ts';
 import type { Runtime } from './runtime.ts';
-import * as text from './wave.generated.ts';
+import { baselineEdits, hex, sharedFlagAt } from './wave.generated.ts';
 
 /** Words of the kernel's plan, and of what it says of points. */
 const PLAN_WORDS = 32;
@@ -15,7 +15,7 @@ const POINTS_WORDS = 7;
 const WORTH_PARTING = 8192;
 
 export function leapfrog(r: Runtime, run: WaveRun): void {
-  r.extend('leapfrog', text);
+  r.extend('leapfrog', { hex, baselineEdits, sharedFlagAt });
   const { samples, shots, height, width, border, media, state } = run;
   const fields = samples * shots;
   const [rows, columns] = [height + 2 * border, width + 2 * border];
