@@ -11,6 +11,8 @@ export type {
   TwoMoonsOptions,
 } from './densities.ts';
 export { banana, checkerboard, eightGaussians, swirl, twoMoons } from './densities.ts';
+export type { LayeredEarthOptions, SmoothedEarthOptions } from './earth.ts';
+export { layeredEarth, smoothedEarth } from './earth.ts';
 export type { IdxArray, IdxData } from './idx.ts';
 export { IdxFormatError, parseIdx } from './idx.ts';
 export type { Mnist, MnistOptions } from './mnist.ts';

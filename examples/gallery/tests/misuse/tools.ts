@@ -223,6 +223,14 @@ export function dataCalls(): Calls {
     indexBatches: [call(datasets.indexBatches, [{ ...batches, start: { epoch: 0, position: 2 } }])],
     takeRows: [call(datasets.takeRows, [Uint8Array.of(1, 2, 3, 4), [1, 0], 2])],
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
+    layeredEarth: [
+      call(datasets.layeredEarth, [
+        { seed: 1, size: [3, 2], spacing: 20, thickness: 100, faults: 1, water: 20 },
+      ]),
+    ],
+    smoothedEarth: [
+      call(datasets.smoothedEarth, [Float32Array.of(1, 2, 3, 4), { size: [2, 2], width: 1 }]),
+    ],
     orientVolume: [call(datasets.orientVolume, [volume, 'LPS'])],
     loadMnist: [call(datasets.loadMnist, [{ split: 'test', directory: digits() }])],
   };
