@@ -1,4 +1,6 @@
 import { dotTest, operatorOf } from '@invnet/jvp';
+import { sigmoid } from '@invnet/layers';
+import { UnrolledLoop } from '@invnet/networks';
 import {
   add,
   affine,
@@ -123,6 +125,30 @@ describe('in double precision', () => {
     });
     const mixed = matmul(weights, wave.born.forward(dm).reshape([2, 2, 20 * 7]));
     expect(distance(mixed.reshape(each.shape), each)).toBeLessThan(1e-13);
+  });
+
+  it('is the operator of an unrolled loop, whose gradient bends with the medium', () => {
+    const random = new RandomStream(6);
+    using wave = small(random, { weights: tensor([[1, 1]]) });
+    const loop = new UnrolledLoop({
+      ...{ memoryChannels: 2, iterations: 2, hidden: 3, actnorm: false, operator: wave, random },
+      // From 1.5 to 2.5 km/s, whatever the estimate.
+      link: sigmoid({ low: 1 / 2.5 ** 2, high: 1 / 1.5 ** 2 }),
+    });
+    const m = random.normal([1, 1, ...size]);
+    const [memory, direction] = [zeros([1, 2, ...size]), random.normal(m.shape)];
+    const data = wave.forward(medium(random, 1));
+    const weights = [random.normal(m.shape), random.normal(memory.shape)] as const;
+    const loss = (eta: Tensor) => {
+      const [a, b] = loop.forward([eta, memory], data).y;
+      return innerProduct(a, weights[0]) + innerProduct(b, weights[1]);
+    };
+    const { y } = loop.forward([m, memory], data);
+    const [dm] = loop.backward(y, weights, { context: data }).dx;
+    const h = 1e-6;
+    const slope =
+      (loss(add(m, affine(direction, h))) - loss(add(m, affine(direction, -h)))) / (2 * h);
+    expect(innerProduct(dm, direction) / slope).toBeCloseTo(1, 5);
   });
 
   it('refuses media, positions and time steps that are none, and says what would do', () => {
