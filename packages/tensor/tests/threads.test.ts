@@ -19,6 +19,7 @@ import {
   exp,
   fusedChannelAffine,
   fusedCoupling,
+  leapfrog,
   matmul,
   max,
   memory,
@@ -33,6 +34,7 @@ import {
   sumPerSample,
   type Tensor,
   WasmBackend,
+  zeros,
 } from '../src/index.ts';
 import { loadKernels } from '../src/wasm/kernels.ts';
 import { ThreadPool } from '../src/wasm/threads.ts';
@@ -158,6 +160,40 @@ describe('results on several threads', () => {
       }),
       { numRuns: 15, seed: 4 },
     );
+  });
+
+  it('are the same bit for bit: waves, parted by fields and by rows', async () => {
+    // Points in the first and the last part, and on rows between two.
+    const points = [
+      [0, 0],
+      [66.5, 100],
+      [67, 3],
+      [149, 249],
+    ] as const;
+    for (const shots of [1, 4]) {
+      await sameOnEach((random) => {
+        using gain = random.uniform([1, 160, 260], 0.1, 0.15);
+        using decay = random.uniform([1, 160, 260], 0.9, 1);
+        using series = random.normal([1, shots, 12, 4]);
+        using potential = random.normal([1, 150, 250]);
+        const [keep, sum] = [zeros([1, shots, 11, 150, 250]), zeros([1, shots, 150, 250])];
+        const heard = zeros([1, shots, 12, 4]);
+        const run = {
+          gain,
+          decay,
+          fields: [1, shots],
+          border: 5,
+          spacing: [1, 1],
+          steps: 12,
+        } as const;
+        const record = { points, series: heard };
+        leapfrog({ ...run, inject: { points, series }, record, keep });
+        const first = clone(heard);
+        const scatter = { potential, field: keep };
+        leapfrog({ ...run, reverse: true, scatter, record, image: { sum, field: keep } });
+        return [first, heard, keep, sum];
+      });
+    }
   });
 
   it('are the same bit for bit: layers in one pass, and updates', async () => {

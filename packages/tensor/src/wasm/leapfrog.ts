@@ -4,15 +4,13 @@
  */
 import { HALO, laplacianWeights, type WaveChannels, type WaveRun } from '../wave.ts';
 import { unaryCodes } from './codes.ts';
-import { CACHE_LINE, PARTS_PER_THREAD, ranges } from './parts.ts';
+import { CACHE_LINE, CHEAP_ELEMENTS, PARTS_PER_THREAD, ranges } from './parts.ts';
 import type { Runtime } from './runtime.ts';
 import { baselineEdits, hex, sharedFlagAt } from './wave.generated.ts';
 
 /** Words of the kernel's plan, and of what it says of points. */
 const PLAN_WORDS = 32;
 const POINTS_WORDS = 7;
-/** Cells of a step that are worth waking threads for. */
-const WORTH_PARTING = 8192;
 
 export function leapfrog(r: Runtime, run: WaveRun): void {
   r.extend('leapfrog', { hex, baselineEdits, sharedFlagAt });
@@ -22,7 +20,7 @@ export function leapfrog(r: Runtime, run: WaveRun): void {
   const pitch = CACHE_LINE * Math.ceil((columns + HALO) / CACHE_LINE);
   const plane = 4 * (rows + 2 * HALO) * pitch;
   const medium = 4 * rows * pitch;
-  const parts = partsOf(fields, rows, pitch, r);
+  const parts = partsOf(r, run, rows, pitch);
   const bytes = 2 * fields * plane + 2 * media * medium + 4 * pitch * parts.length;
   r.inScratch(bytes, (planes) => {
     const decay = planes + 2 * fields * plane;
@@ -81,17 +79,25 @@ function cellOf({ spacing: [z, x] }: WaveRun): number {
 
 /** Parts as fields and rows, from one to before another. */
 function partsOf(
-  fields: number,
+  r: Runtime,
+  { samples, shots, steps }: WaveRun,
   rows: number,
   pitch: number,
-  r: Runtime,
 ): [first: number, last: number, top: number, bottom: number][] {
-  const threads = r.threads(fields * rows * pitch, WORTH_PARTING);
+  const fields = samples * shots;
+  const cells = fields * rows * pitch;
+  const threads = r.threads(cells * steps, CHEAP_ELEMENTS);
   if (fields >= threads) {
-    const count = Math.min(fields, threads === 1 ? 1 : PARTS_PER_THREAD * threads);
+    const count = threads === 1 ? 1 : Math.min(fields, PARTS_PER_THREAD * threads);
     return ranges(fields, count).map(([first, last]) => [first, last, 0, rows]);
   }
-  return ranges(rows, threads).map(([top, bottom]) => [0, fields, top, bottom]);
+  // Each step is a job then, which has to be worth one.
+  return ranges(rows, r.threads(cells, CHEAP_ELEMENTS)).map(([top, bottom]) => [
+    0,
+    fields,
+    top,
+    bottom,
+  ]);
 }
 
 function tableWords({ inject, record }: WaveRun): number {
