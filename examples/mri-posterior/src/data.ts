@@ -26,8 +26,8 @@ export interface Preset {
 export const presets: Readonly<Record<DataName, Preset>> = {
   brain: {
     channels: brainChannels,
-    sizes: { scales: 3, depth: 8, hidden: 32, batch: 8 },
-    budget: { minutes: 20, learningRate: 1e-3 },
+    sizes: { scales: 2, depth: 8, hidden: 32, batch: 8 },
+    budget: { minutes: 20, learningRate: 3e-3 },
     cases: 512,
   },
   // Of InvertibleNetworks.jl's script: 30 epochs of 14 batches.
@@ -40,7 +40,7 @@ export const presets: Readonly<Record<DataName, Preset>> = {
   'linear-gaussian': {
     channels: linearGaussianChannels,
     sizes: { scales: 2, depth: 8, hidden: 32, batch: 64 },
-    budget: { steps: 4000, learningRate: 4e-3 },
+    budget: { steps: 10_000, learningRate: 4e-3 },
     cases: 256,
   },
 };

@@ -108,7 +108,10 @@ async function negativeLogDensity(flow: Flow, problem: InverseProblem, observati
   return sum;
 }
 
-/** Mean square errors of the conditional mean and of the most probable image, in dB below 1. */
+/**
+ * Mean square errors of the conditional mean and of the most probable image, in dB below 1. What few samples leave of
+ * their own noise in their mean, variance/P, is subtracted from the mean's.
+ */
 async function compareEstimates(
   flow: Flow,
   problem: InverseProblem,
@@ -118,12 +121,16 @@ async function compareEstimates(
   const { shape } = observations.x;
   const size = cases[0]!.mean.length;
   const means = new Float32Array(cases.length * size);
-  for (const [i, { mean }] of cases.entries()) means.set(mean, i * size);
+  let noise = 0;
+  for (const [i, { mean, deviation, samples }] of cases.entries()) {
+    means.set(mean, i * size);
+    noise += meanSquare(deviation, new Float32Array(size)) / samples.length / cases.length;
+  }
   const truths = await observations.x.data();
   using start = tensor(means, shape);
   using probable = mostProbable({ flow, problem, observations, start });
   return {
-    mean: -decibels(meanSquare(means, truths)),
+    mean: -decibels(meanSquare(means, truths) - noise),
     mostProbable: -decibels(meanSquare(await probable.data(), truths)),
   };
 }

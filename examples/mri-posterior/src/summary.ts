@@ -47,7 +47,7 @@ function linesOf(e: Evaluation): [string, string, string][] {
     [
       'mean and most probable image',
       `${e.estimates.mean.toFixed(2)}, ${e.estimates.mostProbable.toFixed(2)} dB`,
-      'the mean is higher',
+      'the mean no lower',
     ],
     [
       'PSNR: zero-filled, mean, sample',
