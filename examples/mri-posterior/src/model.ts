@@ -1,6 +1,5 @@
 /** The network: a conditional Glow over the coordinates of coordinates.ts. */
 import { Flow } from '@invnet/flows';
-import { sigmoid } from '@invnet/layers';
 import { ConditionalGlow } from '@invnet/networks';
 import type { RandomStream } from '@invnet/tensor';
 import type { Channels } from './problem.ts';
@@ -21,7 +20,6 @@ export function buildFlow(
   { scales, depth: steps, hidden }: ModelSizes,
   random: RandomStream,
 ): Flow {
-  const scaleFunction = sigmoid({ low: 0.1, high: 1.9 });
   return new Flow({
     network: new ConditionalGlow({
       channels,
@@ -29,7 +27,6 @@ export function buildFlow(
       scales,
       steps,
       hidden,
-      scaleFunction,
       random,
     }),
   });
