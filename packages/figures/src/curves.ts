@@ -151,6 +151,7 @@ function widths(drawn: readonly Drawn[], { references = [], x }: CurvesOptions):
   const covered = extent(
     drawn.map((one) => one.x),
     referencesOf(references, 'x'),
+    x,
   );
   return drawn.some(({ points }) => points) ? padded(covered, x) : covered;
 }
@@ -163,7 +164,7 @@ function heights({ series, references = [], clip = 1, y }: CurvesOptions): [numb
     .sort((a, b) => a - b);
   const kept = finite.slice(0, Math.max(1, Math.ceil(clip * finite.length)));
   const bands = series.flatMap(({ band }) => (band ? [band.low, band.high] : []));
-  return extent([kept, ...bands], referencesOf(references, 'y'));
+  return extent([kept, ...bands], referencesOf(references, 'y'), y);
 }
 
 function referencesOf(references: readonly Reference[], side: 'x' | 'y'): number[] {
@@ -173,7 +174,11 @@ function referencesOf(references: readonly Reference[], side: 'x' | 'y'): number
   });
 }
 
-function extent(lists: readonly ArrayLike<number>[], others: number[]): [number, number] {
+function extent(
+  lists: readonly ArrayLike<number>[],
+  others: number[],
+  axis: Axis | undefined,
+): [number, number] {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const list of [...lists, others]) {
     for (let i = 0; i < list.length; i++) {
@@ -182,8 +187,10 @@ function extent(lists: readonly ArrayLike<number>[], others: number[]): [number,
       high = Math.max(high, list[i]!);
     }
   }
-  if (low === high) return [low - 0.5, high + 0.5];
-  return low < high ? [low, high] : [0, 1];
+  const log = axis?.scale === 'log';
+  if (low === high) return log ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
+  if (low < high) return [low, high];
+  return log ? [1, 10] : [0, 1];
 }
 
 /** With a little room at both ends. */

@@ -40,6 +40,10 @@ test('curves go through their points, on linear and logarithmic axes', () => {
   expect(logs![1]![0] - logs![0]![0]).toBeCloseTo(logs![2]![0] - logs![1]![0], 1);
   expect(logs![1]![1] - logs![0]![1]).toBeCloseTo(logs![2]![1] - logs![1]![1], 1);
   for (const tick of ['1', '10', '100', '0.001']) expect(decades.svg).toContain(`>${tick}</text>`);
+  // A single value has decades around it, not a half on either side.
+  for (const y of [[0.4], [Number.NaN]]) {
+    expect(curves({ series: [{ y }], y: { scale: 'log' } }).svg).not.toContain('NaN');
+  }
   const part = curves({ series: [{ y: [0.31, 0.38] }], y: { scale: 'log' } });
   for (const tick of ['0.32', '0.34', '0.36']) expect(part.svg).toContain(`>${tick}</text>`);
 });
