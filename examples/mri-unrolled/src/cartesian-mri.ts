@@ -26,7 +26,8 @@ export class CartesianMri implements Modality {
   readonly #acceleration: number;
 
   constructor({ size, acceleration }: CartesianMriOptions) {
-    this.operator = new PhaseEncodedFourier({ size: [size, size], lines: [0] });
+    const lines = Array.from({ length: Math.ceil(size / acceleration) }, (_, i) => i * acceleration);
+    this.operator = new PhaseEncodedFourier({ size: [size, size], lines });
     this.scans = `one of ${acceleration} lines of k-space`;
     this.#acceleration = acceleration;
   }
