@@ -36,41 +36,69 @@ function clamp(x: number, n: number): number {
  */
 export function distanceTo({ size, values }: Grid): Grid {
   const far = size.reduce((sum, n) => sum + n * n, 0);
-  const squares = Float64Array.from(values, (v) => (v > 0 ? 0 : far));
+  const squares = new Float64Array(values.length).fill(far);
+  for (let i = 0; i < values.length; i++) if (values[i]! > 0) squares[i] = 0;
   let stride = 1;
   for (const n of size.toReversed()) {
+    const line = lineOf(n);
     for (let block = 0; block < squares.length; block += n * stride) {
       for (let first = block; first < block + stride; first++) {
-        squaredDistances(squares, { first, stride, n });
+        squaredDistances(squares, { first, stride, ...line });
       }
     }
     stride *= n;
   }
-  return { size, values: Float32Array.from(squares, Math.sqrt) };
+  const distances = new Float32Array(squares.length);
+  for (let i = 0; i < squares.length; i++) distances[i] = Math.sqrt(squares[i]!);
+  return { size, values: distances };
+}
+
+/** Room for a line of n values. */
+interface Line {
+  readonly heights: Float64Array;
+  /** Where the parabolas of the envelope have their minima, and from where on each is lowest. */
+  readonly roots: Int32Array;
+  readonly starts: Float64Array;
+}
+
+function lineOf(n: number): Line {
+  return {
+    heights: new Float64Array(n),
+    roots: new Int32Array(n),
+    starts: new Float64Array(n + 1),
+  };
 }
 
 /** Along a line: min over j of (i − j)² + the value at j, in place of the value at each i. */
 function squaredDistances(
   squares: Float64Array,
-  { first, stride, n }: { first: number; stride: number; n: number },
+  {
+    first,
+    stride,
+    heights,
+    roots,
+    starts,
+  }: Line & { readonly first: number; readonly stride: number },
 ): void {
-  const heights = Float64Array.from({ length: n }, (_, i) => squares[first + i * stride]!);
-  const roots = new Int32Array(n);
-  const starts = new Float64Array(n + 1).fill(Number.POSITIVE_INFINITY);
-  starts[0] = Number.NEGATIVE_INFINITY;
+  const n = heights.length;
+  for (let i = 0; i < n; i++) heights[i] = squares[first + i * stride]!;
   let last = 0;
+  roots[0] = 0;
+  starts[0] = Number.NEGATIVE_INFINITY;
   for (let i = 1; i < n; i++) {
-    const meet = () => {
+    const height = heights[i]! + i * i;
+    let meet: number;
+    for (;;) {
       const root = roots[last]!;
-      return (heights[i]! + i * i - heights[root]! - root * root) / (2 * (i - root));
-    };
-    while (meet() <= starts[last]!) last -= 1;
-    const start = meet();
+      meet = (height - heights[root]! - root * root) / (2 * (i - root));
+      if (meet > starts[last]!) break;
+      last -= 1;
+    }
     last += 1;
     roots[last] = i;
-    starts[last] = start;
-    starts[last + 1] = Number.POSITIVE_INFINITY;
+    starts[last] = meet;
   }
+  starts[last + 1] = Number.POSITIVE_INFINITY;
   for (let i = 0, current = 0; i < n; i++) {
     while (starts[current + 1]! < i) current += 1;
     const root = roots[current]!;

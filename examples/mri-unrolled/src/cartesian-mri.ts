@@ -26,7 +26,10 @@ export class CartesianMri implements Modality {
   readonly #acceleration: number;
 
   constructor({ size, acceleration }: CartesianMriOptions) {
-    const lines = Array.from({ length: Math.ceil(size / acceleration) }, (_, i) => i * acceleration);
+    const lines = Array.from(
+      { length: Math.ceil(size / acceleration) },
+      (_, i) => i * acceleration,
+    );
     this.operator = new PhaseEncodedFourier({ size: [size, size], lines });
     this.scans = `one of ${acceleration} lines of k-space`;
     this.#acceleration = acceleration;

@@ -48,8 +48,8 @@ const app = {
     views: whole({ default: 60, most: 1024, help: 'radon: angles of the beams' }),
     iterations: whole({ default: 8, most: 256, help: 'iterations of the loop' }),
     memory: whole({ default: 16, least: 2, most: 256, help: 'channels of its memory' }),
-    hidden: whole({ default: 48, most: 1024, help: 'channels within its blocks' }),
-    stride: whole({ default: 4, most: 8, help: 'stride of its blocks' }),
+    hidden: whole({ default: 24, most: 1024, help: 'channels within its blocks' }),
+    stride: whole({ default: 4, most: 8, help: 'stride of every fourth block' }),
     batch: whole({ default: 2, most: 256, help: 'images in a training step' }),
   },
   flags: {
@@ -58,7 +58,7 @@ const app = {
       help: 'volume to test on: .nii, .nii.gz, .npy or a folder of DICOM files',
     }),
   },
-  budget: { minutes: 30, learningRate: 1e-3 },
+  budget: { minutes: 30, learningRate: 4e-3 },
   writes:
     'reconstructions.png, psnr.png, loss.png, memory.png, losses.csv, metrics.json and model.safetensors',
 };
@@ -68,6 +68,8 @@ const squaresUntil = 0.7;
 const ssimPart = 0.5;
 /** Slices that are reconstructed at once. */
 const atOnce = 4;
+/** Images of the training step whose memory is measured. */
+const memoryBatch = 8;
 
 await program(app, async ({ options, signal }) => {
   const { file } = options.flags;
@@ -133,8 +135,8 @@ await program(app, async ({ options, signal }) => {
       ...tableOf(`Held out, ${heldOut.length} slices of the training head`, heldOut, names),
       ...measured.map(
         ({ iterations, peakBytes, parameterBytes }) =>
-          `Memory of a step    ${megabytes(peakBytes)} with ${iterations} iterations, of which parameters and ` +
-          `gradients ${megabytes(parameterBytes)}`,
+          `Memory              ${megabytes(peakBytes)} for a step of ${memoryBatch} images with ${iterations} ` +
+          `iterations, of which parameters and gradients ${megabytes(parameterBytes)}`,
       ),
       `Results             ${run.out}`,
     ].join('\n'),
@@ -154,10 +156,9 @@ await program(app, async ({ options, signal }) => {
     return all;
   }
 
-  /** Of a batch of the training data. */
   async function memoryOfSteps(): Promise<StepMemory[]> {
     const random = randomStream(seed, 'samples');
-    using slices = drawSlices(head, { count: batch, size, split: 'train', random });
+    using slices = drawSlices(head, { count: memoryBatch, size, split: 'train', random });
     const scan = await modality.scan(slices, random);
     try {
       return measureMemory(run.config, modality, scan);

@@ -9,38 +9,47 @@ export interface LoopConfig {
   readonly iterations: number;
   /** Channels that the loop remembers things in, beside those of the image. */
   readonly memory: number;
-  /** Channels within the blocks. */
+  /** Channels within the blocks at full resolution; the strided ones have `wider` times as many. */
   readonly hidden: number;
-  /** How far the first layer of a block reduces the resolution; the last one restores it. */
+  /** How far the strided blocks reduce the resolution. */
   readonly stride: number;
 }
 
-/**
- * An unrolled loop over the operator. A coupling's conditioner reduces the resolution by `stride` with a convolution
- * whose kernels reach half a stride beyond their cells, so that no seams show, mixes neighbours with a 3 × 3
- * convolution, and restores the resolution with the transposed form of the first (Putzky and Welling, 2019).
- *
- * Gradients are not normalized by the first batch: where it starts from the adjoint's image, the first one is zero.
- */
+/** Iterations from one strided block to the next. */
+const period = 4;
+const wider = 3;
+
+/** An unrolled loop over the operator. To load a saved one, pass `named: { operator: () => …, block: () => blocks(…) }`. */
 export function buildLoop(
-  { iterations, memory, hidden, stride }: LoopConfig,
+  config: LoopConfig,
   { channels, operator, random }: Physics,
 ): UnrolledLoop {
-  const kernel1 = stride === 1 ? 3 : 2 * stride;
-  const block = { hidden, stride, kernel1, kernel2: 3, random };
   return new UnrolledLoop({
     channels,
-    memoryChannels: memory,
-    iterations,
+    memoryChannels: config.memory,
+    iterations: config.iterations,
     operator: named('operator', operator),
-    conditioner: named(
-      'strided block',
-      (inChannels: number, outChannels: number) =>
-        new ResidualBlock({ inChannels, outChannels, ...block }),
-    ),
+    conditioner: named('block', blocks(config, random)),
+    // By the first batch: where it starts from the adjoint's image, the first gradient is zero.
     actnorm: false,
     random,
   });
+}
+
+/**
+ * Makes the conditioners of a loop, one iteration after the other: blocks of i-RIM, that is a convolution, a 3 × 3
+ * convolution of its result, and the transposed form of the first. In the first iteration and every fourth from
+ * there on, the first reduces the resolution by `stride` and the last restores it, with kernels that reach half a
+ * stride beyond their cells, so that no seams show; the others work at full resolution.
+ */
+export function blocks({ hidden, stride }: LoopConfig, random: RandomStream) {
+  const full = { hidden, stride: 1, kernel1: 3 };
+  const strided = { hidden: wider * hidden, stride, kernel1: 2 * stride };
+  let made = 0;
+  return (inChannels: number, outChannels: number) => {
+    const sizes = stride > 1 && made++ % period === 0 ? strided : full;
+    return new ResidualBlock({ inChannels, outChannels, ...sizes, kernel2: 3, random });
+  };
 }
 
 /** What the loop solves for, and what draws its weights. */

@@ -47,7 +47,7 @@ export function reconstructionLoss(solver: Solver, scan: Scan, ssimPart: number)
 }
 
 /** Estimate and memory after all iterations, from the classical image and an empty memory on. */
-export function iterate({ loop, memory }: Solver, { start, data, prepare }: Scan) {
+function iterate({ loop, memory }: Solver, { start, data, prepare }: Scan) {
   prepare();
   const [count, , ...size] = start.shape as [number, number, number, number];
   const { y } = loop.forward([start, zeros([count, memory, ...size])], data);
@@ -57,7 +57,7 @@ export function iterate({ loop, memory }: Solver, { start, data, prepare }: Scan
 /** Half a mean square of this size counts as 1, about as much as 1 − SSIM. */
 const usualError = 0.005;
 
-export function imageLoss(u: Tensor, truth: Tensor, ssimPart: number): Loss {
+function imageLoss(u: Tensor, truth: Tensor, ssimPart: number): Loss {
   const [count] = u.shape as [number];
   const squares = halfSquaredError(u, truth);
   const scale = count / (u.size * usualError);
