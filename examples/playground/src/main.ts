@@ -8,6 +8,7 @@ import { onFile } from './open-file.ts';
 import { Pad } from './pad.ts';
 import { PlaneView } from './plane-view.ts';
 import type { Drawable, Reply, Request } from './protocol.ts';
+import { useTabs } from './tabs.ts';
 
 const app = byId('app');
 const query = new URLSearchParams(location.search);
@@ -98,6 +99,8 @@ function start(): void {
 }
 
 async function open(file: File): Promise<void> {
+  // The part of the page that shows models.
+  byId('tab-train').click();
   say('');
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
@@ -157,6 +160,10 @@ for (const [backend, why] of Object.entries(await missingBackends())) {
   controls.withoutBackend(backend);
   byId('note').textContent += `${why} `;
 }
+useTabs(query, async () => {
+  const { BrainView } = await import('./brain/view.ts');
+  new BrainView();
+});
 setStatus('idle');
 app.dataset.ready = 'true';
 if (query.has('autostart')) start();

@@ -60,7 +60,7 @@ export class Site {
     });
     if (before) await page.addInitScript(before);
     await page.goto(this.#server.resolvedUrls!.local[0]! + query);
-    await page.waitForSelector('#app[data-ready]');
+    await page.waitForSelector('#app[data-ready]', { state: 'attached' });
     return { page, problems };
   }
 }
