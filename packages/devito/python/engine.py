@@ -230,7 +230,8 @@ class Engine:
         return {}, images
 
     def forget(self, header, arrays):
-        self.fields.pop(header["field"], None)
+        for kept in (self.waves, self.fields):
+            kept.pop(header["number"], None)
         return {}, []
 
     def media(self, header, arrays):

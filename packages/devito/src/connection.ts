@@ -36,7 +36,6 @@ export interface ProcessOptions {
  */
 export class Connection implements Disposable {
   readonly #name: string;
-  readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #answers = new Int32Array(new SharedArrayBuffer(8));
   #taken = 0;
@@ -49,15 +48,15 @@ export class Connection implements Disposable {
     this.#port = port1;
     const start = { command, args, environment, port: port2, answers: this.#answers.buffer };
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
-    this.#worker = new Worker(new URL(file, import.meta.url), {
+    const worker = new Worker(new URL(file, import.meta.url), {
       workerData: start satisfies WorkerStart,
       transferList: [port2],
       // Those of this thread may be none for it, as those of `node -e`.
       execArgv: [],
     });
     // A program ends when it is done; then the child's standard input ends, and so does the child.
-    this.#worker.unref();
-    this.#worker.on('error', (error) => {
+    worker.unref();
+    worker.on('error', (error) => {
       this.#ended ??= `is out of reach: ${error.message}`;
     });
     if (Atomics.wait(this.#answers, STARTED, 0, LONGEST_START) === 'timed-out') {
@@ -104,17 +103,16 @@ export class Connection implements Disposable {
     return ++this.#numbers;
   }
 
-  /** Is it there, as far as is known? */
-  get runs(): boolean {
-    return this.#ended === undefined;
+  /** Lets go of what the process keeps under a number; where it has ended, nothing is kept. */
+  forget(number: number): void {
+    this.#answer(frameBytes({ op: 'forget', number }));
   }
 
   /** Ends the process. */
   dispose(): void {
     this.#ended ??= 'was disposed of';
+    // The thread ends the process then, and itself when that has ended.
     this.#port.close();
-    // The end of the thread is the end of its pipes, and of what reads them.
-    void this.#worker.terminate();
   }
 
   [Symbol.dispose](): void {

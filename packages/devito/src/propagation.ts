@@ -16,8 +16,7 @@ class KeptField implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#kept && this.#connection.runs)
-      this.#connection.ask({ op: 'forget', field: this.number });
+    if (this.#kept) this.#connection.forget(this.number);
     this.#kept = false;
   }
 }
@@ -68,6 +67,10 @@ export class DevitoPropagation implements WavePropagation<KeptField> {
       'AcousticWave: hvp is not among what Devito does here; expected forward, jvp, vjp, or `born`. Leave the ' +
         'engine out for it.',
     );
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.forget(this.#wave);
   }
 
   #ask(

@@ -16,7 +16,17 @@ const reader = new FrameReader();
 let errors = '';
 let ended: string | undefined;
 
-const child = start();
+const child = started();
+
+/** The child; none where it could not even be tried, as with a name that no program has. */
+function started(): ChildProcessWithoutNullStreams | undefined {
+  try {
+    return start();
+  } catch (error) {
+    end(`could not be started: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
 
 function start(): ChildProcessWithoutNullStreams {
   const process_ = spawn(command, args, { env: { ...process.env, ...environment } });
@@ -45,9 +55,11 @@ port.on('message', (message: Uint8Array) => {
   if (ended !== undefined) {
     answer({ ended });
   } else {
-    child.stdin.write(message);
+    child?.stdin.write(message);
   }
 });
+// Not by an end of this thread, which would not hear of the child's, and leave it as a zombie.
+port.on('close', () => child?.kill());
 
 // Only now can questions be answered.
 Atomics.store(words, STARTED, 1);

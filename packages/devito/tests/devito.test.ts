@@ -145,6 +145,7 @@ describe('a Python that disappoints', () => {
 
   it('is missing', () => {
     expect(() => new Devito({ python: 'no-such-python' })).toThrow(/could not be started.*ENOENT/);
+    expect(() => new Devito({ python: 'no\0python' })).toThrow(/could not be started.*null bytes/);
     expect(() => new Devito({ python: '' })).toThrow(ValueError);
     expect(() => new Devito({ threads: 0 })).toThrow(ValueError);
   });
@@ -153,13 +154,40 @@ describe('a Python that disappoints', () => {
     const devito = new Devito(pretend({ mode: 'idle' }));
     devito.dispose();
     const options = survey(new RandomStream(3));
+    const { liveBytes } = memory();
     expect(() => new AcousticWave({ ...options, engine: devito })).toThrow(/was disposed of/);
+    expect(memory().liveBytes).toBe(liveBytes);
   });
 });
 
 describe('the process ends with the program', () => {
   const folder = mkdtempSync(join(tmpdir(), 'invnet-devito-'));
   afterAll(() => rmSync(folder, { recursive: true }));
+
+  const ended = async (pid: number) => {
+    for (let i = 0; i < 200 && existsSync(`/proc/${pid}`); i++) await setTimeout(50);
+    expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+  };
+
+  it('or with its engine, at once; a wave whose process has ended is let go of all the same', async () => {
+    const pidFile = join(folder, 'killed');
+    const devito = new Devito(pretend({ mode: 'idle', pidFile }));
+    const options = survey(new RandomStream(3));
+    const { liveBytes } = memory();
+    const wave = new AcousticWave({ ...options, engine: devito });
+    // What is idle keeps a field, and answers with no data.
+    expect(() => wave.born.forward(options.background)).toThrow();
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    wave.dispose();
+    await ended(pid);
+    expect(memory().liveBytes).toBe(liveBytes);
+    devito.dispose();
+
+    const other = join(folder, 'disposed');
+    new Devito(pretend({ mode: 'idle', pidFile: other })).dispose();
+    await ended(Number(readFileSync(other, 'utf8')));
+  });
 
   it.each(['at its end', 'SIGKILL'])('%s', async (how) => {
     const pidFile = join(folder, how.replaceAll(' ', '-'));
@@ -174,7 +202,6 @@ describe('the process ends with the program', () => {
     const pid = Number(readFileSync(pidFile, 'utf8'));
     if (how === 'SIGKILL') child.kill('SIGKILL');
     if (child.exitCode === null) await once(child, 'exit');
-    for (let i = 0; i < 200 && existsSync(`/proc/${pid}`); i++) await setTimeout(50);
-    expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+    await ended(pid);
   });
 });

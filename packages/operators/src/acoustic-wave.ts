@@ -111,7 +111,12 @@ export class AcousticWave implements Disposable {
     this.#setup = { grid, ...cells, shots, wavelet: samplesOf(wavelet, grid.steps) };
     this.#numbers = numbers;
     this.#survey = this.#surveyOf(background, numbers, weights);
-    this.#propagation = engine?.propagation(this.#setup) ?? new Propagation(this.#setup);
+    try {
+      this.#propagation = engine?.propagation(this.#setup) ?? new Propagation(this.#setup);
+    } catch (error) {
+      free(this.#survey);
+      throw error;
+    }
     this.born = new BornOperator(this.#setup, this.#propagation, () => this.#survey);
     this.domain = this.born.domain;
     this.range = this.born.range;
@@ -175,9 +180,10 @@ export class AcousticWave implements Disposable {
     });
   }
 
-  /** Frees the background, the weights, and what `born` keeps. */
+  /** Frees the background, the weights, what `born` keeps, and what the engine does. */
   dispose(): void {
     this.born.dispose();
+    this.#propagation[Symbol.dispose]();
     free(this.#survey);
   }
 

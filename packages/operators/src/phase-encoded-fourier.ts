@@ -88,8 +88,13 @@ export class PhaseEncodedFourier extends ImagingOperator {
     this.#size = [height, width];
     this.domain = [2, height, width];
     this.#lines = checkedLines(lines, height);
-    this.#coils = coils === undefined ? undefined : coilMaps(coils, this.domain);
     this.#matrix = sampledRows(this.#lines, height);
+    try {
+      this.#coils = coils === undefined ? undefined : coilMaps(coils, this.domain);
+    } catch (error) {
+      this.#matrix.dispose();
+      throw error;
+    }
   }
 
   /** Those that are sampled; set them for other ones, which takes the place of making another operator. */

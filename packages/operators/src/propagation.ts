@@ -69,6 +69,9 @@ export class Propagation implements WavePropagation<Tensor> {
     return this.#imageOf(sum);
   }
 
+  /** There is nothing that it holds. */
+  [Symbol.dispose](): void {}
+
   #run(
     { gain, decay }: Medium,
     samples: number,

@@ -24,7 +24,7 @@ export interface WaveSetup {
  *
  * @template Field - The acceleration ü of the sources' field, in a form that its engine knows.
  */
-export interface WavePropagation<Field extends Disposable = Disposable> {
+export interface WavePropagation<Field extends Disposable = Disposable> extends Disposable {
   /** F: what receivers record. */
   model(medium: Medium, weights: Tensor, samples: number): Tensor;
   /** The sources' field in the image, for the other methods. */
