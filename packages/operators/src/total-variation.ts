@@ -29,7 +29,7 @@ export interface TotalVariationOptions {
   readonly weight: number;
   /** Steps of FISTA. Default: 40. */
   readonly iterations?: number;
-  /** Steps of each proximal map. Default: 30. */
+  /** Steps of each proximal map, of which the first one is the image as it comes: at least 2. Default: 30. */
   readonly proximalIterations?: number;
   /** ‖A‖, or a bound from above; `operatorNorm` of `@invnet/jvp` finds it. Default: 1. */
   readonly norm?: number;
@@ -60,7 +60,7 @@ export async function totalVariation(
   const { weight, iterations = 40, proximalIterations = 30, norm = 1 } = options;
   requireBetween('totalVariation', 'weight', weight, 0);
   requireWhole('totalVariation', 'iterations', iterations, 1, MOST_ITERATIONS);
-  requireWhole('totalVariation', 'proximalIterations', proximalIterations, 1, MOST_ITERATIONS);
+  requireWhole('totalVariation', 'proximalIterations', proximalIterations, 2, MOST_ITERATIONS);
   requireBetween('totalVariation', 'norm', norm, 0);
   const shape = imagesOf(operator, data);
   const step = norm ** -2;

@@ -112,19 +112,21 @@ export class WaveGrid {
     if (positions.length === 0) {
       throw new ValueError(`${this.#op}: ${name} are empty; expected positions [down, across].`);
     }
-    const most = this.size.map((cells, axis) => (cells - 1) * this.spacing[axis]!);
     return positions.map((position) => {
       requireList(this.#op, name, position, 'a list of [down, across]');
+      const [row, column] = position.map((at, axis) => nearlyWhole(at / this.spacing[axis]!));
       const inside =
-        position.length === 2 && position.every((at, axis) => at >= 0 && at <= most[axis]!);
+        position.length === 2 &&
+        position.every(Number.isFinite) &&
+        [row!, column!].every((cell, axis) => cell >= 0 && cell <= this.size[axis]! - 1);
       if (!inside) {
+        const most = this.size.map((cells, axis) => (cells - 1) * this.spacing[axis]!);
         throw new ValueError(
           `${this.#op}: ${name} has [${position.map(formatValue).join(', ')}]; expected [down, across] from 0 to ` +
             `${most[0]} and from 0 to ${most[1]}, inside of the image.`,
         );
       }
-      const [down, across] = position;
-      return [down / this.spacing[0], across / this.spacing[1]];
+      return [row!, column!];
     });
   }
 
@@ -213,6 +215,12 @@ export class WaveGrid {
 /** The mean of the numbers of a sample. */
 function mean(values: Float64Array, sample: number, size: number): number {
   return values.subarray(sample * size, (sample + 1) * size).reduce((a, b) => a + b, 0) / size;
+}
+
+/** A whole number where x is one to rounding: 2.7 lies in the last of ten cells of 0.3, (10 − 1) · 0.3 < 2.7. */
+function nearlyWhole(x: number): number {
+  const whole = Math.round(x);
+  return Math.abs(x - whole) < 1e-9 ? whole : x;
 }
 
 function clamp(index: number, size: number): number {

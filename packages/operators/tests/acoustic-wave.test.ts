@@ -180,6 +180,13 @@ describe('in double precision', () => {
     expect(() => small(random, { sources: [[10, 169]], weights: ones([1, 1]) })).toThrow(
       'AcousticWave: sources has [10, 169]; expected [down, across] from 0 to 110 and from 0 to 168, inside of the image.',
     );
+    expect(() => small(random, { receivers: [[10, Number.NaN]] })).toThrow(
+      /receivers has \[10, NaN\]/,
+    );
+    // The last column, though (15 − 1) · 12.7 is a little less than 177.8.
+    const last = (across: number) =>
+      small(random, { background: m, spacing: [10, 12.7], receivers: [[20, across]] }).forward(m);
+    expect(last(177.8).dataSync()).toEqual(last(14 * 12.7).dataSync());
     expect(() => small(random, { receivers: [] })).toThrow('AcousticWave: receivers are empty');
     expect(() => small(random, { wavelet: [1, 2] })).toThrow(/has 2 numbers; expected 60/);
     expect(() => wave.set({ weights: ones([3, 2]) })).toThrow(ShapeError);

@@ -178,7 +178,14 @@ describe('PhaseEncodedFourier', () => {
     expect(make({ lines: [[1], []] })).toThrow(/lines of sample 1 are none/);
     expect(make({ lines: [[1, 2], [3]] })).toThrow(/2 lines of sample 0 and 1 of sample 1/);
     expect(make({ size: [0, 4] })).toThrow(ValueError);
-    expect(make({ coils: zeros([3, 2, 8, 5]) })).toThrow(/expected \[K, 2, 8, 4\]/);
+    const coils = zeros([3, 2, 8, 5]);
+    const many = Array.from({ length: 1024 }, (_, line) => line);
+    const large = { size: [4096, 1], lines: Array.from({ length: 9 }, () => many) };
+    const fitting = zeros([1, 2, 4096, 1]);
+    const { liveBytes } = memory();
+    expect(make({ coils })).toThrow(/expected \[K, 2, 8, 4\]/);
+    expect(make({ ...large, coils: fitting })).toThrow(/take a matrix of 150994944 numbers/);
+    expect(memory().liveBytes).toBe(liveBytes);
     expect(make({ mask: [1] })).toThrow(/no option 'mask'/);
     const operator = make({ lines: [[1], [2]] })();
     expect(() => operator.forward(zeros([3, 2, 8, 4]))).toThrow(

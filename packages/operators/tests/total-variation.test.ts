@@ -112,6 +112,9 @@ describe('totalVariation', () => {
       await expect(totalVariation(operator, data, { weight })).rejects.toThrow(ValueError);
     }
     const weight = 0.02;
+    // One would be least squares, without any variation.
+    const single = { weight, proximalIterations: 1 };
+    await expect(totalVariation(operator, data, single)).rejects.toThrow(/from 2 to/);
     await expect(totalVariation(operator, data, { weight, norm: 0 })).rejects.toThrow(ValueError);
     await expect(totalVariation(operator, zeros([1, 2, 9, width]), { weight })).rejects.toThrow(
       /expected \[N, 2, 11, 16\], which the operator gives/,
