@@ -12,10 +12,13 @@ const firstBlocks = {
 
 /** Blocks of four numbers between one step's part and the next. */
 const blocksPerStep = 2 ** 20;
+/** Steps of a purpose. */
+const steps = 2 ** 20;
 
 /**
  * The stream of one purpose, and of one step or case of it: independent of all others, and the same for
- * the same seed. A step has room for 2²² numbers, a purpose for 2²⁰ steps.
+ * the same seed. A step has room for 2²² numbers, a purpose for 2²⁰ steps; then they begin anew, and do not run into
+ * the next purpose.
  *
  * @example randomStream(seed, 'training', step).normal([8, 2])
  */
@@ -24,5 +27,5 @@ export function randomStream(
   purpose: keyof typeof firstBlocks,
   step = 0,
 ): RandomStream {
-  return new RandomStream(seed, firstBlocks[purpose] + step * blocksPerStep);
+  return new RandomStream(seed, firstBlocks[purpose] + (step % steps) * blocksPerStep);
 }

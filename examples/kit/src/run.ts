@@ -3,7 +3,7 @@
  * is in there, so a run that was stopped goes on as if it had not been; and the model in it is whole, so
  * `loadModel` gives it to whoever has nothing but the file.
  */
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { countParameters, type Module } from '@invnet/layers';
 import { backendInfo } from '@invnet/tensor';
@@ -29,6 +29,8 @@ export interface Run<M extends Module = Module, C = unknown> extends SavedRun<C>
   readonly optimizer: Optimizer;
   /** The step that its file stands at; none before it is saved for the first time. */
   savedStep: number | undefined;
+  /** Its file as this run has read or written it, or found it to replace; see `versionOf`. */
+  version: string | undefined;
 }
 
 /**
@@ -48,24 +50,34 @@ export async function openRun<M extends Module, C extends Flags>(
 ): Promise<Run<M, Config<C>>> {
   const { out, resume } = options;
   if (resume) return resumeRun(app, options, build, optimizer);
-  await requireNewRun(options);
+  const version = await requireNewRun(options);
   const { config, budget } = options;
   const model = build(config);
   await mkdir(out, { recursive: true });
   const state = { step: 0, seconds: 0, peakBytes: 0, losses: [] };
-  return { app, out, config, budget, state, model, optimizer, savedStep: undefined };
+  return { app, out, config, budget, state, model, optimizer, savedStep: undefined, version };
 }
 
-/** Saves the whole model with its run, atomically. @throws CheckpointError; what was there stays. */
+/**
+ * Saves the whole model with its run, atomically.
+ *
+ * @throws CheckpointError; what was there stays. So does what another run has saved there in the meantime.
+ */
 export async function saveRun(run: Run): Promise<void> {
   const { app, out, config, budget, state, model, optimizer } = run;
+  const path = checkpointPath(out);
+  const version = await versionOf(path);
+  if (version !== undefined && version !== run.version) {
+    run.savedStep = undefined;
+    throw new CheckpointError(
+      `another run has written ${path} since this one began, and it stays as it is; give each run a folder of ` +
+        'its own by --out.',
+    );
+  }
   const metadata = { [app.name]: JSON.stringify({ config, budget, state }) };
-  await saveCheckpoint(checkpointPath(out), {
-    parameters: model.parameters,
-    optimizer,
-    metadata,
-  });
+  await saveCheckpoint(path, { parameters: model.parameters, optimizer, metadata });
   run.savedStep = state.step;
+  run.version = await versionOf(path);
 }
 
 /** The file of the run whose results are in a folder. */
@@ -96,13 +108,17 @@ export function announce(run: Run<Module, { readonly seed: number }>, title: str
   }
 }
 
-async function requireNewRun({ out, overwrite }: Options): Promise<void> {
+/** What tells a file from one that took its place; none where there is no file. */
+async function versionOf(path: string): Promise<string | undefined> {
+  const file = await stat(path).catch(() => undefined);
+  return file && `${file.ino} ${file.mtimeMs}`;
+}
+
+/** The version of the file that may be replaced. */
+async function requireNewRun({ out, overwrite }: Options): Promise<string | undefined> {
   const path = checkpointPath(out);
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (overwrite || !there) return;
+  const version = await versionOf(path);
+  if (overwrite || version === undefined) return version;
   throw new FlagError(
     `${path} holds an earlier model. Go on with it by --resume, replace it by --overwrite, or name ` +
       'another folder by --out.',
@@ -117,6 +133,7 @@ async function resumeRun<M extends Module, C extends Flags>(
 ): Promise<Run<M, Config<C>>> {
   const { out } = options;
   const path = checkpointPath(out);
+  const version = await versionOf(path);
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new CheckpointError(
       `--resume: cannot read ${path}; expected the checkpoint of an earlier run. Leave --resume ` +
@@ -145,6 +162,7 @@ async function resumeRun<M extends Module, C extends Flags>(
     model,
     optimizer,
     savedStep: state.step,
+    version,
   };
 }
 

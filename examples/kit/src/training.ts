@@ -80,7 +80,7 @@ export async function trainRun<B>(run: Run, options: TrainingOptions<B>): Promis
     if (error instanceof NonFiniteLossError || error instanceof CheckpointError) {
       console.error(
         run.savedStep === undefined
-          ? 'Training stopped before the first checkpoint.'
+          ? 'Training stopped; there is no checkpoint of it.'
           : `Training stopped; ${path} keeps step ${run.savedStep}, from which --resume goes on.`,
       );
     }

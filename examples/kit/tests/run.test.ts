@@ -153,12 +153,42 @@ test('a full disk is a clear error, and keeps what was there', async () => {
   expect(await contentsOf(out)).toEqual(others);
 });
 
+test('two runs in one folder: the first to save keeps it, and the other says so', async () => {
+  const out = join(folder, 'shared');
+  const [first, second] = [await open(out), await open(out, '--steps', '5')];
+  await trainRun(first, trainingOf(first));
+  const before = await contentsOf(out);
+  await expect(trainRun(second, trainingOf(second))).rejects.toThrow(/another run has written/);
+  expect(said).toEqual(['Training stopped; there is no checkpoint of it.']);
+
+  const [one, other] = [
+    await open(out, '--resume', '--steps', '14'),
+    await open(out, '--resume', '--steps', '15'),
+  ];
+  expect(await contentsOf(out)).toEqual(before);
+  await trainRun(one, trainingOf(one));
+  await expect(trainRun(other, trainingOf(other))).rejects.toThrow(CheckpointError);
+  expect((await open(out, '--resume')).state.step).toBe(14);
+  // Whoever says so replaces it, and a file that is gone cannot be lost.
+  const third = await open(out, '--overwrite');
+  await trainRun(third, trainingOf(third));
+  await rm(checkpointPath(out));
+  await saveRun(third);
+});
+
+test('streams of a purpose do not run into those of the next one', () => {
+  const draws = (purpose: 'training' | 'test', step: number) => [
+    ...randomStream(1, purpose, step).uniformArray(4),
+  ];
+  expect(draws('training', 2 ** 20)).not.toEqual(draws('test', 0));
+});
+
 test('parameters that the check refuses are not saved', async () => {
   const out = join(folder, 'ruined');
   const run = await open(out);
   const check = () => Promise.reject(new CheckpointError('ruined'));
   await expect(trainRun(run, { ...trainingOf(run), check })).rejects.toThrow('ruined');
-  expect(said).toEqual(['Training stopped before the first checkpoint.']);
+  expect(said).toEqual(['Training stopped; there is no checkpoint of it.']);
   expect(await readdir(out)).toEqual([]);
 });
 
