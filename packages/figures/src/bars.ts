@@ -30,7 +30,7 @@ export interface BarsOptions {
   readonly values: readonly BarValue[];
   readonly title?: string;
   readonly label?: string;
-  /** Default: from 0 to the largest value. */
+  /** Default: what 0, the values and their whiskers cover. */
   readonly range?: readonly [number, number];
   /** Of the numbers beside the bars. Default: 3. */
   readonly digits?: number;
@@ -59,8 +59,10 @@ export function bars(options: BarsOptions): Figure {
   const names = [...new Set(values.map(({ name }) => name))];
   const groups = [...new Set(values.map(({ group = '' }) => group))];
   const colorOf = new Map(groups.map((group, i) => [group, colors[i % colors.length]!]));
-  const most = Math.max(...values.map(({ value, error = 0 }) => value + error));
-  const domain = options.range ?? [0, most > 0 ? most : 1];
+  const [least, most] = [Math.min(0, ...values.map(low)), Math.max(0, ...values.map(high))];
+  const domain = options.range ?? [least, most > least ? most : 1];
+  // Where bars begin: at 0, unless the range leaves it out.
+  const base = Math.min(Math.max(0, domain[0]), domain[1]);
   const height = names.length * (groups.length * thickness + 10) + (label === undefined ? 28 : 44);
   const at = { y: 'group', fy: 'name' };
   const plot = plotted({
@@ -77,7 +79,7 @@ export function bars(options: BarsOptions): Figure {
       Plot.gridX({ stroke: gridInk, strokeOpacity: 1, tickSpacing: 60 }),
       Plot.barX(values.map(withGroup), {
         ...at,
-        x1: domain[0],
+        x1: base,
         x2: 'value',
         fill: (bar: BarValue) => colorOf.get(bar.group ?? ''),
         clip: true,
@@ -88,13 +90,13 @@ export function bars(options: BarsOptions): Figure {
       ),
       Plot.text(values.map(withGroup), {
         ...at,
-        x: high,
+        x: (bar: BarValue) => Math.max(base, high(bar)),
         text: (bar: BarValue) => bar.value.toFixed(digits),
         textAnchor: 'start',
         dx: 4,
         fontSize,
       }),
-      Plot.ruleX([domain[0]], { stroke: ink }),
+      Plot.ruleX([base], { stroke: ink }),
       Plot.axisX({
         anchor: 'bottom',
         label: label ?? null,

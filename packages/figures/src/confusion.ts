@@ -1,5 +1,5 @@
 /** Which class was taken for which. */
-import { requireList, requireOptions, ShapeError } from '@invnet/tensor';
+import { formatValue, requireList, requireOptions, ShapeError, ValueError } from '@invnet/tensor';
 import * as Plot from '@observablehq/plot';
 import { Figure } from './figure.ts';
 import { plotted, widthOf } from './svg.ts';
@@ -19,7 +19,7 @@ export interface ConfusionOptions {
  * A confusion matrix: in each cell the percentage of its row, that is of the true class, so the diagonal has
  * the accuracies of the classes. Cells without a case are empty.
  *
- * @throws ShapeError unless there are as many rows and columns as classes.
+ * @throws ShapeError unless there are as many rows and columns as classes; ValueError for what is no count.
  * @example confusion({ counts: [[48, 2], [10, 40]], classes: ['corn', 'oats'] });
  */
 export function confusion(options: ConfusionOptions): Figure {
@@ -81,8 +81,12 @@ function check({ counts, classes, ...rest }: ConfusionOptions): void {
   requireList(op, 'counts', counts, 'a list of rows of counts');
   requireList(op, 'classes', classes, 'a list of names');
   const n = classes.length;
-  if (n > 0 && counts.length === n && counts.every((row) => row.length === n)) return;
-  throw new ShapeError(
-    `${op}: counts has ${counts.length} rows for ${n} classes; expected ${n} rows of ${n} counts.`,
-  );
+  if (n === 0 || counts.length !== n || counts.some((row) => row.length !== n)) {
+    throw new ShapeError(
+      `${op}: counts has ${counts.length} rows for ${n} classes; expected ${n} rows of ${n} counts.`,
+    );
+  }
+  const wrong = counts.flatMap((row) => Array.from(row)).filter((count) => !(count >= 0));
+  if (wrong.length === 0) return;
+  throw new ValueError(`${op}: counts has ${formatValue(wrong[0])}; expected numbers from 0 on.`);
 }

@@ -179,15 +179,16 @@ function extent(
   others: number[],
   axis: Axis | undefined,
 ): [number, number] {
+  const log = axis?.scale === 'log';
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const list of [...lists, others]) {
     for (let i = 0; i < list.length; i++) {
-      if (!Number.isFinite(list[i])) continue;
+      // A logarithmic axis has no place for 0 and less.
+      if (!Number.isFinite(list[i]) || (log && list[i]! <= 0)) continue;
       low = Math.min(low, list[i]!);
       high = Math.max(high, list[i]!);
     }
   }
-  const log = axis?.scale === 'log';
   if (low === high) return log ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
   if (low < high) return [low, high];
   return log ? [1, 10] : [0, 1];

@@ -31,7 +31,9 @@ export function widthOf(content: string, size = fontSize): number {
 
 /** About how wide the labels of a linear axis get: those of its ends, with the digits that its steps need. */
 export function widestTick([low, high]: readonly [number, number], size = smallSize): number {
-  const minimumFractionDigits = Math.max(0, Math.ceil(-Math.log10((high - low) / 4)));
+  const digits = Math.ceil(-Math.log10((high - low) / 4));
+  // As many as Plot writes at most.
+  const minimumFractionDigits = Math.min(20, Math.max(0, digits));
   const label = (end: number) => Math.trunc(end).toLocaleString('en', { minimumFractionDigits });
   // Figures of equal width are wider than letters are on average.
   return 1.15 * Math.max(...[low, high].map((end) => widthOf(label(end), size)));

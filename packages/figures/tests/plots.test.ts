@@ -44,6 +44,14 @@ test('curves go through their points, on linear and logarithmic axes', () => {
   for (const y of [[0.4], [Number.NaN]]) {
     expect(curves({ series: [{ y }], y: { scale: 'log' } }).svg).not.toContain('NaN');
   }
+  // There is no place for 0, which a band, a reference or a step may have.
+  const touching = curves({
+    series: [{ x: [0, 1, 10], y: [3, 1, 2], band: { low: [2, 0, 1], high: [4, 2, 3] } }],
+    references: [{ y: 0 }],
+    x: { scale: 'log' },
+    y: { scale: 'log' },
+  });
+  expect(touching.svg).not.toMatch(/NaN|Infinity/);
   const part = curves({ series: [{ y: [0.31, 0.38] }], y: { scale: 'log' } });
   for (const tick of ['0.32', '0.34', '0.36']) expect(part.svg).toContain(`>${tick}</text>`);
 });
@@ -121,6 +129,21 @@ test('bars are as long as their values, grouped, with numbers beside them', () =
   }
 });
 
+test('bars below 0 lie to the left of it, and whiskers have room', () => {
+  const decibels = bars({
+    values: [
+      { name: 'lsqr', value: -2 },
+      { name: 'loop', value: 4, error: 1 },
+    ],
+  });
+  const [below, above] = [...decibels.svg.matchAll(/<rect[^>]*fill="#0072b2"[^>]*>/g)].map(
+    ([rect]) => ['x', 'width'].map((name) => Number(rect.match(` ${name}="([\\d.]+)"`)![1])),
+  );
+  expect(below![1]! / above![1]!).toBeCloseTo(0.5, 2);
+  expect(below![0]! + below![1]!).toBeCloseTo(above![0]!, 2);
+  expect(decibels.svg).toContain('>-2.000</text>');
+});
+
 test('a confusion matrix has percentages of its rows', () => {
   const counts = [
     [30, 10],
@@ -131,6 +154,8 @@ test('a confusion matrix has percentages of its rows', () => {
   expect(shown).toEqual(['75', '25', '&lt;1', '100']);
   expect(svg.match(/>corn<\/text>/g)).toHaveLength(2);
   expect(() => confusion({ counts, classes: ['corn'] })).toThrow(ShapeError);
+  const wrong = [counts[0]!, [Number.NaN, 1]];
+  expect(() => confusion({ counts: wrong, classes: ['corn', 'oats'] })).toThrow(/counts has NaN/);
 });
 
 test('figures lie side by side and keep what they are', () => {
