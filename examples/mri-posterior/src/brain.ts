@@ -27,7 +27,7 @@ export function brain(head: Head): InverseProblem {
     size,
     noise,
     observed: (2 * size * size) / acceleration,
-    spread: 0.05,
+    spread: 0.08,
     region: { name: 'head', of: brightPixels },
     elsewhere: { 'other head': otherHead },
     draw: async (split, count, random) => {
