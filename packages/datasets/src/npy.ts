@@ -52,7 +52,8 @@ export function parseNpy(bytes: Uint8Array, name = 'the file'): NpyArray {
     throw new NpyFormatError(`parseNpy: ${name} ${message}`);
   };
   const { start, descr, columnMajor, shape } = headerOf(bytes, fail);
-  const type = types[descr.slice(1)];
+  const code = descr.slice(1);
+  const type = Object.hasOwn(types, code) ? types[code] : undefined;
   if (!type || !'<>|='.includes(descr[0]!)) {
     return fail(
       `holds numbers of type ${formatValue(descr)}; expected truth values, integers, floats or complex ` +

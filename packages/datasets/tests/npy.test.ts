@@ -52,6 +52,12 @@ describe('parseNpy', () => {
     ['records', "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (), }", '', /records/],
     ['objects', "{'descr': '|O', 'fortran_order': False, 'shape': (), }", '', /type '\|O'; exp/],
     ['text', "{'descr': '<U3', 'fortran_order': False, 'shape': (), }", '', /type '<U3'; exp/],
+    [
+      'what no array is',
+      "{'descr': '<constructor', 'fortran_order': False, 'shape': (0,), }",
+      '',
+      /type '<cons/,
+    ],
     ['another header', "{'descr': '<f4'}", '', /damaged header: "?'?\{'descr/],
     [
       'numbers cut short',

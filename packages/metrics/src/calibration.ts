@@ -19,7 +19,6 @@ import { requireAlike, requireNumbers } from './numbers.ts';
  * @throws ValueError for numbers that are not finite, and levels not in (0, 1).
  * @throws ShapeError unless all arrays have one length, and there are samples enough for each level: (S + 1)(1 −
  * level)/2 must be at least 1, so 0.95 needs 39.
- * @throws ShapeError unless all arrays have one length.
  * @example const [half, most] = coverage(samples, truth, { levels: [0.5, 0.95] });
  */
 export function coverage(

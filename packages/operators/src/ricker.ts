@@ -1,5 +1,6 @@
 /** The usual wavelet of seismic sources. */
 import { requireBetween, requireOptions, requireWhole } from '@invnet/tensor';
+import { MOST_STEPS } from './wave-grid.ts';
 
 /** Options of `ricker`. */
 export interface RickerOptions {
@@ -8,9 +9,6 @@ export interface RickerOptions {
   readonly timeStep: number;
   readonly steps: number;
 }
-
-/** Far more than any wave is followed. */
-const MOST_STEPS = 2 ** 24;
 
 /**
  * q(t) = (1 − 2a) e⁻ᵃ with a = (π f (t − 1/f))², at t = 0, timeStep, …: the second derivative of a Gaussian, which peaks

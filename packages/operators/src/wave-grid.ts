@@ -55,6 +55,9 @@ export interface MediumNumbers {
 /** Far more than swallows any wave. */
 const WIDEST_BORDER = 1000;
 
+/** Far more than any wave is followed. */
+export const MOST_STEPS = 2 ** 24;
+
 /** What is to be left of a wave that has gone through the border and back, were it not for its reflection by damping. */
 const LEFT = 1e-3;
 
@@ -82,8 +85,8 @@ export class WaveGrid {
     requireBetween(op, 'spacing', dx, 0);
     requireWhole(op, 'border', border, 0, WIDEST_BORDER);
     requireBetween(op, 'timeStep', timeStep, 0);
-    requireWhole(op, 'steps', steps, 2);
-    requireWhole(op, 'every', every, 1);
+    requireWhole(op, 'steps', steps, 2, MOST_STEPS);
+    requireWhole(op, 'every', every, 1, MOST_STEPS);
     this.size = [height, width];
     this.spacing = [dz, dx];
     this.border = border;

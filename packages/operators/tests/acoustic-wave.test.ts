@@ -187,6 +187,7 @@ describe('in double precision', () => {
     const last = (across: number) =>
       small(random, { background: m, spacing: [10, 12.7], receivers: [[20, across]] }).forward(m);
     expect(last(177.8).dataSync()).toEqual(last(14 * 12.7).dataSync());
+    expect(() => small(random, { every: 2 ** 32 })).toThrow(/every is 4294967296; expected/);
     expect(() => small(random, { receivers: [] })).toThrow('AcousticWave: receivers are empty');
     expect(() => small(random, { wavelet: [1, 2] })).toThrow(/has 2 numbers; expected 60/);
     expect(() => wave.set({ weights: ones([3, 2]) })).toThrow(ShapeError);

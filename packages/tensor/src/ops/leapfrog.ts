@@ -91,7 +91,7 @@ export function leapfrog(options: LeapfrogOptions): void {
   requireWhole('leapfrog', 'the number of samples', samples, 1);
   requireWhole('leapfrog', 'the number of shots', shots, 1);
   requireWhole('leapfrog', 'border', border, 0);
-  requireWhole('leapfrog', 'steps', steps, 1);
+  requireWhole('leapfrog', 'steps', steps, 1, MOST_STEPS);
   requireBoolean('leapfrog', 'reverse', reverse);
   requireList('leapfrog', 'spacing', spacing);
   const [dz, dx] = spacing;
@@ -132,7 +132,7 @@ export function leapfrog(options: LeapfrogOptions): void {
   const channels = (name: string, given: LeapfrogSeries): WaveChannels => {
     requireOptions(`leapfrog: ${name}`, given, ['points', 'every', 'series']);
     const { every = 1, series } = given;
-    requireWhole('leapfrog', `${name}.every`, every, 1);
+    requireWhole('leapfrog', `${name}.every`, every, 1, MOST_STEPS);
     const points = pointsIn(name, given.points, height, width);
     const times = Math.floor((steps - 1) / every) + 1;
     const shape = [samples, shots, times, points.channels];
@@ -185,6 +185,8 @@ const names = [
 
 /** Cells that kernels count in whole numbers of 32 bits, in bytes. */
 const MOST_CELLS = 2 ** 28;
+/** What kernels count in whole numbers of 32 bits, with a sign. */
+const MOST_STEPS = 2 ** 31 - 1;
 
 /** @throws ValueError for none, and for one outside of the image. */
 function pointsIn(
