@@ -25,6 +25,7 @@ export interface FilteredBackProjectionOptions {
  * between bins: sinograms [N, 1, views, bins] to images [N, 1, H, W]. As scikit-image's `iradon`, where the detector
  * sees the pixel; beyond it there are zeros.
  *
+ * @throws ValueError for views that are not even: its sum is no integral over them.
  * @throws ShapeError for data of another shape than the operator's. @throws BackendError where results come later.
  * @example const image = filteredBackProjection(radon, sinogram, { filter: 'hann' });
  */
@@ -41,6 +42,7 @@ export function filteredBackProjection(
       `filteredBackProjection: radon is ${formatValue(radon)}; expected a Radon, whose angles it needs.`,
     );
   }
+  requireEven(radon.angles);
   const [, views, bins] = radon.range as [number, number, number];
   const [, height, width] = radon.domain as [number, number, number];
   const [n, ...sample] = requireTensor('filteredBackProjection', data, 'data').shape;
@@ -90,4 +92,26 @@ function filterMatrix(filter: 'ramp' | 'hann', bins: number, place: Tensor): Ten
     (_, k) => kernel[Math.abs(Math.floor(k / bins) - (k % bins))]!,
   );
   return tensor(matrix, [bins, bins], place);
+}
+
+/** @throws ValueError unless the angles divide half a turn into equal parts, in any order. */
+function requireEven(angles: readonly number[]): void {
+  const step = Math.PI / angles.length;
+  const from = angles[0]!;
+  const places = new Set(
+    angles.map((angle) => {
+      const steps = (angle - from) / step;
+      const place = Math.round(steps);
+      return Math.abs(steps - place) < 1e-6 ? modulo(place, angles.length) : undefined;
+    }),
+  );
+  if (places.size === angles.length && !places.has(undefined)) return;
+  throw new ValueError(
+    `filteredBackProjection: the views are ${formatValue(angles)}; expected angles that are even over half a turn, ` +
+      'as of Radon({ views: 60 }). Fit data of other views by totalVariation.',
+  );
+}
+
+function modulo(a: number, n: number): number {
+  return ((a % n) + n) % n;
 }

@@ -4,11 +4,15 @@
  */
 import {
   formatShape,
+  formatValue,
+  requireList,
   requireTensor,
+  requireWhole,
   type Shape,
   ShapeError,
   type Tensor,
   tidy,
+  ValueError,
 } from '@invnet/tensor';
 
 /**
@@ -27,6 +31,26 @@ export interface LinearMap {
   forward(u: Tensor): Tensor;
   /** Aᵀ r, for r [N, ...range]. */
   adjoint(r: Tensor): Tensor;
+}
+
+/**
+ * Height and width of images, as they are in an operator's options.
+ *
+ * @throws ValueError unless they are two whole numbers from 1 to `most`.
+ */
+export function imageSize(
+  op: string,
+  size: readonly [number, number],
+  most: readonly [number, number],
+): readonly [height: number, width: number] {
+  requireList(op, 'size', size, '[height, width]');
+  if (size.length !== 2) {
+    throw new ValueError(`${op}: size is ${formatValue(size)}; expected [height, width].`);
+  }
+  const [height, width] = size;
+  requireWhole(op, 'the height in size', height, 1, most[0]);
+  requireWhole(op, 'the width in size', width, 1, most[1]);
+  return [height, width];
 }
 
 /**

@@ -18,7 +18,6 @@ import {
   requireList,
   requireOptions,
   requireTensor,
-  requireWhole,
   type Shape,
   ShapeError,
   slice,
@@ -29,7 +28,7 @@ import {
   tidy,
   ValueError,
 } from '@invnet/tensor';
-import { ImagingOperator } from './operator.ts';
+import { ImagingOperator, imageSize } from './operator.ts';
 
 /** Places of lines, from 0 to H − 1. */
 export type Lines = readonly number[] | Uint32Array;
@@ -81,10 +80,7 @@ export class PhaseEncodedFourier extends ImagingOperator {
     super();
     requireOptions('PhaseEncodedFourier', options, ['size', 'lines', 'coils']);
     const { size, lines, coils } = options;
-    requireList('PhaseEncodedFourier', 'size', size, '[H, W]');
-    const [height, width] = size;
-    requireWhole('PhaseEncodedFourier', 'the height in size', height, 1, 2 ** 12);
-    requireWhole('PhaseEncodedFourier', 'the width in size', width, 1, 2 ** 16);
+    const [height, width] = imageSize('PhaseEncodedFourier', size, [2 ** 12, 2 ** 16]);
     this.#size = [height, width];
     this.domain = [2, height, width];
     this.#lines = checkedLines(lines, height);

@@ -17,7 +17,7 @@ import {
   tensor,
   ValueError,
 } from '@invnet/tensor';
-import { ImagingOperator } from './operator.ts';
+import { ImagingOperator, imageSize } from './operator.ts';
 
 /** Options of `Radon`. */
 export interface RadonOptions {
@@ -52,10 +52,7 @@ export class Radon extends ImagingOperator {
   constructor(options: RadonOptions) {
     super();
     requireOptions('Radon', options, ['size', 'views', 'bins']);
-    requireList('Radon', 'size', options.size, '[H, W]');
-    const [height, width] = options.size;
-    requireWhole('Radon', 'the height in size', height, 1, MOST);
-    requireWhole('Radon', 'the width in size', width, 1, MOST);
+    const [height, width] = imageSize('Radon', options.size, [MOST, MOST]);
     const { bins = Math.ceil(Math.hypot(height, width)) } = options;
     requireWhole('Radon', 'bins', bins, 1, MOST);
     this.angles = anglesOf(options.views);

@@ -2,6 +2,7 @@
  * Where waves run: an image's cells with a border around them that swallows what leaves, and what the wave equation
  * makes of a medium there. Mathematics: docs/math/operators/acoustic-wave.md
  */
+
 import {
   formatShape,
   formatValue,
@@ -17,6 +18,7 @@ import {
   tensor,
   ValueError,
 } from '@invnet/tensor';
+import { imageSize } from './operator.ts';
 
 /** What `AcousticWave` and `Photoacoustic` have in common. */
 export interface WaveGridOptions {
@@ -74,10 +76,7 @@ export class WaveGrid {
   constructor(op: string, options: WaveGridOptions) {
     const { size, spacing, border = 20, timeStep, steps, every = 1 } = options;
     this.#op = op;
-    requireList(op, 'size', size, '[height, width]');
-    const [height, width] = size;
-    requireWhole(op, 'size[0]', height, 1);
-    requireWhole(op, 'size[1]', width, 1);
+    const [height, width] = imageSize(op, size, [2 ** 16, 2 ** 16]);
     const distances = typeof spacing === 'number' ? [spacing, spacing] : spacing;
     requireList(op, 'spacing', distances, 'a number or [down, across]');
     const [dz, dx] = distances as readonly [number, number];

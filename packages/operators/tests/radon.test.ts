@@ -130,6 +130,9 @@ describe('Radon', () => {
   });
 
   it('refuses sizes, views and data that do not fit', () => {
+    expect(() => new Radon({ size: [6, 6, 2] as never, views: 3 })).toThrow(
+      /expected \[height, width\]/,
+    );
     const make = (options: object) => () => new Radon({ size: [8, 6], views: 4, ...options });
     expect(make({ size: [8] })).toThrow(ValueError);
     expect(make({ views: [] })).toThrow(/expected 1 to 32768 angles/);
@@ -177,6 +180,11 @@ describe('filteredBackProjection', () => {
   });
 
   it('refuses other operators, filters and data', () => {
+    using narrow = new Radon({ size: [6, 6], views: [0, 0.1] });
+    const few = zeros([1, ...narrow.range]);
+    expect(() => filteredBackProjection(narrow, few)).toThrow(/expected angles that are even/);
+    using even = new Radon({ size: [6, 6], views: [1, 1 + Math.PI / 2 - 2 * Math.PI] });
+    expect(filteredBackProjection(even, few).shape).toEqual([1, 1, 6, 6]);
     const radon = new Radon({ size: [8, 6], views: 4 });
     const data = zeros([1, 1, 4, 10]);
     const none = { forward: () => data, adjoint: () => data };
