@@ -1,5 +1,5 @@
 /** Cases: a shot, what it recorded, and, where it is simulated, what is to be found. */
-import { affine, type RandomStream, sumSquares, type Tensor } from '@invnet/tensor';
+import { affine, type RandomStream, sumSquares, type Tensor, ValueError } from '@invnet/tensor';
 import { mediumOf } from './medium.ts';
 import { drawWeights, type Physics, type Survey } from './survey.ts';
 
@@ -39,7 +39,11 @@ export async function simulate(
   return { ...shot, truth: affine(image, 1 / unit) };
 }
 
-/** Gives a shot units of its own: images are `unit` times what they are in them. The gain of `physics` is 1. */
+/**
+ * Gives a shot units of its own: images are `unit` times what they are in them. The gain of `physics` is 1.
+ *
+ * @throws ValueError for data of zeros.
+ */
 export async function prepare(
   survey: Survey,
   physics: Physics,
@@ -49,6 +53,11 @@ export async function prepare(
   using gradient = survey.adjoint(recorded);
   using back = survey.forward(gradient);
   const size = await norm(gradient);
+  if (size === 0) {
+    throw new ValueError(
+      'prepare: the data are zero; expected a shot over an earth that scatters.',
+    );
+  }
   // The step along the gradient that fits the data best: LSQR's first.
   const step = (size / (await norm(back))) ** 2;
   const unit = (step * size) / Math.sqrt(gradient.size) / usual;

@@ -73,20 +73,18 @@ export async function compareMethods(
   }
 }
 
-/** Means over cases, and the numbers of each. */
+/** Means over cases, and the ratios of each. */
 export function summaryOf(cases: readonly Comparison[]) {
-  const { loop, lsqr } = cases[0]!;
   const of = (resultOf: (c: Comparison) => Result) => {
     const snrs = cases.map((c) => resultOf(c).snr);
-    return { snr: snrs.reduce((a, b) => a + b) / snrs.length, snrs };
+    const snr = snrs.reduce((a, b) => a + b) / snrs.length;
+    return { calls: resultOf(cases[0]!).calls, snr, snrs };
   };
-  return {
-    cases: cases.length,
-    loop: { calls: loop.calls, ...of((c) => c.loop) },
-    lsqr: lsqr.map(({ iterations, calls }, i) => ({
-      iterations,
-      calls,
-      ...of((c) => c.lsqr[i]!),
-    })),
-  };
+  const loop = of((c) => c.loop);
+  const lsqr = cases[0]!.lsqr.map(({ iterations }, i) => ({
+    iterations,
+    ...of((c) => c.lsqr[i]!),
+  }));
+  const same = lsqr.find(({ calls }) => calls === loop.calls)!;
+  return { cases: cases.length, loop, lsqr, aboveLsqr: loop.snr - same.snr };
 }

@@ -72,7 +72,10 @@ await program(app, async ({ options, signal }) => {
     files: {
       'images.png': imagesPicture(heldOut.slice(0, shown), survey).png(),
       'gather.png': gatherPicture(heldOut[0]!, survey).png(),
-      'snr.png': snrPicture(tests).png(),
+      'snr.png': snrPicture({
+        'held out': heldOut,
+        ...(sections.length > 0 && { marmousi }),
+      }).png(),
       'loss.png': lossPicture(run.state.losses).png(),
       ...(sections.length > 0 && { 'marmousi.png': imagesPicture(marmousi, survey).png() }),
     },
@@ -98,7 +101,7 @@ await program(app, async ({ options, signal }) => {
 
 /** Means over cases. */
 function tableOf(title: string, cases: readonly Comparison[]): string[] {
-  const { loop, lsqr } = summaryOf(cases);
+  const { loop, lsqr, aboveLsqr } = summaryOf(cases);
   const rows = [
     ...lsqr.map(({ iterations, ...rest }) => ({
       name: iterations === 1 ? 'RTM' : `LSQR, ${iterations} iterations`,
@@ -112,5 +115,6 @@ function tableOf(title: string, cases: readonly Comparison[]): string[] {
       ({ name, calls, snr }) =>
         `  ${name.padEnd(22)}${snr.toFixed(2)} dB   ${calls} applications of J and Jᵀ`,
     ),
+    `  loop above LSQR       ${aboveLsqr.toFixed(2)} dB   with as many`,
   ];
 }

@@ -77,7 +77,7 @@ export function snrPicture(tests: Readonly<Record<string, readonly Comparison[]>
   return curves({
     title: 'Quality against cost',
     series,
-    x: { label: 'applications of J and Jᵀ', scale: 'log' },
+    x: { label: 'applications of J and its adjoint', scale: 'log' },
     y: { label: 'SNR (dB)' },
   });
 }

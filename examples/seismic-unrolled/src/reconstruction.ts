@@ -21,16 +21,17 @@ export function callsOf({ iterations }: Solver): number {
 
 /** The image that the loop makes of a shot, [1, 1, height, width]. */
 export function reconstruct(solver: Solver, shot: Shot): Tensor {
-  return tidy(() => iterate(solver, shot)[0]);
+  return tidy(() => solver.survey.inRock(iterate(solver, shot)[0]));
 }
 
 /** ½‖x − truth‖²/‖truth‖², so that strong contrasts do not outweigh weak ones; gradients are added to those of the parameters. */
 export function reconstructionLoss(solver: Solver, one: Case): Tensor {
   return tidy(() => {
     const [x, memory] = iterate(solver, one);
-    const { loss, gradient } = halfSquaredError(x, one.truth);
+    const image = solver.survey.inRock(x);
+    const { loss, gradient } = halfSquaredError(image, one.truth);
     const size = sumSquares(one.truth);
-    const dy = [div(gradient, size), zerosLike(memory)] as const;
+    const dy = [solver.survey.inRock(div(gradient, size)), zerosLike(memory)] as const;
     solver.loop.backward([x, memory], dy, { context: one.data });
     return div(loss, size);
   });

@@ -7,6 +7,7 @@ import {
   type WaveEngine,
 } from '@invnet/operators';
 import {
+  affine,
   full,
   keep,
   mul,
@@ -26,9 +27,9 @@ export interface SurveyOptions {
   readonly peakFrequency: number;
 }
 
-/** Surveys by the width and height of their images: 1.2 s at 6 Hz, and 2 s at 8 Hz. */
+/** Surveys by the width and height of their images: 1.6 s at 6 Hz, and 2 s at 8 Hz. */
 export const surveys = {
-  '96x64': { size: [64, 96], steps: 481, peakFrequency: 0.006 },
+  '96x64': { size: [64, 96], steps: 641, peakFrequency: 0.006 },
   '400x120': { size: [120, 400], steps: 801, peakFrequency: 0.008 },
 } as const satisfies Record<string, SurveyOptions>;
 
@@ -126,6 +127,11 @@ export class Survey extends ImagingOperator {
     );
   }
 
+  /** An image without what is in the water. */
+  inRock(x: Tensor): Tensor {
+    return tidy(() => mul(affine(this.#scale, 1 / (this.#physics.gain * unit)), x));
+  }
+
   protected apply(x: Tensor): Tensor {
     return this.#born.forward(mul(this.#scale, x));
   }
@@ -146,7 +152,7 @@ export class Survey extends ImagingOperator {
 
 /** Weights of the sources: normal, of norm 1, so that one shot is about as strong as another. */
 export function drawWeights(random: RandomStream): Float32Array {
-  const drawn = tidy(() => Float32Array.from(random.normal([sources]).dataSync()));
+  const drawn = random.normalArray(sources, 1);
   const norm = Math.hypot(...drawn);
-  return drawn.map((w) => w / norm);
+  return Float32Array.from(drawn, (w) => w / norm);
 }

@@ -97,6 +97,13 @@ test('the adjoint is exact for each physics, and the loss has the slope of centr
   expect((above - below) / 2e-6 / slope).toBeCloseTo(1, 6);
 });
 
+test('a shot that recorded nothing is refused', async () => {
+  await setBackend('wasm', { threads: 1 });
+  using survey = new Survey(small);
+  const even = new Float32Array(24 * 40).fill(2);
+  await expect(simulate(survey, even, new RandomStream(1))).rejects.toThrow('the data are zero');
+});
+
 test('nothing is left behind', async () => {
   await setBackend('wasm', { threads: 1 });
   const before = memory().liveBytes;
@@ -116,24 +123,24 @@ test('nothing is left behind', async () => {
 
 test('a short training is on its way: 0.4 dB above what it starts from, on earths that it has not seen', async () => {
   await setBackend('native', { threads: 1 });
-  using survey = new Survey({ size: [32, 48], steps: 241, peakFrequency: 0.009 });
-  const solver = solverOf(survey, { iterations: 4, state: 16, hidden: 32 });
+  using survey = new Survey({ size: [32, 48], steps: 201, peakFrequency: 0.009 });
+  const solver = solverOf(survey, { iterations: 3, state: 8, hidden: 24 });
   const steps = 40;
   async function* batches(): AsyncGenerator<Case> {
     for (let step = 0; step < steps; step++) yield await draw(survey, 100 + step);
   }
   const { parameters } = solver.loop;
-  const schedule = warmupCosine({ rate: 1e-3, warmup: 10, steps });
+  const schedule = warmupCosine({ rate: 2e-3, warmup: 10, steps });
   const loss = (one: Case): Tensor => reconstructionLoss(solver, one);
   const options = { parameters, optimizer: new Adam(), loss, schedule, clipNorm: 1 };
   for await (const _ of train({ ...options, batches: batches(), disposeBatch: disposeCase }));
   const { signal } = new AbortController();
   const cases: Comparison[] = [];
-  for (let seed = 0; seed < 4; seed++) {
+  for (let seed = 0; seed < 3; seed++) {
     cases.push(await compareMethods(solver, await draw(survey, seed), signal));
   }
-  const { loop, lsqr } = summaryOf(cases);
-  expect(lsqr.some(({ calls }) => calls === loop.calls)).toBe(true);
+  const { loop, lsqr, aboveLsqr } = summaryOf(cases);
+  expect(lsqr.find(({ calls }) => calls === 8)!.snr).toBeCloseTo(loop.snr - aboveLsqr, 9);
   expect(loop.snr - lsqr[0]!.snr).toBeGreaterThan(0.4);
   expect(lsqr.at(-1)!.snr - lsqr[0]!.snr).toBeGreaterThan(1);
 }, 300_000);
