@@ -14,7 +14,8 @@ import type { InverseProblem, Observations } from './problem.ts';
 const size = 64;
 const acceleration = 4;
 const center = 0.08;
-const imageNoise = 0.01;
+/** Deviation of the noise in each part of the images. */
+export const imageNoise = 0.01;
 const noise = 0.005;
 
 /** Real and imaginary parts; of the zero-filled image, and which lines were taken. */

@@ -13,6 +13,7 @@ import { RandomStream, setBackend } from '@invnet/tensor';
 import { modelBytes, modelFromBytes } from '@invnet/train';
 import { drawSlices, loadHead } from 'brain-mri';
 import { encode } from 'fast-png';
+import { brain, imageNoise } from 'mri-posterior/brain';
 import { size } from '../src/brain/protocol.ts';
 
 const mostBytes = 2e6;
@@ -24,8 +25,13 @@ const [trained] = process.argv.slice(2);
 if (trained === undefined) throw new RangeError('Name the file of a model.');
 await setBackend('wasm');
 const model = modelFromBytes(await readFile(trained), { modules: flowCatalogue }, trained);
-// Of the scans that mri-posterior simulates, and its coordinates.
-const metadata = { noise: '0.005', imageNoise: '0.01', kappa: '10' };
+const head = await loadHead();
+const { noise, spread } = brain(head);
+const metadata = {
+  noise: String(noise),
+  imageNoise: String(imageNoise),
+  kappa: String(spread / noise),
+};
 const bytes = inHalfPrecision(await modelBytes(model, metadata));
 if (bytes.length > mostBytes) {
   throw new RangeError(`The model takes ${bytes.length} bytes; expected at most ${mostBytes}.`);
@@ -34,7 +40,7 @@ await writeFile(place('model.safetensors'), bytes);
 console.log(`${place('model.safetensors')}: ${bytes.length} bytes`);
 
 const held = { count: 48, size, split: 'held-out', random: new RandomStream(7) } as const;
-const slices = await drawSlices(await loadHead(), held).data();
+const slices = await drawSlices(head, held).data();
 const area = size * size;
 const data = Uint8Array.from(
   chosen.flatMap((i) => [...slices.subarray(i * area, (i + 1) * area)]),
