@@ -57,7 +57,7 @@ test('a run writes its results, goes on, and leaves a model that loads', async (
     named: { survey: () => survey },
   });
   expect(loop.options).toMatchObject({ iterations: 1, memoryChannels: 3 });
-}, 120_000);
+}, 300_000);
 
 test('a file that is none is refused before the training', async () => {
   const { code, stderr } = await run('--marmousi', main, '--out', join(folder, 'none'), ...tiny);
