@@ -2,7 +2,7 @@
  * Brains of 64 × 64 with a quarter of the lines of k-space, other ones for each image, and noise: complex images of
  * smooth random phase, simulated from magnitudes with one coil. See `brain-mri` for where they come from.
  *
- * Images get noise of deviation 0.01 in both parts. Magnitudes are at most 1, and zero around the head, where a
+ * Images get noise of deviation 0.02 in both parts. Magnitudes are at most 1, and zero around the head, where a
  * density would be infinite.
  */
 
@@ -15,7 +15,7 @@ const size = 64;
 const acceleration = 4;
 const center = 0.08;
 /** Deviation of the noise in each part of the images. */
-export const imageNoise = 0.01;
+export const imageNoise = 0.02;
 const noise = 0.005;
 
 /** Real and imaginary parts; of the zero-filled image, and which lines were taken. */
