@@ -48,7 +48,7 @@ const app = {
     views: whole({ default: 60, most: 1024, help: 'radon: angles of the beams' }),
     iterations: whole({ default: 8, most: 256, help: 'iterations of the loop' }),
     memory: whole({ default: 16, least: 2, most: 256, help: 'channels of its memory' }),
-    hidden: whole({ default: 24, most: 1024, help: 'channels within its blocks' }),
+    hidden: whole({ default: 32, most: 1024, help: 'channels within its blocks' }),
     stride: whole({ default: 4, most: 8, help: 'stride of every fourth block' }),
     batch: whole({ default: 2, most: 256, help: 'images in a training step' }),
   },
