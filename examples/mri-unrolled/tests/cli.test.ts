@@ -62,7 +62,11 @@ test('tomography of a volume in an NPY file, and the model by itself', async () 
     named: { operator: () => operator, block: () => blocks(sizes, new RandomStream(0)) },
     as: UnrolledLoop,
   });
-  expect(loop.outputShape([[1, 1, 16, 16], [1, 4, 16, 16]])).toEqual([[1, 1, 16, 16], [1, 4, 16, 16]]); // biome-ignore format: one line
+  const state = [
+    [1, 1, 16, 16],
+    [1, 4, 16, 16],
+  ] as const;
+  expect(loop.outputShape(state)).toEqual(state);
 }, 300_000);
 
 test('a file that is none is told before training', async () => {

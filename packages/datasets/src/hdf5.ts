@@ -13,6 +13,7 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import h5wasm, { type Dataset, type Entity } from 'h5wasm';
+import type { NumericData } from './numeric-data.ts';
 
 /** Bytes are not a whole HDF5 file, or do not hold what is asked for. */
 export class Hdf5FormatError extends InvNetError {
@@ -28,17 +29,7 @@ export interface Hdf5Options {
 }
 
 /** Numbers of a data set; which of these follows from its type. */
-export type Hdf5Data =
-  | Uint8Array<ArrayBuffer>
-  | Int8Array<ArrayBuffer>
-  | Uint16Array<ArrayBuffer>
-  | Int16Array<ArrayBuffer>
-  | Uint32Array<ArrayBuffer>
-  | Int32Array<ArrayBuffer>
-  | BigUint64Array<ArrayBuffer>
-  | BigInt64Array<ArrayBuffer>
-  | Float32Array<ArrayBuffer>
-  | Float64Array<ArrayBuffer>;
+export type Hdf5Data = NumericData;
 
 /** What a data set of an HDF5 file holds. */
 export interface Hdf5Array {

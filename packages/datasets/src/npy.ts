@@ -7,6 +7,7 @@
  * arrays (NPZ), text, records, objects, and writing.
  */
 import { formatShape, formatValue, InvNetError, requireBytes } from '@invnet/tensor';
+import type { NumericData } from './numeric-data.ts';
 
 /** Bytes are not a whole NPY file, or hold what is not read here. */
 export class NpyFormatError extends InvNetError {
@@ -14,17 +15,7 @@ export class NpyFormatError extends InvNetError {
 }
 
 /** Numbers of an NPY file; which of these follows from the file's type. */
-export type NpyData =
-  | Uint8Array<ArrayBuffer>
-  | Int8Array<ArrayBuffer>
-  | Uint16Array<ArrayBuffer>
-  | Int16Array<ArrayBuffer>
-  | Uint32Array<ArrayBuffer>
-  | Int32Array<ArrayBuffer>
-  | BigUint64Array<ArrayBuffer>
-  | BigInt64Array<ArrayBuffer>
-  | Float32Array<ArrayBuffer>
-  | Float64Array<ArrayBuffer>;
+export type NpyData = NumericData;
 
 /** What an NPY file holds. */
 export interface NpyArray {
