@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { playwright } from '@vitest/browser-playwright';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import {
   chromiumFlags,
   chromiumPath,
@@ -17,6 +17,9 @@ if (!browser) console.warn('Chromium was not found: tests in a browser are left 
 // A machine with a GPU of its own tests on that; SwiftShader stands in for one.
 if (icd && !process.env.INVNET_TEST_GPU) process.env.VK_ICD_FILENAMES ??= icd;
 
+/** Pages wait for what happens in them; a GPU that is emulated beside them takes all cores. So groups run in turn. */
+const pages = 'examples/playground/tests/**/*.test.ts';
+
 const settings = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 export default defineConfig({
@@ -28,8 +31,18 @@ export default defineConfig({
           ...settings,
           name: 'node',
           include: ['packages/*/tests/**/*.test.ts', 'examples/*/tests/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, pages],
           // Dawn's threads are not those of a worker thread.
           pool: 'forks',
+        },
+      },
+      {
+        test: {
+          ...settings,
+          name: 'pages',
+          include: [pages],
+          pool: 'forks',
+          sequence: { groupOrder: 1 },
         },
       },
       ...(browser
@@ -39,6 +52,7 @@ export default defineConfig({
               test: {
                 ...settings,
                 name: 'chromium',
+                sequence: { groupOrder: 2 },
                 include: [
                   'packages/tensor/tests/conformance/*.test.ts',
                   'packages/tensor/tests/gpu.test.ts',

@@ -3,7 +3,7 @@
  * Landgrebe, 2015). Left out: splits, which belong to the experiment; pixels next to each other are alike, so that a
  * split by pixels flatters.
  */
-import { type NpyData, parseNpy } from '@invnet/datasets/npy';
+import { type NumericData, parseNpy } from '@invnet/datasets/npy';
 
 /** Where the image is: `indian_pines_corrected.npy.gz`, 5.8 MB; 16-bit numbers [rows, columns, bands]. */
 export const indianPinesCube = new URL('../data/indian_pines_corrected.npy.gz', import.meta.url);
@@ -62,7 +62,7 @@ export async function loadIndianPines(): Promise<IndianPines> {
   return { cube, labels: Uint8Array.from(labels, Number), bands, height, width };
 }
 
-async function load(url: URL): Promise<NpyData> {
+async function load(url: URL): Promise<NumericData> {
   const compressed = new Blob([await read(url)]).stream();
   const stream = compressed.pipeThrough(new DecompressionStream('gzip'));
   const bytes = await new Response(stream).arrayBuffer();

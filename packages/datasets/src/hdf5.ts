@@ -15,6 +15,8 @@ import {
 import h5wasm, { type Dataset, type Entity } from 'h5wasm';
 import type { NumericData } from './numeric-data.ts';
 
+export type { NumericData } from './numeric-data.ts';
+
 /** Bytes are not a whole HDF5 file, or do not hold what is asked for. */
 export class Hdf5FormatError extends InvNetError {
   override name = 'Hdf5FormatError';
@@ -28,15 +30,12 @@ export interface Hdf5Options {
   readonly name?: string;
 }
 
-/** Numbers of a data set; which of these follows from its type. */
-export type Hdf5Data = NumericData;
-
 /** What a data set of an HDF5 file holds. */
 export interface Hdf5Array {
   /** As the file says it; complex numbers have one size more, of 2: the real part and the imaginary one. */
   readonly shape: readonly number[];
   /** Row-major. */
-  readonly data: Hdf5Data;
+  readonly data: NumericData;
   /** Attributes that are one number or one text: of the groups around the data set, and its own, which go first. */
   readonly attributes: Readonly<Record<string, number | string>>;
 }
@@ -148,7 +147,7 @@ function complexNumbers(dataset: Dataset, shape: readonly number[], bytes: numbe
   return data;
 }
 
-function isNumbers(value: unknown): value is Hdf5Data {
+function isNumbers(value: unknown): value is NumericData {
   return (
     ArrayBuffer.isView(value) &&
     !(value instanceof DataView) &&

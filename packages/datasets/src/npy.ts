@@ -9,20 +9,19 @@
 import { formatShape, formatValue, InvNetError, requireBytes } from '@invnet/tensor';
 import type { NumericData } from './numeric-data.ts';
 
+export type { NumericData } from './numeric-data.ts';
+
 /** Bytes are not a whole NPY file, or hold what is not read here. */
 export class NpyFormatError extends InvNetError {
   override name = 'NpyFormatError';
 }
-
-/** Numbers of an NPY file; which of these follows from the file's type. */
-export type NpyData = NumericData;
 
 /** What an NPY file holds. */
 export interface NpyArray {
   /** As NumPy says it; complex numbers have one size more, of 2: the real part and the imaginary one. */
   readonly shape: readonly number[];
   /** Row-major, whatever the file's order; a copy, independent of the file's bytes. */
-  readonly data: NpyData;
+  readonly data: NumericData;
 }
 
 /**
@@ -74,7 +73,7 @@ interface ElementType {
   readonly bytes: number;
   /** Numbers that make one, which is 2 for complex ones. */
   readonly parts: 1 | 2;
-  of(buffer: ArrayBuffer): NpyData;
+  of(buffer: ArrayBuffer): NumericData;
 }
 
 const types: Readonly<Record<string, ElementType>> = {
@@ -147,7 +146,7 @@ function halfFloat(bits: number): number {
 }
 
 /** From columns, the first index fastest, to rows, the last index fastest, in place. */
-function reorder(data: NpyData, shape: readonly number[], parts: number): void {
+function reorder(data: NumericData, shape: readonly number[], parts: number): void {
   const columns = data.slice();
   const index = shape.map(() => 0);
   const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, parts));

@@ -6,11 +6,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type NpyData, NpyFormatError, parseNpy } from '../src/npy.ts';
+import { NpyFormatError, type NumericData, parseNpy } from '../src/npy.ts';
 import { expectTypedErrors, range } from './damage.ts';
 
 /** What NumPy 2.4 wrote after the text of the header. */
-const recorded: [string, string, string, number[], NpyData][] = [
+const recorded: [string, string, string, number[], NumericData][] = [
   [
     'uint16 in Fortran order',
     "{'descr': '<u2', 'fortran_order': True, 'shape': (2, 3), }",
