@@ -32,6 +32,7 @@ import { Logit } from './elementwise/logit.ts';
 import { ActNorm } from './linear/act-norm.ts';
 import { AffineLayer } from './linear/affine-layer.ts';
 import { Conv1x1 } from './linear/conv1x1.ts';
+import { Permutation } from './linear/permutation.ts';
 import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
 import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
@@ -46,6 +47,7 @@ export const layerCatalogue: readonly ModuleType[] =
     ActNorm,
     AffineLayer,
     Conv1x1,
+    Permutation,
     ShuffleSqueeze,
     HaarSqueeze,
     WaveletSqueeze,

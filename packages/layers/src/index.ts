@@ -103,6 +103,8 @@ export type { AffineLayerOptions } from './linear/affine-layer.ts';
 export { AffineLayer } from './linear/affine-layer.ts';
 export type { Conv1x1Options } from './linear/conv1x1.ts';
 export { Conv1x1 } from './linear/conv1x1.ts';
+export type { PermutationOptions } from './linear/permutation.ts';
+export { Permutation } from './linear/permutation.ts';
 export type { BuildOptions } from './models/build.ts';
 export { build } from './models/build.ts';
 export type { Json, ModuleConfig } from './models/config.ts';

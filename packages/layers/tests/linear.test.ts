@@ -20,6 +20,8 @@ import {
   copyModule,
   describe as describeModule,
   initialize,
+  Permutation,
+  type PermutationOptions,
   reverse,
 } from '../src/index.ts';
 
@@ -248,5 +250,35 @@ describe('Conv1x1', () => {
     for (const p of f.parameters) p.frozen = false;
     f.backward(y, y);
     expect(f.parameters.every((p) => p.grad !== undefined)).toBe(true);
+  });
+});
+
+describe('Permutation', () => {
+  it('takes channel order[c] for channel c, as a list, reversed or drawn', () => {
+    const x = tensor([10, 11, 12, 13], [1, 4]);
+    const order = (given: PermutationOptions['order'], seed = 0) =>
+      new Permutation({ channels: 4, order: given, random: new RandomStream(seed) });
+    expect(numbers(order([2, 3, 0, 1]).forward(x).y)).toEqual([12, 13, 10, 11]);
+    expect(numbers(order([1, 3, 0, 2]).forward(x).y)).toEqual([11, 13, 10, 12]);
+    expect(numbers(order([1, 3, 0, 2]).inverse(x).x)).toEqual([12, 10, 13, 11]);
+    expect(order('reversed').order).toEqual([3, 2, 1, 0]);
+    const drawn = order('random', 5);
+    expect(drawn.order).not.toEqual(order('random', 6).order);
+    expect(describeModule(drawn)).toEqual({
+      $type: 'Permutation',
+      channels: 4,
+      order: drawn.order,
+    });
+    expect(numbers(copyModule(drawn).forward(x).y)).toEqual(numbers(drawn.forward(x).y));
+  });
+
+  it('says what it expected', () => {
+    const make = (order: unknown) => () => new Permutation({ channels: 3, order: order as [] });
+    expect(make([0, 1])).toThrow(/order has 2 entries; expected 3/);
+    expect(make([0, 2, 2])).toThrow(/order\[2\] is 2; expected each number from 0 to 2 once/);
+    for (const entry of [3, -1, 0.5, '1', null]) expect(make([0, entry, 2])).toThrow(/order\[1\]/);
+    expect(make('swapped')).toThrow(/'swapped'; expected a list of channels, 'reversed' or/);
+    expect(make(undefined)).toThrow(ValueError);
+    expect(() => make([2, 1, 0])().forward(zeros([1, 4]))).toThrow(/4 channels; expected 3/);
   });
 });

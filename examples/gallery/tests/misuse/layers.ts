@@ -243,6 +243,10 @@ function classes(): Calls {
       ...methodsOf(new api.Conv1x1({ channels: 4, parametrization: 'plu' }), v),
       ...methodsOf(new api.Conv1x1({ channels: 4 }), x),
     ],
+    Permutation: [
+      make(api.Permutation, [{ channels: 4, order: [3, 0, 2, 1], random: random() }]),
+      ...methodsOf(new api.Permutation({ channels: 4, order: 'reversed' }), v),
+    ],
     HaarSqueeze: [make(api.HaarSqueeze, []), ...methodsOf(squeezed, x)],
     ShuffleSqueeze: [
       make(api.ShuffleSqueeze, [{ pattern: 'patch' }]),

@@ -1,5 +1,12 @@
 /** Rows of linear maps. */
-import { ActNorm, AffineLayer, Conv1x1, type Conv1x1Options } from '@invnet/layers';
+import {
+  ActNorm,
+  AffineLayer,
+  Conv1x1,
+  type Conv1x1Options,
+  Permutation,
+  type PermutationOptions,
+} from '@invnet/layers';
 import { odd, type Row, random } from '../row.ts';
 
 export function linearRows(ndims: number): Row[] {
@@ -8,6 +15,11 @@ export function linearRows(ndims: number): Row[] {
     name,
     shape: [2, options.channels, ...size],
     make: () => new Conv1x1({ ...options, random: random() }),
+  });
+  const permutation = (name: string, order: PermutationOptions['order']): Row => ({
+    name,
+    shape: [2, 5, ...size],
+    make: () => new Permutation({ channels: 5, order, random: random() }),
   });
   const plu = { parametrization: 'plu' as const };
   return [
@@ -21,5 +33,8 @@ export function linearRows(ndims: number): Row[] {
     conv1x1('Conv1x1, frozen', { channels: 3, frozen: true }),
     conv1x1('Conv1x1, PLU', { ...plu, channels: 5 }),
     conv1x1('Conv1x1, PLU, frozen', { ...plu, channels: 3, frozen: true }),
+    permutation('Permutation', [3, 4, 0, 2, 1]),
+    permutation('Permutation, random', 'random'),
+    permutation('Permutation, reversed', 'reversed'),
   ];
 }

@@ -119,3 +119,28 @@ export function requireChannelPair(
   }
   for (const c of channels) requireWhole(op, name, c, 1);
 }
+
+/** @throws ValueError unless the list has each number from 0 to size − 1 once. */
+export function requirePermutation(
+  op: string,
+  name: string,
+  order: readonly number[],
+  size: number,
+  expected = 'numbers',
+): void {
+  requireList(op, name, order, `a list of ${expected}`);
+  if (order.length !== size) {
+    throw new ValueError(`${op}: ${name} has ${order.length} entries; expected ${size}.`);
+  }
+  const seen = new Set<number>();
+  for (const [i, entry] of order.entries()) {
+    const known = Number.isInteger(entry) && entry >= 0 && entry < size && !seen.has(entry);
+    if (!known) {
+      throw new ValueError(
+        `${op}: ${name}[${i}] is ${formatValue(entry)}; expected each number from 0 to ` +
+          `${size - 1} once.`,
+      );
+    }
+    seen.add(entry);
+  }
+}
