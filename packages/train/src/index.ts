@@ -6,6 +6,14 @@ export type { CheckpointSource, CheckpointTarget } from './checkpoint.ts';
 export { CheckpointError, checkpointBytes, restoreCheckpoint } from './checkpoint.ts';
 export { loadCheckpoint, saveCheckpoint } from './checkpoint-file.ts';
 export { clipFactor, gradientNorm } from './clipping.ts';
+export type { Communicator, Exchange, Message, PendingSum } from './communicator.ts';
+export {
+  CommunicatorError,
+  requireCommunicator,
+  requireExchange,
+  requireNumbers,
+  SingleProcess,
+} from './communicator.ts';
 export type { NonFiniteLocation, TrainingMetrics, TrainOptions } from './loop.ts';
 export { NonFiniteLossError, train } from './loop.ts';
 export type { LoadOptions, LoadOptionsAs } from './model.ts';

@@ -1,0 +1,170 @@
+/**
+ * What training asks of several processes that work together, its ranks: sums, and the little that keeps them
+ * in step. `@invnet/mpi` has one over MPI; alone, a process is a `SingleProcess`.
+ *
+ * All calls but `abort` are collective: every rank makes the same calls in the same order, and each waits for
+ * the others. They are synchronous, so that layers may make them in the midst of an evaluation.
+ */
+import type { Json } from '@invnet/layers';
+import {
+  formatValue,
+  InvNetError,
+  type NumericArray,
+  requireBytes,
+  requireFunction,
+  ValueError,
+} from '@invnet/tensor';
+
+/** A sum that is under way; its numbers are nobody's to read or change until it is done. */
+export interface PendingSum {
+  /** Is it done? Asking lets it go on, so a caller with other work to do asks now and then. */
+  test(): boolean;
+  /** Waits until it is done. */
+  wait(): void;
+}
+
+/** Numbers from or to a rank. */
+export interface Message {
+  readonly rank: number;
+  readonly numbers: NumericArray;
+}
+
+/** What goes in one exchange. */
+export interface Exchange {
+  readonly send: readonly Message[];
+  /** Arrays to be filled, each of the length that was sent. */
+  readonly receive: readonly Message[];
+}
+
+/** The processes of one run, as each of them sees them. */
+export interface Communicator {
+  /** This process's number, from 0. */
+  readonly rank: number;
+  /** How many there are. */
+  readonly size: number;
+
+  /**
+   * Sums an array over all ranks, in place. Numbers are added in double precision in the order of the ranks, and
+   * rounded once: the same bits on all ranks and in every run, on whatever machines and library.
+   */
+  sum(numbers: NumericArray): void;
+
+  /** As `sum`, while the caller goes on. Several may be under way; all ranks start them in the same order. */
+  startSum(numbers: NumericArray): PendingSum;
+
+  /**
+   * Sends and receives point to point, all at once, so that no order of theirs can block. Of several messages
+   * between two ranks the first sent is the first received. Ranks that have nothing to say leave it out.
+   *
+   * @example // a ring: what lies at my ends goes to my neighbours, and theirs comes
+   * communicator.exchange({
+   *   send: [{ rank: left, numbers: first }, { rank: right, numbers: last }],
+   *   receive: [{ rank: right, numbers: afterLast }, { rank: left, numbers: beforeFirst }],
+   * });
+   */
+  exchange(messages: Exchange): void;
+
+  /** The bytes that rank 0 gives, on all ranks; what others give is left aside, and may be empty. */
+  broadcast(bytes: Uint8Array): Uint8Array;
+
+  /** What each rank gives, by rank, on all of them: small things, to be compared. */
+  gather<T extends Json>(value: T): T[];
+
+  /** Returns when all ranks have come here. */
+  barrier(): void;
+
+  /** Ends the processes of all ranks at once, with this reason and this rank's number on stderr. */
+  abort(reason: string): never;
+
+  /** Takes leave, at the end of a program. Whoever ends without it ends all ranks with an error. */
+  close(): void;
+}
+
+/** Ranks do not fit together, or cannot reach each other. */
+export class CommunicatorError extends InvNetError {
+  override name = 'CommunicatorError';
+}
+
+/** One process as rank 0 of 1, so that a program for many runs alone as well. */
+export class SingleProcess implements Communicator {
+  readonly rank = 0;
+  readonly size = 1;
+
+  sum(numbers: NumericArray): void {
+    requireNumbers('sum', numbers);
+  }
+
+  startSum(numbers: NumericArray): PendingSum {
+    requireNumbers('startSum', numbers);
+    return { test: () => true, wait() {} };
+  }
+
+  exchange(messages: Exchange): void {
+    const { send, receive } = requireExchange(messages, 1);
+    if (send.length !== receive.length) {
+      throw new CommunicatorError(
+        `exchange: rank 0 sends ${send.length} messages to itself and receives ${receive.length}; expected ` +
+          'as many.',
+      );
+    }
+    const sent = send.map(({ numbers }) => numbers.slice());
+    receive.forEach(({ numbers }, i) => {
+      numbers.set(sent[i]!);
+    });
+  }
+
+  broadcast(bytes: Uint8Array): Uint8Array {
+    requireBytes('broadcast', 'bytes', bytes);
+    return bytes;
+  }
+
+  gather<T extends Json>(value: T): T[] {
+    return [value];
+  }
+
+  barrier(): void {}
+
+  abort(reason: string): never {
+    console.error(`rank 0 of 1: ${reason}`);
+    process.exit(1);
+  }
+
+  close(): void {}
+}
+
+/** @throws ValueError unless it is a communicator. */
+export function requireCommunicator(op: string, communicator: Communicator): void {
+  const methods = ['sum', 'startSum', 'exchange', 'broadcast', 'gather', 'barrier'] as const;
+  for (const method of methods) {
+    const expected = 'a function, as of openMpi()';
+    requireFunction(op, `the communicator's ${method}`, communicator?.[method], expected);
+  }
+}
+
+/** @throws ValueError unless they are numbers as JavaScript holds them in float32 or float64. */
+export function requireNumbers(op: string, numbers: NumericArray): NumericArray {
+  if (numbers instanceof Float32Array || numbers instanceof Float64Array) return numbers;
+  throw new ValueError(
+    `${op}: got ${formatValue(numbers)}; expected a Float32Array or a Float64Array.`,
+  );
+}
+
+/** @throws ValueError unless each message is of numbers and a rank below `size`. */
+export function requireExchange(messages: Exchange, size: number): Exchange {
+  for (const list of ['send', 'receive'] as const) {
+    const given = messages?.[list];
+    if (!Array.isArray(given)) {
+      throw new ValueError(
+        `exchange: ${list} is ${formatValue(given)}; expected a list of { rank, numbers }.`,
+      );
+    }
+    for (const message of given) {
+      requireNumbers('exchange', message?.numbers);
+      if (Number.isSafeInteger(message.rank) && message.rank >= 0 && message.rank < size) continue;
+      throw new ValueError(
+        `exchange: a rank is ${formatValue(message.rank)}; expected one from 0 to ${size - 1}.`,
+      );
+    }
+  }
+  return messages;
+}
