@@ -51,6 +51,14 @@ export class RandomStream {
     return new RandomStream(state.seed, state.block);
   }
 
+  /** Goes on as if `size` numbers had been drawn at once. */
+  skip(size: number): void {
+    requireWhole('RandomStream.skip', 'size', size, 0);
+    const block = this.#block + Math.ceil(size / 4);
+    requireWhole('RandomStream.skip', 'block after these numbers', block, 0);
+    this.#block = block;
+  }
+
   /**
    * Uniform numbers in [low, high), each a multiple of 2⁻²⁴ of the range, rounded to a number of the
    * current dtype that lies in it: `high` is never reached.

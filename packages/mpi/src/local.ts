@@ -1,0 +1,81 @@
+/**
+ * Which networks may be split: those all of whose parts are local in space, or convolutions. A backend
+ * sees sums and products, not what they mean; so this looks at the modules.
+ */
+import { type Module, placesIn } from '@invnet/layers';
+import { requireList, requireOptions, ValueError } from '@invnet/tensor';
+
+/** What keeps a module of a type from being split, in words; nothing where all of them may be. */
+type Obstacle = (module: Module) => string | undefined;
+
+const nothing: Obstacle = () => undefined;
+const always = (reason: string) => () => reason;
+
+/** All types that are known. */
+export const obstacles: Readonly<Record<string, Obstacle>> = {
+  ...Object.fromEntries(
+    [
+      ...['ActNorm', 'Conv1x1', 'Elementwise', 'Logit', 'HaarSqueeze', 'Identity', 'Permutation'],
+      ...['AsConditioner', 'ResidualBlock', 'SymmetricBlock', 'ResNet', 'ConvLayer', 'WithContext'],
+      ...['ChannelHalves', 'FirstHalf', 'JoinedChannels', 'Parallel', 'Reversed', 'Sequential'],
+      ...[
+        'Swapped',
+        'AdditiveCoupling',
+        'BasicCoupling',
+        'GlowCoupling',
+        'ConditionalGlowCoupling',
+      ],
+      ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],
+      ...['HyperbolicLayer', 'Leapfrog', 'Glow', 'ConditionalGlow', 'MultiScale', 'MultiScaleHint'],
+      ...['ConditionalHint', 'MultiScaleConditionalHint', 'HyperbolicNetwork', 'SummarizedNetwork'],
+      ...['UnrolledLoop', 'Flow', 'StandardNormal'],
+    ].map((type) => [type, nothing]),
+  ),
+  ShuffleSqueeze: ({ options: { pattern } }) =>
+    pattern === 'checkerboard'
+      ? undefined
+      : `its pattern '${pattern}' joins places that lie far apart; expected 'checkerboard'`,
+  WaveletSqueeze: always('its wavelets are periodic in the whole volume; expected a HaarSqueeze'),
+  AffineLayer: always('it has a number for every position of the whole; expected an ActNorm'),
+  BatchNorm: ({ training }) =>
+    training
+      ? 'its statistics are of the whole batch; expected evaluation, network.training = false'
+      : undefined,
+  DenseBlock: always('it is made for vectors, which have no axis to split'),
+  Flattened: always('it makes vectors of volumes, which have no axis to split'),
+  ConditionalResidualBlock: always('its dense layer makes the whole volume; expected WithContext'),
+  MisfitGradient: always('its operator sees the whole volume'),
+  CustomBlock: always('what its functions do is not known'),
+};
+
+/** Which modules to trust. */
+export interface LocalOptions {
+  /** Types of one's own, or whose names stand here, that are local in space or convolutions. Default: none. */
+  readonly local?: readonly string[];
+}
+
+/**
+ * Checks that a network computes the same in slabs as in one piece.
+ *
+ * @throws ValueError that names the part that does not, with its path, or that is not known.
+ * @example
+ * requireLocal(flow);
+ * requireLocal(net, { local: ['Octave'] }); // a layer of one's own
+ */
+export function requireLocal(network: Module, options: LocalOptions = {}): void {
+  requireOptions('requireLocal', options, ['local']);
+  const { local = [] } = options;
+  requireList('requireLocal', 'local', local);
+  for (const { path, module } of placesIn(network)) {
+    const { type } = module;
+    if (local.includes(type)) continue;
+    const obstacle = Object.hasOwn(obstacles, type) ? obstacles[type]! : always(unknown);
+    const reason = obstacle(module);
+    if (reason === undefined) continue;
+    const place = path === '' ? '' : `, at ${path},`;
+    throw new ValueError(`requireLocal: ${type}${place} cannot be split: ${reason}.`);
+  }
+}
+
+const unknown =
+  'it is none of the types known to be local; if all that it does is local or a convolution, name it in `local`';
