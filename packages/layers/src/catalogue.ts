@@ -26,7 +26,7 @@ import { HyperbolicLayer } from './couplings/hyperbolic-layer.ts';
 import { IrimCoupling } from './couplings/irim-coupling.ts';
 import { Leapfrog } from './couplings/leapfrog.ts';
 import { RecursiveCoupling } from './couplings/recursive-coupling.ts';
-import { activationTypes } from './elementwise/activations.ts';
+import { activationTypes } from './elementwise/activation-types.ts';
 import { Elementwise } from './elementwise/elementwise.ts';
 import { Logit } from './elementwise/logit.ts';
 import { ActNorm } from './linear/act-norm.ts';

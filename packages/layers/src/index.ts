@@ -83,19 +83,12 @@ export type { LeapfrogOptions } from './couplings/leapfrog.ts';
 export { Leapfrog } from './couplings/leapfrog.ts';
 export { RecursiveCoupling } from './couplings/recursive-coupling.ts';
 // Element-wise maps.
-export type { Activation, InvertibleActivation } from './elementwise/activations.ts';
-export {
-  activationTypes,
-  expClamp,
-  leakyRelu,
-  relu,
-  requireActivation,
-  sigmoid,
-  sigmoid2,
-  softplus,
-  tanh,
-} from './elementwise/activations.ts';
+export type { Activation, InvertibleActivation, ScaleLogarithm } from './elementwise/activation.ts';
+export { requireActivation } from './elementwise/activation.ts';
+export { activationTypes } from './elementwise/activation-types.ts';
+export { leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './elementwise/activations.ts';
 export { Elementwise } from './elementwise/elementwise.ts';
+export { atanClamp, exp, expClamp } from './elementwise/exponentials.ts';
 export { Logit } from './elementwise/logit.ts';
 // Linear maps.
 export { ActNorm } from './linear/act-norm.ts';

@@ -2,6 +2,7 @@ import {
   add,
   affine,
   full,
+  memory,
   ones,
   RandomStream,
   setBackend,
@@ -11,13 +12,16 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { arctangent, tangent } from '../src/elementwise/arctangent.ts';
 import {
   type Activation,
   activationTypes,
+  atanClamp,
   build,
   ConfigurationError,
   describe as describeModule,
   Elementwise,
+  exp,
   expClamp,
   GlowCoupling,
   type InvertibleActivation,
@@ -43,7 +47,11 @@ const invertible: readonly InvertibleActivation[] = [
   softplus({ low: 0.1 }),
   sigmoid({ low: -1, high: 3 }),
   sigmoid2(),
+  exp({ low: 0.3 }),
   expClamp({ clamp: 1.5 }),
+  expClamp({ clamp: 1.5, rate: 0.4 }),
+  atanClamp(),
+  atanClamp({ clamp: 1.5, rate: 3 }),
 ];
 const activations: readonly Activation[] = [relu(), ...invertible];
 
@@ -65,7 +73,8 @@ function fullLike(value: number, like: Tensor): Tensor {
 describe('activations', () => {
   it.each(activations)('$name stays in its range, and its slope is its derivative', (f) => {
     const points = [-30, -3, -1.1, -0.2, 0.3, 1, 2.5, 30];
-    const y = f.apply(tensor(points));
+    const x = tensor(points);
+    const y = f.apply(x);
     const [low, high] = f.range;
     for (const v of numbers(y)) {
       expect(v).toBeGreaterThanOrEqual(low);
@@ -73,8 +82,9 @@ describe('activations', () => {
     }
     const h = 1e-5;
     const [after, before] = [h, -h].map((s) => numbers(f.apply(affine(tensor(points), 1, s))));
-    numbers(f.grad(y, ones([points.length]))).forEach((slope, i) => {
-      expect(slope).toBeCloseTo((after![i]! - before![i]!) / (2 * h), 7);
+    numbers(f.grad(y, ones([points.length]), x)).forEach((slope, i) => {
+      const off = slope - (after![i]! - before![i]!) / (2 * h);
+      expect(Math.abs(off)).toBeLessThan(5e-8 * Math.max(1, slope));
     });
   });
 
@@ -102,7 +112,76 @@ describe('activations', () => {
     expect(() => new GlowCoupling({ channels: 4, scaleFunction: softplus() })).toThrow(/positive/);
   });
 
+  it.each(precisions)('know the logarithm of a scale: $backend, $dtype', async (settings) => {
+    const { backend, dtype, digits } = settings;
+    await setBackend(backend, { dtype });
+    const softplusOf = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+    const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+    const cases: readonly [Activation, (x: number) => number, (x: number) => number][] = [
+      [exp(), (x) => x, () => 1],
+      [exp({ low: 1 }), softplusOf, logistic],
+      [
+        exp({ low: 0.2 }),
+        (x) => Math.log(0.2) + softplusOf(x - Math.log(0.2)),
+        (x) => logistic(x - Math.log(0.2)),
+      ],
+      [sigmoid({ high: 3 }), (x) => Math.log(3) - softplusOf(-x), (x) => logistic(-x)],
+    ];
+    const x = tensor(farPoints);
+    for (const [f, logOf, slopeOf] of cases) {
+      numbers(f.log!.apply(x)).forEach((v, i) => {
+        const expected = logOf(farPoints[i]!);
+        expect(Math.abs(v - expected)).toBeLessThan(digits * Math.max(4, Math.abs(expected)));
+      });
+      numbers(f.log!.grad(f.apply(x), fullLike(1, x), x)).forEach((v, i) => {
+        const expected = slopeOf(farPoints[i]!);
+        // A product of x and its digits stands in the exponent.
+        const off = digits * Math.max(4, Math.abs(farPoints[i]!));
+        if (expected > 1.2e-38) expect(Math.abs(v / expected - 1)).toBeLessThan(off);
+      });
+    }
+  });
+
+  it.each(precisions)(
+    'know the arctangent of every number, and its inverse: $backend, $dtype',
+    async (settings) => {
+      await setBackend(settings.backend, { dtype: settings.dtype });
+      const sizes = Array.from({ length: 700 }, (_, i) => 10 ** ((i - 340) / 10));
+      const points = [...sizes, ...sizes.map((v) => -v)].map(Math.fround);
+      const before = memory().tensors;
+      const x = tensor(points);
+      numbers(arctangent(x)).forEach((v, i) => {
+        expect(Math.abs(v / Math.atan(points[i]!) - 1)).toBeLessThan(2 * settings.digits);
+      });
+      expect(numbers(arctangent(tensor([0])))).toEqual([0]);
+      expect(memory().tensors - before).toBe(4);
+      const angles = Array.from({ length: 29 }, (_, i) => Math.fround((i - 14) / 10 + 0.05));
+      numbers(tangent(tensor(angles))).forEach((v, i) => {
+        expect(Math.abs(v / Math.tan(angles[i]!) - 1)).toBeLessThan(10 * settings.digits);
+      });
+    },
+  );
+
+  it('clamp as FrEIA does', () => {
+    const points = [-40, -3, -0.1, 0, 0.2, 1, 7, 1e6];
+    const x = tensor(points);
+    const alpha = 1.7;
+    const close = (f: Activation, log: (a: number) => number) =>
+      numbers(f.apply(x)).forEach((v, i) => {
+        expect(v / Math.exp(log(points[i]!)) - 1).toBeCloseTo(0, 13);
+      });
+    const arctan = atanClamp({ clamp: 0.318 * Math.PI * alpha, rate: 1 });
+    close(arctan, (a) => alpha * 0.636 * Math.atan(a));
+    close(expClamp({ clamp: alpha, rate: 1 }), (a) => alpha * Math.tanh(a));
+    close(expClamp({ clamp: alpha, rate: 0.1 }), (a) => alpha * Math.tanh(0.1 * a));
+    const sigmoidal = (a: number) => 2 / (1 + Math.exp(-a)) - 1;
+    close(expClamp({ clamp: alpha, rate: 0.5 }), (a) => alpha * sigmoidal(a));
+  });
+
   it('name options out of range', () => {
+    expect(() => exp({ low: -0.1 })).toThrow(/exp: low is -0.1; expected .* at least 0/);
+    expect(() => atanClamp({ rate: 0 })).toThrow(/atanClamp: rate is 0/);
+    expect(() => expClamp({ rate: -1 })).toThrow(/expClamp: rate is -1/);
     expect(() => softplus({ low: Number.NaN })).toThrow(/softplus: low is NaN/);
     expect(() => expClamp({ clamp: 0 })).toThrow(ValueError);
     expect(() => leakyRelu({ slope: 0 })).toThrow(ValueError);
@@ -118,7 +197,11 @@ describe('activations', () => {
       expect(() => softplus({ low: v })).toThrow(ValueError);
       expect(() => sigmoid({ low: v })).toThrow(ValueError);
       expect(() => sigmoid({ high: v })).toThrow(ValueError);
-      expect(() => expClamp({ clamp: v })).toThrow(ValueError);
+      expect(() => exp({ low: v })).toThrow(ValueError);
+      for (const option of ['clamp', 'rate']) {
+        expect(() => expClamp({ [option]: v })).toThrow(ValueError);
+        expect(() => atanClamp({ [option]: v })).toThrow(ValueError);
+      }
       expect(() => new Logit({ lambda: v })).toThrow(ValueError);
     }
     expect(() => softplus({ low: '1' as unknown as number })).toThrow(/low is '1'; .* number/);
@@ -126,11 +209,9 @@ describe('activations', () => {
   });
 
   it('say what makes them again', () => {
+    const smooth = [softplus(), sigmoid(), sigmoid2(), exp(), expClamp(), atanClamp({ clamp: 1 })];
     const options = Object.fromEntries(
-      [relu(), leakyRelu(), tanh(), softplus(), sigmoid(), sigmoid2(), expClamp()].map((f) => [
-        f.name,
-        f.options,
-      ]),
+      [relu(), leakyRelu(), tanh(), ...smooth].map((f) => [f.name, f.options]),
     );
     expect(options).toEqual({
       relu: {},
@@ -139,8 +220,11 @@ describe('activations', () => {
       softplus: { low: 0 },
       sigmoid: { low: 0, high: 1 },
       sigmoid2: {},
+      exp: { low: 0 },
       expClamp: { clamp: 2 },
+      atanClamp: { clamp: 1, rate: Math.PI / 2 },
     });
+    expect(expClamp({ rate: 1 }).options).toEqual({ clamp: 2, rate: 1 });
     expect(activationTypes.map((t) => t.type)).toEqual(Object.keys(options));
   });
 });
@@ -150,7 +234,7 @@ describe('Elementwise', () => {
     const points = [-2.2, -0.7, 0.4, 1.9];
     const x = tensor(points);
     const y = f.apply(x);
-    const slopes = numbers(f.grad(y, ones([points.length])));
+    const slopes = numbers(f.grad(y, ones([points.length]), x));
     numbers(f.logSlope(x, y)).forEach((v, i) => {
       expect(v).toBeCloseTo(Math.log(slopes[i]!), 11);
     });
@@ -181,6 +265,14 @@ describe('Elementwise', () => {
     [sigmoid({ low: -1, high: 3 }), (x) => Math.log(4) + logistic(x)],
     [sigmoid2(), (x) => Math.log(2) + logistic(x)],
     [expClamp({ clamp: 1.5 }), (x) => 1.5 * Math.tanh(x / 1.5) + clamped(x)],
+    [
+      expClamp({ clamp: 1.5, rate: 0.4 }),
+      (x) => 1.5 * Math.tanh(0.4 * x) + Math.log(4 * 0.6) + logistic(0.8 * x),
+    ],
+    [
+      atanClamp({ clamp: Math.PI / 2, rate: 3 }),
+      (x) => Math.atan(3 * x) + Math.log(3) - Math.log1p(9 * x * x),
+    ],
   ];
 
   it.each(precisions)('knows every slope from −200 to 200: $backend, $dtype', async (settings) => {

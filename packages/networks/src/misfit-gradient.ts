@@ -69,8 +69,9 @@ export interface MisfitGradientOptions {
   readonly actnorm?: boolean;
 }
 
-/** What backward needs: the image, the normalized gradient, and the residual where J varies. */
+/** What backward needs: η, its image, the normalized gradient, and the residual where J varies. */
 interface SavedMisfit {
+  readonly x: Tensor;
   readonly u: Tensor;
   readonly normalized: Tensor;
   readonly residual: Tensor | undefined;
@@ -120,16 +121,16 @@ export class MisfitGradient extends Conditioner<SavedMisfit> {
     if (!kept) residual.dispose();
     const { y: normalized } = this.norm.forward(gradient);
     gradient.dispose();
-    return { y: this.#pad(normalized), saved: { u, normalized, residual: kept } };
+    return { y: this.#pad(normalized), saved: { x, u, normalized, residual: kept } };
   }
 
-  protected applyBackward(dy: Tensor, { u, normalized, residual }: SavedMisfit) {
+  protected applyBackward(dy: Tensor, { x, u, normalized, residual }: SavedMisfit) {
     const dnormalized = slice(dy, 1, 0, this.#options.channels);
     const { dx: dgradient } = this.norm.backward(normalized, dnormalized);
     const moved = this.#jacobian(u, dgradient);
     const through = this.#adjoint(u, moved);
     const du = residual ? add(through, this.#curvature(u, residual, dgradient)) : through;
-    return { dx: this.#options.link?.grad(u, du) ?? du, dcontext: neg(moved) };
+    return { dx: this.#options.link?.grad(u, du, x) ?? du, dcontext: neg(moved) };
   }
 
   protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
@@ -138,7 +139,7 @@ export class MisfitGradient extends Conditioner<SavedMisfit> {
     const residual = this.#residual(u, context);
     const gradient = this.#adjoint(u, residual);
     const dx = tangent.x ?? zerosLike(x);
-    const du = link ? link.grad(u, dx) : dx;
+    const du = link ? link.grad(u, dx, x) : dx;
     const moved = this.#jacobian(u, du);
     const dresidual = tangent.context ? sub(moved, tangent.context) : moved;
     const through = this.#adjoint(u, dresidual);

@@ -439,6 +439,8 @@ function activationCalls(): Calls {
     leakyRelu: [call(api.leakyRelu, [{ slope: 0.1 }]), ...methods(api.leakyRelu())],
     softplus: [call(api.softplus, [{ low: 0.1 }]), ...methods(api.softplus())],
     sigmoid: [call(api.sigmoid, [{ low: 0.1, high: 1 }]), ...methods(api.sigmoid())],
-    expClamp: [call(api.expClamp, [{ clamp: 1 }]), ...methods(api.expClamp())],
+    exp: [call(api.exp, [{ low: 0.1 }]), ...methods(api.exp())],
+    expClamp: [call(api.expClamp, [{ clamp: 1, rate: 2 }]), ...methods(api.expClamp())],
+    atanClamp: [call(api.atanClamp, [{ clamp: 1, rate: 2 }]), ...methods(api.atanClamp())],
   };
 }

@@ -1,11 +1,13 @@
 /** Rows of couplings and leapfrog steps. */
 import {
   AdditiveCoupling,
+  atanClamp,
   BasicCoupling,
   ConditionalGlowCoupling,
   ConditionalHintCoupling,
   type ConditionalHintCouplingOptions,
   defaultConditioner,
+  exp,
   expClamp,
   Flattened,
   GlowCoupling,
@@ -74,6 +76,10 @@ export function couplingRows(ndims: number): Row[] {
     }),
     glow('GlowCoupling'),
     glow('GlowCoupling, expClamp', { scaleFunction: expClamp({ clamp: 1 }) }),
+    glow('GlowCoupling, atanClamp', { scaleFunction: atanClamp({ clamp: 1, rate: 2 }) }),
+    glow('GlowCoupling, exp', { scaleFunction: exp() }),
+    glow('GlowCoupling, 1 + exp', { scaleFunction: exp({ low: 1 }) }),
+    glow('GlowCoupling, sigmoid from 0', { scaleFunction: sigmoid() }),
     glow('GlowCoupling, sigmoid from 0.2 to 3', {
       scaleFunction: sigmoid({ low: 0.2, high: 3 }),
     }),

@@ -1,6 +1,8 @@
 /** Rows of element-wise maps. */
 import {
+  atanClamp,
   Elementwise,
+  exp,
   expClamp,
   type InvertibleActivation,
   Logit,
@@ -28,7 +30,9 @@ export function elementwiseRows(ndims: number): Row[] {
     elementwise(sigmoid2()),
     elementwise(tanh()),
     elementwise(softplus({ low: 0.1 })),
-    elementwise(expClamp()),
+    elementwise(exp({ low: 0.2 })),
+    elementwise(expClamp({ rate: 0.8 })),
+    elementwise(atanClamp({ rate: 1.5 })),
     { name: 'Logit', shape, make: () => new Logit({ lambda: 0.01 }), draw: inUnitInterval },
   ];
 }

@@ -35,7 +35,8 @@ import { type Conditioner, evaluate, requireConditioner, type Saved } from '../c
 import { perSample, sumOfTerms } from '../core/idioms.ts';
 import { type Pair, sameShape } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
-import { type Activation, requireActivation, sigmoid } from '../elementwise/activations.ts';
+import { type Activation, requireActivation } from '../elementwise/activation.ts';
+import { sigmoid } from '../elementwise/activations.ts';
 
 /** What all affine couplings take. */
 export interface AffineOptions {
@@ -45,7 +46,10 @@ export interface AffineOptions {
   readonly hidden?: number;
   /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
   readonly ndims?: number;
-  /** Gives the scale; its lower bound is positive. Default: `sigmoid({ low: 0.5, high: 1.5 })`. */
+  /**
+   * Gives the scale; its lower bound is positive, or it knows its own logarithm, as `exp()` does.
+   * Default: `sigmoid({ low: 0.5, high: 1.5 })`.
+   */
   readonly scaleFunction?: Activation;
   /** Draws the default conditioner's weights. */
   readonly random?: RandomStream;
@@ -86,11 +90,12 @@ export class BasicCoupling extends PairBijection {
     const [inChannels, moved] = channels;
     this.channels = [inChannels, moved];
     this.scaleFunction = requireActivation('coupling', 'scaleFunction', scaleFunction);
-    if (!(this.scaleFunction.range[0] > 0)) {
+    const { range, log: ownLog } = this.scaleFunction;
+    if (!(range[0] > 0 || (range[0] === 0 && ownLog))) {
       throw new ValueError(
         `coupling: scale function ${this.scaleFunction.name} has the range ` +
-          `${formatShape(this.scaleFunction.range)}; expected a positive lower bound, as of ` +
-          'sigmoid({ low: 0.5 }) or expClamp().',
+          `${formatShape(range)}; expected a positive lower bound, as of sigmoid({ low: 0.5 }) or ` +
+          'expClamp(), or one of zero and `log`, as of exp().',
       );
     }
     this.conditioner = requireConditioner(
@@ -147,8 +152,10 @@ export class BasicCoupling extends PairBijection {
       const { y: y2, logdet } = fused.apply(x2);
       return { y: [x1, y2] as const, logdet };
     }
-    const { s, t } = this.#unpack(rt);
-    return { y: [x1, add(mul(s, x2), t)] as const, logdet: sumPerSample(log(s)) };
+    const { r, s, t } = this.#unpack(rt);
+    const logdet = this.#sumOfLogs(r, s);
+    r.dispose();
+    return { y: [x1, add(mul(s, x2), t)] as const, logdet };
   }
 
   protected invert([y1, y2]: Pair, context?: Tensor) {
@@ -158,8 +165,10 @@ export class BasicCoupling extends PairBijection {
       const { y: x2, logdet } = fused.apply(y2);
       return { x: [y1, x2] as const, logdet };
     }
-    const { s, t } = this.#unpack(rt);
-    return { x: [y1, div(sub(y2, t), s)] as const, logdet: neg(sumPerSample(log(s))) };
+    const { r, s, t } = this.#unpack(rt);
+    const logdet = neg(this.#sumOfLogs(r, s));
+    r.dispose();
+    return { x: [y1, div(sub(y2, t), s)] as const, logdet };
   }
 
   protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair, options: BackwardOptions) {
@@ -180,27 +189,26 @@ export class BasicCoupling extends PairBijection {
 
   protected applyTangent([x1, x2]: Pair, tangent: Tangent<Pair>, context?: Tensor) {
     const [dx1, dx2] = tangent.x ?? [];
-    const { s, t, ds, dt } = this.#scaleAndShiftTangents(x1, dx1, tangent, context);
+    const { s, t, ds, dt, ...logs } = this.#scaleAndShiftTangents(x1, dx1, tangent, context);
     const y2 = add(mul(s, x2), t);
     const dy2 = sumOfTerms(x2, mul(ds, x2), dx2 && mul(s, dx2), dt);
     return {
       y: [x1, y2] as const,
       dy: [dx1 ?? zerosLike(x1), dy2] as const,
-      logdet: sumPerSample(log(s)),
-      dlogdet: sumPerSample(div(ds, s)),
+      ...logs,
     };
   }
 
   protected invertTangent([y1, y2]: Pair, tangent: Tangent<Pair>, context?: Tensor) {
     const [dy1, dy2] = tangent.x ?? [];
-    const { s, t, ds, dt } = this.#scaleAndShiftTangents(y1, dy1, tangent, context);
+    const { s, t, ds, dt, ...logs } = this.#scaleAndShiftTangents(y1, dy1, tangent, context);
     const x2 = div(sub(y2, t), s);
     const moved = sub(sumOfTerms(y2, dy2), add(dt, mul(ds, x2)));
     return {
       x: [y1, x2] as const,
       dx: [dy1 ?? zerosLike(y1), div(moved, s)] as const,
-      logdet: neg(sumPerSample(log(s))),
-      dlogdet: neg(sumPerSample(div(ds, s))),
+      logdet: neg(logs.logdet),
+      dlogdet: neg(logs.dlogdet),
     };
   }
 
@@ -221,10 +229,9 @@ export class BasicCoupling extends PairBijection {
       return { x2, dx2, drt };
     }
     return tidy(() => {
-      const { s, t } = this.#unpack(rt);
+      const { r, s, t } = this.#unpack(rt);
       const x2 = div(sub(y2, t), s);
-      const ds = sumOfTerms(s, mul(dy2, x2), dlogdet && div(perSample(dlogdet, s), s));
-      const drt = concat([this.scaleFunction.grad(s, ds), dy2], 1);
+      const drt = concat([this.#scaleGrad(r, s, mul(dy2, x2), dlogdet), dy2], 1);
       return { x2, dx2: mul(s, dy2), drt };
     });
   }
@@ -237,10 +244,9 @@ export class BasicCoupling extends PairBijection {
       return { y2, dy2, drt };
     }
     return tidy(() => {
-      const { s, t } = this.#unpack(rt);
+      const { r, s, t } = this.#unpack(rt);
       const dy2 = div(dx2, s);
-      const ds = neg(sumOfTerms(s, mul(dy2, x2), dlogdet && div(perSample(dlogdet, s), s)));
-      const drt = concat([this.scaleFunction.grad(s, ds), neg(dy2)], 1);
+      const drt = neg(concat([this.#scaleGrad(r, s, mul(dy2, x2), dlogdet), dy2], 1));
       return { y2: add(mul(s, x2), t), dy2, drt };
     });
   }
@@ -253,12 +259,24 @@ export class BasicCoupling extends PairBijection {
     return fusedCoupling(rt, logistic, direction, kept);
   }
 
-  /** (s, t) from the conditioner's output (r, t). */
-  #unpack(rt: Tensor): { s: Tensor; t: Tensor } {
+  /** r, s and t from the conditioner's output (r, t). */
+  #unpack(rt: Tensor): { r: Tensor; s: Tensor; t: Tensor } {
     const [r, t] = this.#splitOutput(rt);
-    const s = this.scaleFunction.apply(r);
-    r.dispose();
-    return { s, t };
+    return { r, s: this.scaleFunction.apply(r), t };
+  }
+
+  /** Σ log s */
+  #sumOfLogs(r: Tensor, s: Tensor): Tensor {
+    return tidy(() => sumPerSample(this.scaleFunction.log?.apply(r) ?? log(s)));
+  }
+
+  /** The gradient of r for those of s and of Σ log s. */
+  #scaleGrad(r: Tensor, s: Tensor, ds: Tensor, dlogdet: Tensor | undefined): Tensor {
+    const { scaleFunction: f } = this;
+    if (!dlogdet) return f.grad(s, ds, r);
+    const dlog = perSample(dlogdet, s);
+    if (f.log) return add(f.grad(s, ds, r), f.log.grad(s, dlog, r));
+    return f.grad(s, add(ds, div(dlog, s)), r);
   }
 
   #splitOutput(rt: Tensor): Pair {
@@ -280,9 +298,11 @@ export class BasicCoupling extends PairBijection {
     context: Tensor | undefined,
   ) {
     const { y, dy } = this.conditioner.jvp(x1, { ...tangent, x: dx1 }, context);
-    const { s, t } = this.#unpack(y);
+    const { r, s, t } = this.#unpack(y);
     const [dr, dt] = this.#splitOutput(dy);
-    return { s, t, ds: this.scaleFunction.grad(s, dr), dt };
+    const ds = this.scaleFunction.grad(s, dr, r);
+    const dlog = this.scaleFunction.log?.grad(s, dr, r) ?? div(ds, s);
+    return { s, t, ds, dt, logdet: this.#sumOfLogs(r, s), dlogdet: sumPerSample(dlog) };
   }
 
   #backThroughConditioner(drt: Tensor, saved: Saved, d1: Tensor) {

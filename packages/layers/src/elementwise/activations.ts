@@ -1,14 +1,12 @@
 /**
- * Element-wise functions: activations of conditioners, and scale functions of couplings. Each gives
- * its derivative in terms of its output, so that nothing else needs to be kept.
+ * Element-wise functions: activations of conditioners, links, and scale functions of couplings. Those that
+ * are exponentials are in `exponentials.ts`.
  * Mathematics: docs/math/elementwise/activations-and-scales.md
  */
 import {
   add,
   affine,
   exp,
-  formatValue,
-  type LogisticScale,
   leakyRelu as leakyReluOp,
   log,
   mul,
@@ -20,7 +18,6 @@ import {
   sigmoidGrad,
   sigmoid as sigmoidOp,
   softplus as softplusOp,
-  square,
   sub,
   type Tensor,
   tanhGrad,
@@ -29,38 +26,10 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import type { ModuleType } from '../tree/module.ts';
 import { asData } from '../tree/named.ts';
+import type { Activation, BuiltIn, InvertibleActivation, ScaleLogarithm } from './activation.ts';
+import { atanh, logOneMinusTanhSquared } from './hyperbolic.ts';
 import { logLogisticSlope } from './logistic-slope.ts';
-
-/** y = f(x), element by element. */
-export interface Activation {
-  /** For messages; of those here, their type in files. */
-  readonly name: string;
-  /** What makes it again; left out for functions of one's own, which need `named` to be saved. */
-  readonly options?: Readonly<Record<string, number>>;
-  /** Bounds of f. A function with a positive lower bound can scale a coupling. */
-  readonly range: readonly [number, number];
-  /** f(x) */
-  apply(x: Tensor): Tensor;
-  /** dy·f′(x), in terms of y = f(x). */
-  grad(y: Tensor, dy: Tensor): Tensor;
-  /** Set where f(x) = low + (high − low)·σ(x), for which backends have couplings in one pass. */
-  readonly logistic?: LogisticScale;
-}
-
-/** A monotone activation onto its range, which `Elementwise` makes a layer. */
-export interface InvertibleActivation extends Activation {
-  /** f⁻¹(y) */
-  invert(y: Tensor): Tensor;
-  /** log f′(x), of x and y = f(x). */
-  logSlope(x: Tensor, y: Tensor): Tensor;
-  /** The derivative of log f′ at x. */
-  logSlopeDerivative(x: Tensor, y: Tensor): Tensor;
-}
-
-/** One of those here, which files know by name and options; a copy of it with other functions is none. */
-type BuiltIn<F extends Activation> = F & { readonly options: Readonly<Record<string, number>> };
 
 /** max(x, 0) */
 export function relu(): Activation {
@@ -144,7 +113,8 @@ export function softplus(options: { low?: number } = {}): InvertibleActivation {
 }
 
 /**
- * low + (high − low)·σ(x): with low > 0 a scale function that stays away from zero.
+ * low + (high − low)·σ(x): with low > 0 a scale function that stays away from zero. With low = 0 it is
+ * one that may come as close as numbers do, and its coupling is not the one pass that others are.
  *
  * @throws ValueError unless low < high, both finite.
  * @example new GlowCoupling({ channels: 4, hidden: 32, scaleFunction: sigmoid({ low: 0.5, high: 1 }) })
@@ -161,7 +131,7 @@ export function sigmoid(options: { low?: number; high?: number } = {}): Invertib
     name: 'sigmoid',
     options: { low, high },
     range: [low, high],
-    logistic: { low, high },
+    ...(low === 0 ? { log: logOfSigmoid(high) } : { logistic: { low, high } }),
     apply: (x) => tidy(() => affine(sigmoidOp(x), width, low)),
     grad: (y, dy) => tidy(() => affine(sigmoidGrad(affine(y, 1 / width, -low / width), dy), width)),
     invert: (y) => tidy(() => sub(log(affine(y, 1, -low)), log(affine(y, -1, high)))),
@@ -175,69 +145,14 @@ export function sigmoid2(): InvertibleActivation {
   return asData({ ...sigmoid({ low: -1, high: 1 }), name: 'sigmoid2', options: {} });
 }
 
-/**
- * exp(c·tanh(x/c)): eˣ near zero, softly clamped to e⁻ᶜ … eᶜ. f′ = y(1 − (log y/c)²).
- * (FrEIA and InvertibleNetworks.jl clamp with an arctangent instead.)
- *
- * @throws ValueError unless clamp is finite and positive.
- */
-export function expClamp(options: { clamp?: number } = {}): InvertibleActivation {
-  requireOptions('expClamp', options, ['clamp']);
-  const { clamp = 2 } = options;
-  requireBetween('expClamp', 'clamp', clamp, 0);
-  return asData<BuiltIn<InvertibleActivation>>({
-    name: 'expClamp',
-    options: { clamp },
-    range: [Math.exp(-clamp), Math.exp(clamp)],
-    apply: (x) => tidy(() => exp(affine(tanhOp(affine(x, 1 / clamp)), clamp))),
-    grad: (y, dy) => tidy(() => mul(mul(dy, y), affine(square(affine(log(y), 1 / clamp)), -1, 1))),
-    invert: (y) => tidy(() => affine(atanh(affine(log(y), 1 / clamp)), clamp)),
-    // c·t + log(1 − t²) with t = tanh(x/c)
-    logSlope: (x) =>
-      tidy(() => {
-        const reduced = affine(x, 1 / clamp);
-        return add(affine(tanhOp(reduced), clamp), logOneMinusTanhSquared(reduced));
-      }),
-    logSlopeDerivative: (x) =>
-      tidy(() => {
-        const t = tanhOp(affine(x, 1 / clamp));
-        return sub(affine(square(t), -1, 1), affine(t, 2 / clamp));
-      }),
-  });
-}
-
-/** All functions here, by their names in files. */
-export const activationTypes: readonly ModuleType[] = [
-  { type: 'relu', build: relu },
-  { type: 'leakyRelu', build: leakyRelu },
-  { type: 'tanh', build: tanh },
-  { type: 'softplus', build: softplus },
-  { type: 'sigmoid', build: sigmoid },
-  { type: 'sigmoid2', build: sigmoid2 },
-  { type: 'expClamp', build: expClamp },
-];
-
-/** ½ log((1 + y)/(1 − y)) */
-function atanh(y: Tensor): Tensor {
-  return tidy(() => affine(sub(log(affine(y, 1, 1)), log(affine(y, -1, 1))), 0.5));
-}
-
-/** log(1 − tanh² x) = log 4σ′(2x), exact where tanh is 1. */
-function logOneMinusTanhSquared(x: Tensor): Tensor {
-  return tidy(() => affine(logLogisticSlope(affine(x, 2)), 1, Math.log(4)));
+/** log(high·σ(x)) = log high − log(1 + e⁻ˣ) */
+function logOfSigmoid(high: number): ScaleLogarithm {
+  return {
+    apply: (x) => tidy(() => affine(softplusOp(affine(x, -1)), -1, Math.log(high))),
+    grad: (_, dlog, x) => tidy(() => mul(dlog, sigmoidOp(affine(x, -1)))),
+  };
 }
 
 function onesLike(x: Tensor): Tensor {
   return ones(x.shape, x);
-}
-
-/** The function itself. @throws ValueError unless it is an activation. */
-export function requireActivation(op: string, name: string, f: Activation): Activation {
-  const functions: readonly unknown[] = [f?.apply, f?.grad];
-  const range: readonly unknown[] = Array.isArray(f?.range) ? f.range : [];
-  const bounds = range.length === 2 && range.every((bound) => typeof bound === 'number');
-  if (functions.every((g) => typeof g === 'function') && bounds) return f;
-  throw new ValueError(
-    `${op}: ${name} is ${formatValue(f)}; expected an activation, such as sigmoid().`,
-  );
 }

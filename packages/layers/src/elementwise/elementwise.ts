@@ -13,7 +13,7 @@ import {
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
-import { type InvertibleActivation, requireActivation } from './activations.ts';
+import { type InvertibleActivation, requireActivation } from './activation.ts';
 
 /**
  * y = f(x) element by element, for a monotone f; logdet = Σ log f′(x).
@@ -63,7 +63,7 @@ export class Elementwise extends Bijection {
   protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
     const x = this.f.invert(y);
     const bend = dlogdet && mul(perSample(dlogdet, x), this.f.logSlopeDerivative(x, y));
-    return { x, dx: sumOfTerms(x, this.f.grad(y, dy), bend) };
+    return { x, dx: sumOfTerms(x, this.f.grad(y, dy, x), bend) };
   }
 
   protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
