@@ -96,6 +96,7 @@ export type { AffineLayerOptions } from './linear/affine-layer.ts';
 export { AffineLayer } from './linear/affine-layer.ts';
 export type { Conv1x1Options } from './linear/conv1x1.ts';
 export { Conv1x1 } from './linear/conv1x1.ts';
+export { conv1x1Of } from './linear/conv1x1-of.ts';
 export type { PermutationOptions } from './linear/permutation.ts';
 export { Permutation } from './linear/permutation.ts';
 export type { BuildOptions } from './models/build.ts';

@@ -17,6 +17,7 @@ import {
   AffineLayer,
   build,
   Conv1x1,
+  conv1x1Of,
   copyModule,
   describe as describeModule,
   initialize,
@@ -204,6 +205,57 @@ describe('Conv1x1 by PLU factors', () => {
     for (const call of calls) expect(call).toThrow(/Conv1x1.*2 channels.*expected 3/);
   });
 });
+
+describe('conv1x1Of', () => {
+  const matrices: Readonly<Record<string, number[]>> = {
+    'a rotation': [0.6, 0.8, -0.8, 0.6],
+    'a swap, with a zero where a pivot would be': [0, 1, 1, 0],
+    'a small number where a pivot would be': [1e-12, 1, 1, 1],
+    'one channel': [-3],
+    'three channels': [0, 2, 1, -1, 0.5, 0, 0, 1, -1],
+    'wide ones': Array.from(new RandomStream(7).normalArray(40 ** 2)),
+  };
+
+  it.each(Object.entries(matrices))('is the map of %s', (_, matrix) => {
+    const channels = Math.sqrt(matrix.length);
+    const mix = conv1x1Of(matrix);
+    const unit = Array.from(matrix, (_, i) => (i % (channels + 1) ? 0 : 1));
+    const identity = tensor(unit, [1, channels, channels]);
+    const { y, logdet } = mix.forward(identity);
+    expect(largest(numbers(y).map((v, i) => v - matrix[i]!))).toBeLessThan(1e-13);
+    expect(gap(mix.inverse(y).x, identity)).toBeLessThan(1e-12);
+    // A transposed matrix has other pivots, rows and signs, and the same determinant.
+    const { logdet: again } = conv1x1Of(transposed(matrix, channels)).forward(identity);
+    expect(gap(logdet, again)).toBeLessThan(1e-11);
+    const copied = build(describeModule(mix), { modules: [Conv1x1] }) as Conv1x1;
+    copied.weights[0]!.assign(mix.weights[0]!.data);
+    expect(numbers(copied.forward(identity).y)).toEqual(numbers(y));
+  });
+
+  it('knows the determinant, and can be frozen', () => {
+    const { logdet } = conv1x1Of([1, 2, 3, 4], { frozen: true }).forward(ones([1, 2, 5]));
+    expect(numbers(logdet)[0]).toBeCloseTo(5 * Math.log(2), 12);
+    expect(conv1x1Of([1, 2, 3, 4], { frozen: true }).weights[0]!.frozen).toBe(true);
+  });
+
+  it('says what it expected', () => {
+    expect(() => conv1x1Of([1, 2, 2, 4])).toThrow(/singular; expected an invertible/);
+    expect(() => conv1x1Of([1, 2, 3])).toThrow(/has 3 numbers; expected a list of C² numbers/);
+    expect(() => conv1x1Of([])).toThrow(ValueError);
+    expect(() => conv1x1Of([1, 0, 0, Number.NaN])).toThrow(/matrix\[3\] is NaN/);
+    const plu = { channels: 2, parametrization: 'plu' } as const;
+    expect(() => new Conv1x1({ ...plu, rows: [0, 0] })).toThrow(/rows\[1\] is 0/);
+    expect(() => new Conv1x1({ ...plu, signs: [1, 0] })).toThrow(/signs is \[1, 0\]; .*1 or −1/);
+    expect(() => new Conv1x1({ ...plu, signs: [1] })).toThrow(
+      /signs is \[1\]; expected a list of 2/,
+    );
+    expect(() => new Conv1x1({ channels: 2, rows: [0, 1] })).toThrow(/'householder'; .*'plu'/);
+  });
+});
+
+function transposed(matrix: readonly number[], n: number): number[] {
+  return matrix.map((_, k) => matrix[(k % n) * n + Math.floor(k / n)]!);
+}
 
 describe('Conv1x1', () => {
   const kinds = [

@@ -240,9 +240,11 @@ function classes(): Calls {
     ],
     Conv1x1: [
       make(api.Conv1x1, [{ channels: 4, parametrization: 'plu', frozen: true, random: random() }]),
+      make(api.Conv1x1, [{ channels: 2, parametrization: 'plu', rows: [0, 1], signs: [1, -1] }]),
       ...methodsOf(new api.Conv1x1({ channels: 4, parametrization: 'plu' }), v),
       ...methodsOf(new api.Conv1x1({ channels: 4 }), x),
     ],
+    conv1x1Of: [call(api.conv1x1Of, [[1, 2, 3, 4], { frozen: true }])],
     Permutation: [
       make(api.Permutation, [{ channels: 4, order: [3, 0, 2, 1], random: random() }]),
       ...methodsOf(new api.Permutation({ channels: 4, order: 'reversed' }), v),

@@ -3,11 +3,11 @@
  * and no others are loaded. `bench bundle` weighs it.
  */
 import { Flow, StandardNormal } from '@invnet/flows';
-import { activationTypes, ShuffleSqueeze } from '@invnet/layers';
+import { ShuffleSqueeze, sigmoid } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import { modelFromBytes } from '@invnet/train';
 
-const modules = [Flow, StandardNormal, Glow, ShuffleSqueeze, ...activationTypes];
+const modules = [Flow, StandardNormal, Glow, ShuffleSqueeze, { type: 'sigmoid', build: sigmoid }];
 const response = await fetch('model.safetensors');
 const flow = modelFromBytes(await response.bytes(), { modules, as: Flow });
 const x = flow.sample({ shape: [16, 1, 28, 28], seed: 1 });

@@ -4,6 +4,7 @@ import {
   AffineLayer,
   Conv1x1,
   type Conv1x1Options,
+  conv1x1Of,
   Permutation,
   type PermutationOptions,
 } from '@invnet/layers';
@@ -33,6 +34,17 @@ export function linearRows(ndims: number): Row[] {
     conv1x1('Conv1x1, frozen', { channels: 3, frozen: true }),
     conv1x1('Conv1x1, PLU', { ...plu, channels: 5 }),
     conv1x1('Conv1x1, PLU, frozen', { ...plu, channels: 3, frozen: true }),
+    conv1x1('Conv1x1, PLU of rows and signs', {
+      ...plu,
+      channels: 4,
+      rows: [2, 0, 3, 1],
+      signs: [1, -1, -1, 1],
+    }),
+    {
+      name: 'Conv1x1, of a matrix',
+      shape: [2, 3, ...size],
+      make: () => conv1x1Of([0, 2, 1, -1, 0.5, 0, 0, 1, -1]),
+    },
     permutation('Permutation', [3, 4, 0, 2, 1]),
     permutation('Permutation, random', 'random'),
     permutation('Permutation, reversed', 'reversed'),

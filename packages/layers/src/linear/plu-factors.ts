@@ -20,37 +20,50 @@ import type { Tangent } from '../core/tangent.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './mixing.ts';
 
+/** Channels at most: factors are found by elimination, which takes as many steps as channels have cubes. */
+export const mostFactored = 2 ** 12;
+
+/** What of the factors is not trained. */
+export interface FixedFactors {
+  /** Row i of W is row `rows[i]` of L U. */
+  readonly rows: readonly number[];
+  /** Those of the diagonal of U. */
+  readonly signs: readonly number[];
+}
+
 /**
- * W = P L U with L unit lower triangular, U upper triangular with the diagonal exp(dᵢ), and P the
- * permutation that reverses the channels. One parameter `lu` holds L below its diagonal, d on it and
- * U above. W starts as a random orthogonal matrix.
+ * W = P L U with L unit lower triangular, U upper triangular with the diagonal ± exp(dᵢ), and P a
+ * permutation. One parameter `lu` holds L below its diagonal, d on it and U above. W starts as a random
+ * orthogonal matrix.
  *
- * P and the signs of the diagonal are not drawn, so the parameter alone says what W is: a saved
+ * P and the signs of the diagonal are not drawn, so the parameter and they say what W is: a saved
  * network can be loaded into one that was made with another seed.
  */
 export class PluFactors implements Mixing {
   readonly parameters: readonly [Parameter];
   readonly #channels: number;
+  readonly #fixed: FixedFactors;
 
-  constructor(channels: number, random: RandomStream, frozen: boolean) {
+  constructor(channels: number, random: RandomStream, frozen: boolean, fixed: FixedFactors) {
     const lu = randomOrthogonal(channels, random);
     factorize(lu, channels);
     for (let k = 0; k < channels; k++) {
       // Changing the sign of a column of W changes that of a column of U.
-      const sign = Math.sign(lu[k * (channels + 1)]!);
+      const sign = Math.sign(lu[k * (channels + 1)]!) * fixed.signs[k]!;
       for (let i = 0; i < k; i++) lu[i * channels + k]! *= sign;
       lu[k * (channels + 1)] = Math.log(Math.abs(lu[k * (channels + 1)]!));
     }
     this.#channels = channels;
+    this.#fixed = fixed;
     this.parameters = [new Parameter('lu', tensor(lu, [channels, channels]), { frozen })];
   }
 
   evaluate(): EvaluatedMixing {
     const lower = this.#lower();
     const upper = this.#upper();
-    const reversal = this.#reversal();
-    const matrix = () => matmul(reversal, matmul(lower, upper));
-    const inverse = () => this.#invert(lower, upper, reversal);
+    const permutation = this.#permutation();
+    const matrix = () => matmul(permutation, matmul(lower, upper));
+    const inverse = () => this.#invert(lower, upper, permutation);
     return {
       apply: (x) => mixingBy(matrix())(x),
       applyInverse: (x) => mixingBy(inverse())(x),
@@ -61,12 +74,12 @@ export class PluFactors implements Mixing {
         if (!d) return undefined;
         const dlower = matmul(mul(d, this.#below()), upper);
         const dupper = matmul(lower, mul(d, this.#upperSlope()));
-        return matmul(reversal, add(dlower, dupper));
+        return matmul(permutation, add(dlower, dupper));
       },
       accumulate: (g) => {
-        const reversed = matmul(reversal, g);
-        const dlower = matmul(reversed, upper, { transposeB: true });
-        const dupper = matmul(lower, reversed, { transposeA: true });
+        const permuted = matmul(permutation, g, { transposeA: true });
+        const dlower = matmul(permuted, upper, { transposeB: true });
+        const dupper = matmul(lower, permuted, { transposeA: true });
         this.parameters[0].accumulateGrad(
           add(mul(dlower, this.#below()), mul(dupper, this.#upperSlope())),
         );
@@ -86,17 +99,18 @@ export class PluFactors implements Mixing {
     },
   };
 
-  #invert(lower: Tensor, upper: Tensor, reversal: Tensor): Tensor {
+  #invert(lower: Tensor, upper: Tensor, permutation: Tensor): Tensor {
     const n = this.#channels;
     const { data } = this.parameters[0];
     const identity = this.#diagonal();
-    const inverseDiagonal = mul(identity, exp(neg(mul(data, identity))));
+    const inverseDiagonal = mul(this.#signs(), exp(neg(mul(data, identity))));
     // Both factors at once, as a batch of two.
     const inverses = invertTriangular(stack(lower, upper), stack(identity, inverseDiagonal));
     const [lowerInverse, upperInverse] = [0, 1].map((i) =>
       slice(inverses, 0, i, 1).reshape([n, n]),
     );
-    return matmul(matmul(upperInverse!, lowerInverse!), reversal);
+    const product = matmul(upperInverse!, lowerInverse!);
+    return matmul(product, permutation, { transposeB: true });
   }
 
   #lower(): Tensor {
@@ -107,41 +121,47 @@ export class PluFactors implements Mixing {
     return add(mul(this.parameters[0].data, this.#above()), this.#expDiagonal());
   }
 
-  /** The derivative of each entry of U by that of the parameter: 1, and exp(dᵢ) on the diagonal. */
+  /** The derivative of each entry of U by that of the parameter: 1, and ± exp(dᵢ) on the diagonal. */
   #upperSlope(): Tensor {
     return add(this.#above(), this.#expDiagonal());
   }
 
-  /** exp(dᵢ) on the diagonal. What is off it must not reach the exponential, which may overflow. */
+  /** ± exp(dᵢ) on the diagonal. What is off it must not reach the exponential, which may overflow. */
   #expDiagonal(): Tensor {
-    const diagonal = this.#diagonal();
-    return mul(diagonal, exp(mul(this.parameters[0].data, diagonal)));
+    return mul(this.#signs(), exp(mul(this.parameters[0].data, this.#diagonal())));
   }
 
   #below(): Tensor {
-    return mask(this.parameters[0].data, (i, j) => i > j);
+    return this.#entries((i, j) => Number(i > j));
   }
 
   #diagonal(): Tensor {
-    return mask(this.parameters[0].data, (i, j) => i === j);
+    return this.#entries((i, j) => Number(i === j));
   }
 
   #above(): Tensor {
-    return mask(this.parameters[0].data, (i, j) => i < j);
+    return this.#entries((i, j) => Number(i < j));
   }
 
-  /** P, its own inverse. */
-  #reversal(): Tensor {
-    return mask(this.parameters[0].data, (i, j) => i + j === this.#channels - 1);
+  /** The signs on the diagonal, zeros elsewhere. */
+  #signs(): Tensor {
+    return this.#entries((i, j) => (i === j ? this.#fixed.signs[i]! : 0));
+  }
+
+  /** P */
+  #permutation(): Tensor {
+    return this.#entries((i, j) => Number(this.#fixed.rows[i] === j));
+  }
+
+  #entries(of: (i: number, j: number) => number): Tensor {
+    return matrix(this.parameters[0].data, of);
   }
 }
 
-/** A matrix of ones where `inside` says so and zeros elsewhere, of the shape of `like`. */
-function mask(like: Tensor, inside: (i: number, j: number) => boolean): Tensor {
+/** A matrix of the shape of `like`, the last two axes of it. */
+function matrix(like: Tensor, of: (i: number, j: number) => number): Tensor {
   const n = like.shape.at(-1)!;
-  const values = Float64Array.from({ length: n * n }, (_, k) =>
-    inside(Math.floor(k / n), k % n) ? 1 : 0,
-  );
+  const values = Float64Array.from({ length: n * n }, (_, k) => of(Math.floor(k / n), k % n));
   return tensor(values, [n, n], like);
 }
 
@@ -160,9 +180,8 @@ function invertTriangular(matrices: Tensor, inverseDiagonals: Tensor): Tensor {
   let inverses = inverseDiagonals;
   for (let size = 1; size < n; size *= 2) {
     const block = (i: number) => Math.floor(i / size);
-    const beside = mask(
-      matrices,
-      (i, j) => block(i) !== block(j) && block(i) >> 1 === block(j) >> 1,
+    const beside = matrix(matrices, (i, j) =>
+      Number(block(i) !== block(j) && block(i) >> 1 === block(j) >> 1),
     );
     const between = matmul(matmul(inverses, mul(matrices, beside)), inverses);
     inverses = sub(inverses, between);
@@ -186,15 +205,18 @@ function randomOrthogonal(n: number, random: RandomStream): Float64Array {
 }
 
 /**
- * Elimination with pivoting, in place: L below the diagonal, U on and above it. The order of rows is
- * forgotten, so L U is the matrix with its rows permuted.
+ * Elimination with pivoting, in place: L below the diagonal, U on and above it. Returns which row of the
+ * matrix became which row of L U; undefined for a singular matrix.
  */
-function factorize(lu: Float64Array, n: number): void {
+export function factorize(lu: Float64Array, n: number): number[] | undefined {
+  const order = Array.from({ length: n }, (_, i) => i);
   for (let k = 0; k < n; k++) {
     let pivot = k;
     for (let i = k + 1; i < n; i++) {
       if (Math.abs(lu[i * n + k]!) > Math.abs(lu[pivot * n + k]!)) pivot = i;
     }
+    if (lu[pivot * n + k] === 0) return undefined;
+    [order[k], order[pivot]] = [order[pivot]!, order[k]!];
     for (let j = 0; j < n; j++) {
       [lu[k * n + j], lu[pivot * n + j]] = [lu[pivot * n + j]!, lu[k * n + j]!];
     }
@@ -203,4 +225,5 @@ function factorize(lu: Float64Array, n: number): void {
       for (let j = k + 1; j < n; j++) lu[i * n + j]! -= lu[i * n + k]! * lu[k * n + j]!;
     }
   }
+  return order;
 }
