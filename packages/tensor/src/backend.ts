@@ -198,6 +198,11 @@ export interface Backend extends Disposable {
   read(x: Storage): Promise<NumericArray>;
   /** As `read`, at once. A device that cannot throws a BackendError that says to use `data()`. */
   readSync(x: Storage): NumericArray;
+  /**
+   * The numbers where they lie, after everything that they depend on has run, to be read and written until the
+   * next call of this backend; where a host can reach them.
+   */
+  view?(x: Storage): NumericArray;
   free(x: Storage): void;
 
   fill(size: number, value: number, dtype: DType): Storage;

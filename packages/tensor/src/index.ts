@@ -60,6 +60,7 @@ export {
   ValueError,
 } from './errors.ts';
 export { nextAbove, nextBelow, roundTo } from './floats.ts';
+export { withNumbers } from './in-place.ts';
 export type { MemoryInfo } from './memory.ts';
 export { MemoryAccount } from './memory.ts';
 export type { AdamTensors } from './ops/elementwise.ts';

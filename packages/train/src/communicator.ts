@@ -5,7 +5,7 @@
  * All calls but `abort` are collective: every rank makes the same calls in the same order, and each waits for
  * the others. They are synchronous, so that layers may make them in the midst of an evaluation.
  */
-import type { Json } from '@invnet/layers';
+import type { Json, Parameter, Ranks } from '@invnet/layers';
 import {
   formatValue,
   InvNetError,
@@ -14,6 +14,7 @@ import {
   requireFunction,
   ValueError,
 } from '@invnet/tensor';
+import type { Optimizer } from './optimizer.ts';
 
 /** A sum that is under way; its numbers are nobody's to read or change until it is done. */
 export interface PendingSum {
@@ -34,6 +35,44 @@ export interface Exchange {
   readonly send: readonly Message[];
   /** Arrays to be filled, each of the length that was sent. */
   readonly receive: readonly Message[];
+}
+
+/** What a training that ranks share is of: some of the options of `train`. */
+export interface SharedSetup {
+  readonly parameters: readonly Parameter[];
+  readonly optimizer: Optimizer;
+  readonly clipNorm?: number | undefined;
+  readonly startStep?: number;
+}
+
+/** Where a rank stands before a step. */
+export interface Readiness<B> {
+  /** Steps done. */
+  readonly step: number;
+  /** Its batch for the next one; undefined when there is none left. */
+  readonly batch: B | undefined;
+  /** Was this rank asked to stop? Then all do. */
+  readonly aborted: boolean;
+}
+
+/** A training that all ranks make together, as `train` goes through it. */
+export interface SharedTraining extends Ranks {
+  /**
+   * Agrees with the others on whether there is a next step.
+   *
+   * @throws CommunicatorError on all ranks when their batches differ in shape or number, or their parameters have
+   * come apart.
+   */
+  goesOn<B>(state: Readiness<B>): boolean;
+  /** Before the loss of a step: from now on gradients are summed as they become final. */
+  begin(): void;
+  /** After it: the parameters' gradients, and the loss, are the means over all ranks; the rate is that of rank 0. */
+  complete(of: { readonly loss: number; readonly learningRate: number }): {
+    readonly loss: number;
+    readonly learningRate: number;
+  };
+  /** Ends it. */
+  dispose(): void;
 }
 
 /** The processes of one run, as each of them sees them. */
@@ -72,6 +111,13 @@ export interface Communicator {
 
   /** Returns when all ranks have come here. */
   barrier(): void;
+
+  /**
+   * Called by `train`: compares what the ranks are about to train, and gives how they do it together; undefined
+   * where there is one rank.
+   * @throws CommunicatorError on all ranks, with the rank and what differs.
+   */
+  share(setup: SharedSetup): Promise<SharedTraining | undefined>;
 
   /** Ends the processes of all ranks at once, with this reason and this rank's number on stderr. */
   abort(reason: string): never;
@@ -124,6 +170,8 @@ export class SingleProcess implements Communicator {
 
   barrier(): void {}
 
+  async share(): Promise<undefined> {}
+
   abort(reason: string): never {
     console.error(`rank 0 of 1: ${reason}`);
     process.exit(1);
@@ -134,7 +182,7 @@ export class SingleProcess implements Communicator {
 
 /** @throws ValueError unless it is a communicator. */
 export function requireCommunicator(op: string, communicator: Communicator): void {
-  const methods = ['sum', 'startSum', 'exchange', 'broadcast', 'gather', 'barrier'] as const;
+  const methods = ['sum', 'startSum', 'exchange', 'broadcast', 'gather', 'barrier', 'share'] as const;
   for (const method of methods) {
     const expected = 'a function, as of openMpi()';
     requireFunction(op, `the communicator's ${method}`, communicator?.[method], expected);

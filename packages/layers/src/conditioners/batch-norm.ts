@@ -155,14 +155,17 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
   #report(x: Tensor, { mean, variance }: Statistics): void {
     const step = activeStep();
     const { momentum, channels } = this.options;
-    const count = x.size / channels;
+    const count = (x.size / channels) * (step?.ranks?.size ?? 1);
     step?.gather(this.runningMean, mean, momentum);
     if (count === 1) return;
     step?.gather(this.runningVariance, affine(variance, count / (count - 1)), momentum);
   }
 
+  /** Over the batch, which in a step of several processes is all of theirs. */
   #average(x: Tensor): Tensor {
-    return affine(channelSums(x), this.options.channels / x.size);
+    const average = affine(channelSums(x), this.options.channels / x.size);
+    activeStep()?.ranks?.average(average);
+    return average;
   }
 
   #scaleAndShift(normalized: Tensor): Tensor {

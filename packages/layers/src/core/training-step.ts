@@ -29,6 +29,14 @@ export interface DataDependent extends Module {
   reset(): void;
 }
 
+/** Other processes that make the same step at the same time, each on data of its own. */
+export interface Ranks {
+  /** How many processes, this one included. */
+  readonly size: number;
+  /** Puts the mean over all processes in the place of a tensor's numbers. All of them call it. */
+  average(t: Tensor): void;
+}
+
 /** The values of a statistic that a step's evaluations gave. */
 interface Gathered {
   readonly sum: Tensor;
@@ -70,8 +78,16 @@ function within<T>(step: TrainingStep | undefined, fn: () => T): T {
  * step.commit(() => optimizer.step(flow.parameters, { learningRate: 1e-3 })); // and running statistics
  */
 export class TrainingStep {
+  /** The processes whose batches together are the data of this step; undefined where one has them all. */
+  readonly ranks: Ranks | undefined;
   readonly #initialized: DataDependent[] = [];
   readonly #statistics = new Map<TensorBuffer, Gathered>();
+
+  /** @param ranks - With whom this process makes the step, as `train` does for a communicator. */
+  constructor(ranks?: Ranks) {
+    if (ranks !== undefined) requireFunction('TrainingStep', "the ranks' average", ranks?.average);
+    this.ranks = ranks;
+  }
 
   /** Computes `fn`, which must be synchronous, as part of this step, which is rolled back when it throws. */
   run<T>(fn: () => T): T {

@@ -145,8 +145,10 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
     tidy(() => {
       const count = data.size / this.channels;
       const average = affine(channelSums(data), 1 / count);
+      step.ranks?.average(average);
       const centered = sub(data, alongChannels(average, data));
       const variance = affine(channelSums(square(centered)), 1 / count);
+      step.ranks?.average(variance);
       // 1 where the channel varies, 0 where it is constant and what is left is rounding.
       const least = affine(square(average), leastShare[data.dtype]);
       const varies = reluGrad(sub(variance, least), ones([this.channels], data));

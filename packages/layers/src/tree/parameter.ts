@@ -23,6 +23,7 @@ interface Cell {
   grad: Tensor | undefined;
   frozen: boolean;
   readonly onChange: (() => void) | undefined;
+  onGrad: (() => void) | undefined;
   /** The parameter as its own module holds it. */
   readonly identity: Parameter;
 }
@@ -70,6 +71,7 @@ export class Parameter {
             grad: undefined,
             frozen,
             onChange,
+            onGrad: undefined,
             identity: this,
           };
   }
@@ -114,6 +116,7 @@ export class Parameter {
     if (g.size !== this.size) requireSameShape(`gradient of '${this.name}'`, this.data, g);
     this.#cell.grad ??= keep(zerosLike(this.data));
     accumulate(this.#cell.grad, g, alpha);
+    this.#cell.onGrad?.();
   }
 
   /** As `accumulateGrad(g)`, and takes g over: it is freed, or becomes the gradient. */
@@ -138,6 +141,16 @@ export class Parameter {
     requireSameShape(`gradient of '${this.name}'`, this.data, grad);
     this.zeroGrad();
     this.#cell.grad = keep(grad);
+    this.#cell.onGrad?.();
+  }
+
+  /**
+   * From now on calls `listener` whenever something was added to the gradient, in place of the listener
+   * before; undefined ends that. By this `train` sums gradients over processes while backward goes on.
+   */
+  watchGrad(listener: (() => void) | undefined): void {
+    if (listener !== undefined) requireFunction(this.name, 'the listener', listener);
+    this.#cell.onGrad = listener;
   }
 
   /** Clears the gradient and frees its memory. */

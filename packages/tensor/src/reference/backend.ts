@@ -77,6 +77,10 @@ export class ReferenceBackend implements Backend {
     return this.#values(x).slice();
   }
 
+  view(x: Storage): NumericArray {
+    return this.#values(x);
+  }
+
   free(x: Storage): void {
     if (this.memory.closed) return;
     this.memory.freed(this.#values(x).byteLength);

@@ -121,6 +121,10 @@ export class WasmBackend implements Backend {
     return this.runtime.view(x).slice();
   }
 
+  view(x: Storage): Float32Array {
+    return this.runtime.view(x);
+  }
+
   free(x: Storage): void {
     this.runtime.free(x);
   }
