@@ -60,8 +60,7 @@ export {
 } from './core/state.ts';
 export { addOwned } from './core/sums.ts';
 export type { Tangent } from './core/tangent.ts';
-export type { DataDependent } from './core/training-step.ts';
-export type { Ranks } from './core/training-step.ts';
+export type { DataDependent, Ranks } from './core/training-step.ts';
 export { activeStep, outsideSteps, TrainingStep } from './core/training-step.ts';
 // Couplings.
 export { AdditiveCoupling } from './couplings/additive-coupling.ts';

@@ -5,10 +5,13 @@ import { type NumericArray, requireBytes } from '@invnet/tensor';
 import {
   type Communicator,
   CommunicatorError,
+  DataParallel,
   type Exchange,
   type PendingSum,
   requireExchange,
   requireNumbers,
+  type SharedSetup,
+  type SharedTraining,
 } from '@invnet/train';
 import type { Handle, MpiLibrary } from './library.ts';
 import { Sums } from './sums.ts';
@@ -120,6 +123,10 @@ export class MpiCommunicator implements Communicator {
 
   barrier(): void {
     this.#meet('barrier', 0);
+  }
+
+  async share(setup: SharedSetup): Promise<SharedTraining | undefined> {
+    return this.size === 1 ? undefined : DataParallel.start(this, setup);
   }
 
   abort(reason: string): never {

@@ -104,6 +104,17 @@ export class MpiLibrary {
     return size[0]!;
   }
 
+  /** What the library says of itself: its name and version. */
+  get version(): string {
+    const text = new Uint8Array(8192);
+    const length = new Int32Array(1);
+    this.#call.MPI_Get_library_version(text, length);
+    return new TextDecoder()
+      .decode(text.subarray(0, length[0]))
+      .split(/[\0\n,]/)[0]!
+      .trim();
+  }
+
   duplicate(of: Handle): Handle {
     const made = new BigUint64Array(1);
     this.#call.MPI_Comm_dup(of, made);
@@ -238,6 +249,7 @@ const signatures = {
   MPI_Wait: ['void *', 'intptr_t'],
   MPI_Waitall: ['int', 'void *', 'void *'],
   MPI_Get_count: ['void *', 'handle', 'void *'],
+  MPI_Get_library_version: ['void *', 'void *'],
 } as const;
 
 type FunctionName = keyof typeof signatures;
@@ -276,6 +288,7 @@ function functionsOf(library: LibraryHandle, path: string, handle: Constants['ha
     MPI_Wait: bind('MPI_Wait'),
     MPI_Waitall: bind('MPI_Waitall'),
     MPI_Get_count: bind('MPI_Get_count'),
+    MPI_Get_library_version: bind('MPI_Get_library_version'),
   };
 }
 

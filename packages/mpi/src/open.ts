@@ -1,6 +1,7 @@
 /** Opens the communicator of this process's run. */
 import { formatValue, requireOptions, ValueError } from '@invnet/tensor';
-import { type Communicator, CommunicatorError, SingleProcess } from '@invnet/train';
+import { type Communicator, CommunicatorError, requireSame, SingleProcess } from '@invnet/train';
+import about from '../package.json' with { type: 'json' };
 import { MpiCommunicator } from './communicator.ts';
 import { announcedSize, libraryCandidates } from './discovery.ts';
 import { MpiLibrary } from './library.ts';
@@ -19,7 +20,8 @@ let opened: Communicator | undefined;
  *
  * From then on a process that ends before `close()` ends all others with it, and says its rank.
  *
- * @throws CommunicatorError when there is no MPI library, or it is not that of the `mpirun` which started this process.
+ * @throws CommunicatorError when there is no MPI library, it is not that of the `mpirun` which started this process, or
+ * versions differ among the ranks.
  * @example
  * const communicator = openMpi(); // mpirun -n 4 node train.js
  * for await (const { loss } of train({ …, communicator })) { … }
@@ -48,6 +50,9 @@ function open(library: string | undefined): Communicator {
         'mpirun that belongs to this library, or name the library that belongs to that mpirun.',
     );
   }
+  // Other versions may compute other bits, or talk otherwise.
+  const versions = { node: process.version, '@invnet/mpi': about.version, mpi: mpi.version };
+  requireSame(communicator, 'What runs', versions);
   return communicator;
 }
 

@@ -31,6 +31,8 @@ export class Sums {
   /** Ranks start the calls on each of these in one order: that of the sums. */
   readonly #firsts: Handle;
   readonly #seconds: Handle;
+  /** Pieces that MPI works on: their arrays must not be collected, even if nobody waits for them. */
+  readonly #active = new Set<Piece>();
   /** Large pieces whose second half was not started, in order. */
   readonly #waiting: Piece[] = [];
 
@@ -48,7 +50,9 @@ export class Sums {
     for (let at = 0; at < numbers.length; at += step) {
       const part = numbers.subarray(at, at + step);
       const small = part.byteLength * this.#size <= smallBytes;
-      pieces.push(small ? this.#startSmall(part) : this.#startLarge(part));
+      const piece = small ? this.#startSmall(part) : this.#startLarge(part);
+      this.#active.add(piece);
+      pieces.push(piece);
     }
     return {
       test: () => pieces.every((piece) => this.#advance(piece, (r) => this.#mpi.test(r))),
@@ -112,7 +116,9 @@ export class Sums {
       const at = this.#waiting.indexOf(each);
       if (at >= 0) this.#waiting.splice(at, 1);
     }
-    return piece.second === undefined || done(piece.second);
+    if (piece.second !== undefined && !done(piece.second)) return false;
+    this.#active.delete(piece);
+    return true;
   }
 }
 

@@ -46,11 +46,13 @@ export interface SharedSetup {
 }
 
 /** Where a rank stands before a step. */
-export interface Readiness<B> {
+export interface Readiness {
   /** Steps done. */
   readonly step: number;
-  /** Its batch for the next one; undefined when there is none left. */
-  readonly batch: B | undefined;
+  /** Are there no more batches? */
+  readonly ended: boolean;
+  /** The batch of the next one. */
+  readonly batch?: unknown;
   /** Was this rank asked to stop? Then all do. */
   readonly aborted: boolean;
 }
@@ -63,7 +65,7 @@ export interface SharedTraining extends Ranks {
    * @throws CommunicatorError on all ranks when their batches differ in shape or number, or their parameters have
    * come apart.
    */
-  goesOn<B>(state: Readiness<B>): boolean;
+  goesOn(state: Readiness): boolean;
   /** Before the loss of a step: from now on gradients are summed as they become final. */
   begin(): void;
   /** After it: the parameters' gradients, and the loss, are the means over all ranks; the rate is that of rank 0. */
@@ -182,7 +184,15 @@ export class SingleProcess implements Communicator {
 
 /** @throws ValueError unless it is a communicator. */
 export function requireCommunicator(op: string, communicator: Communicator): void {
-  const methods = ['sum', 'startSum', 'exchange', 'broadcast', 'gather', 'barrier', 'share'] as const;
+  const methods = [
+    'sum',
+    'startSum',
+    'exchange',
+    'broadcast',
+    'gather',
+    'barrier',
+    'share',
+  ] as const;
   for (const method of methods) {
     const expected = 'a function, as of openMpi()';
     requireFunction(op, `the communicator's ${method}`, communicator?.[method], expected);

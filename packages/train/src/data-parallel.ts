@@ -83,18 +83,18 @@ export class DataParallel implements SharedTraining {
     });
   }
 
-  goesOn<B>({ step, batch, aborted }: Readiness<B>): boolean {
+  goesOn({ step, batch, ended, aborted }: Readiness): boolean {
     const seen = { shapes: shapesIn(batch), parameters: this.#sample() };
     // 20 bits, whose squares sums hold exactly.
     const mark = digest(new TextEncoder().encode(JSON.stringify(seen))) % 2 ** 20;
-    const numbers = Float64Array.of(batch === undefined ? 0 : 1, aborted ? 1 : 0, mark, mark ** 2);
+    const numbers = Float64Array.of(ended ? 0 : 1, aborted ? 1 : 0, mark, mark ** 2);
     this.#communicator.sum(numbers);
     const [ready, stopping, marks, squares] = numbers;
     if (stopping! > 0 || ready === 0) return false;
     if (ready! < this.size) {
-      const ended = this.#communicator.gather(batch === undefined).indexOf(true);
+      const rank = this.#communicator.gather(ended).indexOf(true);
       throw new CommunicatorError(
-        `train: the batches of rank ${ended} ended after step ${step}, while others go on; expected as many on all ` +
+        `train: the batches of rank ${rank} ended after step ${step}, while others go on; expected as many on all ` +
           'ranks.',
       );
     }
@@ -161,7 +161,7 @@ async function digestsOf({ parameters, optimizer }: SharedSetup): Promise<Map<st
   return digests;
 }
 
-/** 32 bits that differ when the bytes do, by all odds (FNV-1a, on words where the bytes come in such). */
+/** 32 bits that differ when the bytes do, by all odds (in the manner of FNV, on words where there are any). */
 function digest(array: NumericArray | Uint8Array): number {
   const { buffer, byteOffset, byteLength } = array;
   const words =

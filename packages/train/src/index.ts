@@ -2,11 +2,21 @@
 
 export type { AdamOptions } from './adam.ts';
 export { Adam } from './adam.ts';
+export type { Share } from './agreement.ts';
+export { requireSame, shareOf } from './agreement.ts';
 export type { CheckpointSource, CheckpointTarget } from './checkpoint.ts';
 export { CheckpointError, checkpointBytes, restoreCheckpoint } from './checkpoint.ts';
 export { loadCheckpoint, saveCheckpoint } from './checkpoint-file.ts';
 export { clipFactor, gradientNorm } from './clipping.ts';
-export type { Communicator, Exchange, Message, PendingSum } from './communicator.ts';
+export type {
+  Communicator,
+  Exchange,
+  Message,
+  PendingSum,
+  Readiness,
+  SharedSetup,
+  SharedTraining,
+} from './communicator.ts';
 export {
   CommunicatorError,
   requireCommunicator,
@@ -14,6 +24,7 @@ export {
   requireNumbers,
   SingleProcess,
 } from './communicator.ts';
+export { DataParallel } from './data-parallel.ts';
 export type { NonFiniteLocation, TrainingMetrics, TrainOptions } from './loop.ts';
 export { NonFiniteLossError, train } from './loop.ts';
 export type { LoadOptions, LoadOptionsAs } from './model.ts';
@@ -26,3 +37,4 @@ export type { HostTensor, Safetensors } from './safetensors.ts';
 export { readSafetensors, SafetensorsFormatError, writeSafetensors } from './safetensors.ts';
 export type { Schedule } from './schedule.ts';
 export { constant, warmupCosine } from './schedule.ts';
+export { loadSharedCheckpoint, saveSharedCheckpoint } from './shared-checkpoint.ts';

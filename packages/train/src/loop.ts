@@ -29,6 +29,7 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { clipFactor, gradientNorm } from './clipping.ts';
+import { type Communicator, requireCommunicator, type SharedTraining } from './communicator.ts';
 import { type Optimizer, requireOptimizer } from './optimizer.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -53,6 +54,12 @@ export interface TrainOptions<B> {
   readonly startStep?: number;
   /** Called with each batch after its step, also when the step fails. */
   readonly disposeBatch?: ((batch: B) => void) | undefined;
+  /**
+   * The processes that train together, each with batches of its own, as many on all and of equal shapes. Each step is
+   * that of one process with all their samples, and what is reported is of all; rank 0's learning rate counts, and a
+   * signal to one of them ends all.
+   */
+  readonly communicator?: Communicator | undefined;
 }
 
 /** What is known after a step. */
@@ -71,12 +78,12 @@ export interface TrainingMetrics {
 }
 
 /**
- * Where numbers stopped being finite: in the data, or at a parameter of this name, whose value may be what
+ * Where numbers stopped being finite: in the data, of one of several ranks, or at a parameter of this name, whose value may be what
  * the step's own batch set; or, where all of them are, in the squares that an optimizer makes of gradients
  * of this norm.
  */
 export type NonFiniteLocation =
-  | { readonly where: 'batch'; readonly shape: Shape }
+  | { readonly where: 'batch'; readonly shape: Shape; readonly rank?: number }
   | { readonly where: 'value' | 'initialization' | 'gradient'; readonly parameter: string }
   | { readonly where: 'squares'; readonly norm: number };
 
@@ -146,24 +153,35 @@ export async function* train<B>(
   options: TrainOptions<B>,
 ): AsyncGenerator<TrainingMetrics, void, undefined> {
   requireTrainOptions(options);
-  const { batches, signal, startStep = 0, disposeBatch } = options;
+  const { batches, signal, startStep = 0, disposeBatch, communicator } = options;
   let step = startStep;
-  if (signal?.aborted) return;
-  for await (const batch of batches) {
-    let result: StepResult;
-    try {
-      // The signal may have come while the batch was being made.
-      if (signal?.aborted) return;
-      result = await trainStep(options, batch, step + 1);
-    } finally {
-      zeroGrad(options.parameters);
-      disposeBatch?.(batch);
+  const shared = await communicator?.share(options);
+  const aborted = () => signal?.aborted === true;
+  // Of several ranks none stops by itself.
+  const stops = () => !shared && aborted();
+  if (stops()) return;
+  try {
+    for await (const batch of batches) {
+      let result: StepResult;
+      try {
+        // The signal may have come while the batch was being made.
+        if (stops()) return;
+        const ready = { step, batch, ended: false, aborted: aborted() };
+        if (shared?.goesOn(ready) === false) return;
+        result = await trainStep(options, batch, step + 1, shared);
+      } finally {
+        zeroGrad(options.parameters);
+        disposeBatch?.(batch);
+      }
+      step += 1;
+      const { liveBytes, peakBytes } = memory();
+      yield { ...result, liveBytes, peakBytes };
+      await nextTask();
+      if (stops()) return;
     }
-    step += 1;
-    const { liveBytes, peakBytes } = memory();
-    yield { ...result, liveBytes, peakBytes };
-    await nextTask();
-    if (signal?.aborted) return;
+    shared?.goesOn({ step, ended: true, aborted: aborted() });
+  } finally {
+    shared?.dispose();
   }
 }
 
@@ -177,12 +195,13 @@ const optionNames = [
   'signal',
   'startStep',
   'disposeBatch',
+  'communicator',
 ];
 
 function requireTrainOptions<B>(options: TrainOptions<B>): void {
   requireOptions('train', options, optionNames);
   const { parameters, optimizer, loss, batches, schedule } = options;
-  const { clipNorm, signal, startStep = 0, disposeBatch } = options;
+  const { clipNorm, signal, startStep = 0, disposeBatch, communicator } = options;
   requireParameters('train', parameters);
   requireOptimizer('train', optimizer);
   requireFunction('train', 'loss', loss);
@@ -196,6 +215,7 @@ function requireTrainOptions<B>(options: TrainOptions<B>): void {
   if (signal !== undefined) requireBoolean('train', "the signal's aborted", signal?.aborted);
   requireWhole('train', 'startStep', startStep, 0);
   if (disposeBatch !== undefined) requireFunction('train', 'disposeBatch', disposeBatch);
+  if (communicator !== undefined) requireCommunicator('train', communicator);
 }
 
 function isIterable(batches: object): boolean {
@@ -206,24 +226,33 @@ function isIterable(batches: object): boolean {
 
 type StepResult = Omit<TrainingMetrics, 'liveBytes' | 'peakBytes'>;
 
-async function trainStep<B>(options: TrainOptions<B>, batch: B, step: number): Promise<StepResult> {
+async function trainStep<B>(
+  options: TrainOptions<B>,
+  batch: B,
+  step: number,
+  shared: SharedTraining | undefined,
+): Promise<StepResult> {
   const { parameters, optimizer, schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
   zeroGrad(parameters);
-  const attempt = new TrainingStep();
+  const attempt = new TrainingStep(shared);
   const failure = (loss: number, location: NonFiniteLocation | undefined) =>
     new NonFiniteLossError(step, loss, location, options.clipNorm !== undefined);
   try {
-    const loss = await readLoss(attempt.run(() => options.loss(batch)));
+    shared?.begin();
+    const own = await readLoss(attempt.run(() => options.loss(batch)));
+    const together = shared?.complete({ loss: own, learningRate: schedule(step - 1) });
+    const loss = together?.loss ?? own;
     const norm = await gradientNorm(parameters);
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-      throw failure(loss, await firstNonFinite(batch, parameters, attempt));
+      const found = await firstNonFinite(batch, parameters, attempt);
+      throw failure(loss, options.communicator ? foremost(found, options.communicator) : found);
     }
     const gradientScale = clipFactor(norm, clipNorm);
     if (norm * gradientScale > largestNorm(parameters)) {
       throw failure(loss, { where: 'squares', norm });
     }
     requireGradients(parameters, step);
-    const learningRate = schedule(step - 1);
+    const learningRate = together?.learningRate ?? schedule(step - 1);
     requireAtLeast('train', `what the schedule gave for step ${step}`, learningRate, 0);
     attempt.commit(() => optimizer.step(parameters, { learningRate, gradientScale }));
     return { step, loss, gradientNorm: norm, learningRate };
@@ -279,12 +308,24 @@ async function firstNonFinite(
   return undefined;
 }
 
+/** Of what each rank found, a bad batch first: from there it has spread to all. */
+function foremost(
+  own: NonFiniteLocation | undefined,
+  communicator: Communicator,
+): NonFiniteLocation | undefined {
+  const found = communicator.gather(own ?? null);
+  const rank = found.findIndex((location) => location?.where === 'batch');
+  const batch = found[rank];
+  return batch?.where === 'batch' ? { ...batch, rank } : (found[0] ?? undefined);
+}
+
 function describe(location: NonFiniteLocation | undefined): string {
   if (!location) {
     return 'batch, parameters and gradients are finite by themselves';
   }
   if (location.where === 'batch') {
-    return `the batch's tensor of shape ${formatShape(location.shape)} holds NaN or infinity`;
+    const of = location.rank === undefined ? '' : ` of rank ${location.rank}`;
+    return `the batch's tensor of shape ${formatShape(location.shape)}${of} holds NaN or infinity`;
   }
   if (location.where === 'squares') {
     return `their norm is ${location.norm.toPrecision(3)}, which is too large to be squared`;
