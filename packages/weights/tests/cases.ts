@@ -1,0 +1,57 @@
+/** The recorded models, and how each is read and written. */
+import { Flow } from '@invnet/flows';
+import {
+  exportFreia,
+  exportInvertibleNetworksJl,
+  exportNflows,
+  exportNormflows,
+  type FreiaOptions,
+  importFreia,
+  importInvertibleNetworksJl,
+  importNflows,
+  importNormflows,
+  type NflowsOptions,
+  type NormflowsOptions,
+  type WeightsSource,
+} from '../src/index.ts';
+
+export interface Case {
+  readonly load: (source: WeightsSource) => Flow;
+  readonly save: (flow: Flow) => Promise<Uint8Array<ArrayBuffer>>;
+}
+
+const normflows = (options: NormflowsOptions = {}): Case => ({
+  load: (source) => importNormflows(source, options),
+  save: exportNormflows,
+});
+
+const freia = (options: FreiaOptions = {}): Case => ({
+  load: (source) => new Flow({ network: importFreia(source, options) }),
+  save: (flow) => {
+    const { globalAffineType } = options;
+    return exportFreia(flow.network, globalAffineType && { globalAffineType });
+  },
+});
+
+const nflows = (options: NflowsOptions = {}): Case => ({
+  load: (source) => importNflows(source, options),
+  save: exportNflows,
+});
+
+const swaps = [1, 4, 7, 9].map((i) => [`flows.${i}`, 'PermuteSwap']);
+
+export const cases: Readonly<Record<string, Case>> = {
+  'normflows-glow': normflows(),
+  'normflows-glow-exp': normflows({ scaleMap: 'exp', splitMode: 'channel_inv' }),
+  'normflows-realnvp': normflows({ leaky: 0.1, gaps: Object.fromEntries(swaps) }),
+  'normflows-vectors': normflows({ scaleMap: 'sigmoid' }),
+  'freia-all-in-one': freia(),
+  'freia-odd': freia({ clamp: 1.5, globalAffineType: 'SIGMOID' }),
+  'freia-glow': freia({ clamp: 1.5 }),
+  'nflows-vectors': nflows(),
+  'nflows-images': nflows({ gaps: { '_transform._transforms.0': 'SqueezeTransform' } }),
+  'julia-glow': {
+    load: (source) => new Flow({ network: importInvertibleNetworksJl(source) }),
+    save: ({ network }) => exportInvertibleNetworksJl(network),
+  },
+};
