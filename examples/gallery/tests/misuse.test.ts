@@ -17,6 +17,7 @@ import * as networks from '@invnet/networks';
 import * as operators from '@invnet/operators';
 import * as tensors from '@invnet/tensor';
 import * as train from '@invnet/train';
+import * as weights from '@invnet/weights';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
@@ -27,6 +28,7 @@ import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
 import { dataCalls, devitoCalls, nativeCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
+import { weightCalls } from './misuse/weights.ts';
 
 type Made = Calls | Promise<Calls>;
 
@@ -45,6 +47,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['metrics', metrics, metricCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
+  ['weights', weights, weightCalls, 'wasm'],
 ];
 
 /** Spoiled calls of each right one, the same ones each time; INVNET_MISUSE_RUNS asks for so many others. */

@@ -1,8 +1,8 @@
 /** A matrix or a convolution with a bias: the piece that the conditioners here are made of. */
 import {
   alongChannels,
-  channelSums,
   Construction,
+  channelSums,
   Module,
   Parameter,
   sumOfTerms,

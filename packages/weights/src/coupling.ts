@@ -25,7 +25,12 @@ export interface CouplingParts {
 }
 
 /** The bijection. */
-export function couplingOf({ channels, moves, conditioner, scaleFunction }: CouplingParts): Bijection {
+export function couplingOf({
+  channels,
+  moves,
+  conditioner,
+  scaleFunction,
+}: CouplingParts): Bijection {
   const [first, second] = channels;
   const inner = scaleFunction
     ? new BasicCoupling({

@@ -12,10 +12,16 @@ import {
   Permutation,
   relu,
   requireActivation,
-  Sequential,
+  type Sequential,
 } from '@invnet/layers';
 import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
-import { couplingOf, type OutputOrder, partsOfCoupling, reordered, scaleFirst } from './coupling.ts';
+import {
+  couplingOf,
+  type OutputOrder,
+  partsOfCoupling,
+  reordered,
+  scaleFirst,
+} from './coupling.ts';
 import { type Kind, type Kinds, readModules, writeModules } from './kinds.ts';
 import { factorize, inverseOrder, matrixOf, orderOfPermutation, transposed } from './matrix.ts';
 import { factorsOf, mixingOf } from './mixing.ts';

@@ -2,7 +2,10 @@
 export type { FreiaExportOptions, FreiaOptions } from './freia.ts';
 export { exportFreia, importFreia } from './freia.ts';
 export type { InvertibleNetworksJlOptions } from './invertible-networks-jl.ts';
-export { exportInvertibleNetworksJl, importInvertibleNetworksJl } from './invertible-networks-jl.ts';
+export {
+  exportInvertibleNetworksJl,
+  importInvertibleNetworksJl,
+} from './invertible-networks-jl.ts';
 export type { NflowsOptions } from './nflows.ts';
 export { exportNflows, importNflows } from './nflows.ts';
 export type { NormflowsOptions } from './normflows.ts';

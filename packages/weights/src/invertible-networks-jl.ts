@@ -11,13 +11,21 @@ import {
   ResidualBlock,
   reverse,
   Sequential,
-  ShuffleSqueeze,
   type ShufflePattern,
+  ShuffleSqueeze,
   sigmoid,
 } from '@invnet/layers';
 import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
 import { couplingOf, partsOfCoupling } from './coupling.ts';
-import { expectLayer, expectSequential, fill, filled, layerOf, numbersOf, sequence } from './pieces.ts';
+import {
+  expectLayer,
+  expectSequential,
+  fill,
+  filled,
+  layerOf,
+  numbersOf,
+  sequence,
+} from './pieces.ts';
 import { Section, SectionWriter, type WeightsSource } from './state-dict.ts';
 
 /** What a `NetworkGlow` was made with and does not remember as numbers; defaults are its own. */
@@ -172,7 +180,9 @@ function readCoupling(
   const w2 = state.numbers('W2', [hidden, hidden, ...middle]);
   const w3 = state.numbers('W3', [hidden, 2 * moved, ...size]);
   if (ndims < 1 || ndims > 3 || k1 % 2 === 0 || k2 % 2 === 0 || new Set(size).size > 1) {
-    state.fail(`has kernels of the sizes [${size.join(', ')}] and [${middle.join(', ')}]; expected odd ones`);
+    state.fail(
+      `has kernels of the sizes [${size.join(', ')}] and [${middle.join(', ')}]; expected odd ones`,
+    );
   }
   const sizes = { inChannels: kept, hidden, outChannels: 2 * moved, ndims };
   const options = { kernel1: k1, kernel2: k2, outputActivation: 'relu' } as const;

@@ -64,12 +64,7 @@ export function kindOf<C>(state: Section, kinds: Kinds<C>, context: C, gaps: Gap
 }
 
 /** A single module, called by its kind. */
-export function readModule<C>(
-  state: Section,
-  kinds: Kinds<C>,
-  context: C,
-  gaps: Gaps,
-): Sequential {
+export function readModule<C>(state: Section, kinds: Kinds<C>, context: C, gaps: Gaps): Sequential {
   const kind = kindOf(state, kinds, context, gaps);
   return new Sequential({ [kind]: kinds[kind]!.read(state, context) });
 }

@@ -19,7 +19,13 @@ import {
   sigmoid,
 } from '@invnet/layers';
 import { requireOptions } from '@invnet/tensor';
-import { couplingOf, type LayerNumbers, type OutputOrder, partsOfCoupling, reordered } from './coupling.ts';
+import {
+  couplingOf,
+  type LayerNumbers,
+  type OutputOrder,
+  partsOfCoupling,
+  reordered,
+} from './coupling.ts';
 import {
   type Gaps,
   type Kind,
@@ -106,8 +112,16 @@ export async function exportNflows(flow: Flow): Promise<Uint8Array<ArrayBuffer>>
     const base = out.at('_distribution');
     const layer = layerOf(network, 'DiagonalNormal', out);
     const { shape, scale, shift } = await scaleAndShiftOf(layer, 0, base);
-    base.set('mean_', shape, shift.map((b, i) => -b / scale[i]!));
-    base.set('log_std_', shape, scale.map((s) => -Math.log(s)));
+    base.set(
+      'mean_',
+      shape,
+      shift.map((b, i) => -b / scale[i]!),
+    );
+    base.set(
+      'log_std_',
+      shape,
+      scale.map((s) => -Math.log(s)),
+    );
   }
   return out.bytes();
 }
@@ -184,7 +198,9 @@ const coupling: Kind<Context> = {
     const { inputs, outputs } = sizesOf(layers);
     const additive = outputs === moved;
     if (inputs !== kept || (outputs !== 2 * moved && !additive)) {
-      net.fail(`maps ${inputs} to ${outputs} features; expected ${kept} to ${2 * moved} or ${moved}`);
+      net.fail(
+        `maps ${inputs} to ${outputs} features; expected ${kept} to ${2 * moved} or ${moved}`,
+      );
     }
     if (!additive) layers.push(reordered(layers.pop()!, shiftFirst, 'in'));
     const conditioner = conditionerOf(layers, 'residual', activation, net);

@@ -2,6 +2,8 @@
  * Models of normflows 1.7.3 (Stimper et al., 2023): `NormalizingFlow` and `MultiscaleFlow` of its affine
  * flows. Left out: class-conditional models, autoregressive and spline flows, and `net_actnorm`.
  */
+
+import { Flow } from '@invnet/flows';
 import {
   type Activation,
   ActNorm,
@@ -15,10 +17,9 @@ import {
   Reversed,
   relu,
   reverse,
-  Sequential,
+  type Sequential,
   sigmoid,
 } from '@invnet/layers';
-import { Flow } from '@invnet/flows';
 import {
   requireAtLeast,
   requireBetween,
@@ -27,7 +28,14 @@ import {
   requireOptions,
 } from '@invnet/tensor';
 import { couplingOf, type OutputOrder, partsOfCoupling, reordered } from './coupling.ts';
-import { type Gaps, type Kind, type Kinds, readModules, requireGaps, writeModules } from './kinds.ts';
+import {
+  type Gaps,
+  type Kind,
+  type Kinds,
+  readModules,
+  requireGaps,
+  writeModules,
+} from './kinds.ts';
 import { factorize, inverseOrder, matrixOf, orderOfPermutation, transposed } from './matrix.ts';
 import { factorsOf, mixingOf } from './mixing.ts';
 import {
@@ -120,7 +128,10 @@ export async function exportNormflows(flow: Flow): Promise<Uint8Array<ArrayBuffe
 function readFlat(state: Section, options: Context): Sequential {
   const [, channels = 0, ...size] = state.at('q0').shapeOf('loc');
   const context = { ...options, channels, ndims: size.length };
-  return sequence({ flows: readList(state, 'flows', context), q0: readBase(state.at('q0'), context) });
+  return sequence({
+    flows: readList(state, 'flows', context),
+    q0: readBase(state.at('q0'), context),
+  });
 }
 
 async function writeFlat(network: Sequential, out: SectionWriter, context: Context): Promise<void> {
@@ -224,8 +235,16 @@ function readBase(state: Section, { logscaleFactor }: Context): Sequential {
 async function writeBase(base: Bijection, out: SectionWriter, { ndims }: Context): Promise<void> {
   const layers = expectSequential(base, out);
   const { shape, scale, shift } = await scaleAndShiftOf(layers.at(0), ndims, out);
-  out.set('loc', shape, shift.map((b, i) => -b / scale[i]!));
-  out.set('log_scale', shape, scale.map((s) => -Math.log(s)));
+  out.set(
+    'loc',
+    shape,
+    shift.map((b, i) => -b / scale[i]!),
+  );
+  out.set(
+    'log_scale',
+    shape,
+    scale.map((s) => -Math.log(s)),
+  );
   if (!layers.names.includes('GlowBase')) return;
   for (const name of ['loc_logs', 'log_scale_logs']) out.set(name, shape, filled(shape, 0));
 }
@@ -262,8 +281,16 @@ function readAffine(state: Section) {
 
 async function writeAffine(layer: Bijection, out: SectionWriter, { ndims }: Context) {
   const { shape, scale, shift } = await scaleAndShiftOf(layer, ndims, out);
-  out.set('s', shape, scale.map((s) => -Math.log(s)));
-  out.set('t', shape, shift.map((b, i) => -b / scale[i]!));
+  out.set(
+    's',
+    shape,
+    scale.map((s) => -Math.log(s)),
+  );
+  out.set(
+    't',
+    shape,
+    shift.map((b, i) => -b / scale[i]!),
+  );
 }
 
 /** The inverse of z₂ ↦ s ⊙ z₂ + t. */
@@ -366,12 +393,32 @@ function writeFactors(order: readonly number[], lu: Float64Array, out: SectionWr
   const rowOf = inverseOrder(order);
   const ones = (column: (i: number) => number) =>
     lu.map((_, at) => (column(Math.floor(at / n)) === at % n ? 1 : 0));
-  out.set('P', [n, n], ones((i) => rowOf[i]!));
-  out.set('L', [n, n], part((i, j) => i > j, 1));
-  out.set('U', [n, n], part((i, j) => i < j, 0));
+  out.set(
+    'P',
+    [n, n],
+    ones((i) => rowOf[i]!),
+  );
+  out.set(
+    'L',
+    [n, n],
+    part((i, j) => i > j, 1),
+  );
+  out.set(
+    'U',
+    [n, n],
+    part((i, j) => i < j, 0),
+  );
   out.set('sign_S', [n], diagonal.map(Math.sign));
-  out.set('log_S', [n], diagonal.map((d) => Math.log(Math.abs(d))));
-  out.set('eye', [n, n], ones((i) => i));
+  out.set(
+    'log_S',
+    [n],
+    diagonal.map((d) => Math.log(Math.abs(d))),
+  );
+  out.set(
+    'eye',
+    [n, n],
+    ones((i) => i),
+  );
 }
 
 const permute: Kind<Context> = {

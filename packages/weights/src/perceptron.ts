@@ -174,7 +174,10 @@ export class ResidualPerceptron extends Perceptron {
     for (const [inner, outer] of this.#blocks) {
       const h = states.at(-1)!;
       const a = tidy(() => inner.forward(f.apply(h)));
-      states.push(a, tidy(() => add(h, outer.forward(f.apply(a)))));
+      states.push(
+        a,
+        tidy(() => add(h, outer.forward(f.apply(a)))),
+      );
     }
     return { y: this.layers.at(-1)!.forward(states.at(-1)!), saved: states };
   }

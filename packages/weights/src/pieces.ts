@@ -20,7 +20,9 @@ export function fill(p: Parameter, numbers: Float64Array, state: Section): void 
   const largest = p.data.dtype === 'float32' ? 3.4028234663852886e38 : Number.MAX_VALUE;
   const bad = numbers.findIndex((v) => !(Math.abs(v) <= largest));
   if (bad >= 0) {
-    state.fail(`makes ${numbers[bad]} of parameter ${p.name}; expected what ${p.data.dtype} can hold`);
+    state.fail(
+      `makes ${numbers[bad]} of parameter ${p.name}; expected what ${p.data.dtype} can hold`,
+    );
   }
   using data = tensor(numbers, p.shape);
   p.assign(data);
@@ -94,7 +96,9 @@ export async function scaleAndShiftOf(
   const [scale, shift] = await Promise.all([numbersOf(layer.scale), numbersOf(layer.shift)]);
   const bad = scale.findIndex((s) => !(s > 0));
   if (bad >= 0) {
-    out.fail(`has the scale ${scale[bad]} in channel ${bad}; expected a positive one, whose logarithm it keeps`);
+    out.fail(
+      `has the scale ${scale[bad]} in channel ${bad}; expected a positive one, whose logarithm it keeps`,
+    );
   }
   return { shape: [1, layer.channels, ...size], scale, shift };
 }

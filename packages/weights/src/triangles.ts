@@ -1,8 +1,16 @@
 /** `LULinear`, which nflows has and normflows took from it: y = L U x + b with positive diagonals of U. */
-import { ActNorm, type Bijection, Sequential } from '@invnet/layers';
+import { ActNorm, type Bijection, type Sequential } from '@invnet/layers';
 import { factorize, matrixOf, triangle } from './matrix.ts';
 import { factorsOf, mixingOf } from './mixing.ts';
-import { expectLayer, expectSequential, fill, filled, layerOf, numbersOf, sequence } from './pieces.ts';
+import {
+  expectLayer,
+  expectSequential,
+  fill,
+  filled,
+  layerOf,
+  numbersOf,
+  sequence,
+} from './pieces.ts';
 import type { Section, SectionWriter } from './state-dict.ts';
 
 /** Added to softplus(u) on the diagonal. */

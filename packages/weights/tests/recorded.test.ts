@@ -27,7 +27,10 @@ const onHost = async (folder: string, name: string) =>
 async function difference(t: Tensor, expected: HostTensor): Promise<number> {
   expect(t.shape).toEqual(expected.shape);
   const found = await t.data();
-  const differences = Array.from(expected.data, (v, i) => Math.abs(v - found[i]!) / (1 + Math.abs(v)));
+  const differences = Array.from(
+    expected.data,
+    (v, i) => Math.abs(v - found[i]!) / (1 + Math.abs(v)),
+  );
   return Math.max(...differences);
 }
 
@@ -115,24 +118,28 @@ const present = all.filter(([name]) =>
   Object.entries(libraries).some(([prefix, n]) => name.startsWith(prefix) && found.includes(n)),
 );
 
-it.runIf(present.length > 0)('models that Python makes now are the same here and back there', async () => {
-  await setBackend('wasm');
-  const folder = mkdtempSync(join(tmpdir(), 'weights-'));
-  const names = present.map(([name]) => name);
-  const python = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync('python3', ['-W', 'ignore', script, ...args]);
-    expect(status, String(stderr)).toBe(0);
-    return String(stdout);
-  };
-  python(folder, ...names);
-  for (const [name, c] of present) {
-    const flow = await load(c, folder, name);
-    expect(await worst(flow, folder, name), name).toBeLessThan(1e-5);
-    writeFileSync(join(folder, `${name}.back.safetensors`), await c.save(flow));
-    flow.dispose();
-  }
-  const differences: Record<string, number> = JSON.parse(python('--back', folder, ...names));
-  expect(Object.keys(differences)).toEqual(names);
-  for (const [name, value] of Object.entries(differences)) expect(value, name).toBeLessThan(1e-5);
-  rmSync(folder, { recursive: true });
-}, 300_000);
+it.runIf(present.length > 0)(
+  'models that Python makes now are the same here and back there',
+  async () => {
+    await setBackend('wasm');
+    const folder = mkdtempSync(join(tmpdir(), 'weights-'));
+    const names = present.map(([name]) => name);
+    const python = (...args: string[]) => {
+      const { status, stdout, stderr } = spawnSync('python3', ['-W', 'ignore', script, ...args]);
+      expect(status, String(stderr)).toBe(0);
+      return String(stdout);
+    };
+    python(folder, ...names);
+    for (const [name, c] of present) {
+      const flow = await load(c, folder, name);
+      expect(await worst(flow, folder, name), name).toBeLessThan(1e-5);
+      writeFileSync(join(folder, `${name}.back.safetensors`), await c.save(flow));
+      flow.dispose();
+    }
+    const differences: Record<string, number> = JSON.parse(python('--back', folder, ...names));
+    expect(Object.keys(differences)).toEqual(names);
+    for (const [name, value] of Object.entries(differences)) expect(value, name).toBeLessThan(1e-5);
+    rmSync(folder, { recursive: true });
+  },
+  600_000,
+);
