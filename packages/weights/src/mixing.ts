@@ -1,46 +1,33 @@
 /** Matrices of channels as layers, and back. */
-import { ActNorm, type Bijection, Conv1x1, Permutation, Sequential } from '@invnet/layers';
+import { type Bijection, Conv1x1 } from '@invnet/layers';
 import { type Factors, inverseOrder } from './matrix.ts';
-import { expectLayer, expectSequential, fill, filled, layerOf, numbersOf } from './pieces.ts';
+import { expectLayer, fill, numbersOf } from './pieces.ts';
 import type { Section, SectionWriter } from './state-dict.ts';
 
 /** x ↦ P L U x. */
-export function mixingOf({ order, lu }: Factors, state: Section, frozen = false): Bijection {
-  const n = order.length;
-  const diagonal = (k: number) => lu[k * (n + 1)]!;
-  if (order.some((_, k) => diagonal(k) === 0)) state.fail('is a singular matrix');
-  const signs = Float64Array.from(order, (_, k) => Math.sign(diagonal(k)));
-  const values = Float64Array.from(lu, (v, at) => {
-    const [i, k] = [Math.floor(at / n), at % n];
-    if (i === k) return Math.log(Math.abs(v));
-    return i < k ? v * signs[k]! : v;
-  });
-  const sign = new ActNorm({ channels: n });
-  fill(sign.scale, signs, state);
-  fill(sign.shift, filled([n], 0), state);
-  for (const p of sign.parameters) p.frozen = true;
-  const conv = new Conv1x1({ channels: n, parametrization: 'plu', frozen });
-  fill(conv.weights[0]!, values, state);
-  const inverse = inverseOrder(order);
-  return new Sequential({
-    signs: sign,
-    factors: conv,
-    order: new Permutation({ channels: n, order: inverse.map((i) => n - 1 - i) }),
-  });
+export function mixingOf({ order, lu }: Factors, state: Section, frozen = false): Conv1x1 {
+  const channels = order.length;
+  const signs = order.map((_, k) => Math.sign(lu[k * (channels + 1)]!));
+  if (signs.includes(0)) state.fail('is a singular matrix');
+  const rows = inverseOrder(order);
+  const mix = new Conv1x1({ channels, parametrization: 'plu', rows, signs, frozen });
+  const logs = lu.map((v, at) => (onDiagonal(at, channels) ? Math.log(Math.abs(v)) : v));
+  fill(mix.weights[0]!, logs, state);
+  return mix;
 }
 
 /** P, L and U of such a layer. */
 export async function factorsOf(layer: Bijection, out: SectionWriter): Promise<Factors> {
-  const layers = expectSequential(layer, out);
-  const sign = await numbersOf(expectLayer(layerOf(layers, 'signs', out), ActNorm, out).scale);
-  const conv = expectLayer(layerOf(layers, 'factors', out), Conv1x1, out);
-  const { order } = expectLayer(layerOf(layers, 'order', out), Permutation, out);
-  const n = order.length;
-  const values = await numbersOf(conv.weights[0]!);
-  const lu = values.map((v, at) => {
-    const [i, k] = [Math.floor(at / n), at % n];
-    if (i === k) return Math.exp(v) * sign[k]!;
-    return i < k ? v * sign[k]! : v;
-  });
-  return { order: inverseOrder(order.map((i) => n - 1 - i)), lu };
+  const { channels, options, weights } = expectLayer(layer, Conv1x1, out);
+  const { rows, signs } = options;
+  if (!rows || !signs) return out.fail('has no rows and signs of its own, as an import gives it');
+  const logs = await numbersOf(weights[0]!);
+  const lu = logs.map((v, at) =>
+    onDiagonal(at, channels) ? signs[at % channels]! * Math.exp(v) : v,
+  );
+  return { order: inverseOrder(rows), lu };
+}
+
+function onDiagonal(at: number, channels: number): boolean {
+  return at % (channels + 1) === 0;
 }

@@ -5,12 +5,12 @@ import {
   AffineLayer,
   type Bijection,
   type Conditioner,
-  type Module,
+  Module,
   type Parameter,
   placesIn,
   Sequential,
 } from '@invnet/layers';
-import { type Shape, sizeOf, tensor } from '@invnet/tensor';
+import { formatValue, type Shape, sizeOf, tensor } from '@invnet/tensor';
 import type { LayerNumbers } from './coupling.ts';
 import { Perceptron, ResidualPerceptron } from './perceptron.ts';
 import type { Section, SectionWriter } from './state-dict.ts';
@@ -34,21 +34,18 @@ export async function numbersOf(p: Parameter): Promise<Float64Array> {
 
 /** The layer itself. @throws WeightsError unless it is of the class. */
 export function expectLayer<T extends object>(
-  layer: object | undefined,
+  layer: unknown,
   type: { readonly type: string; readonly prototype: T },
   out: SectionWriter,
 ): T {
-  // The classes that are asked for differ in their constructors, which `instanceof` does not need.
-  if (isInstance(layer, type)) return layer;
-  const found = layer && 'type' in layer ? String(layer.type) : 'missing';
+  if (isInstance(layer, type.prototype)) return layer;
+  const found = layer instanceof Module ? layer.type : formatValue(layer);
   return out.fail(`is ${found} here; expected ${type.type}, as an import makes it`);
 }
 
-function isInstance<T extends object>(
-  layer: object | undefined,
-  type: { readonly prototype: T },
-): layer is T {
-  return layer !== undefined && Object.prototype.isPrototypeOf.call(type.prototype, layer);
+/** As `instanceof`, which would forget that a class with a type parameter has its default here. */
+function isInstance<T extends object>(value: unknown, prototype: T): value is T {
+  return Object.prototype.isPrototypeOf.call(prototype, Object(value));
 }
 
 /** As `expectLayer`, of layers in order. */
