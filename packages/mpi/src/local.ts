@@ -2,7 +2,7 @@
  * Which networks may be split: those all of whose parts are local in space, or convolutions. A backend
  * sees sums and products, not what they mean; so this looks at the modules.
  */
-import { type Module, placesIn } from '@invnet/layers';
+import { Composite, type Module, placesIn } from '@invnet/layers';
 import { requireList, requireOptions, ValueError } from '@invnet/tensor';
 
 /** What keeps a module of a type from being split, in words; nothing where all of them may be. */
@@ -69,13 +69,17 @@ export function requireLocal(network: Module, options: LocalOptions = {}): void 
   for (const { path, module } of placesIn(network)) {
     const { type } = module;
     if (local.includes(type)) continue;
-    const obstacle = Object.hasOwn(obstacles, type) ? obstacles[type]! : always(unknown);
-    const reason = obstacle(module);
+    const reason = obstacleOf(module);
     if (reason === undefined) continue;
     const place = path === '' ? '' : `, at ${path},`;
     throw new ValueError(`requireLocal: ${type}${place} cannot be split: ${reason}.`);
   }
 }
 
-const unknown =
-  'it is none of the types known to be local; if all that it does is local or a convolution, name it in `local`';
+/** What is composed of parts is what they are, and they come as well. */
+function obstacleOf(module: Module): string | undefined {
+  const { type } = module;
+  if (Object.hasOwn(obstacles, type)) return obstacles[type]!(module);
+  if (module instanceof Composite) return undefined;
+  return 'it is none of the types known to be local; if all that it does is local or a convolution, name it in `local`';
+}

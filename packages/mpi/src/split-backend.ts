@@ -44,9 +44,11 @@ export class SplitBackend implements Backend {
   readonly memory: MemoryAccount;
   readonly maxTensorBytes: number;
   readonly fused?: FusedPasses;
+  readonly view?: (x: Storage) => NumericArray;
   readonly #inner: Backend;
   readonly #communicator: Communicator;
   readonly #slabs: Slabs;
+  #sentBytes = 0;
 
   constructor(inner: Backend, communicator: Communicator, slabs: Slabs) {
     this.#inner = inner;
@@ -57,12 +59,23 @@ export class SplitBackend implements Backend {
     this.memory = inner.memory;
     this.maxTensorBytes = inner.maxTensorBytes;
     if (inner.fused) this.fused = inner.fused;
+    if (inner.view) this.view = inner.view.bind(inner);
   }
 
+  /** `sentBytes` of its details are those of all rows that this rank has sent so far. */
   info(): BackendInfo {
     const { axis, rank, sizes } = this.#slabs;
     const { details } = this.#inner.info();
-    return { name: this.name, details: { ...details, axis, rank, slabs: sizes.join(', ') } };
+    return {
+      name: this.name,
+      details: {
+        ...details,
+        axis,
+        rank,
+        slabs: sizes.join(', '),
+        sentBytes: this.#sentBytes,
+      },
+    };
   }
 
   conv(
@@ -210,11 +223,13 @@ export class SplitBackend implements Backend {
     const empty = ({ rows }: RowsOfRank) => arrayOf(x.dtype, outer * rows * row);
     const [before, after] = [plan.before.map(empty), plan.after.map(empty)];
     const received = [...before, ...after];
+    const send = plan.send.map(({ rank, start, rows: some }) => ({
+      rank,
+      numbers: this.#rowsOf(x, outer, rows, row, start, some),
+    }));
+    for (const { numbers } of send) this.#sentBytes += numbers.byteLength;
     this.#communicator.exchange({
-      send: plan.send.map(({ rank, start, rows: some }) => ({
-        rank,
-        numbers: this.#rowsOf(x, outer, rows, row, start, some),
-      })),
+      send,
       receive: [...plan.before, ...plan.after].map(({ rank }, i) => ({
         rank,
         numbers: received[i]!,

@@ -4,6 +4,7 @@
  *
  * Left out: reading of files. Each rank reads its own part, or rank 0 reads all and scatters it.
  */
+import type { Ranks } from '@invnet/layers';
 import {
   type Backend,
   BackendError,
@@ -12,6 +13,7 @@ import {
   formatValue,
   type NumericArray,
   type Placement,
+  requireList,
   requireOptions,
   requireTensor,
   type Shape,
@@ -25,11 +27,14 @@ import { type Communicator, CommunicatorError, requireCommunicator } from '@invn
 import { type SlabOptions, Slabs, slabOptions } from './slabs.ts';
 import { arrayOf, SplitBackend } from './split-backend.ts';
 import { SplitStream } from './split-stream.ts';
+import { SplitCommunicator, splitRanks } from './split-training.ts';
 
 /** How volumes are split, and what computes on the slabs. */
 export interface SplitOptions extends SlabOptions {
   /** Computes on the slabs; it belongs to the split from then on. Default: the current backend. */
   readonly backend?: Backend;
+  /** Types of modules that `train` takes for local beside those that are known; see `requireLocal`. Default: none. */
+  readonly local?: readonly string[];
 }
 
 /**
@@ -56,25 +61,46 @@ export async function splitBackend(
   options: SplitOptions,
 ): Promise<Split> {
   requireCommunicator('splitBackend', communicator);
-  requireOptions('splitBackend', options, [...slabOptions, 'backend']);
+  requireOptions('splitBackend', options, [...slabOptions, 'backend', 'local']);
   const { dtype, backend: current } = currentPlacement();
-  const { backend = current, ...cut } = options;
+  const { backend = current, local = [], ...cut } = options;
+  requireList('splitBackend', 'local', local);
   const slabs = new Slabs(communicator.size, communicator.rank, cut);
   requireReadable(backend, dtype);
+  if (backend instanceof SplitBackend) {
+    throw new BackendError(
+      `splitBackend: ${backend.name} splits volumes already; expected a backend of whole ones, as after ` +
+        "setBackend('wasm').",
+    );
+  }
   const { axis, ndims, sizes } = slabs;
   requireAlike(communicator, JSON.stringify({ axis, ndims, sizes, backend: backend.name, dtype }));
   const split = new SplitBackend(backend, communicator, slabs);
   await setBackend(split, { dtype });
-  return new Split(communicator, slabs, { backend: split, dtype });
+  return new Split(communicator, slabs, { backend: split, dtype }, local);
 }
 
 /** A split, as `splitBackend` makes it. `scatter`, `gather` and `sum` are collective. */
 export class Split implements Disposable {
   readonly slabs: Slabs;
+  /**
+   * For `train`, with which ranks train on the whole: losses and gradients are summed over slabs, the first step
+   * sets what depends on data by all of them, and networks that cannot be split are refused.
+   */
+  readonly communicator: Communicator;
+  /** For a `TrainingStep` of one's own: statistics of data are those of the whole. */
+  readonly ranks: Ranks;
   readonly #communicator: Communicator;
   readonly #place: Placement;
 
-  constructor(communicator: Communicator, slabs: Slabs, place: Placement) {
+  constructor(
+    communicator: Communicator,
+    slabs: Slabs,
+    place: Placement,
+    local: readonly string[],
+  ) {
+    this.communicator = new SplitCommunicator(communicator, slabs, local);
+    this.ranks = splitRanks(communicator, slabs);
     this.#communicator = communicator;
     this.slabs = slabs;
     this.#place = place;

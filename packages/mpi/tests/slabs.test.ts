@@ -25,8 +25,10 @@ import {
 import { SingleProcess } from '@invnet/train';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { requireLocal, Slabs, SplitStream, splitBackend } from '../src/index.ts';
-import { obstacles } from '../src/local.ts';
+import { obstacles, requireLocal } from '../src/local.ts';
+import { Slabs } from '../src/slabs.ts';
+import { splitBackend } from '../src/split.ts';
+import { SplitStream } from '../src/split-stream.ts';
 
 describe('slabs', () => {
   test('are as even as multiples allow, at every resolution', () => {

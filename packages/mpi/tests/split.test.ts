@@ -1,19 +1,63 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { alone, mpirun } from './mpirun.ts';
 
-const program = fileURLToPath(new URL('split-program.ts', import.meta.url));
+/** Open MPI's ranks leave their core to others while they wait, and are bound to none, so that threads have room. */
+const environment = {
+  OMPI_MCA_mpi_yield_when_idle: '1',
+  OMPI_MCA_hwloc_base_binding_policy: 'none',
+};
 
-test.each([2, 3])('on %i ranks networks are those of one process', async (ranks) => {
-  const { stdout } = await promisify(execFile)('mpirun', [
-    ...['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none', '-n', String(ranks)],
-    ...[process.execPath, program],
-  ]);
-  const report: Record<string, Record<string, number>> = JSON.parse(stdout);
-  for (const [name, quantities] of Object.entries(report)) {
-    for (const [quantity, difference] of Object.entries(quantities)) {
-      expect(difference, `${quantity} of ${name}`).toBeLessThan(1e-5);
+/** What rank 0 of a program prints. */
+async function printed(ranks: number, program: string, ...args: string[]) {
+  const run = ranks === 1 ? alone(program, args) : mpirun({ ranks, program, args, environment });
+  const { code, stdout, stderr } = await run;
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  return JSON.parse(stdout);
+}
+
+describe.each([2, 3])('volumes split among %i ranks', (ranks) => {
+  it('go through networks as in one process', async () => {
+    const report: Record<string, Record<string, number>> = await printed(ranks, 'split');
+    const differences = Object.entries(report).flatMap(([name, quantities]) =>
+      Object.entries(quantities).map(([quantity, d]) => ({ name, quantity, d })),
+    );
+    expect(differences.length).toBeGreaterThan(200);
+    expect(differences.filter(({ d }) => !(d < 1e-5))).toEqual([]);
+  });
+
+  it('train from the first step on, are sampled, and say on all ranks what they refuse', async () => {
+    const report = await printed(ranks, 'split-training');
+    const { steps, parameters, sample, initialized } = report;
+    expect(Math.max(steps, parameters, sample, initialized)).toBeLessThan(1e-5);
+    expect(report.bytesLeft).toBe(0);
+    const expected = {
+      options: /CommunicatorError: .*"axis":2.*rank 1 by .*"axis":3/,
+      twice: /BackendError: .*already/,
+      padding: /ShapeError: .*padding of at least 1/,
+      stride: /ShapeError: .*`multiple`/,
+      numbers: /ValueError: .*rank 0 gave 3 numbers/,
+      network: /ValueError: .*ShuffleSqueeze, at network\.squeeze/,
+    };
+    expect(Object.keys(report.refusals)).toEqual(Object.keys(expected));
+    for (const [name, pattern] of Object.entries(expected)) {
+      expect(report.refusals[name]).toHaveLength(ranks);
+      for (const said of report.refusals[name]) expect(said).toMatch(pattern);
     }
+  });
+});
+
+it('slabs take their share of memory, and send what the formula says', async () => {
+  const [whole] = await printed(1, 'split-memory', '64');
+  const slabs = await printed(2, 'split-memory', '64');
+  // Channels and positions of a row at both scales, of which each has two steps.
+  const channels = [
+    { all: 8, row: 32 ** 2 },
+    { all: 32, row: 16 ** 2 },
+  ];
+  const bytes = channels.map(({ all, row }) => 2 * (2.5 * all + 4 * 32) * row * 4);
+  for (const { peak, sent } of slabs) {
+    expect(peak / whole.peak).toBeLessThan(0.56);
+    expect(sent).toBe(bytes[0]! + bytes[1]!);
   }
 });

@@ -116,6 +116,17 @@ describe('streams', () => {
     expect(() => RandomStream.from(wrong as unknown as RandomState)).toThrow(ValueError);
   });
 
+  it('skip what they would have drawn', () => {
+    const [drawn, skipped] = [new RandomStream(3), new RandomStream(3)];
+    for (const size of [0, 1, 4, 5]) {
+      drawn.uniformArray(size);
+      skipped.skip(size);
+    }
+    expect(skipped.state).toEqual(drawn.state);
+    expect(() => skipped.skip(-1)).toThrow(ValueError);
+    expect(() => new RandomStream(1, 2 ** 53 - 2).skip(9)).toThrow(/block after these numbers/);
+  });
+
   it('end at their last block instead of repeating it', () => {
     const last = new RandomStream(1, 2 ** 53 - 2);
     expect(last.uniformArray(4)).not.toEqual(new RandomStream(1, 2 ** 53 - 3).uniformArray(4));

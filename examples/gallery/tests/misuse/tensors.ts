@@ -202,5 +202,6 @@ function streams(): Call[] {
     on(stream, 'uniformArray', [3, 0, 1]),
     on(stream, 'normalArray', [3, 0.5]),
     on(stream, 'permutation', [4]),
+    on(stream, 'skip', [4]),
   ];
 }

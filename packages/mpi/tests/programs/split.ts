@@ -6,6 +6,7 @@ import {
   AdditiveCoupling,
   type Bijection,
   ChannelHalves,
+  HaarSqueeze,
   mapState,
   type Pair,
   type Parameter,
@@ -13,7 +14,7 @@ import {
   type State,
   tensorsOf,
 } from '@invnet/layers';
-import { ConditionalGlow, Glow, HyperbolicNetwork } from '@invnet/networks';
+import { ConditionalGlow, Glow, HyperbolicNetwork, MultiScaleHint } from '@invnet/networks';
 import {
   getBackend,
   type NumericArray,
@@ -25,7 +26,7 @@ import {
   tensor,
 } from '@invnet/tensor';
 import { Adam } from '@invnet/train';
-import { openMpi, requireLocal, type SlabOptions, splitBackend } from '../src/index.ts';
+import { openMpi, requireLocal, type SlabOptions, splitBackend } from '../../src/index.ts';
 
 const communicator = openMpi();
 
@@ -162,6 +163,15 @@ const cases: readonly Case[] = [
       [2, 2, 20, 8],
       () => new ConditionalGlow({ ...sizes, contextChannels: 3, random: random() }),
       [2, 3, 20, 8],
+    ),
+  },
+  {
+    name: 'MultiScaleHint 2D',
+    whole: [1, 2, 20, 4],
+    multiple: 4,
+    run: one(
+      [1, 2, 20, 4],
+      () => new MultiScaleHint({ ...sizes, squeeze: new HaarSqueeze(), random: random() }),
     ),
   },
   hyperbolic(1, 5, [2, 2, 10]),
