@@ -2,7 +2,7 @@
 
 import type { Flow } from '@invnet/flows';
 import { bitsPerDim } from '@invnet/flows';
-import { type App, type Config, type Run, whole } from 'example-kit';
+import { type App, type Config, type Run, toggle, whole } from 'example-kit';
 import { upgrade } from './earlier-form.ts';
 
 /** Height and width of MNIST's images. */
@@ -16,13 +16,22 @@ const config = {
   // 28 can be halved twice.
   scales: whole({ default: 2, most: 2, help: 'scales, each of half the resolution: 1 or 2' }),
   steps: whole({ default: 8, most: 64, help: 'flow steps per scale' }),
-  batch: whole({ default: 16, most: 1024, help: 'images per training step' }),
+  batch: whole({
+    default: 16,
+    most: 1024,
+    help: 'images per training step, of all ranks together',
+  }),
 };
 
-export const app: App<typeof config> = {
+const flags = {
+  mpi: toggle({ help: 'as one of the ranks that mpirun has started' }),
+};
+
+export const app: App<typeof config, typeof flags> = {
   name: 'glow-mnist',
   about: 'Trains Glow on MNIST, then samples from it and measures it.',
   config,
+  flags,
   budget: { minutes: 3, learningRate: 4e-3 },
   epochs: true,
   measure: { name: 'bitsPerDim', unit: 'bits/dim', of: (nats) => bitsPerDim(nats, dims) },

@@ -1,8 +1,8 @@
 /** What the trained model is worth on images that it has not seen. */
 import { type Mnist, takeRows } from '@invnet/datasets';
 import { bitsPerDim, dequantize, type Flow } from '@invnet/flows';
-import { type NumericArray, type RandomStream, type Tensor, tidy } from '@invnet/tensor';
-import { CheckpointError } from '@invnet/train';
+import { type NumericArray, RandomStream, type Tensor, tidy } from '@invnet/tensor';
+import { CheckpointError, type Communicator } from '@invnet/train';
 import { randomStream } from 'example-kit';
 import { dims, side } from './app.ts';
 
@@ -18,18 +18,26 @@ export interface InverseCheck {
 
 /**
  * Mean bits per dimension over the first `count` images, uniformly dequantized with noise that
- * follows from the seed alone.
+ * follows from the seed alone. Of several ranks each evaluates some.
  *
  * @throws the signal's reason when it comes.
  */
 export async function testBitsPerDim(
   flow: Flow,
   data: Mnist,
-  options: { count: number; seed: number; signal: AbortSignal },
+  options: {
+    count: number;
+    seed: number;
+    signal: AbortSignal;
+    communicator?: Communicator | undefined;
+  },
 ): Promise<number> {
-  const noise = randomStream(options.seed, 'test');
+  const { rank, size } = options.communicator ?? { rank: 0, size: 1 };
+  const { block } = randomStream(options.seed, 'test').state;
   let nats = 0;
-  for (let first = 0; first < options.count; first += batchSize) {
+  for (let first = rank * batchSize; first < options.count; first += size * batchSize) {
+    // A block of the stream is four numbers, one for each pixel.
+    const noise = new RandomStream(options.seed, block + (first * dims) / 4);
     using x = batchOf(data, first, Math.min(batchSize, options.count - first), noise);
     using logProb = flow.logProb(x);
     for (const value of await logProb.data()) nats -= value;
@@ -37,7 +45,9 @@ export async function testBitsPerDim(
     await new Promise(setImmediate);
     options.signal.throwIfAborted();
   }
-  return bitsPerDim(nats / options.count, dims);
+  const total = Float64Array.of(nats);
+  options.communicator?.sum(total);
+  return bitsPerDim(total[0]! / options.count, dims);
 }
 
 /**

@@ -1,8 +1,10 @@
 /** The command: trains Glow on MNIST, measures it and writes the results. Its flags are in app.ts. */
 import { loadMnist } from '@invnet/datasets';
+import { openMpi } from '@invnet/mpi';
 import {
   announce,
   checkpointPath,
+  isWriter,
   megabytes,
   openRun,
   program,
@@ -16,15 +18,18 @@ import { type Metrics, measure } from './results.ts';
 import { trainingOn } from './training.ts';
 
 await program(app, async ({ options, signal }) => {
-  const run = await openRun(app, options, buildFlow);
+  const communicator = options.flags.mpi ? openMpi() : undefined;
+  const run = await openRun(app, options, buildFlow, { communicator });
   const { scales, steps, hidden, batch } = run.config;
   announce(
     run,
     `Glow on MNIST: ${scales} scales × ${steps} steps, ${hidden} hidden channels, batches of ${batch}`,
   );
   await trainRun(run, trainingOn(await loadMnist({ split: 'train' }), run, signal));
-  console.error('Evaluating on the test images …');
-  summarize(await writeResults(run, await measure(run, signal)), run.out);
+  if (isWriter(communicator)) console.error('Evaluating on the test images …');
+  const measured = await measure(run, signal);
+  if (isWriter(communicator)) summarize(await writeResults(run, measured), run.out);
+  communicator?.close();
 });
 
 function summarize(m: Metrics & StandardMetrics, out: string): void {

@@ -30,12 +30,12 @@ export interface Metrics {
 
 /** Evaluates on the test images; gives pictures, a chart of the losses, and the metrics. */
 export async function measure(
-  { config, model, state }: GlowRun,
+  { config, model, state, communicator }: GlowRun,
   signal: AbortSignal,
 ): Promise<{ files: Record<string, string | Uint8Array>; metrics: Metrics }> {
   const { seed } = config;
   const data = await loadMnist({ split: 'test' });
-  const bits = await testBitsPerDim(model, data, { count: testImages, seed, signal });
+  const bits = await testBitsPerDim(model, data, { count: testImages, seed, signal, communicator });
   const inverse = await checkInverse(model, data, { count: inverseBatch, seed });
   const samples = await drawSamples(model, { count: shownSamples, temperature, seed });
   const imagesSeen = state.step * config.batch;

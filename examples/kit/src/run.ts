@@ -10,8 +10,10 @@ import { backendInfo } from '@invnet/tensor';
 import {
   Adam,
   CheckpointError,
+  type Communicator,
   type Optimizer,
   readSafetensors,
+  requireSame,
   restoreCheckpoint,
   saveCheckpoint,
 } from '@invnet/train';
@@ -31,6 +33,15 @@ export interface Run<M extends Module = Module, C = unknown> extends SavedRun<C>
   savedStep: number | undefined;
   /** Its file as this run has read or written it, or found it to replace; see `versionOf`. */
   version: string | undefined;
+  /** The processes that train it together, of which rank 0 writes; none where there is one. */
+  readonly communicator: Communicator | undefined;
+}
+
+/** What a run may be made with. */
+export interface OpenOptions {
+  /** Default: a new Adam. */
+  readonly optimizer?: Optimizer;
+  readonly communicator?: Communicator | undefined;
 }
 
 /**
@@ -46,24 +57,40 @@ export async function openRun<M extends Module, C extends Flags>(
   app: App<C, Flags>,
   options: Options<C>,
   build: (config: Config<C>) => M,
-  { optimizer = new Adam() }: { readonly optimizer?: Optimizer } = {},
+  { optimizer = new Adam(), communicator }: OpenOptions = {},
 ): Promise<Run<M, Config<C>>> {
-  const { out, resume } = options;
-  if (resume) return resumeRun(app, options, build, optimizer);
-  const version = await requireNewRun(options);
-  const { config, budget } = options;
+  const { out, resume, config, budget } = options;
+  if (communicator) {
+    const flags = Object.entries({ ...config, ...budget }).map(([name, v]) => [name, String(v)]);
+    requireSame(communicator, 'The flags', { ...Object.fromEntries(flags), resume });
+  }
+  if (resume) return resumeRun(app, options, build, { optimizer, communicator });
+  const version = isWriter(communicator) ? await requireNewRun(options) : undefined;
   const model = build(config);
-  await mkdir(out, { recursive: true });
+  if (isWriter(communicator)) await mkdir(out, { recursive: true });
   const state = { step: 0, seconds: 0, peakBytes: 0, losses: [] };
-  return { app, out, config, budget, state, model, optimizer, savedStep: undefined, version };
+  const savedStep = undefined;
+  return { app, out, config, budget, state, model, optimizer, savedStep, version, communicator };
+}
+
+/** Is this the process that reads and writes files? */
+export function isWriter(communicator: Communicator | undefined): boolean {
+  return communicator === undefined || communicator.rank === 0;
 }
 
 /**
- * Saves the whole model with its run, atomically.
+ * Saves the whole model with its run, atomically; of several ranks one does, and the others wait.
  *
  * @throws CheckpointError; what was there stays. So does what another run has saved there in the meantime.
  */
 export async function saveRun(run: Run): Promise<void> {
+  if (isWriter(run.communicator)) await writeRun(run);
+  // Where it fails, the program of rank 0 ends, and all others with it.
+  run.communicator?.barrier();
+  run.savedStep = run.state.step;
+}
+
+async function writeRun(run: Run): Promise<void> {
   const { app, out, config, budget, state, model, optimizer } = run;
   const path = checkpointPath(out);
   const version = await versionOf(path);
@@ -76,7 +103,6 @@ export async function saveRun(run: Run): Promise<void> {
   }
   const metadata = { [app.name]: JSON.stringify({ config, budget, state }) };
   await saveCheckpoint(path, { parameters: model.parameters, optimizer, metadata });
-  run.savedStep = state.step;
   run.version = await versionOf(path);
 }
 
@@ -91,10 +117,12 @@ export function checkpointPath(out: string): string {
  * @param title - The model and its sizes.
  */
 export function announce(run: Run<Module, { readonly seed: number }>, title: string): void {
-  const { app, config, budget, model, state, out } = run;
+  const { app, config, budget, model, state, out, communicator } = run;
+  if (!isWriter(communicator)) return;
   const length = lengthsOf(app)
     .filter((name) => budget[name] !== undefined)
     .map((name) => `${budget[name]} ${name}`);
+  if (communicator) length.push(`${communicator.size} ranks`);
   const { name, details: all } = backendInfo();
   const details = Object.entries(all)
     .filter(([key]) => !key.endsWith('Bytes'))
@@ -129,18 +157,13 @@ async function resumeRun<M extends Module, C extends Flags>(
   app: App<C, Flags>,
   options: Options<C>,
   build: (config: Config<C>) => M,
-  optimizer: Optimizer,
+  { optimizer, communicator }: { optimizer: Optimizer; communicator: Communicator | undefined },
 ): Promise<Run<M, Config<C>>> {
   const { out } = options;
   const path = checkpointPath(out);
   const version = await versionOf(path);
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new CheckpointError(
-      `--resume: cannot read ${path}; expected the checkpoint of an earlier run. Leave --resume ` +
-        'out to start anew, or name the folder of the run with --out.',
-      { cause },
-    );
-  });
+  const read = isWriter(communicator) ? await readRun(path) : new Uint8Array();
+  const bytes = communicator ? communicator.broadcast(read) : read;
   const text = readSafetensors(bytes, path).metadata[app.name];
   if (text === undefined) {
     throw new CheckpointError(
@@ -163,7 +186,18 @@ async function resumeRun<M extends Module, C extends Flags>(
     optimizer,
     savedStep: state.step,
     version,
+    communicator,
   };
+}
+
+function readRun(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((cause: unknown) => {
+    throw new CheckpointError(
+      `--resume: cannot read ${path}; expected the checkpoint of an earlier run. Leave --resume ` +
+        'out to start anew, or name the folder of the run with --out.',
+      { cause },
+    );
+  });
 }
 
 /** @throws FlagError for a given flag that contradicts the file. */

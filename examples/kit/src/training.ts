@@ -5,10 +5,17 @@
  */
 import type { Module } from '@invnet/layers';
 import { resetPeakMemory, type Tensor, ValueError } from '@invnet/tensor';
-import { CheckpointError, NonFiniteLossError, type Schedule, train } from '@invnet/train';
+import {
+  CheckpointError,
+  type Communicator,
+  CommunicatorError,
+  NonFiniteLossError,
+  type Schedule,
+  train,
+} from '@invnet/train';
 import type { Measure } from './options.ts';
 import { Progress, type ProgressReport } from './progress.ts';
-import { checkpointPath, type Run, saveRun } from './run.ts';
+import { checkpointPath, isWriter, type Run, saveRun } from './run.ts';
 
 /** What to train on, and how. */
 export interface TrainingOptions<B> {
@@ -50,8 +57,9 @@ const saveInterval = 20_000;
  * @example await trainRun(run, { signal, batches, loss: (x) => negativeLogLikelihood(run.model, x) });
  */
 export async function trainRun<B>(run: Run, options: TrainingOptions<B>): Promise<void> {
-  const { app, out, state } = run;
+  const { app, out, state, communicator } = run;
   const { samples, signal } = options;
+  const writer = isWriter(communicator);
   const path = checkpointPath(out);
   let savedAt = performance.now();
   const save = async () => {
@@ -64,20 +72,21 @@ export async function trainRun<B>(run: Run, options: TrainingOptions<B>): Promis
   };
   try {
     const { unit } = app.measure ?? theLoss;
-    const progress = new Progress({ unit, ...(samples && { samples }) });
+    const progress = writer ? new Progress({ unit, ...(samples && { samples }) }) : undefined;
     resetPeakMemory();
     try {
       for await (const report of trainWithinBudget(run, options)) {
-        progress.update(report);
-        if (performance.now() - savedAt > saveInterval) await save();
+        progress?.update(report);
+        const due = ofRankZero(communicator, performance.now() - savedAt) > saveInterval;
+        if (due) await save();
       }
     } finally {
-      progress.stop();
+      progress?.stop();
     }
     await save();
   } catch (error) {
     // The last update may have ruined the parameters as well; then they are not saved.
-    if (error instanceof NonFiniteLossError || error instanceof CheckpointError) {
+    if (writer && (error instanceof NonFiniteLossError || error instanceof CheckpointError)) {
       console.error(
         run.savedStep === undefined
           ? 'Training stopped; there is no checkpoint of it.'
@@ -86,13 +95,18 @@ export async function trainRun<B>(run: Run, options: TrainingOptions<B>): Promis
     }
     throw error;
   }
-  if (signal.aborted) {
-    console.error(
-      state.step === 0
-        ? 'Stopped before the first step; nothing was written.'
-        : `Stopped after step ${state.step}; the checkpoint is ${path}.`,
-    );
-    throw signal.reason;
+  const stopped = communicator
+    ? communicator.gather(signal.aborted).includes(true)
+    : signal.aborted;
+  if (stopped) {
+    if (writer) {
+      console.error(
+        state.step === 0
+          ? 'Stopped before the first step; nothing was written.'
+          : `Stopped after step ${state.step}; the checkpoint is ${path}.`,
+      );
+    }
+    throw signal.reason ?? new CommunicatorError('Another rank was told to stop.');
   }
 }
 
@@ -109,7 +123,7 @@ export async function* trainWithinBudget<B>(
   run: Run<Module>,
   options: TrainingOptions<B>,
 ): AsyncGenerator<ProgressReport, void, undefined> {
-  const { app, budget, model, optimizer, state } = run;
+  const { app, budget, model, optimizer, state, communicator } = run;
   const { warmup = 50, decayStart = 0.4, disposeBatch, clipNorm, signal } = options;
   const { of: measure } = app.measure ?? theLoss;
   const totalSteps = stepsIn(run, options);
@@ -120,10 +134,12 @@ export async function* trainWithinBudget<B>(
     Math.min(1, totalSteps ? state.step / totalSteps : seconds() / (60 * budget.minutes!));
 
   async function* batches() {
-    if (used() >= 1) return;
+    // Clocks differ, and all ranks train equally long.
+    const done = () => ofRankZero(communicator, used()) >= 1;
+    if (done()) return;
     for await (const batch of options.batches(state.step)) {
       yield batch;
-      if (used() >= 1) return;
+      if (done()) return;
     }
   }
 
@@ -137,6 +153,7 @@ export async function* trainWithinBudget<B>(
     signal,
     startStep: state.step,
     disposeBatch,
+    communicator,
   })) {
     state.step = metrics.step;
     state.seconds = seconds();
@@ -157,6 +174,14 @@ export async function* trainWithinBudget<B>(
 
 /** What is recorded of a loss, unless the app says otherwise. */
 export const theLoss: Measure = { name: 'loss', unit: 'loss', of: (loss) => loss };
+
+/** Rank 0's number, where there are ranks. */
+function ofRankZero(communicator: Communicator | undefined, own: number): number {
+  if (!communicator) return own;
+  const number = Float64Array.of(communicator.rank === 0 ? own : 0);
+  communicator.sum(number);
+  return number[0]!;
+}
 
 /** Steps in the budget; none where it is in minutes. */
 function stepsIn<B>({ app, budget }: Run, { stepsPerEpoch }: TrainingOptions<B>) {
