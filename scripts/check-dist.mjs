@@ -10,8 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
-/** Most bytes of all packages together, as installed, aside from addons and data; they bring no others. */
+/** Most bytes of all packages together, as installed, aside from addons, data and what is brought. */
 const MOST_BYTES = 2_500_000;
+/** What packages bring, where they bring anything: folders of `node_modules`. */
+const brought = { '@invnet/onnx': ['@bufbuild', 'onnx-buf'] };
 /** Packages of data are chosen one by one, so each is told apart. */
 const isData = (name) => name.startsWith('@invnet/data-');
 /** The addon as it is built, and what says what it is. */
@@ -70,16 +72,22 @@ async function install() {
 }
 
 /**
- * The packages bring nothing and are small, bundlers leave alone what Node.js is to find, and no page has to
+ * The packages bring nothing but what is listed and are small, bundlers leave alone what Node.js is to find, and no page has to
  * allow code that is made from text (docs/pages.md).
  */
 async function checkContents() {
   const modules = join(folder, 'node_modules');
-  const others = (await readdir(modules)).filter((name) => name !== '@invnet' && name[0] !== '.');
+  const known = ['@invnet', ...names.flatMap((name) => brought[name] ?? [])];
+  const others = (await readdir(modules)).filter(
+    (name) => !known.includes(name) && name[0] !== '.',
+  );
   if (others.length > 0) throw new Error(`the packages bring ${others.join(', ')}`);
   let bytes = 0;
   const dataBytes = new Map(names.filter(isData).map((name) => [name, 0]));
-  for (const entry of await readdir(modules, { recursive: true, withFileTypes: true })) {
+  for (const entry of await readdir(join(modules, '@invnet'), {
+    recursive: true,
+    withFileTypes: true,
+  })) {
     if (!entry.isFile()) continue;
     if (entry.name.endsWith('.node')) continue;
     const content = await readFile(join(entry.parentPath, entry.name));

@@ -14,6 +14,7 @@ import * as layers from '@invnet/layers';
 import * as metrics from '@invnet/metrics';
 import * as native from '@invnet/native';
 import * as networks from '@invnet/networks';
+import * as onnx from '@invnet/onnx';
 import * as operators from '@invnet/operators';
 import * as tensors from '@invnet/tensor';
 import * as train from '@invnet/train';
@@ -27,7 +28,14 @@ import { metricCalls } from './misuse/metrics.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
-import { dataCalls, devitoCalls, nativeCalls, operatorCalls, trainCalls } from './misuse/tools.ts';
+import {
+  dataCalls,
+  devitoCalls,
+  nativeCalls,
+  onnxCalls,
+  operatorCalls,
+  trainCalls,
+} from './misuse/tools.ts';
 import { weightCalls } from './misuse/weights.ts';
 
 type Made = Calls | Promise<Calls>;
@@ -48,6 +56,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
   ['weights', weights, weightCalls, 'wasm'],
+  ['onnx', onnx, onnxCalls, 'wasm'],
 ];
 
 /** Spoiled calls of each right one, the same ones each time; INVNET_MISUSE_RUNS asks for so many others. */

@@ -1,5 +1,5 @@
 /** The table of all bijections: adding a layer or a network adds a row. */
-import type { Bijection } from '@invnet/layers';
+import type { Module } from '@invnet/layers';
 import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import type { Row } from './row.ts';
 import { combinatorRows } from './rows/combinators.ts';
@@ -29,18 +29,18 @@ export const rows: readonly Row[] = [0, 1, 2, 3].flatMap((ndims) =>
 );
 
 /** The row's context, on the current backend. */
-export function contextOf(row: Row, seed = 1): Tensor | undefined {
+export function contextOf(row: Pick<Row, 'context'>, seed = 1): Tensor | undefined {
   return row.context && new RandomStream(seed + 100).normal(row.context);
 }
 
 /** The row's input, on the current backend. */
-export function inputOf(row: Row, seed = 1): Tensor {
+export function inputOf(row: Pick<Row, 'shape' | 'draw'>, seed = 1): Tensor {
   const stream = new RandomStream(seed);
   return row.draw ? row.draw(stream, row.shape) : stream.normal(row.shape);
 }
 
 /** Moves every parameter off its start, so that no check profits from zeros and ones. */
-export function scatterParameters(f: Bijection): void {
+export function scatterParameters(f: Module): void {
   const stream = new RandomStream(17);
   for (const p of f.parameters) {
     using delta = stream.normal(p.shape, 0.2);

@@ -6,7 +6,7 @@
  * which are built on this.
  */
 import type { Backend, BackendInfo, DType } from './backend.ts';
-import { requireFunction, requireOptions } from './checks.ts';
+import { requireFunction, requireOptions, requireSynchronous } from './checks.ts';
 import { BackendError, DTypeError, formatValue, ValueError } from './errors.ts';
 import type { GpuOptions } from './gpu/options.ts';
 import { MemoryAccount, type MemoryInfo } from './memory.ts';
@@ -98,7 +98,7 @@ export async function setBackend(
   requireOptions('setBackend', options, named ? optionNames : ['dtype']);
   const call = ++calls;
   const made = named ? await makeBackend(backend, options) : backend;
-  requireBackend(made);
+  requireBackend('setBackend', made);
   const dtype = options.dtype ?? 'float32';
   const has = made.dtypes.includes(dtype);
   made.memory.requireOpen(made.name);
@@ -113,6 +113,28 @@ export async function setBackend(
     throw new DTypeError(
       `setBackend: ${made.name} has no ${String(dtype)}; it has ${made.dtypes.join(', ')}.`,
     );
+  }
+}
+
+/**
+ * Runs `fn` with another backend as the current one, in float32 where it has that. The one before is
+ * current again afterwards, also when `fn` throws; `fn` is synchronous, so nobody else meets the other.
+ *
+ * @throws BackendError for what is no backend. @throws DisposedError for one that was disposed.
+ * @example const copy = withBackend(recorder, () => modelFromBytes(bytes, { modules }));
+ */
+export function withBackend<T>(backend: Backend, fn: () => T): T {
+  requireBackend('withBackend', backend);
+  requireFunction('withBackend', 'fn', fn);
+  backend.memory.requireOpen(backend.name);
+  const before = current;
+  current = { backend, dtype: backend.dtypes.includes('float32') ? 'float32' : backend.dtypes[0]! };
+  try {
+    const result = fn();
+    requireSynchronous('withBackend', result);
+    return result;
+  } finally {
+    current = before;
   }
 }
 
@@ -143,10 +165,10 @@ export function resetPeakMemory(): void {
 }
 
 /** @throws BackendError unless it is a backend, which has the account that tensors enter. */
-function requireBackend(backend: Backend): void {
+function requireBackend(op: string, backend: Backend): void {
   if (backend?.memory instanceof MemoryAccount && Array.isArray(backend.dtypes)) return;
   throw new BackendError(
-    `setBackend: got ${formatValue(backend)}; expected a name, such as 'wasm', or a backend.`,
+    `${op}: got ${formatValue(backend)}; expected a name, such as 'wasm', or a backend.`,
   );
 }
 

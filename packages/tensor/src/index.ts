@@ -46,6 +46,7 @@ export {
   registerBackend,
   resetPeakMemory,
   setBackend,
+  withBackend,
 } from './engine.ts';
 export {
   BackendError,

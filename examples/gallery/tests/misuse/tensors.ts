@@ -156,6 +156,7 @@ export function tensorCalls(): Calls {
     ),
     registerBackend: [call(api.registerBackend, ['tried', () => backend])],
     setBackend: [call(api.setBackend, [backend, { dtype }])],
+    withBackend: [call(api.withBackend, [backend, () => 1])],
     MemoryAccount: [make(api.MemoryAccount, [])],
     ReferenceBackend: [make(api.ReferenceBackend, [{ maxBytes: 1000 }])],
     WasmBackend: [call(api.WasmBackend.create.bind(api.WasmBackend), [{ maxBytes: 2 ** 20 }])],

@@ -4,9 +4,11 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import * as datasets from '@invnet/datasets';
 import * as devito from '@invnet/devito';
+import * as flows from '@invnet/flows';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
 import * as native from '@invnet/native';
+import * as onnx from '@invnet/onnx';
 import { mul, RandomStream, type Tensor, zeros } from '@invnet/tensor';
 import * as train from '@invnet/train';
 import { nativeKernels } from '../../../../packages/tensor/tests/addon.ts';
@@ -193,6 +195,20 @@ export function devitoCalls(): Calls {
     return opened.versions.python;
   };
   return { Devito: [call(open, [{ python, threads: 1 }])], DevitoError: [] };
+}
+
+/** Calls of all exports of onnx. */
+export function onnxCalls(): Calls {
+  const flow = new flows.Flow({ network: new layers.AffineLayer({ channels: 2 }) });
+  const sizes = { channels: 2, contextChannels: 1, hidden: 3, ndims: 0, random: random() };
+  const coupling = new layers.ConditionalGlowCoupling(sizes);
+  const conditional = { of: 'forward', shape: [2], context: [1], named: {} };
+  return {
+    exportOnnx: [
+      call(onnx.exportOnnx, [flow, { of: 'gradients', shape: [2] }]),
+      call(onnx.exportOnnx, [coupling, conditional]),
+    ],
+  };
 }
 
 /** Calls of all exports of datasets. */

@@ -1,0 +1,267 @@
+/** What a file holds, what flows and pairs become, and what is refused. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { Flow, negativeLogLikelihood } from '@invnet/flows';
+import {
+  ActNorm,
+  AdditiveCoupling,
+  ConditionalHintCoupling,
+  ConfigurationError,
+  Conv1x1,
+  CustomBlock,
+  GlowCoupling,
+  HaarSqueeze,
+  initialize,
+  named,
+  ResNet,
+  Sequential,
+  zeroGrad,
+} from '@invnet/layers';
+import { ConditionalGlow, Glow } from '@invnet/networks';
+import {
+  add,
+  affine,
+  BackendError,
+  DTypeError,
+  getBackend,
+  matmul,
+  mean,
+  memory,
+  mul,
+  RandomStream,
+  requireLeapfrog,
+  ShapeError,
+  setBackend,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
+import { ModelProtoSchema } from 'onnx-buf';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type Exportable, type ExportOptions, exportOnnx } from '../src/index.ts';
+import { expectEqual, runtimes } from './runtimes.ts';
+
+beforeEach(() => setBackend('wasm'));
+
+const random = () => new RandomStream(2);
+const image = { shape: [2, 8, 8] };
+
+async function conditionalFlow(): Promise<Flow> {
+  const sizes = { channels: 2, contextChannels: 1, hidden: 4, scales: 1, steps: 1 };
+  const network = new ConditionalGlow({ ...sizes, random: random() });
+  const context = random().normal([4, 1, 8, 8]);
+  await initialize(network, random().normal([4, 2, 8, 8], 2), { context });
+  return new Flow({ network });
+}
+
+async function glowFlow(): Promise<Flow> {
+  const network = new Glow({ channels: 2, hidden: 4, scales: 2, steps: 1, random: random() });
+  await initialize(network, random().normal([4, 2, 8, 8], 2));
+  return new Flow({ network });
+}
+
+describe.each(Object.entries(runtimes))('a flow in %s', (_, open) => {
+  it('has the density, and makes data of latent variables', async () => {
+    const flow = await conditionalFlow();
+    const options = { ...image, context: [1, 8, 8] };
+    const density = await open(await exportOnnx(flow, { ...options, of: 'logProb' }));
+    const sampler = await open(await exportOnnx(flow, { ...options, of: 'sample' }));
+    for (const samples of [1, 5]) {
+      const x = random().normal([samples, 2, 8, 8]);
+      const context = random().normal([samples, 1, 8, 8]);
+      const { logProb } = await density({ x, context });
+      await expectEqual(logProb, flow.logProb(x, context), 'logProb');
+      const [shape, temperature] = [[samples, 2, 8, 8], 0.7];
+      const z = flow.base.sample(flow.outputShape(shape), random(), temperature);
+      const drawn = await sampler({ z, context });
+      expect(Object.keys(drawn)).toEqual(['x']);
+      const expected = flow.sample({ shape, seed: random(), temperature, context });
+      await expectEqual(drawn.x, expected, 'x');
+    }
+  });
+
+  it('is trained by the gradients of its file', async () => {
+    const flow = await glowFlow();
+    const frozen = flow.parameters[0]!;
+    frozen.frozen = true;
+    const step = await open(await exportOnnx(flow, { ...image, of: 'gradients' }));
+    for (const samples of [1, 3]) {
+      const x = random().normal([samples, 2, 8, 8]);
+      const trained = flow.parameters.filter((p) => !p.frozen);
+      const weights = Object.fromEntries(trained.map((p) => [p.name, p.data]));
+      const found = await step({ x, ...weights });
+      zeroGrad(flow.parameters);
+      const loss = negativeLogLikelihood(flow, x);
+      await expectEqual(found.loss, loss, 'loss');
+      expect(Object.keys(found)).toHaveLength(trained.length + 1);
+      for (const p of trained) await expectEqual(found[`${p.name}.grad`], p.grad!, p.name, 1e-4);
+      for (const p of trained) p.assign(sub(p.data, affine(p.grad!, 0.01)));
+    }
+  });
+
+  it('is no more special than a map of pairs', async () => {
+    const f = new ConditionalHintCoupling({ channels: 2, ndims: 1, random: random() });
+    const options = {
+      shape: [
+        [2, 6],
+        [2, 6],
+      ],
+    } as const;
+    const run = await open(await exportOnnx(f, { ...options, of: 'forward' }));
+    const back = await open(await exportOnnx(f, { ...options, of: 'inverse' }));
+    const x = [random().normal([3, 2, 6]), random().normal([3, 2, 6], 3)] as const;
+    const { y, logdet } = f.forward(x);
+    const found = await run({ 'x.0': x[0], 'x.1': x[1] });
+    await expectEqual(found['y.0'], y[0], 'y.0');
+    await expectEqual(found['y.1'], y[1], 'y.1');
+    await expectEqual(found.logdet, logdet, 'logdet');
+    const again = await back({ 'y.0': y[0], 'y.1': y[1] });
+    await expectEqual(again['x.0'], x[0], 'x.0');
+    await expectEqual(again['x.1'], x[1], 'x.1');
+  });
+});
+
+it('is a file with named ends, weights by their paths, and the model as data', async () => {
+  const flow = await glowFlow();
+  const model = fromBinary(ModelProtoSchema, await exportOnnx(flow, { ...image, of: 'logProb' }));
+  const { graph, opsetImport, producerName, metadataProps } = model;
+  const ends = [...graph!.input, ...graph!.output].map(({ name, type }) => {
+    const tensorType = type!.value.case === 'tensorType' ? type!.value.value : undefined;
+    return [name, tensorType!.shape!.dim.map(({ value }) => String(value.value))];
+  });
+  expect(ends).toEqual([
+    ['x', ['N', '2', '8', '8']],
+    ['logProb', ['N']],
+  ]);
+  const weights = new Map(graph!.initializer.map((t) => [t.name, t]));
+  for (const p of flow.parameters) {
+    const { dims, rawData } = weights.get(p.name)!;
+    expect([p.name, dims.map(Number)]).toEqual([p.name, p.shape]);
+    const numbers = new Float32Array(new Uint8Array(rawData).buffer);
+    expect(numbers).toEqual(await p.data.data());
+  }
+  expect([opsetImport[0]!.version, producerName]).toEqual([18n, '@invnet/onnx']);
+  const metadata = Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]));
+  expect(metadata['invnet.of']).toBe('logProb');
+  expect(JSON.parse(metadata['invnet.model']!)).toMatchObject({
+    $type: 'Flow',
+    network: { $type: 'Glow', channels: 2 },
+  });
+});
+
+it('gives the same bytes again, and leaves the backend and its memory as they were', async () => {
+  const flow = await glowFlow();
+  const [backend, before] = [getBackend(), memory()];
+  const first = await exportOnnx(flow, { ...image, of: 'gradients' });
+  expect(await exportOnnx(flow, { ...image, of: 'gradients' })).toEqual(first);
+  const wrong = { shape: [3, 8, 8], of: 'logProb' } as const;
+  await expect(exportOnnx(flow, wrong)).rejects.toThrow(ShapeError);
+  expect(getBackend()).toBe(backend);
+  expect(memory()).toMatchObject({ liveBytes: before.liveBytes, tensors: before.tensors });
+});
+
+describe('refuses', () => {
+  const pair = { of: 'forward', shape: [[2], [2]] } as const;
+  /** A coupling whose conditioner is a function of one's own. */
+  const around = (forward: (x: Tensor) => Tensor) => {
+    const make = () =>
+      named('own', {
+        forward: (x: Tensor) => ({ y: forward(x), saved: {} }),
+        backward: (dy: Tensor) => ({ dx: dy }),
+      });
+    const coupling = new AdditiveCoupling(new CustomBlock(make()));
+    return [coupling, { ...pair, named: { own: make } }] as const;
+  };
+  const place = "at 'conditioner' of AdditiveCoupling";
+
+  it.each<[string, () => readonly [Exportable, ExportOptions], new () => Error, string]>([
+    [
+      'a BatchNorm in training mode',
+      () => {
+        const conditioner = new ResNet({ inChannels: 1, hidden: 3, outChannels: 2, ndims: 1 });
+        const network = new GlowCoupling({ channels: 2, conditioner });
+        return [network, { of: 'forward', shape: [2, 6] }];
+      },
+      ValueError,
+      "'conditioner.blocks.0.0.norm' is a BatchNorm in training mode",
+    ],
+    [
+      'an ActNorm without data',
+      () => [new Sequential([new ActNorm({ channels: 2 })]), { of: 'forward', shape: [2] }],
+      ValueError,
+      "'0' is an ActNorm that no data have set",
+    ],
+    [
+      'numbers read on the way',
+      () => around((x) => tensor(x.dataSync(), x.shape)),
+      BackendError,
+      place,
+    ],
+    [
+      'numbers for each sample',
+      () => around((x) => add(x, tensor(ones(x), x.shape))),
+      BackendError,
+      place,
+    ],
+    ['a mean over samples', () => around((x) => sub(x, mean(x))), BackendError, place],
+    ['two axes of samples', () => around(innerProducts), BackendError, 'along two axes'],
+    [
+      'waves',
+      () =>
+        around((x) => {
+          requireLeapfrog('leapfrog', x);
+          return x;
+        }),
+      BackendError,
+      place,
+    ],
+    [
+      'a function without a maker',
+      () => [around((x) => x)[0], pair],
+      ConfigurationError,
+      "needs 'own'",
+    ],
+    [
+      'a part that a network has not',
+      () => [new HaarSqueeze(), { of: 'logProb', shape: [1, 4, 4] }],
+      ValueError,
+      'expected a Flow',
+    ],
+    [
+      'one shape for a pair',
+      () => [around((x) => x)[0], { of: 'forward', shape: [2] }],
+      ShapeError,
+      'expected two shapes',
+    ],
+  ])('%s', async (_, make, kind, said) => {
+    const [model, options] = make();
+    const error = await exportOnnx(model, options).catch((e) => e);
+    expect(error).toBeInstanceOf(kind);
+    expect(error.message).toContain(said);
+    model.dispose();
+  });
+
+  it('float64', async () => {
+    await setBackend('reference', { dtype: 'float64' });
+    const model = new Sequential([new Conv1x1({ channels: 2 })]);
+    await expect(exportOnnx(model, { of: 'forward', shape: [2] })).rejects.toThrow(
+      new DTypeError(
+        "exportOnnx: '0.v1' is in float64; expected float32: save the model, and load it on a " +
+          'backend in float32.',
+      ),
+    );
+  });
+});
+
+function ones(x: Tensor): number[] {
+  return Array(x.size).fill(1);
+}
+
+/** x + Σ xxᵀ ⊙ 0, over samples. */
+function innerProducts(x: Tensor): Tensor {
+  const products = matmul(x, x, { transposeB: true });
+  const nothing = mul(products, zeros(products.shape, x));
+  return add(x, sum(nothing, { axes: [1], keepDims: true }));
+}

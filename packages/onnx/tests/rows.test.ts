@@ -1,0 +1,71 @@
+/** Every row of the tables of layers and networks, in both runtimes, against what this library computes. */
+import { CustomBlock, evaluate, initialize } from '@invnet/layers';
+import { type Shape, setBackend } from '@invnet/tensor';
+import { beforeAll, it } from 'vitest';
+import { conditionerRows } from '../../jvp/tests/conditioner-rows.ts';
+import { operators } from '../../jvp/tests/operators.ts';
+import { contextOf, inputOf, rows, scatterParameters } from '../../jvp/tests/rows.ts';
+import { exportOnnx } from '../src/index.ts';
+import { expectEqual, runtimes } from './runtimes.ts';
+
+beforeAll(() => setBackend('wasm'));
+
+const batchSizes = [1, 3];
+
+it.each(rows)('$name', async (row) => {
+  const f = row.make();
+  await initialize(f, inputOf(row), { context: contextOf(row) });
+  scatterParameters(f);
+  const forward = await exportOnnx(f, { ...sampleOf(row), of: 'forward' });
+  const inverse = await exportOnnx(f, { ...sampleOf(row), of: 'inverse' });
+  for (const [name, open] of Object.entries(runtimes)) {
+    const [runForward, runInverse] = [await open(forward), await open(inverse)];
+    for (const samples of batchSizes) {
+      const sized = resized(row, samples);
+      const [x, context] = [inputOf(sized), contextOf(sized)];
+      const { y, logdet } = f.forward(x, context);
+      const there = await runForward({ x, context });
+      await expectEqual(there.y, y, `${name}, y`);
+      await expectEqual(there.logdet, logdet, `${name}, logdet`);
+      const again = f.inverse(y, context);
+      const back = await runInverse({ y, context });
+      await expectEqual(back.x, again.x, `${name}, x`);
+      await expectEqual(back.logdet, again.logdet, `${name}, logdet of the inverse`);
+    }
+  }
+  f.dispose();
+});
+
+// Functions without a name cannot be copied.
+const copied = conditionerRows.filter((row) => !(row.make() instanceof CustomBlock));
+
+it.each(copied)('$name', async (row) => {
+  const g = row.make();
+  g.training = false;
+  scatterParameters(g);
+  const bytes = await exportOnnx(g, { ...sampleOf(row), of: 'forward' });
+  for (const [name, open] of Object.entries(runtimes)) {
+    const run = await open(bytes);
+    for (const samples of batchSizes) {
+      const sized = resized(row, samples);
+      const [x, context] = [inputOf(sized), contextOf(sized)];
+      await expectEqual((await run({ x, context })).y, evaluate(g, x, context), name);
+    }
+  }
+  g.dispose();
+});
+
+/** What is said of a row's data when it is exported. */
+function sampleOf({ shape, context }: { shape: Shape; context?: Shape }) {
+  return { shape: shape.slice(1), ...(context && { context: context.slice(1) }), named: operators };
+}
+
+/** The row with so many samples. */
+function resized<R extends { shape: Shape; context?: Shape }>(row: R, samples: number): R {
+  const { shape, context } = row;
+  return {
+    ...row,
+    shape: shape.with(0, samples),
+    ...(context && { context: context.with(0, samples) }),
+  };
+}
