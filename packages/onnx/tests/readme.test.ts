@@ -7,7 +7,7 @@ import { exportOnnx } from '@invnet/onnx';
 import { RandomStream, setBackend } from '@invnet/tensor';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-const { calls } = vi.spyOn(console, 'log').mockReturnValue(undefined).mock;
+const log = vi.spyOn(console, 'log').mockReturnValue(undefined);
 
 beforeEach(() => setBackend('wasm'));
 afterEach(() => vi.unstubAllGlobals());
@@ -15,7 +15,7 @@ afterEach(() => vi.unstubAllGlobals());
 it('gives the same densities', async () => {
   await requireShown('readme.ts');
   await import('./readme.ts');
-  const [found, expected] = calls.at(-1)! as [Float32Array, Float32Array];
+  const [found, expected] = log.mock.lastCall as [Float32Array, Float32Array];
   expect(expected).toHaveLength(3);
   expected.forEach((value, i) => {
     expect(Math.abs(found[i]! - value)).toBeLessThan(1e-5 * Math.abs(value));
@@ -31,7 +31,7 @@ it('samples in a page', async () => {
   const bytes = await exportOnnx(flow, { of: 'sample', shape: [1, 28, 28] });
   vi.stubGlobal('fetch', async () => new Response(bytes));
   await import('./readme-page.ts');
-  expect(calls.at(-1)).toEqual([[16, 1, 28, 28]]);
+  expect(log.mock.lastCall).toEqual([[16, 1, 28, 28]]);
 });
 
 async function requireShown(program: string): Promise<void> {
