@@ -12,7 +12,7 @@ import {
   Permutation,
   relu,
   requireActivation,
-  type Sequential,
+  Sequential,
 } from '@invnet/layers';
 import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
 import {
@@ -35,7 +35,6 @@ import {
   readChain,
   scaleAndShift,
   scaleAndShiftOf,
-  sequence,
   sizesOf,
   writeChain,
 } from './pieces.ts';
@@ -74,7 +73,7 @@ export function importFreia(source: WeightsSource, options: FreiaOptions = {}): 
   const context = contextOf(op, options);
   const state = Section.of(op, source);
   if (!state.has('module_list')) state.fail('has no module_list, as a SequenceINN or GraphINN has');
-  const network = sequence(
+  const network = new Sequential(
     Object.fromEntries(readModules(state.at('module_list'), kinds, context, {})),
   );
   state.finish();
@@ -110,7 +109,7 @@ const allInOne: Kind<Context> = {
     const norm = scaleAndShift(shape, scale, state.numbers('global_offset', shape), state);
     const halves = [Math.ceil(channels / 2), Math.floor(channels / 2)] as const;
     const subnet = { state: state.at('subnet'), activation, order: tenth };
-    return sequence({
+    return new Sequential({
       coupling: readCoupling(subnet, halves, 'second', expClamp({ clamp, rate: 0.1 })),
       norm,
       permutation: readRotation(state, [channels, channels, ...size]),
@@ -167,7 +166,7 @@ const glowCoupling: Kind<Context> = {
     const halves = [first!, second!] as const;
     const scale = clamps[clampActivation](clamp);
     const subnet = (name: string) => ({ state: state.at(name), activation, order: scaleFirst });
-    return sequence({
+    return new Sequential({
       subnet2: readCoupling(subnet('subnet2'), halves, 'first', scale),
       subnet1: readCoupling(subnet('subnet1'), halves, 'second', scale),
     });

@@ -17,15 +17,7 @@ import {
 } from '@invnet/layers';
 import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
 import { couplingOf, partsOfCoupling } from './coupling.ts';
-import {
-  expectLayer,
-  expectSequential,
-  fill,
-  filled,
-  layerOf,
-  numbersOf,
-  sequence,
-} from './pieces.ts';
+import { expectLayer, expectSequential, fill, filled, layerOf, numbersOf } from './pieces.ts';
 import { Section, SectionWriter, type WeightsSource } from './state-dict.ts';
 
 /** What a `NetworkGlow` was made with and does not remember as numbers; defaults are its own. */
@@ -66,9 +58,9 @@ export function importInvertibleNetworksJl(
   state.finish();
   const network =
     split === 0
-      ? sequence(Object.fromEntries(steps.map((s, i) => [`scale${i + 1}`, s])))
+      ? new Sequential(Object.fromEntries(steps.map((s, i) => [`scale${i + 1}`, s])))
       : steps.reduceRight<Sequential | undefined>((inside, own) => {
-          return sequence({
+          return new Sequential({
             squeeze: new ShuffleSqueeze({ pattern }),
             steps: own,
             ...(inside && { inside: new FirstHalf(inside) }),
@@ -122,7 +114,7 @@ function readSteps(
       const at = (part: string) => state.at(part).at(String(scale)).at(String(j));
       const norm = readActNorm(at('AN'));
       const coupling = at('CL');
-      return sequence({
+      return new Sequential({
         norm,
         mix: readConv1x1(coupling.at('C'), norm.channels),
         coupling: readCoupling(coupling.at('RB'), norm.channels, sizes),

@@ -46,7 +46,6 @@ import {
   readLayer,
   scaleAndShift,
   scaleAndShiftOf,
-  sequence,
   sizesOf,
   writeLayer,
 } from './pieces.ts';
@@ -92,7 +91,7 @@ export function importNflows(source: WeightsSource, options: NflowsOptions = {})
   const transform = readModule(state.at('_transform'), kinds, { activation, channels, gaps }, gaps);
   const base = state.has('_distribution') ? readBase(state.at('_distribution')) : {};
   state.finish();
-  const flow = new Flow({ network: sequence({ transform, ...base }) });
+  const flow = new Flow({ network: new Sequential({ transform, ...base }) });
   building.complete();
   return flow;
 }
@@ -140,7 +139,7 @@ function readBase(state: Section): { readonly DiagonalNormal: Bijection } {
 const composite: Kind<Context> = {
   recognizes: (state) => state.has('_transforms'),
   read: (state, context) =>
-    sequence(
+    new Sequential(
       Object.fromEntries(readModules(state.at('_transforms'), kinds, context, context.gaps)),
     ),
   write: (layer, out, context) => writeModules(layer, out.at('_transforms'), kinds, context),
@@ -213,7 +212,7 @@ const coupling: Kind<Context> = {
       return couplingOf({ ...parts, channels: [moved, kept], moves: 'first' });
     }
     const features = new Permutation({ channels, order });
-    return sequence({
+    return new Sequential({
       features,
       coupling: couplingOf({ ...parts, channels: [kept, moved], moves: 'second' }),
       back: reverse(features),
@@ -282,7 +281,7 @@ async function writePermutation(layer: Bijection, out: SectionWriter): Promise<v
 const oneByOne: Kind<Context> = {
   recognizes: (state) => state.has('lower_entries') && state.has('permutation'),
   read: (state) =>
-    sequence({
+    new Sequential({
       permutation: readPermutation(state.at('permutation')),
       linear: readTriangles(state),
     }),

@@ -17,7 +17,7 @@ import {
   Reversed,
   relu,
   reverse,
-  type Sequential,
+  Sequential,
   sigmoid,
 } from '@invnet/layers';
 import {
@@ -49,7 +49,6 @@ import {
   readChain,
   scaleAndShift,
   scaleAndShiftOf,
-  sequence,
   sizesOf,
   writeChain,
 } from './pieces.ts';
@@ -128,7 +127,7 @@ export async function exportNormflows(flow: Flow): Promise<Uint8Array<ArrayBuffe
 function readFlat(state: Section, options: Context): Sequential {
   const [, channels = 0, ...size] = state.at('q0').shapeOf('loc');
   const context = { ...options, channels, ndims: size.length };
-  return sequence({
+  return new Sequential({
     flows: readList(state, 'flows', context),
     q0: readBase(state.at('q0'), context),
   });
@@ -159,9 +158,9 @@ function readLevels(state: Section, options: Context): Sequential {
     const network = options.squeeze
       ? { squeeze: squeezeOf(data), flows, ...rest, unsqueeze: reverse(squeezeOf(data)) }
       : { flows, ...rest };
-    inside = { network: sequence(network), channels: data };
+    inside = { network: new Sequential(network), channels: data };
   }
-  return sequence({ levels: inside!.network });
+  return new Sequential({ levels: inside!.network });
 }
 
 /** The first half of the channels goes on inside, the second one leaves for its base. */
@@ -212,7 +211,7 @@ function partsOfSplit(layers: Sequential, out: SectionWriter) {
 /** The flows of a list as data meet them, from the last to the first. */
 function readList(state: Section, name: string, context: Context): Sequential {
   const list = readModules(state.at(name), kinds, context, context.gaps);
-  return sequence(Object.fromEntries(list.reverse()));
+  return new Sequential(Object.fromEntries(list.reverse()));
 }
 
 /** A diagonal Gaussian as the map to standard normal numbers, named by its class. */
@@ -229,7 +228,7 @@ function readBase(state: Section, { logscaleFactor }: Context): Sequential {
   const scale = logScale.map((s) => Math.exp(-s));
   const shift = loc.map((m, i) => -m * scale[i]!);
   const layer = scaleAndShift(shape, scale, shift, state);
-  return sequence(glow ? { GlowBase: layer } : { DiagGaussian: layer });
+  return new Sequential(glow ? { GlowBase: layer } : { DiagGaussian: layer });
 }
 
 async function writeBase(base: Bijection, out: SectionWriter, { ndims }: Context): Promise<void> {
@@ -448,7 +447,7 @@ const luLinearPermute: Kind<Context> = {
   recognizes: (state) => state.has('permutation') && state.has('linear'),
   read(state, { channels }) {
     const order = state.at('permutation').indicesOf('_permutation', channels);
-    return sequence({
+    return new Sequential({
       permutation: new Permutation({ channels, order }),
       linear: readTriangles(state.at('linear')),
     });

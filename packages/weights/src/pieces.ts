@@ -187,11 +187,6 @@ export function sizesOf(layers: readonly LayerNumbers[]): { inputs: number; outp
   return { inputs: layers[0]!.shape[1]!, outputs: layers.at(-1)!.shape[0]! };
 }
 
-/** Layers by name, in order. */
-export function sequence(layers: Readonly<Record<string, Bijection>>): Sequential {
-  return new Sequential(layers);
-}
-
 export function filled(shape: Shape, value: number): Float64Array {
   return new Float64Array(sizeOf(shape)).fill(value);
 }

@@ -1,16 +1,8 @@
 /** `LULinear`, which nflows has and normflows took from it: y = L U x + b with positive diagonals of U. */
-import { ActNorm, type Bijection, type Sequential } from '@invnet/layers';
+import { ActNorm, type Bijection, Sequential } from '@invnet/layers';
 import { factorize, matrixOf, triangle } from './matrix.ts';
 import { factorsOf, mixingOf } from './mixing.ts';
-import {
-  expectLayer,
-  expectSequential,
-  fill,
-  filled,
-  layerOf,
-  numbersOf,
-  sequence,
-} from './pieces.ts';
+import { expectLayer, expectSequential, fill, filled, layerOf, numbersOf } from './pieces.ts';
 import type { Section, SectionWriter } from './state-dict.ts';
 
 /** Added to softplus(u) on the diagonal. */
@@ -38,7 +30,7 @@ export function readTriangles(state: Section): Sequential {
   fill(bias.shift, state.numbers('bias'), state);
   bias.scale.frozen = true;
   const order = Array.from({ length: n }, (_, i) => i);
-  return sequence({ matrix: mixingOf({ order, lu }, state), bias });
+  return new Sequential({ matrix: mixingOf({ order, lu }, state), bias });
 }
 
 export async function writeTriangles(layer: Bijection, out: SectionWriter): Promise<void> {

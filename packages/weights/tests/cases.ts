@@ -43,11 +43,14 @@ const swaps = [1, 4, 7, 9].map((i) => [`flows.${i}`, 'PermuteSwap']);
 export const cases: Readonly<Record<string, Case>> = {
   'normflows-glow': normflows(),
   'normflows-glow-exp': normflows({ scaleMap: 'exp', splitMode: 'channel_inv' }),
+  'normflows-odd': normflows({ leaky: 0.1, squeeze: false }),
   'normflows-realnvp': normflows({ leaky: 0.1, gaps: Object.fromEntries(swaps) }),
-  'normflows-vectors': normflows({ scaleMap: 'sigmoid' }),
+  'normflows-vectors': normflows({ scaleMap: 'sigmoid_inv' }),
   'freia-all-in-one': freia(),
   'freia-odd': freia({ clamp: 1.5, globalAffineType: 'SIGMOID' }),
   'freia-glow': freia({ clamp: 1.5 }),
+  'freia-tanh': freia({ clampActivation: 'TANH', globalAffineType: 'EXP' }),
+  'freia-sigmoid': freia({ clampActivation: 'SIGMOID', globalAffineType: 'EXP' }),
   'nflows-vectors': nflows(),
   'nflows-images': nflows({ gaps: { '_transform._transforms.0': 'SqueezeTransform' } }),
   'julia-glow': {

@@ -131,6 +131,26 @@ class NormflowsGlow:
         return model.forward_and_log_det(levels)[0]
 
 
+class NormflowsOdd(NormflowsGlow):
+    """One level without a Squeeze, of three channels."""
+
+    shape = (3, 2, 3)
+
+    def make(self):
+        import normflows as nf
+
+        blocks = [nf.flows.GlowBlock(3, 3, init_zeros=False, leaky=0.1) for _ in range(2)]
+        return nf.MultiscaleFlow([nf.distributions.GlowBase(self.shape)], [blocks], [], class_cond=False)
+
+    def encode(self, model, x):
+        loc, scale = self.base(model.q0[0])
+        return (model.inverse_and_log_det(x)[0][0] - loc) / scale
+
+    def decode(self, model, z):
+        loc, scale = self.base(model.q0[0])
+        return model.forward_and_log_det([loc + scale * z])[0]
+
+
 class NormflowsRealNVP(NormflowsGlow):
     shape = (2,)
 
@@ -166,7 +186,8 @@ class NormflowsShuffled(NormflowsRealNVP):
 
         block = nf.flows.AffineCouplingBlock
         flows = [
-            block(nf.nets.MLP([3, 6, 6, 4]), scale_map='sigmoid'),
+            block(nf.nets.MLP([3, 6, 6, 4]), scale_map='sigmoid_inv'),
+            nf.flows.AffineConstFlow((5,)),
             nf.flows.Permute(5, mode='shuffle'),
             nf.flows.InvertibleAffine(5, use_lu=True),
             block(nf.nets.MLP([3, 6, 2]), scale=False),
@@ -258,6 +279,22 @@ class FreiaGlow(FreiaAllInOne):
         return ff.GraphINN(nodes + [ff.OutputNode(nodes[-1])])
 
 
+class FreiaClamps(FreiaAllInOne):
+    shape = (3,)
+
+    def __init__(self, clamp):
+        self.clamp = clamp
+
+    def make(self):
+        import FrEIA.framework as ff
+        import FrEIA.modules as fm
+
+        inn = ff.SequenceINN(*self.shape)
+        inn.append(fm.AllInOneBlock, subnet_constructor=dense_net, global_affine_type='EXP')
+        inn.append(fm.GLOWCouplingBlock, subnet_constructor=dense_net, clamp_activation=self.clamp)
+        return inn
+
+
 # nflows 0.14
 
 
@@ -265,7 +302,7 @@ class NflowsVectors:
     shape = (5,)
 
     def make(self):
-        from nflows.distributions import StandardNormal
+        from nflows.distributions.normal import DiagonalNormal
         from nflows.flows import Flow
         from nflows.nn.nets import ResidualNet
         from nflows import transforms as t
@@ -280,16 +317,23 @@ class NflowsVectors:
                 t.RandomPermutation(5),
                 t.LULinear(5),
             ]
-        return Flow(t.CompositeTransform(layers + [t.ReversePermutation(5)]), StandardNormal([5]))
+        last = t.InverseTransform(t.AdditiveCouplingTransform(mask, net))
+        return Flow(t.CompositeTransform(layers + [t.ReversePermutation(5), last]), DiagonalNormal([5]))
 
     def density(self, model, x):
         return model.log_prob(x)
 
+    def base(self, model):
+        q = model._distribution
+        return (q.mean_, torch.exp(q.log_std_)) if hasattr(q, 'mean_') else (0, 1)
+
     def encode(self, model, x):
-        return model.transform_to_noise(x)
+        mean, deviation = self.base(model)
+        return (model.transform_to_noise(x) - mean) / deviation
 
     def decode(self, model, z):
-        return model._transform.inverse(z)[0]
+        mean, deviation = self.base(model)
+        return model._transform.inverse(mean + deviation * z)[0]
 
 
 class NflowsImages(NflowsVectors):
@@ -422,11 +466,14 @@ cases = {
     'normflows-glow-exp': NormflowsGlow(
         deviation=0.1, scale_map='exp', split_mode='channel_inv', use_lu=False, base='GlowBase'
     ),
+    'normflows-odd': NormflowsOdd(),
     'normflows-realnvp': NormflowsRealNVP(),
     'normflows-vectors': NormflowsShuffled(),
     'freia-all-in-one': FreiaAllInOne(),
     'freia-odd': FreiaOdd(),
     'freia-glow': FreiaGlow(),
+    'freia-tanh': FreiaClamps('TANH'),
+    'freia-sigmoid': FreiaClamps('SIGMOID'),
     'nflows-vectors': NflowsVectors(),
     'nflows-images': NflowsImages(),
     'julia-glow': JuliaGlow(),
