@@ -118,7 +118,11 @@ export type { SummaryOptions } from './models/summary.ts';
 export { summary } from './models/summary.ts';
 // Squeezes.
 export { HaarSqueeze } from './squeezes/haar-squeeze.ts';
-export type { ShufflePattern } from './squeezes/shuffle-squeeze.ts';
+export type {
+  ShufflePattern,
+  ShuffleSqueezeOptions,
+  SqueezeOrder,
+} from './squeezes/shuffle-squeeze.ts';
 export { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
 export { Squeeze } from './squeezes/squeeze.ts';
 export type { WaveletName } from './squeezes/wavelet-filters.ts';

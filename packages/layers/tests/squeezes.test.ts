@@ -2,6 +2,7 @@ import {
   concat,
   full,
   ones,
+  permute,
   RandomStream,
   ShapeError,
   setBackend,
@@ -180,6 +181,20 @@ describe('squeezes', () => {
     expect([...y.dataSync()]).toEqual(expected);
   });
 
+  it.each(['column', 'patch', 'checkerboard'] as const)(
+    '%s has its channels in two orders',
+    (pattern) => {
+      const of = (order: 'position' | 'channel') => new ShuffleSqueeze({ pattern, order });
+      const x = new RandomStream(2).normal([2, 3, 2, 4, 6]);
+      const [y, z] = [of('position').forward(x).y, of('channel').forward(x).y];
+      // k·C + c against c·8 + k
+      const moved = permute(y.reshape([2, 8, 3, 6]), [0, 2, 1, 3]).reshape(z.shape);
+      expect([...z.dataSync()]).toEqual([...moved.dataSync()]);
+      expect([...of('position').inverse(y).x.dataSync()]).toEqual([...x.dataSync()]);
+      expect([...of('channel').inverse(z).x.dataSync()]).toEqual([...x.dataSync()]);
+    },
+  );
+
   it('Haar gives averages and differences of each block', () => {
     const { y } = new HaarSqueeze().forward(image());
     // Of the block 0 1 / 4 5: half its sum, then its differences along W, along H, and both.
@@ -196,6 +211,10 @@ describe('squeezes', () => {
     { squeeze: new ShuffleSqueeze(), config: { pattern: 'checkerboard' } },
     { squeeze: new ShuffleSqueeze({ pattern: 'column' }), config: { pattern: 'column' } },
     { squeeze: new ShuffleSqueeze({ pattern: 'patch' }), config: { pattern: 'patch' } },
+    {
+      squeeze: new ShuffleSqueeze({ order: 'channel' }),
+      config: { pattern: 'checkerboard', order: 'channel' },
+    },
     { squeeze: new HaarSqueeze(), config: {} },
     { squeeze: new WaveletSqueeze({ wavelet: 'db2' }), config: { wavelet: 'db2' } },
   ];
@@ -226,6 +245,8 @@ describe('squeezes', () => {
       /'rows'; expected one of 'column', 'patch', 'checkerboard'/,
     );
     expect(() => shuffle(['patch'])).toThrow(ValueError);
+    const order = 'wavelet' as 'channel';
+    expect(() => new ShuffleSqueeze({ order })).toThrow(/'wavelet'; expected one of 'position'/);
     const wavelet = ['db2'] as unknown as WaveletName;
     expect(() => new WaveletSqueeze({ wavelet })).toThrow(ValueError);
   });

@@ -185,10 +185,15 @@ function classes(): Calls {
       ...methodsOf(new api.ConditionalHintCoupling({ channels: 2, ...sizes }), pair),
     ],
     ConditionalGlowCoupling: [
-      make(api.ConditionalGlowCoupling, [{ ...glow, contextChannels: 2 }]),
+      make(api.ConditionalGlowCoupling, [
+        { ...glow, contextChannels: 2, split: [1, 3], moves: 'first' },
+      ]),
       ...methodsOf(new api.ConditionalGlowCoupling({ ...glow, contextChannels: 2 }), v, pair[1]),
     ],
-    GlowCoupling: [make(api.GlowCoupling, [glow]), ...methodsOf(new api.GlowCoupling(glow), v)],
+    GlowCoupling: [
+      make(api.GlowCoupling, [{ ...glow, split: [1, 3], moves: 'first' }]),
+      ...methodsOf(new api.GlowCoupling(glow), v),
+    ],
     HintCoupling: [
       make(api.HintCoupling, [{ ...hint, permute: 'both' }]),
       ...methodsOf(new api.HintCoupling({ ...glow, permute: 'lower' }), v),
@@ -251,7 +256,7 @@ function classes(): Calls {
     ],
     HaarSqueeze: [make(api.HaarSqueeze, []), ...methodsOf(squeezed, x)],
     ShuffleSqueeze: [
-      make(api.ShuffleSqueeze, [{ pattern: 'patch' }]),
+      make(api.ShuffleSqueeze, [{ pattern: 'patch', order: 'channel' }]),
       ...methodsOf(new api.ShuffleSqueeze(), x),
     ],
     Squeeze: [],

@@ -42,6 +42,13 @@ export function couplingRows(ndims: number): Row[] {
     shape: [2, 3, ...size],
     make: () => new GlowCoupling({ ...sizes(), channels: 3, hidden: 4, ...options }),
   });
+  const conditionalGlow = (name: string, options: object): Row => ({
+    name,
+    shape: [2, 3, ...size],
+    context: [2, 2, ...size],
+    make: () =>
+      new ConditionalGlowCoupling({ ...sizes(), channels: 3, contextChannels: 2, ...options }),
+  });
   const hint = (name: string, options: HintCouplingOptions): Row => ({
     name: `HintCoupling, ${name}`,
     shape: [2, options.channels, ...size],
@@ -83,12 +90,10 @@ export function couplingRows(ndims: number): Row[] {
     glow('GlowCoupling, sigmoid from 0.2 to 3', {
       scaleFunction: sigmoid({ low: 0.2, high: 3 }),
     }),
-    {
-      name: 'ConditionalGlowCoupling',
-      shape: [2, 3, ...size],
-      context: [2, 2, ...size],
-      make: () => new ConditionalGlowCoupling({ ...sizes(), channels: 3, contextChannels: 2 }),
-    },
+    glow('GlowCoupling of two and one', { split: [2, 1] }),
+    glow('GlowCoupling, first moved', { moves: 'first', scaleFunction: exp() }),
+    conditionalGlow('ConditionalGlowCoupling', {}),
+    conditionalGlow('ConditionalGlowCoupling, first two moved', { split: [2, 1], moves: 'first' }),
     hint('none', { channels: 5 }),
     hint('lower', { channels: 4, permute: 'lower' }),
     hint('both, depth 1', { channels: 4, permute: 'both', depth: 1 }),

@@ -2,21 +2,26 @@
  * The affine coupling of Glow (Dinh et al., "Density estimation using Real NVP", 2017; Kingma and
  * Dhariwal, "Glow", 2018), and its conditional form. Mathematics: docs/math/couplings/glow-coupling.md
  */
-import { type Tensor, ValueError } from '@invnet/tensor';
+import { formatShape, requireOneOf, type Tensor, ValueError } from '@invnet/tensor';
 import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
+import { Swapped } from '../combinators/swapped.ts';
 import type { BackwardOptions } from '../core/bijection.ts';
-import { requireModuleOptions, requireWhole } from '../core/checks.ts';
+import { requireChannelPair, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import type { Options } from '../tree/module.ts';
 import { type AffineOptions, affineOptions, BasicCoupling } from './basic-coupling.ts';
 
 /** Options of `GlowCoupling`. */
 export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannels'> {
-  /** At least 2; the first ⌊channels/2⌋ condition the others. */
+  /** At least 2. */
   readonly channels: number;
+  /** How many channels are in the first part and in the second. Default: ⌊channels/2⌋ and the others. */
+  readonly split?: readonly [number, number];
+  /** Which part is moved; the other one conditions it. Default: `second`, which may go in one pass. */
+  readonly moves?: 'first' | 'second';
   /**
-   * Maps the ⌊channels/2⌋ first channels to twice as many as the others. Default: a
-   * `ResidualBlock`, or a `DenseBlock` for `ndims: 0`.
+   * Maps the channels of the part that stays to twice as many as are moved. Default: a `ResidualBlock`,
+   * or a `DenseBlock` for `ndims: 0`.
    */
   readonly conditioner?: Conditioner;
 }
@@ -24,14 +29,29 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
 const halvesOptions = [
   ...affineOptions.filter((name) => name !== 'contextChannels'),
   'channels',
+  'split',
+  'moves',
   'conditioner',
 ];
 
-/** A `BasicCoupling` of the two halves of the channels, without parting them where it can do without. */
+/** A `BasicCoupling` of two parts of the channels, without parting them where it can do without. */
 abstract class AffineHalves extends ChannelHalves {
-  constructor(options: AffineOptions & { readonly channels: number }) {
-    const channels = halvesOf(options.channels);
-    super(new BasicCoupling({ ...options, channels }), channels);
+  constructor(op: string, options: AffineOptions & GlowCouplingOptions) {
+    const { channels, split = halvesOf(channels), moves = 'second', ...rest } = options;
+    requireChannelPair(op, 'split', split);
+    const [first, second] = split;
+    if (first + second !== channels) {
+      throw new ValueError(
+        `${op}: split is ${formatShape(split)}; expected two numbers that add up to ${channels}.`,
+      );
+    }
+    requireOneOf(op, 'moves', moves, ['first', 'second']);
+    super(
+      moves === 'second'
+        ? new BasicCoupling({ ...rest, channels: [first, second] })
+        : new Swapped(new BasicCoupling({ ...rest, channels: [second, first] })),
+      [first, second],
+    );
   }
 
   /** The block g. */
@@ -41,34 +61,47 @@ abstract class AffineHalves extends ChannelHalves {
 
   override get options(): Options {
     const [first, second] = this.channels;
+    const channels = first + second;
     const { conditioner, scaleFunction } = this.#coupling;
-    return { channels: first + second, conditioner, scaleFunction };
+    // What is as usual is left out, as it is in files from before there was a choice.
+    return {
+      channels,
+      ...(first !== halvesOf(channels)[0] && { split: [first, second] }),
+      ...(this.inner instanceof Swapped && { moves: 'first' }),
+      conditioner,
+      scaleFunction,
+    };
   }
 
   protected override apply(x: Tensor, context?: Tensor) {
-    if (!this.#coupling.passesJoined(x)) return super.apply(x, context);
+    if (!this.#passesJoined(x)) return super.apply(x, context);
     return this.#coupling.moveJoined(x, 'forward', context);
   }
 
   protected override invert(y: Tensor, context?: Tensor) {
-    if (!this.#coupling.passesJoined(y)) return super.invert(y, context);
+    if (!this.#passesJoined(y)) return super.invert(y, context);
     const { y: x, logdet } = this.#coupling.moveJoined(y, 'inverse', context);
     return { x, logdet };
   }
 
   protected override applyBackward(y: Tensor, dy: Tensor, options: BackwardOptions) {
-    if (!this.#coupling.passesJoined(y)) return super.applyBackward(y, dy, options);
+    if (!this.#passesJoined(y)) return super.applyBackward(y, dy, options);
     return this.#coupling.moveJoinedBack(y, dy, 'forward', options);
   }
 
   protected override invertBackward(x: Tensor, dx: Tensor, options: BackwardOptions) {
-    if (!this.#coupling.passesJoined(x)) return super.invertBackward(x, dx, options);
+    if (!this.#passesJoined(x)) return super.invertBackward(x, dx, options);
     const { x: y, dx: dy, ...rest } = this.#coupling.moveJoinedBack(x, dx, 'inverse', options);
     return { y, dy, ...rest };
   }
 
+  #passesJoined(x: Tensor): boolean {
+    return this.inner === this.#coupling && this.#coupling.passesJoined(x);
+  }
+
   get #coupling(): BasicCoupling {
-    if (this.inner instanceof BasicCoupling) return this.inner;
+    const inner = this.inner instanceof Swapped ? this.inner.inner : this.inner;
+    if (inner instanceof BasicCoupling) return inner;
     throw new ValueError(
       `${this.type}: what it wraps is ${this.inner.type}; expected a BasicCoupling, or the whole ` +
         `${this.type} replaced.`,
@@ -79,7 +112,8 @@ abstract class AffineHalves extends ChannelHalves {
 /**
  * y₁ = x₁, y₂ = s ⊙ x₂ + t with (r, t) = g(x₁), s = scaleFunction(r); logdet = Σ log s.
  *
- * A `BasicCoupling` of the two halves of the channels; its `backward` evaluates g once.
+ * A `BasicCoupling` of two parts of the channels; its `backward` evaluates g once. With `moves: 'first'`
+ * x₂ conditions and x₁ is moved.
  *
  * @example
  * const coupling = new GlowCoupling({ channels: 4, hidden: 32 });
@@ -88,11 +122,11 @@ abstract class AffineHalves extends ChannelHalves {
 export class GlowCoupling extends AffineHalves {
   static override readonly type: string = 'GlowCoupling';
 
-  /** @throws ValueError for fewer than 2 channels, or a scale function that can reach zero. */
+  /** @throws ValueError for fewer than 2 channels, a split of others, or a scale function that can reach zero. */
   constructor(options: GlowCouplingOptions) {
     requireModuleOptions('GlowCoupling', options, halvesOptions);
     requireWhole('GlowCoupling', 'channels', options.channels, 2);
-    super(options);
+    super('GlowCoupling', options);
   }
 }
 
@@ -122,7 +156,7 @@ export class ConditionalGlowCoupling extends AffineHalves {
     requireModuleOptions('ConditionalGlowCoupling', options, names);
     requireWhole('ConditionalGlowCoupling', 'channels', options.channels, 2);
     requireWhole('ConditionalGlowCoupling', 'contextChannels', options.contextChannels, 1);
-    super(options);
+    super('ConditionalGlowCoupling', options);
     this.contextChannels = options.contextChannels;
   }
 

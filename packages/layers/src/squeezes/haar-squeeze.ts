@@ -17,11 +17,11 @@ export class HaarSqueeze extends Squeeze {
   }
 
   protected squeeze(x: Tensor): Tensor {
-    return mixBands(gather(x, 'checkerboard'));
+    return mixBands(gather(x, 'checkerboard', 'position'));
   }
 
   protected unsqueeze(y: Tensor): Tensor {
-    return scatter(mixBands(y), 'checkerboard');
+    return scatter(mixBands(y), 'checkerboard', 'position');
   }
 }
 

@@ -1,5 +1,5 @@
 /** Squeezes that move numbers. Mathematics: docs/math/squeezes/shuffle-squeeze.md */
-import { permute, requireOneOf, type Tensor } from '@invnet/tensor';
+import { permute, requireOneOf, type Shape, sizeOf, type Tensor } from '@invnet/tensor';
 import { requireModuleOptions } from '../core/checks.ts';
 import { Squeeze, squeezedShape, unsqueezedShape } from './squeeze.ts';
 
@@ -17,9 +17,20 @@ import { Squeeze, squeezedShape, unsqueezedShape } from './squeeze.ts';
  */
 export type ShufflePattern = 'column' | 'patch' | 'checkerboard';
 
+/** Where position k of channel c goes: `position` is k·C + c, `channel` is c·2ᵈ + k. */
+export type SqueezeOrder = 'position' | 'channel';
+
+/** Options of `ShuffleSqueeze`. */
+export interface ShuffleSqueezeOptions {
+  /** Default: `checkerboard`. */
+  readonly pattern?: ShufflePattern;
+  /** Default: `channel` for `column`, which copies nothing then, and `position` for the others. */
+  readonly order?: SqueezeOrder;
+}
+
 /**
- * A squeeze that moves numbers without changing them. `column` orders channels as c·2ᵈ + k, the
- * others as k·C + c, k being the position's number in the picture.
+ * A squeeze that moves numbers without changing them. Position k of channel c, k being its number in the
+ * picture, becomes channel k·C + c or c·2ᵈ + k, by `order`.
  *
  * @example
  * const { y } = new ShuffleSqueeze({ pattern: 'checkerboard' }).forward(x); // [N, C, H, W] → [N, 4C, H/2, W/2]
@@ -27,58 +38,77 @@ export type ShufflePattern = 'column' | 'patch' | 'checkerboard';
 export class ShuffleSqueeze extends Squeeze {
   static readonly type: string = 'ShuffleSqueeze';
   readonly pattern: ShufflePattern;
+  readonly order: SqueezeOrder;
 
-  /** @throws ValueError for an unknown pattern. */
-  constructor(options: { readonly pattern?: ShufflePattern } = {}) {
+  /** @throws ValueError for an unknown pattern or order. */
+  constructor(options: ShuffleSqueezeOptions = {}) {
     super();
-    requireModuleOptions('ShuffleSqueeze', options, ['pattern']);
-    const { pattern = 'checkerboard' } = options;
+    requireModuleOptions('ShuffleSqueeze', options, ['pattern', 'order']);
+    const { pattern = 'checkerboard', order = usualOrder(pattern) } = options;
     requireOneOf('ShuffleSqueeze', 'pattern', pattern, ['column', 'patch', 'checkerboard']);
+    requireOneOf('ShuffleSqueeze', 'order', order, ['position', 'channel']);
     this.pattern = pattern;
+    this.order = order;
   }
 
   get options() {
-    return { pattern: this.pattern };
+    const { pattern, order } = this;
+    // The usual one is left out, as it is in files from before there was another.
+    return { pattern, ...(order !== usualOrder(pattern) && { order }) };
   }
 
   protected squeeze(x: Tensor): Tensor {
-    return this.pattern === 'column' ? x.reshape(squeezedShape(x.shape)) : gather(x, this.pattern);
+    return gather(x, this.pattern, this.order);
   }
 
   protected unsqueeze(y: Tensor): Tensor {
-    return this.pattern === 'column'
-      ? y.reshape(unsqueezedShape(y.shape))
-      : scatter(y, this.pattern);
+    return scatter(y, this.pattern, this.order);
   }
 }
 
-/** Moves the half-axes in front of the channels: [N, C, …] → [N, 2ᵈC, …/2]. */
-export function gather(x: Tensor, pattern: 'patch' | 'checkerboard'): Tensor {
-  const [n, c, ...sizes] = x.shape as [number, number, ...number[]];
-  const { wide, choice, rest } = axesOf(pattern, sizes);
-  return permute(x.reshape([n, c, ...wide]), [0, ...choice, 1, ...rest]).reshape(
-    squeezedShape(x.shape),
-  );
+function usualOrder(pattern: ShufflePattern): SqueezeOrder {
+  return pattern === 'column' ? 'channel' : 'position';
+}
+
+/** Moves the half-axes to the channels: [N, C, …] → [N, 2ᵈC, …/2]. */
+export function gather(x: Tensor, pattern: ShufflePattern, order: SqueezeOrder): Tensor {
+  const squeezed = squeezedShape(x.shape);
+  const { wide, axes } = axesOf(x.shape, pattern, order);
+  return axes ? permute(x.reshape(wide), axes).reshape(squeezed) : x.reshape(squeezed);
 }
 
 /** The inverse of `gather`. */
-export function scatter(y: Tensor, pattern: 'patch' | 'checkerboard'): Tensor {
+export function scatter(y: Tensor, pattern: ShufflePattern, order: SqueezeOrder): Tensor {
   const shape = unsqueezedShape(y.shape);
-  const [n, c, ...sizes] = shape as [number, number, ...number[]];
-  const { wide, choice, rest } = axesOf(pattern, sizes);
-  const axes = [0, ...choice, 1, ...rest];
-  const source = [n, c, ...wide];
-  const back = source.map((_, i) => axes.indexOf(i));
-  return permute(y.reshape(axes.map((a) => source[a]!)), back).reshape(shape);
+  const { wide, axes } = axesOf(shape, pattern, order);
+  if (!axes) return y.reshape(shape);
+  const back = wide.map((_, i) => axes.indexOf(i));
+  return permute(y.reshape(axes.map((a) => wide[a]!)), back).reshape(shape);
 }
 
-/** Each spatial axis cut in two, and which of the halves choose the channel. */
-function axesOf(pattern: 'patch' | 'checkerboard', sizes: readonly number[]) {
-  const cut = (s: number) => (pattern === 'patch' ? [2, s / 2] : [s / 2, 2]);
+/** The shape with its axes cut, and their order in the result; none where it is the same. */
+function axesOf([n, c, ...sizes]: Shape, pattern: ShufflePattern, order: SqueezeOrder) {
+  const { cut, choice, rest } = halfAxes(pattern, sizes);
+  const channel = order === 'channel';
+  return {
+    wide: [n!, c!, ...cut],
+    axes:
+      channel && pattern === 'column'
+        ? undefined
+        : [0, ...(channel ? [1, ...choice] : [...choice, 1]), ...rest],
+  };
+}
+
+/** How the spatial axes are cut, and which of the pieces choose the channel. */
+function halfAxes(pattern: ShufflePattern, sizes: readonly number[]) {
+  if (pattern === 'column') {
+    const bands = 2 ** sizes.length;
+    return { cut: [bands, sizeOf(sizes) / bands], choice: [2], rest: [3] };
+  }
   const first = sizes.map((_, i) => 2 + 2 * i);
   const second = sizes.map((_, i) => 3 + 2 * i);
   return {
-    wide: sizes.flatMap(cut),
+    cut: sizes.flatMap((s) => (pattern === 'patch' ? [2, s / 2] : [s / 2, 2])),
     choice: pattern === 'patch' ? first : second,
     rest: pattern === 'patch' ? second : first,
   };
