@@ -9,6 +9,7 @@ import {
   type Bijection,
   ChannelHalves,
   type Conditioner,
+  GlowCoupling,
   Swapped,
 } from '@invnet/layers';
 
@@ -31,14 +32,11 @@ export function couplingOf({
   conditioner,
   scaleFunction,
 }: CouplingParts): Bijection {
-  const [first, second] = channels;
-  const inner = scaleFunction
-    ? new BasicCoupling({
-        channels: moves === 'second' ? [first, second] : [second, first],
-        conditioner,
-        scaleFunction,
-      })
-    : new AdditiveCoupling(conditioner);
+  if (scaleFunction) {
+    const sum = channels[0] + channels[1];
+    return new GlowCoupling({ channels: sum, split: channels, moves, conditioner, scaleFunction });
+  }
+  const inner = new AdditiveCoupling(conditioner);
   return new ChannelHalves(moves === 'second' ? inner : new Swapped(inner), channels);
 }
 

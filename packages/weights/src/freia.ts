@@ -7,12 +7,15 @@ import {
   type Activation,
   atanClamp,
   type Bijection,
+  ChannelHalves,
   Construction,
   expClamp,
   Permutation,
+  placesIn,
   relu,
   requireActivation,
   Sequential,
+  ShuffleSqueeze,
 } from '@invnet/layers';
 import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
 import {
@@ -38,7 +41,6 @@ import {
   sizesOf,
   writeChain,
 } from './pieces.ts';
-import { channelsOfSqueeze, squeezeOf } from './squeeze.ts';
 import { Section, SectionWriter, type WeightsSource } from './state-dict.ts';
 
 /** What the names and shapes of a state_dict do not tell; defaults are those of FrEIA. */
@@ -56,7 +58,11 @@ export interface FreiaOptions {
 /** What the export needs to know beside the network. */
 export type FreiaExportOptions = Pick<FreiaOptions, 'globalAffineType'>;
 
-type Context = Required<FreiaOptions> & { readonly ndims: number };
+/** The options, and what is written. */
+interface Context extends Required<FreiaOptions> {
+  readonly ndims: number;
+  readonly network?: Sequential;
+}
 
 /**
  * The network of a `SequenceINN` or of a `GraphINN` from its `state_dict()`: its `forward` is theirs, with
@@ -94,8 +100,9 @@ export async function exportFreia(
   const op = 'exportFreia';
   requireOptions(op, options, ['globalAffineType']);
   const out = new SectionWriter(op);
-  const context = { ...contextOf(op, options), ndims: ndimsOf(expectSequential(network, out)) };
-  await writeModules(network, out.at('module_list'), kinds, context);
+  const layers = expectSequential(network, out);
+  const context = { ...contextOf(op, options), ndims: ndimsOf(layers), network: layers };
+  await writeModules(layers, out.at('module_list'), kinds, context);
   return out.bytes();
 }
 
@@ -234,13 +241,32 @@ const downsampling: Kind<Context> = {
     const kernel = state.numbers('downsample_kernel', [outputs, 1, 2, 2]);
     const right = kernelOf(outputs).every((v, i) => v === kernel[i]);
     if (!right) state.fail('is no kernel of IRevNetDownsampling', 'downsample_kernel');
-    return squeezeOf(outputs / 4);
+    return new ShuffleSqueeze({ order: 'channel' });
   },
-  async write(layer, out) {
-    const outputs = channelsOfSqueeze(layer, out);
+  async write(layer, out, { network }) {
+    const squeeze = expectLayer(layer, ShuffleSqueeze, out);
+    const outputs = channelsBehind(squeeze, network, out);
     out.set('downsample_kernel', [outputs, 1, 2, 2], kernelOf(outputs));
   },
 };
+
+/** The channels that a squeeze makes, which a layer behind it knows. */
+function channelsBehind(
+  squeeze: ShuffleSqueeze,
+  network: Sequential | undefined,
+  out: SectionWriter,
+): number {
+  const layers = network?.layers ?? [];
+  let factor = 1;
+  for (const layer of layers.slice(layers.indexOf(squeeze) + 1)) {
+    if (layer instanceof ShuffleSqueeze) factor *= 4;
+    for (const { module } of placesIn(layer)) {
+      if (module instanceof Permutation) return module.channels / factor;
+      if (module instanceof ChannelHalves) return (module.channels[0] + module.channels[1]) / factor;
+    }
+  }
+  return out.fail('has no layer behind it that tells its channels; expected a coupling there');
+}
 
 /** Output 4c + k is position k of channel c. */
 function kernelOf(outputs: number): Float64Array {

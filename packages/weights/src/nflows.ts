@@ -13,9 +13,9 @@ import {
   Reversed,
   relu,
   requireActivation,
-  requireWhole,
   reverse,
   Sequential,
+  ShuffleSqueeze,
   sigmoid,
 } from '@invnet/layers';
 import { requireOptions } from '@invnet/tensor';
@@ -49,7 +49,6 @@ import {
   sizesOf,
   writeLayer,
 } from './pieces.ts';
-import { squeezeOf } from './squeeze.ts';
 import { Section, SectionWriter, type WeightsSource } from './state-dict.ts';
 import { readTriangles, writeTriangles } from './triangles.ts';
 
@@ -57,15 +56,12 @@ import { readTriangles, writeTriangles } from './triangles.ts';
 export interface NflowsOptions {
   /** In the networks of couplings. Default: `relu()`. */
   readonly activation?: Activation;
-  /** Channels of the data, which a `SqueezeTransform` needs. Default: 1. */
-  readonly channels?: number;
   /** What stands where a list has no parameters: `SqueezeTransform` or `IdentityTransform`. */
   readonly gaps?: Gaps;
 }
 
 interface Context {
   readonly activation: Activation;
-  readonly channels: number;
   readonly gaps: Gaps;
 }
 
@@ -81,14 +77,13 @@ interface Context {
 export function importNflows(source: WeightsSource, options: NflowsOptions = {}): Flow {
   const op = 'importNflows';
   using building = new Construction();
-  requireOptions(op, options, ['activation', 'channels', 'gaps']);
-  const { activation = relu(), channels = 1, gaps = {} } = options;
+  requireOptions(op, options, ['activation', 'gaps']);
+  const { activation = relu(), gaps = {} } = options;
   requireActivation(op, 'activation', activation);
-  requireWhole(op, 'channels', channels, 1);
   requireGaps(op, gaps);
   const state = Section.of(op, source);
   if (!state.has('_transform')) state.fail('has no _transform, as the state_dict of a Flow has');
-  const transform = readModule(state.at('_transform'), kinds, { activation, channels, gaps }, gaps);
+  const transform = readModule(state.at('_transform'), kinds, { activation, gaps }, gaps);
   const base = state.has('_distribution') ? readBase(state.at('_distribution')) : {};
   state.finish();
   const flow = new Flow({ network: new Sequential({ transform, ...base }) });
@@ -125,7 +120,7 @@ export async function exportNflows(flow: Flow): Promise<Uint8Array<ArrayBuffer>>
   return out.bytes();
 }
 
-const defaults: Context = { activation: relu(), channels: 1, gaps: {} };
+const defaults: Context = { activation: relu(), gaps: {} };
 
 /** (z − mean)·e^(−log_std) */
 function readBase(state: Section): { readonly DiagonalNormal: Bijection } {
@@ -308,6 +303,9 @@ const kinds: Kinds<Context> = {
     read: readTriangles,
     write: writeTriangles,
   },
-  SqueezeTransform: { read: (_, { channels }) => squeezeOf(channels), async write() {} },
+  SqueezeTransform: {
+    read: () => new ShuffleSqueeze({ order: 'channel' }),
+    async write() {},
+  },
   IdentityTransform: { read: () => new Identity(), async write() {} },
 };

@@ -18,6 +18,7 @@ import {
   relu,
   reverse,
   Sequential,
+  ShuffleSqueeze,
   sigmoid,
 } from '@invnet/layers';
 import {
@@ -52,7 +53,6 @@ import {
   sizesOf,
   writeChain,
 } from './pieces.ts';
-import { squeezeOf } from './squeeze.ts';
 import { Section, SectionWriter, type WeightsSource } from './state-dict.ts';
 import { readTriangles, writeTriangles } from './triangles.ts';
 
@@ -156,7 +156,7 @@ function readLevels(state: Section, options: Context): Sequential {
     const data = options.squeeze ? channels / 4 : channels;
     if (!Number.isInteger(data)) base.fail(`leaves ${channels} channels; expected a multiple of 4`);
     const network = options.squeeze
-      ? { squeeze: squeezeOf(data), flows, ...rest, unsqueeze: reverse(squeezeOf(data)) }
+      ? { squeeze: new ShuffleSqueeze({ order: 'channel' }), flows, ...rest, unsqueeze: reverse(new ShuffleSqueeze({ order: 'channel' })) }
       : { flows, ...rest };
     inside = { network: new Sequential(network), channels: data };
   }

@@ -37,7 +37,7 @@ export function weightCalls(): Calls {
     ],
     exportNormflows: [call(weights.exportNormflows, [weights.importNormflows(glow!)])],
     importNflows: [
-      call(weights.importNflows, [vectors, { ...squeezed, activation: relu(), channels: 1 }]),
+      call(weights.importNflows, [vectors, { ...squeezed, activation: relu() }]),
     ],
     exportNflows: [call(weights.exportNflows, [weights.importNflows(vectors!, squeezed)])],
     importFreia: [
