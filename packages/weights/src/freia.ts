@@ -262,7 +262,8 @@ function channelsBehind(
     if (layer instanceof ShuffleSqueeze) factor *= 4;
     for (const { module } of placesIn(layer)) {
       if (module instanceof Permutation) return module.channels / factor;
-      if (module instanceof ChannelHalves) return (module.channels[0] + module.channels[1]) / factor;
+      if (module instanceof ChannelHalves)
+        return (module.channels[0] + module.channels[1]) / factor;
     }
   }
   return out.fail('has no layer behind it that tells its channels; expected a coupling there');

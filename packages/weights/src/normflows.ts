@@ -156,7 +156,12 @@ function readLevels(state: Section, options: Context): Sequential {
     const data = options.squeeze ? channels / 4 : channels;
     if (!Number.isInteger(data)) base.fail(`leaves ${channels} channels; expected a multiple of 4`);
     const network = options.squeeze
-      ? { squeeze: new ShuffleSqueeze({ order: 'channel' }), flows, ...rest, unsqueeze: reverse(new ShuffleSqueeze({ order: 'channel' })) }
+      ? {
+          squeeze: new ShuffleSqueeze({ order: 'channel' }),
+          flows,
+          ...rest,
+          unsqueeze: reverse(new ShuffleSqueeze({ order: 'channel' })),
+        }
       : { flows, ...rest };
     inside = { network: new Sequential(network), channels: data };
   }

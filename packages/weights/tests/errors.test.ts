@@ -68,8 +68,8 @@ it.each<[string, Change, string, string]>([
   ],
   [
     'nflows-vectors',
-    set('_transform._transforms.9.unnormalized_pdf', of([5])),
-    '_transform._transforms.9',
+    set('_transform._transforms.10.unnormalized_pdf', of([5])),
+    '_transform._transforms.10',
     'none of',
   ],
   [

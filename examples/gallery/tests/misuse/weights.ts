@@ -36,9 +36,7 @@ export function weightCalls(): Calls {
       call(weights.importNormflows, [swaps, { leaky: 0.1, gaps: Object.fromEntries(places) }]),
     ],
     exportNormflows: [call(weights.exportNormflows, [weights.importNormflows(glow!)])],
-    importNflows: [
-      call(weights.importNflows, [vectors, { ...squeezed, activation: relu() }]),
-    ],
+    importNflows: [call(weights.importNflows, [vectors, { ...squeezed, activation: relu() }])],
     exportNflows: [call(weights.exportNflows, [weights.importNflows(vectors!, squeezed)])],
     importFreia: [
       call(weights.importFreia, [
