@@ -23,6 +23,7 @@ import {
   type NumericArray,
   type ReduceOp,
   type Reduction,
+  ShapeError,
   type Storage,
   sizeOf,
   type UnaryOp,
@@ -210,6 +211,7 @@ export class SplitBackend implements Backend {
     halo: HaloConv,
     run: (wide: Storage) => Storage,
   ): Storage {
+    this.#requireVolume(g);
     const { index, rank } = this.#slabs;
     const slabs = {
       input: this.#slabs.at(g.input[index]),
@@ -257,6 +259,19 @@ export class SplitBackend implements Backend {
     } finally {
       for (const storage of made) this.#inner.free(storage);
     }
+  }
+
+  /** @throws ShapeError for a convolution of data with other axes, where the split one is not where it is looked for. */
+  #requireVolume({ input, kernel }: ConvGeometry): void {
+    const { axis, index, ndims } = this.#slabs;
+    const others = [0, 1, 2].slice(0, 3 - ndims);
+    const alone = input[index] === 1 && kernel[index] === 1;
+    if (!alone && others.every((i) => input[i] === 1)) return;
+    const sizes = input.join(' × ');
+    throw new ShapeError(
+      `split: a convolution of ${sizes} rows is none of volumes of ${ndims} spatial axes whose axis ${axis} is ` +
+        'split; expected data of the `ndims` that the split was made with.',
+    );
   }
 
   /** Some rows of x, on the host. */

@@ -35,6 +35,8 @@ describe.each([2, 3])('volumes split among %i ranks', (ranks) => {
       options: /CommunicatorError: .*"axis":2.*rank 1 by .*"axis":3/,
       twice: /BackendError: .*already/,
       padding: /ShapeError: .*padding of at least 1/,
+      axes: /ShapeError: .*4 × 4 × 4 rows/,
+      wavelets: /ShapeError/,
       stride: /ShapeError: .*`multiple`/,
       numbers: /ValueError: .*rank 0 gave 3 numbers/,
       network: /ValueError: .*ShuffleSqueeze, at network\.squeeze/,

@@ -3,7 +3,7 @@
  * refused. Rank 0 prints how far they are from those of one process, and what each rank said.
  */
 import { Flow, negativeLogLikelihood } from '@invnet/flows';
-import { initialize, ShuffleSqueeze, TrainingStep } from '@invnet/layers';
+import { initialize, ShuffleSqueeze, TrainingStep, WaveletSqueeze } from '@invnet/layers';
 import { Glow } from '@invnet/networks';
 import {
   conv,
@@ -97,6 +97,8 @@ const report = {
     ),
     twice: await said(() => splitBackend(communicator, cut)),
     padding: await said(() => conv(image, w)),
+    axes: await said(() => conv(zeros([1, 1, 4, 4, 4]), zeros([1, 1, 3, 3, 3]), { padding: 1 })),
+    wavelets: await said(() => new WaveletSqueeze({ wavelet: 'db2' }).forward(image)),
     stride: await said(() => conv(image, w, { padding: 1, stride: 8 })),
     numbers: await said(() => split.scatter(whole, new Float32Array(3))),
     network: await said(() => trained(flowOf(new ShuffleSqueeze({ pattern: 'patch' })), split)),
