@@ -12,6 +12,7 @@ import * as flows from '@invnet/flows';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
 import * as metrics from '@invnet/metrics';
+import * as mpi from '@invnet/mpi';
 import * as native from '@invnet/native';
 import * as networks from '@invnet/networks';
 import * as onnx from '@invnet/onnx';
@@ -25,6 +26,7 @@ import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { metricCalls } from './misuse/metrics.ts';
+import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
@@ -55,6 +57,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['metrics', metrics, metricCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
+  ['mpi', mpi, mpiCalls, 'wasm'],
   ['weights', weights, weightCalls, 'wasm'],
   ['onnx', onnx, onnxCalls, 'wasm'],
 ];
