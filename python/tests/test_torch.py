@@ -1,0 +1,201 @@
+"""What is asked of modules beside their function: training, sampling, copies, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import tempfile
+import unittest
+from pathlib import Path
+
+import torch
+from support import NAMED
+from test_files import FLOW, MODELS, bytes_with
+
+import invnet
+import invnet.torch
+
+
+def model_at(slug):
+    return invnet.torch.load(MODELS / f"{slug}.safetensors", named=NAMED)
+
+
+class Modules(unittest.TestCase):
+    def test_a_flow_trains_and_goes_back_into_a_file(self):
+        torch.manual_seed(0)
+        flow = invnet.load(FLOW, framework="torch")
+        x = torch.randn(64, 2, dtype=torch.float64) * 2 + 1
+        optimizer = torch.optim.Adam(flow.parameters(), lr=0.05)
+        losses = []
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss = -flow.log_prob(x).mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        self.assertLess(losses[-1], losses[0] - 0.1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "trained.safetensors"
+            flow.metadata["trained"] = "in torch"
+            invnet.save(flow, path)
+            again = invnet.load(path, framework="torch")
+            self.assertTrue(torch.equal(flow.log_prob(x), again.log_prob(x)))
+            self.assertEqual(again.metadata["trained"], "in torch")
+            part = Path(folder) / "part.safetensors"
+            invnet.save(flow.network, part)
+            self.assertEqual(invnet.load(part).type, "Glow")
+
+    def test_an_actnorm_that_was_trained_counts_as_set(self):
+        def untouched(ours):
+            for path in [p for p in ours if ".actnorm." in p]:
+                ours[path] = ours[path] * 0 + path.endswith("scale")
+            return ours
+
+        flow = invnet.torch.module_of(invnet.model_of_bytes(bytes_with(arrays=untouched)))
+        norm = "network.scales.0.steps.0.actnorm.initialized"
+        self.assertEqual(invnet.torch.model_of(flow).arrays[norm], 0)
+        with torch.no_grad():
+            flow.get_parameter("network.scales.0.steps.0.actnorm.shift").add_(1)
+        self.assertEqual(invnet.torch.model_of(flow).arrays[norm], 1)
+
+    def test_samples_have_a_generator_and_a_temperature(self):
+        flow = invnet.load(FLOW, framework="torch")
+        draw = lambda **options: flow.sample(  # noqa: E731
+            5, (2,), generator=torch.Generator().manual_seed(3), **options
+        )
+        self.assertEqual((draw().shape, draw().dtype), (torch.Size([5, 2]), torch.float64))
+        self.assertTrue(torch.equal(draw(), draw()))
+        self.assertTrue(torch.equal(draw(temperature=0)[0], draw(temperature=0)[1]))
+        conditional = model_at("flow-with-a-context-in-evaluation-mode-but-for-its-base")
+        context = torch.ones(1, 2, 4, dtype=torch.float64)
+        self.assertEqual(conditional.sample(3, (1, 4), context=context).shape, (3, 1, 4))
+        squeeze = invnet.torch.Flow(model_at("shufflesqueeze-column-1d"))
+        self.assertEqual(squeeze.sample(3, (2, 6)).shape, (3, 2, 6))
+
+    def test_a_lane_is_what_a_network_does_to_the_condition(self):
+        for slug, sizes in [("conditionalhint-1d", (2, 3)), ("multiscaleconditionalhint-1d", (1, 1))]:
+            network = model_at(slug).inner
+            x, y = (torch.randn(2, c, 8, dtype=torch.float64) for c in sizes)
+            (_, z), _ = network((x, y))
+            self.assertLess((network.lane(y)[0] - z).abs().max(), 1e-12)
+
+    def test_copies_and_pickles_are_the_same_function(self):
+        for slug in ("multiscalehint-1d", "resnet-evaluation-1d", "customblock-with-a-parameter"):
+            module = model_at(slug)
+            state = module.state_dict()
+            for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+                self.assertEqual(list(other.state_dict()), list(state))
+                for name, tensor in other.state_dict().items():
+                    self.assertTrue(torch.equal(tensor, state[name]))
+                    self.assertNotEqual(tensor.data_ptr(), state[name].data_ptr())
+            module.double().float()
+            self.assertEqual({t.dtype for t in module.parameters()}, {torch.float32})
+
+    def test_statistics_move_in_training_only(self):
+        norm = model_at("batchnorm-1d")
+        x = torch.randn(6, 2, 5, dtype=torch.float64) + 3
+        theirs = torch.nn.BatchNorm1d(2, dtype=torch.float64)
+        theirs.load_state_dict(
+            {
+                "weight": norm.scale,
+                "bias": norm.shift,
+                "running_mean": norm.runningMean,
+                "running_var": norm.runningVariance,
+                "num_batches_tracked": torch.tensor(0),
+            }
+        )
+        for mode in (True, False):
+            norm.train(mode), theirs.train(mode)
+            self.assertLess((norm(x) - theirs(x)).abs().max(), 1e-12)
+            self.assertLess((norm.runningVariance - theirs.running_var).abs().max(), 1e-12)
+
+    def test_pixels_become_data_with_a_density(self):
+        v = torch.arange(256).repeat(50)
+        x = invnet.torch.dequantize(v, generator=torch.Generator().manual_seed(1))
+        self.assertTrue(torch.equal((x * 256).floor().long(), v))
+        self.assertTrue(0 <= x.min() and x.max() < 1)
+        odd = torch.arange(1000)
+        self.assertTrue(torch.equal((invnet.torch.dequantize(odd, 1000) * 1000).floor().long(), odd))
+        self.assertAlmostEqual(invnet.torch.bits_per_dim(0.0, 10), 8)
+        with self.assertRaisesRegex(ValueError, "from 0 to 3"):
+            invnet.torch.dequantize(torch.tensor([4]), 4)
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, kind, problem, config=None, arrays=None, named=None, **strings):
+        data = bytes_with(config, arrays, **strings)
+        with self.subTest(problem), self.assertRaisesRegex(kind, problem):
+            invnet.torch.module_of(invnet.model_of_bytes(data), named=named)
+
+    def test_configurations_by_type_name_and_path(self):
+        def flow(network):
+            return {"$type": "Flow", "network": network}
+
+        layers = [{"$type": "ActNorm", "channels": 2}, {"$type": "Octave", "channels": 2}]
+        octave = flow({"$type": "Sequential", "layers": layers})
+        block = {"$type": "CustomBlock", "parts": {"$named": "doubling"}}
+        coupling = flow({"$type": "AdditiveCoupling", "conditioner": block})
+        glow = invnet.load(FLOW).config["network"]
+        parts = {"scales.9": {"$type": "Identity"}}
+        for config, problem in [
+            (octave, "at 'network.layers.1' is of the type 'Octave', which this package does not"),
+            (coupling, "at 'network.conditioner.parts' needs 'doubling'"),
+            (flow(glow | {"depth": 3}), "at 'network' cannot be built as a Glow: .*'depth'"),
+            (flow(glow | {"steps": 10**9}), "steps is 1000000000"),
+            (flow({"$ref": 7}), "at 'network' refers to part 7"),
+            (flow(glow | {"$parts": parts}), r"'network.\$parts.scales.9' cannot be put in"),
+            (flow({"$type": ["Glow"]}), r"of the type \['Glow'\]"),
+            ({"$type": "relu"}, "is no configuration of a module"),
+        ]:
+            self.refused(invnet.ConfigurationError, problem, config)
+        self.refused(invnet.ConfigurationError, "got 3 for 'doubling'", coupling, named={"doubling": 3})
+
+    def test_arrays_that_do_not_fit(self):
+        glow = invnet.load(FLOW).config
+        wide = glow | {"network": glow["network"] | {"hidden": 10**6}}
+        shift = "network.scales.0.steps.0.actnorm.shift"
+        fewer = lambda ours: {k: v for k, v in ours.items() if k != shift}  # noqa: E731
+        more = lambda ours: ours | {"extra": ours[shift]}  # noqa: E731
+        self.refused(invnet.CheckpointError, r"w1' is \[3, 1\]; expected \[1000000, 1\]", wide)
+        self.refused(invnet.CheckpointError, f"it lacks '{shift}'", arrays=fewer)
+        self.refused(invnet.CheckpointError, "it has 'extra', which is unexpected", arrays=more)
+        self.refused(invnet.CheckpointError, "freezes 'w'", frozen='["w"]')
+        self.refused(invnet.CheckpointError, "module 99", evaluation="[99]")
+
+    def test_calls(self):
+        flow, coupling = invnet.torch.load(FLOW), model_at("conditionalglowcoupling-1d")
+        x, pair = torch.zeros(2, 3, 5).double(), model_at("basiccoupling-1d").inner
+        context = torch.zeros(2, 2, 5).double()
+        for call, problem in [
+            (lambda: flow.log_prob(torch.zeros(2, 3).double()), r"got \[2, 3\]; expected \[N, 2"),
+            (lambda: flow.log_prob(x[:, :2, 0], context), "a context, which nothing in it uses"),
+            (lambda: coupling(x), "expected a context, got none"),
+            (lambda: coupling(x[:1], context), "the context has 2 entries; expected 1"),
+            (lambda: pair(x), "BasicCoupling.forward: got Tensor; expected a pair of tensors"),
+            (lambda: flow.sample(1, (2,), temperature=-1), "temperature is -1"),
+            (lambda: model_at("haarsqueeze-1d")(x), "even spatial sizes"),
+        ]:
+            with self.subTest(problem), self.assertRaisesRegex(ValueError, problem):
+                call()
+
+    def test_saving_what_our_side_could_not_load(self):
+        flow = invnet.torch.load(FLOW)
+        identity = {"$type": "Identity", "$id": 1}
+        inner = {"$type": "Sequential", "layers": [{"$ref": 1}]}
+        outer = {"$type": "Sequential", "layers": [identity, inner]}
+        sharing = invnet.torch.module_of(invnet.Model(config=outer, arrays={}))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            for module, problem in [
+                (copy.deepcopy(flow).half(), "is of torch.float16"),
+                (flow.get_submodule("network.scales.0.steps.0.coupling"), "no configuration"),
+                (torch.nn.Linear(1, 1), "Linear has no configuration"),
+                (sharing.layers[1], "shares parts with others"),
+            ]:
+                with self.subTest(problem), self.assertRaisesRegex(invnet.CheckpointError, problem):
+                    invnet.save(module, path)
+                self.assertFalse(path.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
