@@ -95,7 +95,7 @@ def load(
 
 
 def save(model: Model | Module, path: str | os.PathLike[str]) -> None:
-    """Write a model, of arrays or of torch, as a file that InvNet loads; see `invnet.torch.save`."""
+    """Write a model, of arrays or of torch, as a file for InvNet; see `invnet.torch.save`."""
     if isinstance(model, Model):
         return write_model(model, path)
     from .torch import save as save_module

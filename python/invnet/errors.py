@@ -12,7 +12,7 @@ class SafetensorsFormatError(InvNetError):
 
 
 class CheckpointError(InvNetError):
-    """A file holds no model, one of a later version, or numbers that do not fit its configuration."""
+    """A file holds no model, one of a later version, or numbers that do not fit."""
 
 
 class ConfigurationError(InvNetError):

@@ -39,7 +39,7 @@ class Model:
     config : dict
         The configuration: the `$type` of the module and its options.
     arrays : dict of str to numpy.ndarray
-        Parameters and buffers by path, such as ``network.scales.0.steps.3.coupling.conditioner.w1``.
+        Parameters and buffers by path, such as ``network.scales.0.steps.3.conv1x1.v1``.
     metadata : dict of str to str
         What the caller gave when it was saved.
     frozen : tuple of str
@@ -64,7 +64,7 @@ class Model:
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
-    """The model of a file; raises as `model_of_bytes`, and `CheckpointError` where there is none."""
+    """The model of a file; raises as `model_of_bytes`, and for a file that cannot be read."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -112,7 +112,7 @@ def model_of_bytes(data: bytes, name: str = "the file") -> Model:
 
 
 def model_bytes(model: Model) -> bytes:
-    """The bytes of the model's file, which InvNet loads; raises `CheckpointError` for what it would not."""
+    """The bytes of the model's file. Raises `CheckpointError` for what InvNet would not load."""
     for path, array in model.arrays.items():
         if array.dtype not in (np.float32, np.float64):
             raise CheckpointError(f"'{path}' is of {array.dtype}; expected float32 or float64.")
@@ -122,7 +122,7 @@ def model_bytes(model: Model) -> bytes:
 
 
 def write_model(model: Model, path: str | os.PathLike[str]) -> None:
-    """Save a model. The file is written beside its path and renamed: the path always holds a whole one."""
+    """Save a model, atomically: the file is written beside its path and renamed."""
     data = model_bytes(model)
     folder, target = os.path.split(os.path.abspath(os.path.realpath(path)))
     handle, beside = tempfile.mkstemp(prefix=f".{target}-", suffix=".tmp", dir=folder)

@@ -73,7 +73,7 @@ def read(data: bytes, name: str = "the file") -> tuple[dict[str, np.ndarray], di
         fail(f"has a {_METADATA} that is not a map of strings to strings.")
 
     end = 0
-    arrays: dict[str, np.ndarray] = dict.fromkeys(header)  # type: ignore[arg-type]
+    arrays: dict[str, np.ndarray] = {}
     checked = {key: _checked(key, entry, fail) for key, entry in header.items()}
     for key, (dtype, shape, first, last) in sorted(checked.items(), key=lambda e: e[1][2:]):
         if first != end:
@@ -85,7 +85,7 @@ def read(data: bytes, name: str = "the file") -> tuple[dict[str, np.ndarray], di
         arrays[key] = numbers.astype(dtype.newbyteorder("=")).reshape(shape)
     if start + end != len(data):
         fail(f"has trailing bytes: its header describes {start + end}, it has {len(data)}.")
-    return arrays, metadata
+    return {key: arrays[key] for key in header}, metadata
 
 
 def write(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:

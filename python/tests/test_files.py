@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
-
-import sys
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -61,7 +60,9 @@ class Files(unittest.TestCase):
         found, metadata = safetensors.read(safetensors.write(given, {"k": "é"}))
         self.assertEqual(metadata, {"k": "é"})
         for name, array in given.items():
-            self.assertEqual((found[name].dtype, found[name].tolist()), (array.dtype, array.tolist()))
+            self.assertEqual(
+                (found[name].dtype, found[name].tolist()), (array.dtype, array.tolist())
+            )
 
     def test_what_is_no_whole_file_is_refused(self):
         whole = FLOW.read_bytes()
@@ -77,7 +78,10 @@ class Files(unittest.TestCase):
             (len(entry).to_bytes(8, "little") + entry + b"..", "'a' as BF16"),
             (whole.replace(b'"shape":[3]', b'"shape":[4]', 1), "needs another number"),
         ]:
-            with self.subTest(problem), self.assertRaisesRegex(invnet.SafetensorsFormatError, problem):
+            with (
+                self.subTest(problem),
+                self.assertRaisesRegex(invnet.SafetensorsFormatError, problem),
+            ):
                 invnet.model_of_bytes(data)
 
     def test_what_is_no_model_of_ours_is_refused(self):

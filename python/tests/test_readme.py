@@ -1,4 +1,4 @@
-"""The programs of the README run, in a folder with the file that they name, and print what they say."""
+"""The programs of the README run, with the files that they name, and print what they say."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ class Rows(unittest.TestCase):
         for slug, (_, arrays) in expectations().items():
             with self.subTest(slug):
                 module = invnet.torch.load(FOLDER / f"{slug}.safetensors", named=NAMED)
-                inputs = {k: torch.from_numpy(arrays[k]) for k in ("x", "dy", "context") if k in arrays}
+                inputs = {
+                    k: torch.from_numpy(arrays[k]) for k in ("x", "dy", "context") if k in arrays
+                }
                 x = inputs["x"].requires_grad_()
                 context = inputs.get("context")
                 if context is not None:

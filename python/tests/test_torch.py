@@ -1,4 +1,4 @@
-"""What is asked of modules beside their function: training, sampling, copies, and what is refused."""
+"""What is asked of modules beside their function: training, sampling, copies, refusals."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ class Modules(unittest.TestCase):
         self.assertEqual(squeeze.sample(3, (2, 6)).shape, (3, 2, 6))
 
     def test_a_lane_is_what_a_network_does_to_the_condition(self):
-        for slug, sizes in [("conditionalhint-1d", (2, 3)), ("multiscaleconditionalhint-1d", (1, 1))]:
+        for slug, sizes in [
+            ("conditionalhint-1d", (2, 3)),
+            ("multiscaleconditionalhint-1d", (1, 1)),
+        ]:
             network = model_at(slug).inner
             x, y = (torch.randn(2, c, 8, dtype=torch.float64) for c in sizes)
             (_, z), _ = network((x, y))
@@ -115,7 +118,9 @@ class Modules(unittest.TestCase):
         self.assertTrue(torch.equal((x * 256).floor().long(), v))
         self.assertTrue(0 <= x.min() and x.max() < 1)
         odd = torch.arange(1000)
-        self.assertTrue(torch.equal((invnet.torch.dequantize(odd, 1000) * 1000).floor().long(), odd))
+        self.assertTrue(
+            torch.equal((invnet.torch.dequantize(odd, 1000) * 1000).floor().long(), odd)
+        )
         self.assertAlmostEqual(invnet.torch.bits_per_dim(0.0, 10), 8)
         with self.assertRaisesRegex(ValueError, "from 0 to 3"):
             invnet.torch.dequantize(torch.tensor([4]), 4)
@@ -148,7 +153,9 @@ class Refusals(unittest.TestCase):
             ({"$type": "relu"}, "is no configuration of a module"),
         ]:
             self.refused(invnet.ConfigurationError, problem, config)
-        self.refused(invnet.ConfigurationError, "got 3 for 'doubling'", coupling, named={"doubling": 3})
+        self.refused(
+            invnet.ConfigurationError, "got 3 for 'doubling'", coupling, named={"doubling": 3}
+        )
 
     def test_arrays_that_do_not_fit(self):
         glow = invnet.load(FLOW).config

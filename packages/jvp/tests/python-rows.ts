@@ -129,7 +129,12 @@ const fileRows: readonly PythonRow[] = [
     shape: [2, 1, 3],
     context: [2, 1, 3],
     make: () =>
-      new MisfitGradient({ channels: 1, outChannels: 2, operator: operators.scaling(), link: relu() }),
+      new MisfitGradient({
+        channels: 1,
+        outChannels: 2,
+        operator: operators.scaling(),
+        link: relu(),
+      }),
   },
   {
     name: 'MultiScale of a named step',

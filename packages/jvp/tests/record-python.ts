@@ -13,5 +13,5 @@ const at = (path: string) => fileURLToPath(new URL(`../../../python/${path}`, im
 await setBackend('reference', { dtype: 'float64' });
 rmSync(at('tests/models'), { recursive: true, force: true });
 await recordRows(at('tests/models'), recordedRows);
-const filters = JSON.stringify(waveletFilters, undefined, 1);
-writeFileSync(at('invnet/torch/wavelet-filters.json'), `${filters}\n`);
+const lines = Object.entries(waveletFilters).map(([name, h]) => `"${name}":${JSON.stringify(h)}`);
+writeFileSync(at('invnet/torch/wavelet-filters.json'), `{\n${lines.join(',\n')}\n}\n`);

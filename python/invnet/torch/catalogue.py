@@ -8,8 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import combinators, conditioners, couplings, custom, elementwise, flows, hint, linear
-from . import loops, networks, squeezes
+from . import (
+    combinators,
+    conditioners,
+    couplings,
+    custom,
+    elementwise,
+    flows,
+    hint,
+    linear,
+    loops,
+    networks,
+    squeezes,
+)
 
 TYPES: dict[str, Callable[..., Any]] = {
     "relu": elementwise.Relu,
@@ -18,12 +29,15 @@ TYPES: dict[str, Callable[..., Any]] = {
     "softplus": elementwise.Softplus,
     "sigmoid": elementwise.Sigmoid,
     "sigmoid2": elementwise.Sigmoid2,
+    "exp": elementwise.Exp,
     "expClamp": elementwise.ExpClamp,
+    "atanClamp": elementwise.AtanClamp,
     "Elementwise": elementwise.Elementwise,
     "Logit": elementwise.Logit,
     "ActNorm": linear.ActNorm,
     "AffineLayer": linear.AffineLayer,
     "Conv1x1": linear.Conv1x1,
+    "Permutation": linear.Permutation,
     "ShuffleSqueeze": squeezes.ShuffleSqueeze,
     "HaarSqueeze": squeezes.HaarSqueeze,
     "WaveletSqueeze": squeezes.WaveletSqueeze,

@@ -53,16 +53,14 @@ class Sequential(Bijection):
 
     _transparent = ()
 
-    def __init__(
-        self, layers: Iterable[Bijection], names: Iterable[str] | None = None
-    ) -> None:
+    def __init__(self, layers: Iterable[Bijection], names: Iterable[str] | None = None) -> None:
         super().__init__()
         layers = list(layers)
         names = [str(i) for i in range(len(layers))] if names is None else list(names)
         if not layers or len(set(names)) != len(layers):
             raise ArgumentError("expected at least one layer, and a name of its own for each")
         # Not by attribute: a layer may be called as something that torch's modules have.
-        self._modules.update(zip(names, layers))
+        self._modules.update(zip(names, layers, strict=True))
 
     @property
     def layers(self) -> list[Any]:
@@ -165,14 +163,16 @@ class Parallel(Bijection):
         return self._each(run_back, y, context)
 
     def _each(self, move: Any, state: Pair, context: Tensor | None) -> tuple[Pair, Tensor]:
-        (a, la), (b, lb) = (move(f, part, context) for f, part in zip(self.maps, state))
+        (a, la), (b, lb) = (
+            move(f, part, context) for f, part in zip(self.maps, state, strict=True)
+        )
         return (a, b), la + lb
 
     def output_shape(self, x: Shape) -> Shape:
-        return tuple(f.output_shape(part) for f, part in zip(self.maps, x))
+        return tuple(f.output_shape(part) for f, part in zip(self.maps, x, strict=True))
 
     def input_shape(self, y: Shape) -> Shape:
-        return tuple(f.input_shape(part) for f, part in zip(self.maps, y))
+        return tuple(f.input_shape(part) for f, part in zip(self.maps, y, strict=True))
 
 
 class Rearranged(Bijection):
@@ -222,7 +222,7 @@ class JoinedChannels(Rearranged):
         self.channels = list(channels)
 
     def _enter(self, state: Pair, side: str) -> Tensor:
-        for part, channels in zip(state, self.channels):
+        for part, channels in zip(state, self.channels, strict=True):
             require_channels(self, part, channels)
         return torch.cat(state, 1)
 
@@ -255,7 +255,7 @@ class Flattened(Rearranged):
         sizes = [torch.Size(shape).numel() for shape in shapes]
         if state.dim() != 2 or state.shape[1] != sum(sizes):
             raise ShapeError(f"Flattened: got {list(state.shape)}; expected [N, {sum(sizes)}].")
-        parts = zip(state.split(sizes, 1), shapes)
+        parts = zip(state.split(sizes, 1), shapes, strict=True)
         return tuple(part.reshape(len(state), *shape) for part, shape in parts)
 
     def _leave(self, state: Pair) -> Tensor:

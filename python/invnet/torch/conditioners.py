@@ -144,7 +144,8 @@ class ConvLayer(Module):
 
     def __init__(self, in_channels: int, out_channels: int, ndims: int, kernel: int) -> None:
         super().__init__()
-        self.w, self.b = parameter(out_channels, in_channels, *[kernel] * ndims), parameter(out_channels)
+        self.w = parameter(out_channels, in_channels, *[kernel] * ndims)
+        self.b = parameter(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return _CONV[x.dim() - 2](x, self.w, self.b, padding=_padding(self.w.shape[2]))
@@ -171,7 +172,7 @@ class ResNet(Conditioner):
 
         self.lift = ConvLayer(in_channels, hidden, ndims, kernel)
         pairs = [nn.ModuleList([unit(hidden), unit(hidden)]) for _ in range(blocks)]
-        self.blocks = nn.ModuleList(pairs)
+        self.blocks: Any = nn.ModuleList(pairs)
         self.last = unit(out_channels)
 
     def _value(self, x: Tensor, context: Any) -> Tensor:
@@ -236,12 +237,8 @@ def default_conditioner(
     ndims: int = 2,
 ) -> Conditioner:
     """What a coupling makes when it is given no conditioner."""
-    sizes = {
-        "in_channels": in_channels + context_channels,
-        "hidden": hidden,
-        "out_channels": out_channels,
-    }
-    inner = DenseBlock(**sizes) if ndims == 0 else ResidualBlock(**sizes, ndims=ndims)
+    sizes = (in_channels + context_channels, hidden, out_channels)
+    inner = DenseBlock(*sizes) if ndims == 0 else ResidualBlock(*sizes, ndims=ndims)
     return WithContext(inner, context_channels) if context_channels else inner
 
 
@@ -257,8 +254,10 @@ def _transposed(
     x: Tensor, w: Tensor, b: Tensor, size: torch.Size, stride: int, padding: int
 ) -> Tensor:
     """The adjoint of a convolution of images of a size, with a bias."""
-    least = [(n - 1) * stride - 2 * padding + k for n, k in zip(x.shape[2:], w.shape[2:])]
-    rest = [s - n for s, n in zip(size, least)]
+    least = [
+        (n - 1) * stride - 2 * padding + k for n, k in zip(x.shape[2:], w.shape[2:], strict=True)
+    ]
+    rest = [s - n for s, n in zip(size, least, strict=True)]
     convolve = _CONV_TRANSPOSE[len(size)]
     return convolve(x, w, b, stride=stride, padding=padding, output_padding=rest)
 

@@ -94,9 +94,7 @@ class Conditioner(Module):
         raise NotImplementedError
 
 
-def checked_context(
-    module: Module, call: str, x: Tensor, context: Tensor | None
-) -> Tensor | None:
+def checked_context(module: Module, call: str, x: Tensor, context: Tensor | None) -> Tensor | None:
     """The context for each sample. Raises for one that nothing uses, since it would be ignored."""
     if context is None:
         return None

@@ -57,18 +57,19 @@ class BasicCoupling(Bijection):
         self.scale_function = Sigmoid(0.5, 1.5) if scale_function is None else scale_function
 
     def _map(self, x: Pair, context: Tensor | None) -> tuple[Pair, Tensor]:
-        s, t = self._scale_and_shift(x, context)
-        return (x[0], s * x[1] + t), per_sample(s.log())
+        r, t = self._unpacked(x, context)
+        y2 = self.scale_function(r) * x[1] + t
+        return (x[0], y2), per_sample(self.scale_function.log(r))
 
     def _map_back(self, y: Pair, context: Tensor | None) -> tuple[Pair, Tensor]:
-        s, t = self._scale_and_shift(y, context)
-        return (y[0], (y[1] - t) / s), -per_sample(s.log())
+        r, t = self._unpacked(y, context)
+        x2 = (y[1] - t) / self.scale_function(r)
+        return (y[0], x2), -per_sample(self.scale_function.log(r))
 
-    def _scale_and_shift(self, pair: Pair, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _unpacked(self, pair: Pair, context: Tensor | None) -> Any:
         n, moved, *size = pair[1].shape
         rt = run(self.conditioner, pair[0], context)
-        r, t = fitting(self, rt, (n, 2 * moved, *size)).chunk(2, 1)
-        return self.scale_function(r), t
+        return fitting(self, rt, (n, 2 * moved, *size)).chunk(2, 1)
 
 
 class GlowCoupling(ChannelHalves):
@@ -152,7 +153,7 @@ class Leapfrog(Bijection):
 
 
 class HyperbolicLayer(Composite):
-    """(x₀, x₁) ↦ (x₁, 2x₁ − x₀ − α Kᵀrelu(K x₁ + b)), on states whose resolution was changed first."""
+    """(x₀, x₁) ↦ (x₁, 2x₁ − x₀ − α Kᵀrelu(K x₁ + b)), behind a change of the resolution."""
 
     def __init__(
         self,
@@ -184,7 +185,7 @@ def channels_after(channels: int, resolution: str, ndims: int) -> int:
 
 
 def fitting(module: torch.nn.Module, given: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """What a conditioner gave. Raises unless it has the shape of what it moves, or twice its channels."""
+    """What a conditioner gave. Raises unless it has the shape that is needed."""
     if tuple(given.shape) == shape:
         return given
     raise ShapeError(

@@ -18,6 +18,10 @@ class Activation:
     def __call__(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def log(self, x: Tensor) -> Tensor:
+        """log f(x), of a positive function."""
+        return self(x).log()
+
 
 class InvertibleActivation(Activation):
     """A monotone function onto its range."""
@@ -93,6 +97,9 @@ class Sigmoid(InvertibleActivation):
     def __call__(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x) * (self.high - self.low) + self.low
 
+    def log(self, x: Tensor) -> Tensor:
+        return super().log(x) if self.low else math.log(self.high) - softplus(-x)
+
     def inverse(self, y: Tensor) -> Tensor:
         return torch.log(y - self.low) - torch.log(self.high - y)
 
@@ -107,22 +114,65 @@ class Sigmoid2(Sigmoid):
         super().__init__(-1, 1)
 
 
-class ExpClamp(InvertibleActivation):
-    """exp(c·tanh(x/c)), between exp(−c) and exp(c)."""
+class Exp(InvertibleActivation):
+    """low + exp(x)"""
 
-    def __init__(self, clamp: float = 2) -> None:
-        self.clamp = clamp
+    def __init__(self, low: float = 0) -> None:
+        self.low = low
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.exp(self.clamp * torch.tanh(x / self.clamp))
+        return torch.exp(x) + self.low
+
+    def log(self, x: Tensor) -> Tensor:
+        return softplus(x - math.log(self.low)) + math.log(self.low) if self.low else x
 
     def inverse(self, y: Tensor) -> Tensor:
-        return self.clamp * torch.atanh(torch.log(y) / self.clamp)
+        return torch.log(y - self.low)
 
     def log_slope(self, x: Tensor) -> Tensor:
-        reduced = x / self.clamp
-        bend = log_sigmoid_slope(2 * reduced) + math.log(4)
-        return self.clamp * torch.tanh(reduced) + bend
+        return x
+
+
+class ExpClamp(InvertibleActivation):
+    """exp(c·tanh(kx)), between exp(−c) and exp(c); k is 1/c where it is left out."""
+
+    def __init__(self, clamp: float = 2, rate: float | None = None) -> None:
+        self.clamp = clamp
+        self.rate = 1 / clamp if rate is None else rate
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.exp(self.log(x))
+
+    def log(self, x: Tensor) -> Tensor:
+        return self.clamp * torch.tanh(self.rate * x)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return torch.atanh(torch.log(y) / self.clamp) / self.rate
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        bend = log_sigmoid_slope(2 * self.rate * x) + math.log(4)
+        return self.log(x) + bend + math.log(self.clamp * self.rate)
+
+
+class AtanClamp(InvertibleActivation):
+    """exp(c·(2/π)·arctan(kx)), between exp(−c) and exp(c); k is π/2c where it is left out."""
+
+    def __init__(self, clamp: float = 2, rate: float | None = None) -> None:
+        self.rate = math.pi / (2 * clamp) if rate is None else rate
+        self.factor = 2 * clamp / math.pi
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.exp(self.log(x))
+
+    def log(self, x: Tensor) -> Tensor:
+        return self.factor * torch.atan(self.rate * x)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return torch.tan(torch.log(y) / self.factor) / self.rate
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        spread = torch.log1p((self.rate * x) ** 2)
+        return self.log(x) - spread + math.log(self.factor * self.rate)
 
 
 class Elementwise(Bijection):

@@ -29,9 +29,9 @@ def load(
         A file of ``saveModel`` or ``saveCheckpoint``.
     named : dict of str to callable, optional
         Makes what the file knows by name only: the function of a ``CustomBlock`` (``f(x)`` or
-        ``f(x, context)``, or a `torch.nn.Module` with the block's parameters), and the ``operator`` of
-        an ``UnrolledLoop`` (from an image to its data). Each is a function without arguments that
-        returns one.
+        ``f(x, context)``, or a `torch.nn.Module` with the block's parameters), and the
+        ``operator`` of an ``UnrolledLoop`` (from an image to its data). Each is a function without
+        arguments that returns one.
 
     Returns
     -------
@@ -76,8 +76,8 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     module : Module
-        What `load` gave, trained further or not; or a part of it that has a configuration of its own.
-        Its `metadata` goes into the file.
+        What `load` gave, trained further or not; or a part of it that has a configuration of its
+        own. Its `metadata` goes into the file.
     path : path-like
         Where to; the file is replaced as a whole.
 

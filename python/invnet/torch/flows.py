@@ -33,8 +33,8 @@ class StandardNormal(BaseDistribution):
         return -0.5 * per_sample(z * z) - 0.5 * dims * math.log(2 * math.pi)
 
     def sample(self, like: Tensor, temperature: float, generator: Any) -> Tensor:
-        kind = {"dtype": like.dtype, "device": like.device}
-        return temperature * torch.randn(like.shape, generator=generator, **kind)
+        z = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        return temperature * z
 
 
 class Flow(Module):

@@ -31,6 +31,7 @@ class HintCoupling(Composite):
         if not 1 <= levels < max(2, channels.bit_length()):
             raise ArgumentError(f"depth is {levels} with {channels} channels; it cannot be halved")
         self.permute = permute
+        self.permutation: Bijection
         self.recursion = Recursion(channels, levels, shared, affine)
         if permute == "lower":
             self.permutation = SecondHalfMixing(halves_of(channels))
@@ -52,11 +53,12 @@ class Recursion(Composite):
         super().__init__()
         if shared:
             widths = [halves_of(channels // 2**i) for i in range(depth)]
-            self.levels = nn.ModuleList(BasicCoupling(width, **affine) for width in widths)
+            levels = [BasicCoupling(width, **affine) for width in widths]
+            self.levels = nn.ModuleList(levels)
 
         def node(width: int, level: int) -> Bijection:
             halves = halves_of(width)
-            coupling = self.levels[level] if shared else BasicCoupling(halves, **affine)
+            coupling = levels[level] if shared else BasicCoupling(halves, **affine)
             if level + 1 == depth:
                 return ChannelHalves(LastNode(coupling), halves)
             first, second = node(halves[0], level + 1), node(halves[1], level + 1)
@@ -95,7 +97,7 @@ class SecondHalfMixing(Composite):
 
 
 class ConditionalHintCoupling(Composite):
-    """(x, y) ↦ (c(y, H(W x)), H′(V y)): a HINT recursion on each lane, and a coupling c between them."""
+    """(x, y) ↦ (c(y, H(W x)), H′(V y)): a HINT recursion on each lane, and a coupling between."""
 
     def __init__(
         self,

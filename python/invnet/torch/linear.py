@@ -115,5 +115,24 @@ class Conv1x1(Bijection):
         return everywhere(x, positions(x) * self.lu.diagonal().sum())
 
 
+class Permutation(Bijection):
+    """y[n, c, …] = x[n, order[c], …]; logdet = 0."""
+
+    def __init__(self, channels: int, order: list[int]) -> None:
+        super().__init__()
+        if sorted(order) != list(range(channels)):
+            raise ArgumentError(f"order is {order}; expected each of {channels} channels once")
+        self.order = order
+
+    def _map(self, x: Tensor, context: Any) -> tuple[Tensor, None]:
+        require_channels(self, x, len(self.order))
+        return x[:, self.order], None
+
+    def _map_back(self, y: Tensor, context: Any) -> tuple[Tensor, None]:
+        require_channels(self, y, len(self.order))
+        back = sorted(range(len(self.order)), key=self.order.__getitem__)
+        return y[:, back], None
+
+
 def _mixed(w: Tensor, x: Tensor) -> Tensor:
     return (w @ x.unsqueeze(-1).flatten(2)).reshape(x.shape)

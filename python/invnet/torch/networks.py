@@ -21,8 +21,8 @@ from .squeezes import HaarSqueeze, ShuffleSqueeze
 class MultiScale(Composite):
     """Per scale a squeeze and K steps, then the scales inside it on the first half of the channels.
 
-    As a type of its own, ``step(channels, scale)`` and ``around(network, scale)`` are functions that
-    the file knows by name: they make and wrap bijections of this package.
+    As a type of its own, ``step(channels, scale)`` and ``around(network, scale)`` are functions
+    that the file knows by name: they make and wrap bijections of this package.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class MultiScale(Composite):
         self.ndims, self.split_scales = ndims, split_scales
         self._wrap = around
         self.squeeze = squeeze
-        self.scales = nn.ModuleList()
+        self.scales: Any = nn.ModuleList()
         bands, widths = 2**ndims, [c * 2**ndims for c in channels]
         for scale in range(scales):
             flow = Sequential([step(widths, scale) for _ in range(steps)])
@@ -178,7 +178,7 @@ class ConditionalHint(Composite):
 
 
 class MultiScaleConditionalHint(MultiScale):
-    """As `ConditionalHint`, with K steps on each of L scales; both lanes are squeezed and split alike."""
+    """As `ConditionalHint` on each of L scales; both lanes are squeezed and split alike."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class MultiScaleConditionalHint(MultiScale):
         """As that of `ConditionalHint`."""
         network: Bijection | None = None
         for scale in reversed(self.scales):
-            flow = [_lane_of(scale["steps"])]  # type: ignore[index]
+            flow = [_lane_of(scale["steps"])]
             if network is not None:
                 flow.append(FirstHalf(network) if self.split_scales else network)
             if self.ndims > 0:
@@ -228,9 +228,9 @@ class HyperbolicNetwork(Composite):
         super().__init__()
         layers = []
         for stage in architecture:
-            sizes = {"ndims": ndims, "kernel": kernel, "step_size": step_size}
-            layers.append(HyperbolicLayer(channels, **stage, **sizes))
-            channels = channels_after(channels, stage.get("resolution", "keep"), ndims)
+            hidden, resolution = stage.get("hidden"), stage.get("resolution", "keep")
+            layers.append(HyperbolicLayer(channels, hidden, ndims, kernel, resolution, step_size))
+            channels = channels_after(channels, resolution, ndims)
         self.inner = Sequential(layers)
 
     @property

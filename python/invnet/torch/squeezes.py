@@ -1,4 +1,4 @@
-"""Squeezes: orthogonal maps that halve every spatial axis and multiply the channels by 2 per axis."""
+"""Squeezes: orthogonal maps that halve every spatial axis, and double the channels for each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Squeeze(Bijection):
         n, channels, *sizes = x
         if not 1 <= len(sizes) <= 3 or any(s % 2 for s in sizes):
             raise ShapeError(
-                f"squeeze: got {list(x)}; expected [N, C, ...] with one to three even spatial sizes."
+                f"squeeze: got {list(x)}; expected [N, C, ...], one to three even spatial sizes."
             )
         return (n, channels * 2 ** len(sizes), *(s // 2 for s in sizes))
 

@@ -1,7 +1,7 @@
 """The tree that a network is, named as InvNet names it.
 
-A child called ``inner`` adds nothing to a path: a wrapper stands at the place of what it wraps. So the
-names of parameters, of buffers and in ``state_dict`` are the paths in model files.
+A child called ``inner`` adds nothing to a path: a wrapper stands at the place of what it wraps. So
+the names of parameters, of buffers and in ``state_dict`` are the paths in model files.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def parts_of(module: nn.Module) -> Iterator[Module]:
 
 
 def places_in(root: nn.Module) -> list[tuple[str, Module]]:
-    """All of InvNet's modules with their paths, each once, in the order that files count them in."""
+    """All of InvNet's modules with their paths, each once, in the order of files."""
     return [(path, m) for path, m in root.named_modules() if isinstance(m, Module)]
 
 
@@ -139,8 +139,8 @@ def assign(root: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 def replace(root: Module, path: str, part: nn.Module) -> None:
     """Puts a module in the place of another, wherever that stands.
 
-    A wrapper and what it wraps have one path, which means the wrapper; with ``.inner`` behind it, what
-    is wrapped.
+    A wrapper and what it wraps have one path, which means the wrapper; with ``.inner`` behind it,
+    what is wrapped.
     """
     names = path.split(".")
     wrapped = 0
