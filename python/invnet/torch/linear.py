@@ -67,15 +67,25 @@ class AffineLayer(Bijection):
 class Conv1x1(Bijection):
     """y = W x at every position; logdet = P·log|det W| over P positions.
 
-    W is a product of three Householder reflections, or P L U with P the reversal of the channels, a
-    unit L and a U with the diagonal exp(dᵢ).
+    W is a product of three Householder reflections, or P L U: row i of W is row ``rows[i]`` of L U,
+    by default in reverse, with a unit L and a U with the diagonal ± exp(dᵢ), by default positive.
     """
 
     def __init__(
-        self, channels: int, parametrization: str = "householder", frozen: bool = False
+        self,
+        channels: int,
+        parametrization: str = "householder",
+        rows: list[int] | None = None,
+        signs: list[float] | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         self.channels = channels
+        self.rows = list(reversed(range(channels))) if rows is None else rows
+        self.signs = [1.0] * channels if signs is None else signs
+        require_order("rows", self.rows, channels)
+        if len(self.signs) != channels:
+            raise ArgumentError(f"signs is {self.signs}; expected one for each of {channels}")
         if parametrization == "householder":
             self.v1, self.v2, self.v3 = (parameter(channels) for _ in range(3))
         elif parametrization == "plu":
@@ -88,14 +98,14 @@ class Conv1x1(Bijection):
         if "lu" not in self._parameters:
             return _mixed(self._reflections(), x), None
         lower, upper = self._factors()
-        return _mixed((lower @ upper).flip(0), x), self._logdet(x)
+        return _mixed((lower @ upper)[self.rows], x), self._logdet(x)
 
     def _map_back(self, y: Tensor, context: Any) -> tuple[Tensor, Tensor | None]:
         require_channels(self, y, self.channels)
         if "lu" not in self._parameters:
             return _mixed(self._reflections().T, y), None
         lower, upper = self._factors()
-        flat = y.unsqueeze(-1).flatten(2).flip(1)
+        flat = y.unsqueeze(-1).flatten(2)[:, inverse_order(self.rows)]
         inner = torch.linalg.solve_triangular(lower, flat, upper=False, unitriangular=True)
         x = torch.linalg.solve_triangular(upper, inner, upper=True)
         return x.reshape(y.shape), -self._logdet(y)
@@ -107,7 +117,7 @@ class Conv1x1(Bijection):
         return w
 
     def _factors(self) -> tuple[Tensor, Tensor]:
-        diagonal = torch.diag(self.lu.diagonal().exp())
+        diagonal = torch.diag(self.lu.diagonal().exp() * self.lu.new_tensor(self.signs))
         identity = torch.eye(self.channels, dtype=self.lu.dtype, device=self.lu.device)
         return self.lu.tril(-1) + identity, self.lu.triu(1) + diagonal
 
@@ -120,8 +130,7 @@ class Permutation(Bijection):
 
     def __init__(self, channels: int, order: list[int]) -> None:
         super().__init__()
-        if sorted(order) != list(range(channels)):
-            raise ArgumentError(f"order is {order}; expected each of {channels} channels once")
+        require_order("order", order, channels)
         self.order = order
 
     def _map(self, x: Tensor, context: Any) -> tuple[Tensor, None]:
@@ -130,8 +139,18 @@ class Permutation(Bijection):
 
     def _map_back(self, y: Tensor, context: Any) -> tuple[Tensor, None]:
         require_channels(self, y, len(self.order))
-        back = sorted(range(len(self.order)), key=self.order.__getitem__)
-        return y[:, back], None
+        return y[:, inverse_order(self.order)], None
+
+
+def require_order(name: str, order: list[int], channels: int) -> None:
+    """Raises unless a list has each channel once."""
+    if sorted(order) != list(range(channels)):
+        raise ArgumentError(f"{name} is {order}; expected each of {channels} channels once")
+
+
+def inverse_order(order: list[int]) -> list[int]:
+    """Where each channel went."""
+    return sorted(range(len(order)), key=order.__getitem__)
 
 
 def _mixed(w: Tensor, x: Tensor) -> Tensor:
