@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError
-from .combinators import ChannelHalves, Composite, Pair, Parallel, Reversed, Sequential
+from ..errors import ArgumentError, ShapeError
+from .combinators import ChannelHalves, Composite, Pair, Parallel, Reversed, Sequential, Swapped
 from .conditioners import SymmetricBlock, default_conditioner
 from .core import Bijection, Conditioner, halves_of, per_sample, run, run_back
 from .elementwise import Activation, Sigmoid
@@ -73,11 +73,29 @@ class BasicCoupling(Bijection):
 
 
 class GlowCoupling(ChannelHalves):
-    """y₁ = x₁, y₂ = s ⊙ x₂ + t on the halves of the channels; see `BasicCoupling`."""
+    """y₁ = x₁, y₂ = s ⊙ x₂ + t on two parts of the channels, by default halves; see `BasicCoupling`.
 
-    def __init__(self, channels: int, **options: Any) -> None:
-        halves = halves_of(channels)
-        super().__init__(BasicCoupling(halves, **options), halves)
+    Where it moves the ``first``, x₂ conditions and x₁ is moved.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        split: tuple[int, int] | None = None,
+        moves: str = "second",
+        **options: Any,
+    ) -> None:
+        first, second = halves_of(channels) if split is None else split
+        if first + second != channels:
+            raise ArgumentError(f"split is {split}; expected two numbers that add up to {channels}")
+        if moves not in ("first", "second"):
+            raise ArgumentError(f"moves is {moves!r}, which is not known")
+        inner: Bijection = (
+            BasicCoupling((first, second), **options)
+            if moves == "second"
+            else Swapped(BasicCoupling((second, first), **options))
+        )
+        super().__init__(inner, (first, second))
 
 
 class ConditionalGlowCoupling(GlowCoupling):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -51,39 +52,45 @@ class ShuffleSqueeze(Squeeze):
     """Moves numbers without changing them.
 
     ``checkerboard`` takes every second position along each axis, ``patch`` takes quadrants, and
-    ``column`` cuts the row-major memory of each channel into equal runs.
+    ``column`` cuts the row-major memory of each channel into equal runs. Position k of channel c
+    becomes channel k·C + c by the order ``position``, and c·2ᵈ + k by ``channel``.
     """
 
-    def __init__(self, pattern: str = "checkerboard") -> None:
+    def __init__(self, pattern: str = "checkerboard", order: str | None = None) -> None:
         super().__init__()
+        usual = "channel" if pattern == "column" else "position"
+        self.pattern = pattern
+        self.order = usual if order is None else order
         if pattern not in ("column", "patch", "checkerboard"):
             raise ArgumentError(f"pattern is {pattern!r}, which is not known")
-        self.pattern = pattern
+        if self.order not in ("position", "channel"):
+            raise ArgumentError(f"order is {order!r}, which is not known")
 
     def _squeeze(self, x: Tensor) -> Tensor:
         shape = self.output_shape(tuple(x.shape))
-        if self.pattern == "column":
-            return x.reshape(shape)
-        wide, order = self._axes(tuple(x.shape))
-        return x.reshape(wide).permute(order).reshape(shape)
+        wide, axes = self._axes(tuple(x.shape))
+        return x.reshape(wide).permute(axes).reshape(shape)
 
     def _unsqueeze(self, y: Tensor) -> Tensor:
         shape = self.input_shape(tuple(y.shape))
-        if self.pattern == "column":
-            return y.reshape(shape)
-        wide, order = self._axes(shape)
-        back = [order.index(i) for i in range(len(order))]
-        return y.reshape([wide[i] for i in order]).permute(back).reshape(shape)
+        wide, axes = self._axes(shape)
+        back = [axes.index(i) for i in range(len(axes))]
+        return y.reshape([wide[i] for i in axes]).permute(back).reshape(shape)
 
     def _axes(self, shape: Shape) -> tuple[list[int], list[int]]:
-        """Each spatial axis cut in two, and the halves that choose the channel put in front."""
+        """The shape with its spatial axes cut, and the axes in the order of the result."""
         n, channels, *sizes = shape
-        patch = self.pattern == "patch"
-        wide = [s for size in sizes for s in ((2, size // 2) if patch else (size // 2, 2))]
         first = [2 + 2 * i for i in range(len(sizes))]
         second = [i + 1 for i in first]
-        choice, rest = (first, second) if patch else (second, first)
-        return [n, channels, *wide], [0, *choice, 1, *rest]
+        if self.pattern == "column":
+            bands = 2 ** len(sizes)
+            cut, choice, rest = [bands, math.prod(sizes) // bands], [2], [3]
+        elif self.pattern == "patch":
+            cut, choice, rest = [s for size in sizes for s in (2, size // 2)], first, second
+        else:
+            cut, choice, rest = [s for size in sizes for s in (size // 2, 2)], second, first
+        front = [1, *choice] if self.order == "channel" else [*choice, 1]
+        return [n, channels, *cut], [0, *front, *rest]
 
 
 class WaveletSqueeze(Squeeze):
