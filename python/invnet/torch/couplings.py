@@ -73,7 +73,7 @@ class BasicCoupling(Bijection):
 
 
 class GlowCoupling(ChannelHalves):
-    """y₁ = x₁, y₂ = s ⊙ x₂ + t on two parts of the channels, by default halves; see `BasicCoupling`.
+    """y₁ = x₁, y₂ = s ⊙ x₂ + t on two parts of the channels, by default its halves.
 
     Where it moves the ``first``, x₂ conditions and x₁ is moved.
     """

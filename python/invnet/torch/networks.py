@@ -80,7 +80,7 @@ class Glow(MultiScale):
         scale_function: Activation | None = None,
         **sizes: Any,
     ) -> None:
-        affine = {"hidden": hidden, "ndims": ndims, "scale_function": scale_function}
+        affine: Any = {"hidden": hidden, "ndims": ndims, "scale_function": scale_function}
 
         def step(widths: list[int], scale: int) -> Bijection:
             coupling = GlowCoupling(widths[0], **affine)
@@ -105,7 +105,7 @@ class ConditionalGlow(MultiScale):
         scale_function: Activation | None = None,
         **sizes: Any,
     ) -> None:
-        affine = {"hidden": hidden, "ndims": ndims, "scale_function": scale_function}
+        affine: Any = {"hidden": hidden, "ndims": ndims, "scale_function": scale_function}
 
         def step(widths: list[int], scale: int) -> Bijection:
             context = context_channels * 2 ** (ndims * (scale + 1))
