@@ -52,15 +52,6 @@ export function transposed(matrix: Float64Array): Float64Array {
   return Float64Array.from(matrix, (_, k) => matrix[(k % n) * n + Math.floor(k / n)]!);
 }
 
-/** Row i is `rows(i)` of them. */
-export function takeRows(
-  matrix: Float64Array,
-  n: number,
-  rows: (i: number) => number,
-): Float64Array {
-  return Float64Array.from(matrix, (_, k) => matrix[rows(Math.floor(k / n)) * n + (k % n)]!);
-}
-
 /** Order of positions → which position each came from, turned round. */
 export function inverseOrder(order: readonly number[]): number[] {
   const inverse = new Array<number>(order.length);
