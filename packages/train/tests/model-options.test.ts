@@ -44,9 +44,17 @@ const activation = {
   sigmoid: fc
     .tuple(bound, bound)
     .map(([low, width]): Json => ({ $type: 'sigmoid', low, high: low + width })),
-  expClamp: config('expClamp', { clamp: bound }),
+  exp: config('exp', { low: some(bound) }),
+  expClamp: config('expClamp', { clamp: bound, rate: some(bound) }),
+  atanClamp: config('atanClamp', { clamp: some(bound), rate: some(bound) }),
 } satisfies Record<string, Arbitrary<Json>>;
-const scale = fc.oneof(activation.sigmoid, activation.expClamp, activation.softplus);
+const scale = fc.oneof(
+  activation.sigmoid,
+  activation.expClamp,
+  activation.softplus,
+  activation.exp,
+  activation.atanClamp,
+);
 
 const blocks = { inChannels: size, hidden: size, outChannels: size };
 const conditioner: Arbitrary<Json> = fc.oneof(
@@ -72,6 +80,16 @@ const affine = {
   ndims: some(fc.integer({ min: 0, max: 3 })),
   scaleFunction: some(scale),
 };
+const parted = ($type: string, more: Record<string, Arbitrary<unknown>>) =>
+  several.chain((channels) =>
+    config($type, {
+      ...affine,
+      channels: fc.constant(channels),
+      split: some(fc.integer({ min: 1, max: channels - 1 }).map((a) => [a, channels - a])),
+      moves: some(fc.constantFrom('first', 'second')),
+      ...more,
+    }),
+  );
 const hint = { ...affine, shared: some(fc.constant(false)) };
 const scales = {
   scales: some(fc.constantFrom(1, 2)),
@@ -97,7 +115,19 @@ const options: Record<string, Arbitrary<Json>> = {
     parametrization: some(fc.constantFrom('householder', 'plu')),
     frozen: some(fc.boolean()),
   }),
-  ShuffleSqueeze: config('ShuffleSqueeze', { pattern: some(fc.constantFrom('column', 'patch')) }),
+  Permutation: several.chain((channels) =>
+    config('Permutation', {
+      channels: fc.constant(channels),
+      order: fc.oneof(
+        fc.constant('reversed'),
+        fc.shuffledSubarray([...Array(channels).keys()], { minLength: channels }),
+      ),
+    }),
+  ),
+  ShuffleSqueeze: config('ShuffleSqueeze', {
+    pattern: some(fc.constantFrom('column', 'patch')),
+    order: some(fc.constantFrom('channel', 'position')),
+  }),
   HaarSqueeze: config('HaarSqueeze'),
   WaveletSqueeze: config('WaveletSqueeze', { wavelet: fc.constantFrom('db1', 'db10', 'sym3') }),
   AsConditioner: config('AsConditioner', { inner: bijection }),
@@ -152,22 +182,14 @@ const options: Record<string, Arbitrary<Json>> = {
     channels: two,
     conditioner: some(conditioner),
   }),
-  ConditionalGlowCoupling: config('ConditionalGlowCoupling', {
-    ...affine,
-    channels: several,
-    contextChannels: size,
-  }),
+  ConditionalGlowCoupling: parted('ConditionalGlowCoupling', { contextChannels: size }),
   ConditionalHintCoupling: config('ConditionalHintCoupling', {
     ...hint,
     channels: several,
     conditionChannels: some(several),
     permute: some(fc.boolean()),
   }),
-  GlowCoupling: config('GlowCoupling', {
-    ...affine,
-    channels: several,
-    conditioner: some(conditioner),
-  }),
+  GlowCoupling: parted('GlowCoupling', { conditioner: some(conditioner) }),
   HintCoupling: fc.oneof(
     config('HintCoupling', {
       ...hint,

@@ -36,6 +36,9 @@ const halvesOptions = [
 
 /** A `BasicCoupling` of two parts of the channels, without parting them where it can do without. */
 abstract class AffineHalves extends ChannelHalves {
+  /** Files from before there was a choice have none of it, so what is left out stays out. */
+  readonly #given: Pick<GlowCouplingOptions, 'split' | 'moves'>;
+
   constructor(op: string, options: AffineOptions & GlowCouplingOptions) {
     const { channels, split = halvesOf(channels), moves = 'second', ...rest } = options;
     requireChannelPair(op, 'split', split);
@@ -52,6 +55,10 @@ abstract class AffineHalves extends ChannelHalves {
         : new Swapped(new BasicCoupling({ ...rest, channels: [second, first] })),
       [first, second],
     );
+    this.#given = {
+      ...(options.split && { split: [first, second] }),
+      ...(options.moves && { moves }),
+    };
   }
 
   /** The block g. */
@@ -63,14 +70,7 @@ abstract class AffineHalves extends ChannelHalves {
     const [first, second] = this.channels;
     const channels = first + second;
     const { conditioner, scaleFunction } = this.#coupling;
-    // What is as usual is left out, as it is in files from before there was a choice.
-    return {
-      channels,
-      ...(first !== halvesOf(channels)[0] && { split: [first, second] }),
-      ...(this.inner instanceof Swapped && { moves: 'first' }),
-      conditioner,
-      scaleFunction,
-    };
+    return { channels, ...this.#given, conditioner, scaleFunction };
   }
 
   protected override apply(x: Tensor, context?: Tensor) {

@@ -73,8 +73,8 @@ export function expClamp(options: { clamp?: number; rate?: number } = {}): Inver
   requireBetween('expClamp', 'rate', rate, 0);
   return asData<BuiltIn<InvertibleActivation>>({
     name: 'expClamp',
-    // The default is left out, as it is in files from before there was a rate.
-    options: rate === 1 / clamp ? { clamp } : { clamp, rate },
+    // Files from before there was a rate have none, so what is left out stays out.
+    options: options.rate === undefined ? { clamp } : { clamp, rate },
     range: [Math.exp(-clamp), Math.exp(clamp)],
     apply: (x) => tidy(() => expOp(affine(tanhOp(affine(x, rate)), clamp))),
     grad: (y, dy) =>

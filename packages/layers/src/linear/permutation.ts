@@ -32,6 +32,7 @@ export class Permutation extends Bijection {
   static readonly type: string = 'Permutation';
   readonly channels: number;
   readonly order: readonly number[];
+  readonly #reversed: boolean;
   readonly #runs: readonly Run[];
   readonly #inverseRuns: readonly Run[];
 
@@ -43,12 +44,13 @@ export class Permutation extends Bijection {
     requireWhole('Permutation', 'channels', channels, 1);
     this.channels = channels;
     this.order = Object.freeze(listOf(channels, order, random));
+    this.#reversed = order === 'reversed';
     this.#runs = runsOf(this.order);
     this.#inverseRuns = runsOf(inverseOf(this.order));
   }
 
   get options() {
-    return { channels: this.channels, order: this.order };
+    return { channels: this.channels, order: this.#reversed ? 'reversed' : this.order };
   }
 
   protected apply(x: Tensor) {

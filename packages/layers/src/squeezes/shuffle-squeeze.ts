@@ -39,22 +39,25 @@ export class ShuffleSqueeze extends Squeeze {
   static readonly type: string = 'ShuffleSqueeze';
   readonly pattern: ShufflePattern;
   readonly order: SqueezeOrder;
+  /** Files from before there was a choice have none, so what is left out stays out. */
+  readonly #orderGiven: boolean;
 
   /** @throws ValueError for an unknown pattern or order. */
   constructor(options: ShuffleSqueezeOptions = {}) {
     super();
     requireModuleOptions('ShuffleSqueeze', options, ['pattern', 'order']);
-    const { pattern = 'checkerboard', order = usualOrder(pattern) } = options;
+    const { pattern = 'checkerboard', order = pattern === 'column' ? 'channel' : 'position' } =
+      options;
     requireOneOf('ShuffleSqueeze', 'pattern', pattern, ['column', 'patch', 'checkerboard']);
     requireOneOf('ShuffleSqueeze', 'order', order, ['position', 'channel']);
     this.pattern = pattern;
     this.order = order;
+    this.#orderGiven = options.order !== undefined;
   }
 
   get options() {
     const { pattern, order } = this;
-    // The usual one is left out, as it is in files from before there was another.
-    return { pattern, ...(order !== usualOrder(pattern) && { order }) };
+    return { pattern, ...(this.#orderGiven && { order }) };
   }
 
   protected squeeze(x: Tensor): Tensor {
@@ -64,10 +67,6 @@ export class ShuffleSqueeze extends Squeeze {
   protected unsqueeze(y: Tensor): Tensor {
     return scatter(y, this.pattern, this.order);
   }
-}
-
-function usualOrder(pattern: ShufflePattern): SqueezeOrder {
-  return pattern === 'column' ? 'channel' : 'position';
 }
 
 /** Moves the half-axes to the channels: [N, C, …] → [N, 2ᵈC, …/2]. */
