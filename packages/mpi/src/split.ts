@@ -23,7 +23,7 @@ import {
   tensor,
   ValueError,
 } from '@invnet/tensor';
-import { type Communicator, CommunicatorError, requireCommunicator } from '@invnet/train';
+import { type Communicator, requireCommunicator, requireSame } from '@invnet/train';
 import { type SlabOptions, Slabs, slabOptions } from './slabs.ts';
 import { arrayOf, SplitBackend } from './split-backend.ts';
 import { SplitStream } from './split-stream.ts';
@@ -74,7 +74,8 @@ export async function splitBackend(
     );
   }
   const { axis, ndims, sizes } = slabs;
-  requireAlike(communicator, JSON.stringify({ axis, ndims, sizes, backend: backend.name, dtype }));
+  const { name } = backend;
+  requireSame(communicator, 'How volumes are split', { axis, ndims, sizes, backend: name, dtype });
   const split = new SplitBackend(backend, communicator, slabs);
   await setBackend(split, { dtype });
   return new Split(communicator, slabs, { backend: split, dtype }, local);
@@ -219,14 +220,4 @@ function requireReadable(backend: Backend, dtype: DType): void {
       { cause },
     );
   }
-}
-
-/** @throws CommunicatorError on all ranks, unless they say the same. */
-function requireAlike(communicator: Communicator, own: string): void {
-  const all = communicator.gather(own);
-  const other = all.findIndex((said) => said !== all[0]);
-  if (other < 0) return;
-  throw new CommunicatorError(
-    `splitBackend: rank 0 splits by ${all[0]}, and rank ${other} by ${all[other]}; expected the same on all.`,
-  );
 }

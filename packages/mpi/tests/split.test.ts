@@ -32,7 +32,7 @@ describe.each([2, 3])('volumes split among %i ranks', (ranks) => {
     expect(Math.max(steps, parameters, sample, initialized)).toBeLessThan(1e-5);
     expect(report.bytesLeft).toBe(0);
     const expected = {
-      options: /CommunicatorError: .*"axis":2.*rank 1 by .*"axis":3/,
+      options: /CommunicatorError: .*'axis' is 2 in rank 0 and 3 in rank 1/,
       twice: /BackendError: .*already/,
       padding: /ShapeError: .*padding of at least 1/,
       axes: /ShapeError: .*4 × 4 × 4 rows/,
