@@ -49,7 +49,10 @@ export function kindOf<C>(state: Section, kinds: Kinds<C>, context: C, gaps: Gap
   const given = gaps[state.key()];
   if (given !== undefined) {
     const choices = Object.keys(kinds).filter((name) => !kinds[name]!.recognizes);
-    if (choices.includes(given) && !state.has('')) return given;
+    if (choices.includes(given) && !state.has('')) {
+      state.skip('');
+      return given;
+    }
     const reason = choices.includes(given)
       ? 'has parameters of its own'
       : `is said to be '${given}'; expected one of ${choices.join(', ')}`;
@@ -119,7 +122,8 @@ function requireNoGaps<C>(
   count: number,
   kinds: Kinds<C>,
 ): void {
-  const gaps = Array.from({ length: count }, (_, i) => i).filter((i) => !found.has(i));
+  const gaps: number[] = [];
+  for (let i = 0; i < count && gaps.length < 5; i++) if (!found.has(i)) gaps.push(i);
   if (gaps.length === 0) return;
   const choices = Object.keys(kinds).filter((name) => !kinds[name]!.recognizes);
   const keys = gaps.map((i) => state.key(String(i)));

@@ -85,7 +85,7 @@ export function importNflows(source: WeightsSource, options: NflowsOptions = {})
   if (!state.has('_transform')) state.fail('has no _transform, as the state_dict of a Flow has');
   const transform = readModule(state.at('_transform'), kinds, { activation, gaps }, gaps);
   const base = state.has('_distribution') ? readBase(state.at('_distribution')) : {};
-  state.finish();
+  state.finish(gaps);
   const flow = new Flow({ network: new Sequential({ transform, ...base }) });
   building.complete();
   return flow;

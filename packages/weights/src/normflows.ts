@@ -74,7 +74,7 @@ export function importNormflows(source: WeightsSource, options: NormflowsOptions
   if (!state.has('q0')) state.fail('has no q0, the base of a NormalizingFlow or MultiscaleFlow');
   const levels = state.at('q0').indices;
   const network = levels.length === 0 ? readFlat(state, context) : readLevels(state, context);
-  state.finish();
+  state.finish(context.gaps);
   building.complete();
   return new Flow({ network });
 }

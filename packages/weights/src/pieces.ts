@@ -17,8 +17,8 @@ import type { Section, SectionWriter } from './state-dict.ts';
 
 /** Sets a parameter; `state` is where the numbers are from. */
 export function fill(p: Parameter, numbers: Float64Array, state: Section): void {
-  const largest = p.data.dtype === 'float32' ? 3.4028234663852886e38 : Number.MAX_VALUE;
-  const bad = numbers.findIndex((v) => !(Math.abs(v) <= largest));
+  const rounded = p.data.dtype === 'float32' ? Math.fround : (v: number) => v;
+  const bad = numbers.findIndex((v) => !Number.isFinite(rounded(v)));
   if (bad >= 0) {
     state.fail(
       `makes ${numbers[bad]} of parameter ${p.name}; expected what ${p.data.dtype} can hold`,
@@ -87,17 +87,16 @@ export async function scaleAndShiftOf(
   ndims: number,
   out: SectionWriter,
 ): Promise<{ shape: Shape; scale: Float64Array; shift: Float64Array }> {
-  if (!(layer instanceof AffineLayer)) expectLayer(layer, ActNorm, out);
-  if (!(layer instanceof ActNorm || layer instanceof AffineLayer)) return out.fail('has no scale');
-  const size = layer instanceof AffineLayer ? layer.size : new Array<number>(ndims).fill(1);
-  const [scale, shift] = await Promise.all([numbersOf(layer.scale), numbersOf(layer.shift)]);
+  const affine = layer instanceof AffineLayer ? layer : expectLayer(layer, ActNorm, out);
+  const size = affine instanceof AffineLayer ? affine.size : new Array<number>(ndims).fill(1);
+  const [scale, shift] = await Promise.all([numbersOf(affine.scale), numbersOf(affine.shift)]);
   const bad = scale.findIndex((s) => !(s > 0));
   if (bad >= 0) {
     out.fail(
       `has the scale ${scale[bad]} in channel ${bad}; expected a positive one, whose logarithm it keeps`,
     );
   }
-  return { shape: [1, layer.channels, ...size], scale, shift };
+  return { shape: [1, affine.channels, ...size], scale, shift };
 }
 
 /** A layer's weights and bias from `weight` and `bias`. */

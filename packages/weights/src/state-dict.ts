@@ -121,9 +121,15 @@ export class Section {
     this.#used.add(this.key(name));
   }
 
-  /** @throws WeightsError when there are tensors that nobody asked for. */
-  finish(): void {
-    const left = this.#keys().filter((key) => !this.#used.has(key));
+  /** @throws WeightsError when there are tensors, or `gaps`, that nobody asked for. */
+  finish(gaps: Readonly<Record<string, string>> = {}): void {
+    const unused = (keys: string[]) => keys.filter((key) => !this.#used.has(key));
+    const [astray] = unused(Object.keys(gaps));
+    if (astray !== undefined) {
+      const problem = `gaps names '${astray}', which is no place of a list of modules`;
+      throw new WeightsError(`${this.#op}: ${problem}.`, astray);
+    }
+    const left = unused(this.#keys());
     if (left.length === 0) return;
     const more = left.length > 3 ? ` and ${left.length - 3} more` : '';
     throw new WeightsError(

@@ -38,6 +38,11 @@ const nflows = (options: NflowsOptions = {}): Case => ({
   save: exportNflows,
 });
 
+const julia: Case = {
+  load: (source) => new Flow({ network: importInvertibleNetworksJl(source) }),
+  save: ({ network }) => exportInvertibleNetworksJl(network),
+};
+
 const swaps = [1, 4, 7, 9].map((i) => [`flows.${i}`, 'PermuteSwap']);
 
 export const cases: Readonly<Record<string, Case>> = {
@@ -53,8 +58,6 @@ export const cases: Readonly<Record<string, Case>> = {
   'freia-sigmoid': freia({ clampActivation: 'SIGMOID', globalAffineType: 'EXP' }),
   'nflows-vectors': nflows(),
   'nflows-images': nflows({ gaps: { '_transform._transforms.0': 'SqueezeTransform' } }),
-  'julia-glow': {
-    load: (source) => new Flow({ network: importInvertibleNetworksJl(source) }),
-    save: ({ network }) => exportInvertibleNetworksJl(network),
-  },
+  'julia-glow': julia,
+  'julia-flat': julia,
 };

@@ -107,6 +107,11 @@ it('modules without parameters are asked for', () => {
   expect(() => importNormflows(tensors)).toThrow("such as { 'flows.1': 'PermuteSwap'");
   const gaps = { 'flows.1': 'PermuteSwap', 'flows.4': 'Swap', 'flows.7': 'PermuteSwap' };
   expect(() => importNormflows(tensors, { gaps })).toThrow("flows.4 is said to be 'Swap'");
+  const astray = { ...gaps, 'flows.4': 'PermuteSwap', 'flow.9': 'PermuteSwap' };
+  expect(() => importNormflows(tensors, { gaps: astray })).toThrow("gaps names 'flow.9'");
+  const far = set('flows.999999999.s', of([1, 2]));
+  far(tensors);
+  expect(() => importNormflows(tensors)).toThrow('flows.1, flows.4');
 });
 
 it('options that do not fit the file are named', () => {

@@ -357,34 +357,36 @@ class NflowsImages(NflowsVectors):
 
 
 class JuliaGlow:
-    """NetworkGlow(1, 3, 2, 2; split_scales=true), its weights named as the page of documentation saves them.
+    """NetworkGlow(C, 3, L, K; split_scales), its weights named as the page of documentation saves them.
 
     Arrays of Julia lie in memory with their axes the other way round, so [k, k, in, out] is [out, in, k, k] here, and
     NNlib's `conv` turns kernels by 180 degrees.
     """
 
-    shape = (1, 4, 4)
-    scales, steps, hidden = 2, 2, 3
+    hidden = 3
+
+    def __init__(self, shape, scales, steps, split):
+        self.shape, self.scales, self.steps, self.split = shape, scales, steps, split
 
     def make(self):
-        random, channels = np.random.default_rng(3), 1
-        state = {'split_scales': np.float32(1).reshape(())}
+        random, channels = np.random.default_rng(3), self.shape[0]
+        state = {'split_scales': np.float32(self.split).reshape(())}
         draw = lambda *shape: random.normal(size=shape).astype(np.float32)
         for i in range(1, self.scales + 1):
-            channels *= 4
+            channels *= 4 if self.split else 1
             for j in range(1, self.steps + 1):
-                half = channels // 2
+                moved = round(channels / 2)
                 state[f'AN.{i}.{j}.s'] = np.exp(0.3 * draw(channels))
                 state[f'AN.{i}.{j}.b'] = 0.3 * draw(channels)
                 for v in 'v1', 'v2', 'v3':
                     state[f'CL.{i}.{j}.C.{v}'] = draw(channels)
                 rb = f'CL.{i}.{j}.RB.'
-                state[rb + 'W1'] = 0.3 * draw(self.hidden, half, 3, 3)
+                state[rb + 'W1'] = 0.3 * draw(self.hidden, channels - moved, 3, 3)
                 state[rb + 'W2'] = 0.3 * draw(self.hidden, self.hidden, 1, 1)
-                state[rb + 'W3'] = 0.3 * draw(self.hidden, 2 * half, 3, 3)
+                state[rb + 'W3'] = 0.3 * draw(self.hidden, 2 * moved, 3, 3)
                 state[rb + 'b1'] = 0.3 * draw(self.hidden)
                 state[rb + 'b2'] = 0.3 * draw(self.hidden)
-            channels //= 2
+            channels //= 2 if self.split else 1
         return state
 
     def conditioner(self, state, rb, x):
@@ -402,6 +404,10 @@ class JuliaGlow:
             y = y - 2 * (y @ v)[..., None] * v / (v @ v)
         return y.movedim(-1, 1)
 
+    def parts(self, x):
+        moved = round(x.shape[1] / 2)
+        return x[:, :moved], x[:, moved:]
+
     def squeeze(self, x):
         return torch.cat([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
 
@@ -415,17 +421,17 @@ class JuliaGlow:
     def run(self, state, x):
         logdet, latents = 0, []
         for i in range(1, self.scales + 1):
-            x = self.squeeze(x)
+            x = self.squeeze(x) if self.split else x
             for j in range(1, self.steps + 1):
                 s, b = (torch.tensor(state[f'AN.{i}.{j}.{k}']).double()[:, None, None] for k in 'sb')
                 x = x * s + b
                 logdet = logdet + torch.log(s).sum() * x.shape[2] * x.shape[3]
-                x1, x2 = self.mix(state, f'CL.{i}.{j}.C.', x).chunk(2, 1)
+                x1, x2 = self.parts(self.mix(state, f'CL.{i}.{j}.C.', x))
                 r, t = self.conditioner(state, f'CL.{i}.{j}.RB.', x2).chunk(2, 1)
                 s = torch.sigmoid(r)
                 logdet = logdet + torch.log(s).flatten(1).sum(1)
                 x = torch.cat([s * x1 + t, x2], 1)
-            if i < self.scales:
+            if self.split and i < self.scales:
                 x, z = x.chunk(2, 1)
                 latents.append(z)
         return latents + [x], logdet
@@ -433,7 +439,8 @@ class JuliaGlow:
     def encode(self, state, x):
         z = None
         for level in reversed(self.run(state, x)[0]):
-            z = self.unsqueeze(level if z is None else torch.cat([z, level], 1))
+            z = level if z is None else torch.cat([z, level], 1)
+            z = self.unsqueeze(z) if self.split else z
         return z
 
     def density(self, state, x):
@@ -443,21 +450,21 @@ class JuliaGlow:
 
     def decode(self, state, z):
         latents = []
-        for _ in range(1, self.scales):
+        for _ in range(1, self.scales if self.split else 1):
             z, level = self.squeeze(z).chunk(2, 1)
             latents.append(level)
-        x = self.squeeze(z)
+        x = self.squeeze(z) if self.split else z
         for i in range(self.scales, 0, -1):
-            if i < self.scales:
+            if self.split and i < self.scales:
                 x = torch.cat([x, latents[i - 1]], 1)
             for j in range(self.steps, 0, -1):
-                y1, x2 = x.chunk(2, 1)
+                y1, x2 = self.parts(x)
                 r, t = self.conditioner(state, f'CL.{i}.{j}.RB.', x2).chunk(2, 1)
                 x = torch.cat([(y1 - t) / torch.sigmoid(r), x2], 1)
                 x = self.mix(state, f'CL.{i}.{j}.C.', x, inverse=True)
                 s, b = (torch.tensor(state[f'AN.{i}.{j}.{k}']).double()[:, None, None] for k in 'sb')
                 x = (x - b) / s
-            x = self.unsqueeze(x)
+            x = self.unsqueeze(x) if self.split else x
         return x
 
 
@@ -476,7 +483,8 @@ cases = {
     'freia-sigmoid': FreiaClamps('SIGMOID'),
     'nflows-vectors': NflowsVectors(),
     'nflows-images': NflowsImages(),
-    'julia-glow': JuliaGlow(),
+    'julia-glow': JuliaGlow((1, 4, 4), 2, 2, True),
+    'julia-flat': JuliaGlow((3, 3, 4), 2, 1, False),
 }
 
 
