@@ -1,9 +1,11 @@
 /** Every row of the tables of layers and networks, in both runtimes, against what this library computes. */
-import { CustomBlock, evaluate, initialize } from '@invnet/layers';
-import { type Shape, setBackend } from '@invnet/tensor';
+import { Flow, negativeLogLikelihood } from '@invnet/flows';
+import { CustomBlock, evaluate, GlowCoupling, initialize, ResidualBlock } from '@invnet/layers';
+import { RandomStream, type Shape, setBackend } from '@invnet/tensor';
 import { beforeAll, it } from 'vitest';
 import { conditionerRows } from '../../jvp/tests/conditioner-rows.ts';
 import { operators } from '../../jvp/tests/operators.ts';
+import type { Row } from '../../jvp/tests/row.ts';
 import { contextOf, inputOf, rows, scatterParameters } from '../../jvp/tests/rows.ts';
 import { exportOnnx } from '../src/index.ts';
 import { expectEqual, runtimes } from './runtimes.ts';
@@ -54,6 +56,42 @@ it.each(copied)('$name', async (row) => {
   }
   g.dispose();
 });
+
+/** Backwards, kernels see three axes whatever the rank is. */
+const trained: readonly Row[] = [
+  ...rows.filter(({ name }) => name.endsWith('2D')),
+  ...[1, 3].map(stridedRow),
+];
+
+it.each(trained)('$name, its gradients', async (row) => {
+  const flow = new Flow({ network: row.make() });
+  await initialize(flow, inputOf(row), { context: contextOf(row) });
+  scatterParameters(flow);
+  const { 'onnxruntime-node': open } = runtimes;
+  const step = await open!(await exportOnnx(flow, { ...sampleOf(row), of: 'gradients' }));
+  const [x, context] = [inputOf(row), contextOf(row)];
+  const weights = flow.parameters.filter((p) => !p.frozen).map((p) => [p.name, p.data]);
+  const found = await step({ x, context, ...Object.fromEntries(weights) });
+  await expectEqual(found.loss, negativeLogLikelihood(flow, x, context), 'loss');
+  for (const p of flow.parameters) {
+    if (p.grad) await expectEqual(found[`${p.name}.grad`], p.grad, `${p.name}.grad`);
+  }
+  flow.dispose();
+});
+
+/** Strides that leave some of the input over. */
+function stridedRow(ndims: number): Row {
+  const sizes = { inChannels: 2, hidden: 3, outChannels: 4, ndims, random: new RandomStream(3) };
+  const make = () => {
+    const conditioner = new ResidualBlock({ ...sizes, stride: 2 });
+    return new GlowCoupling({ channels: 4, conditioner });
+  };
+  return {
+    name: `GlowCoupling, strided, ${ndims}D`,
+    shape: [2, 4, ...[5, 6, 7].slice(0, ndims)],
+    make,
+  };
+}
 
 /** What is said of a row's data when it is exported. */
 function sampleOf({ shape, context }: { shape: Shape; context?: Shape }) {
