@@ -17,7 +17,9 @@ export type DType = 'float32' | 'float64';
 export type NumericArray = Float32Array | Float64Array;
 
 /** The array that numbers of a type are read into. */
-export type ArrayOf<D extends DType> = D extends 'float64' ? Float64Array : Float32Array;
+export type ArrayOf<D extends DType> = D extends 'float64'
+  ? Float64Array<ArrayBuffer>
+  : Float32Array<ArrayBuffer>;
 
 /** Sizes of a tensor, outermost first (row-major, batch first). */
 export type Shape = readonly number[];

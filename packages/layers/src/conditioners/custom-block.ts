@@ -9,6 +9,7 @@ import {
 } from '@invnet/tensor';
 import { Conditioner, type Saved, savedBy } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
+import type { Options } from '../tree/module.ts';
 import { type Parameter, requireParameters } from '../tree/parameter.ts';
 
 /** What a `CustomBlock` is made of. */
@@ -70,7 +71,7 @@ export class CustomBlock<K = unknown> extends Conditioner<K> {
     return new CustomBlock(parts);
   }
 
-  get options() {
+  get options(): Options {
     return { parts: this.#parts };
   }
 
