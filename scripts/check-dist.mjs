@@ -16,6 +16,8 @@ const MOST_BYTES = 2_500_000;
 const brought = { '@invnet/onnx': ['@bufbuild', 'onnx-buf'] };
 /** Packages of data are chosen one by one, so each is told apart. */
 const isData = (name) => name.startsWith('@invnet/data-');
+/** Their declarations are those of a host as well, a peer that is not installed here. */
+const bridges = ['@invnet/jax'];
 /** The addon as it is built, and what says what it is. */
 const addonFiles = ['invnet.node', 'invnet.node.json'];
 
@@ -121,7 +123,8 @@ async function checkDeclarations() {
   const formats = ['dicom', 'hdf5', 'nifti', 'npy', 'segy'].map(
     (name) => `@invnet/datasets/${name}`,
   );
-  const modules = [...names, '@invnet/tensor/gpu', ...formats];
+  const own = names.filter((name) => !bridges.includes(name));
+  const modules = [...own, '@invnet/tensor/gpu', ...formats];
   const program = join(folder, 'program.ts');
   await writeFile(program, modules.map((name) => `import '${name}';\n`).join(''));
   const flags = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--types', ''];

@@ -9,6 +9,7 @@ import process from 'node:process';
 import * as datasets from '@invnet/datasets';
 import * as devito from '@invnet/devito';
 import * as flows from '@invnet/flows';
+import * as jax from '@invnet/jax';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
 import * as metrics from '@invnet/metrics';
@@ -24,6 +25,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { fileCalls, files } from './misuse/files.ts';
+import { jaxCalls } from './misuse/jax.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { metricCalls } from './misuse/metrics.ts';
 import { mpiCalls } from './misuse/mpi.ts';
@@ -60,6 +62,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['mpi', mpi, mpiCalls, 'wasm'],
   ['weights', weights, weightCalls, 'wasm'],
   ['onnx', onnx, onnxCalls, 'wasm'],
+  ['jax', jax, jaxCalls, 'wasm'],
 ];
 
 /** Spoiled calls of each right one, the same ones each time; INVNET_MISUSE_RUNS asks for so many others. */
