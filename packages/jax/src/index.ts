@@ -5,7 +5,7 @@ export type { JaxChain, JaxStage } from './chain.ts';
 export { chain } from './chain.ts';
 export type { JaxBlockOptions, JaxFunction, JaxShapes } from './from-jax.ts';
 export { fromJax, JaxBlock } from './from-jax.ts';
+export type { JaxGradients, JaxMap, JaxParams, JaxPrimals } from './jax-map.ts';
 export type { JaxOperation, Pullback } from './operation.ts';
-export type { JaxGradients, JaxMap, JaxParams, JaxPrimals } from './to-jax.ts';
 export { toJax } from './to-jax.ts';
 export type { JaxTree } from './tree.ts';
