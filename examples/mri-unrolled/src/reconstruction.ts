@@ -25,9 +25,31 @@ export interface Solver {
   readonly modality: Modality;
 }
 
-/** The images that the loop makes of a scan's data. */
+/**
+ * The images that the loop makes of a scan's data. Complex ones are means over the four quarter turns of the phase: data
+ * that are turned have images that are, while what the loop gets wrong of them differs.
+ */
 export function reconstruct(solver: Solver, scan: Scan): Tensor {
-  return tidy(() => solver.modality.consistent(iterate(solver, scan).estimate, scan.data));
+  const turns = solver.modality.channels === 2 ? 4 : 1;
+  return tidy(() => {
+    const images = Array.from({ length: turns }, (_, quarters) =>
+      tidy(() => {
+        const [data, start] = [turned(scan.data, quarters), turned(scan.start, quarters)];
+        const { estimate } = iterate(solver, { ...scan, data, start });
+        return turned(solver.modality.consistent(estimate, data), -quarters);
+      }),
+    );
+    return affine(images.reduce(add), 1 / turns);
+  });
+}
+
+/** i^quarters·x for complex x, [N, 2, …]; x itself for none. */
+export function turned(x: Tensor, quarters: number): Tensor {
+  if (quarters === 0) return x;
+  const [re, im] = [slice(x, 1, 0, 1), slice(x, 1, 1, 1)];
+  const sign = quarters === 1 || quarters === -3 ? -1 : 1;
+  if (quarters % 2 === 0) return affine(x, -1);
+  return concat([affine(im, sign), affine(re, -sign)], 1);
 }
 
 /**

@@ -1,7 +1,16 @@
 /** The loss's gradients, the kinds of imaging, and that a short training is on its way. */
 import { assertAdjoint, operatorOf } from '@invnet/jvp';
 import { zeroGrad } from '@invnet/layers';
-import { assign, memory, RandomStream, setBackend, type Tensor, tensor } from '@invnet/tensor';
+import {
+  assign,
+  memory,
+  RandomStream,
+  setBackend,
+  sub,
+  sumSquares,
+  type Tensor,
+  tensor,
+} from '@invnet/tensor';
 import { Adam, train, warmupCosine } from '@invnet/train';
 import { drawSlices, loadHead } from 'brain-mri';
 import { afterEach, expect, test } from 'vitest';
@@ -11,7 +20,7 @@ import { measureMemory } from '../src/memory.ts';
 import { disposeScan, type Modality, type Scan } from '../src/modality.ts';
 import { buildLoop } from '../src/model.ts';
 import { ParallelBeamCt } from '../src/parallel-beam-ct.ts';
-import { reconstruct, reconstructionLoss } from '../src/reconstruction.ts';
+import { reconstruct, reconstructionLoss, turned } from '../src/reconstruction.ts';
 
 afterEach(() => setBackend('reference'));
 
@@ -67,6 +76,23 @@ for (const [name, modality] of Object.entries(modalities)) {
     disposeScan(scan);
   });
 }
+
+test('data whose phase is turned have the images turned', async () => {
+  await setBackend('reference', { dtype: 'float64' });
+  const solver = solverOf(modalities['magnetic resonance']());
+  using magnitudes = blobs();
+  const scan = await solver.modality.scan(magnitudes, new RandomStream(3));
+  using images = reconstruct(solver, scan);
+  for (const quarters of [1, 2, 3]) {
+    using data = turned(scan.data, quarters);
+    using start = turned(scan.start, quarters);
+    using found = reconstruct(solver, { ...scan, data, start });
+    using difference = sub(found, turned(images, quarters));
+    using error = sumSquares(difference);
+    expect((await error.data())[0]).toBeLessThan(1e-20);
+  }
+  disposeScan(scan);
+});
 
 test('measured lines are put back, and nothing is left behind', async () => {
   await setBackend('wasm');
