@@ -14,7 +14,7 @@ export interface PermutationOptions {
   readonly channels: number;
   /**
    * Channel c of y is channel `order[c]` of x, counted from 0. `reversed` puts the last channel first;
-   * `random` is drawn, and what was drawn is saved.
+   * `random` is drawn. Saved is the list, in any case.
    */
   readonly order: readonly number[] | 'reversed' | 'random';
   /** Draws a random order. Default: seed 0. */
@@ -32,7 +32,6 @@ export class Permutation extends Bijection {
   static readonly type: string = 'Permutation';
   readonly channels: number;
   readonly order: readonly number[];
-  readonly #reversed: boolean;
   readonly #runs: readonly Run[];
   readonly #inverseRuns: readonly Run[];
 
@@ -44,13 +43,12 @@ export class Permutation extends Bijection {
     requireWhole('Permutation', 'channels', channels, 1);
     this.channels = channels;
     this.order = Object.freeze(listOf(channels, order, random));
-    this.#reversed = order === 'reversed';
     this.#runs = runsOf(this.order);
     this.#inverseRuns = runsOf(inverseOf(this.order));
   }
 
   get options() {
-    return { channels: this.channels, order: this.#reversed ? 'reversed' : this.order };
+    return { channels: this.channels, order: this.order };
   }
 
   protected apply(x: Tensor) {
