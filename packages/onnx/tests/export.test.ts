@@ -8,6 +8,7 @@ import {
   ConfigurationError,
   Conv1x1,
   CustomBlock,
+  evaluate,
   GlowCoupling,
   HaarSqueeze,
   initialize,
@@ -18,22 +19,47 @@ import {
 } from '@invnet/layers';
 import { ConditionalGlow, Glow } from '@invnet/networks';
 import {
+  abs,
   add,
   affine,
   BackendError,
+  concat,
   DTypeError,
+  div,
+  exp,
   getBackend,
+  leakyRelu,
+  log,
   matmul,
+  max,
+  maximum,
   mean,
   memory,
+  minimum,
   mul,
+  neg,
+  permute,
+  power,
   RandomStream,
+  reciprocal,
+  relu,
+  reluGrad,
   requireLeapfrog,
   ShapeError,
   setBackend,
+  sigmoid,
+  sigmoidGrad,
+  sign,
+  slice,
+  softplus,
+  sqrt,
+  square,
   sub,
   sum,
+  sumSquares,
   type Tensor,
+  tanh,
+  tanhGrad,
   tensor,
   ValueError,
   zeros,
@@ -122,6 +148,20 @@ describe.each(Object.entries(runtimes))('a flow in %s', (_, open) => {
     await expectEqual(again['x.0'], x[0], 'x.0');
     await expectEqual(again['x.1'], x[1], 'x.1');
   });
+});
+
+it.each(Object.entries(runtimes))('every operation is the same in %s', async (_, open) => {
+  const make = () =>
+    named('all', {
+      forward: (x: Tensor) => ({ y: everyOperation(x), saved: {} }),
+      backward: (dy: Tensor) => ({ dx: dy }),
+    });
+  const block = new CustomBlock(make());
+  const run = await open(
+    await exportOnnx(block, { of: 'forward', shape: [3, 4], named: { all: make } }),
+  );
+  const x = random().normal([2, 3, 4]);
+  await expectEqual((await run({ x })).y, evaluate(block, x), 'y');
 });
 
 it('is a file with named ends, weights by their paths, and the model as data', async () => {
@@ -258,6 +298,29 @@ describe('refuses', () => {
 
 function ones(x: Tensor): number[] {
   return Array(x.size).fill(1);
+}
+
+/** All operations of a backend that rows may leave out, of x [N, 3, 4], side by side. */
+function everyOperation(x: Tensor): Tensor {
+  const positive = affine(abs(x), 1, 0.5);
+  const unary = [exp, log, neg, reciprocal, relu, sigmoid, softplus, sqrt, square, tanh].map((f) =>
+    f(positive),
+  );
+  const a = sub(x, neg(positive));
+  const binary = [div, maximum, minimum, reluGrad, sigmoidGrad, tanhGrad].map((f) =>
+    f(a, positive),
+  );
+  const least = max(x, { axes: [1], keepDims: true });
+  const squares = sumSquares(x, { axes: [1], keepDims: true });
+  const swapped = permute(x, [0, 2, 1]);
+  return concat(
+    [
+      ...[...unary, ...binary, leakyRelu(x, 0.3), power(positive, 1.7), sign(x)],
+      ...[least, squares, slice(x, 1, 1, 2), matmul(x, swapped)],
+      ...[matmul(x, x, { transposeB: true }), matmul(swapped, x)].map((m) => slice(m, 2, 0, 3)),
+    ].map((t) => t.reshape([x.shape[0]!, -1, 1])),
+    1,
+  );
 }
 
 /** x + Σ xxᵀ ⊙ 0, over samples. */
