@@ -13,7 +13,10 @@ import process from 'node:process';
 /** Most bytes of all packages together, as installed, aside from addons, data and what is brought. */
 const MOST_BYTES = 2_500_000;
 /** What packages bring, where they bring anything: folders of `node_modules`. */
-const brought = { '@invnet/onnx': ['@bufbuild', 'onnx-buf'] };
+const brought = {
+  '@invnet/mpi': ['@koromix', 'koffi'],
+  '@invnet/onnx': ['@bufbuild', 'onnx-buf'],
+};
 /** Packages of data are chosen one by one, so each is told apart. */
 const isData = (name) => name.startsWith('@invnet/data-');
 /** Their declarations are those of a host as well, a peer that is not installed here. */
