@@ -20,7 +20,7 @@ const brought = {
 /** Packages of data are chosen one by one, so each is told apart. */
 const isData = (name) => name.startsWith('@invnet/data-');
 /** Their declarations are those of a host as well, a peer that is not installed here. */
-const bridges = ['@invnet/jax'];
+const bridges = ['@invnet/jax', '@invnet/tfjs'];
 /** The addon as it is built, and what says what it is. */
 const addonFiles = ['invnet.node', 'invnet.node.json'];
 

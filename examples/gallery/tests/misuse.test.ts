@@ -19,6 +19,8 @@ import * as networks from '@invnet/networks';
 import * as onnx from '@invnet/onnx';
 import * as operators from '@invnet/operators';
 import * as tensors from '@invnet/tensor';
+import * as tfjs from '@invnet/tfjs';
+import * as tfjsLayers from '@invnet/tfjs/layers';
 import * as train from '@invnet/train';
 import * as weights from '@invnet/weights';
 import fc from 'fast-check';
@@ -32,6 +34,7 @@ import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
+import { tfjsCalls, tfjsLayerCalls } from './misuse/tfjs.ts';
 import {
   dataCalls,
   devitoCalls,
@@ -63,6 +66,8 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['weights', weights, weightCalls, 'wasm'],
   ['onnx', onnx, onnxCalls, 'wasm'],
   ['jax', jax, jaxCalls, 'wasm'],
+  ['tfjs', tfjs, tfjsCalls, 'wasm'],
+  ['tfjs/layers', tfjsLayers, tfjsLayerCalls, 'wasm'],
 ];
 
 /** Spoiled calls of each right one, the same ones each time; INVNET_MISUSE_RUNS asks for so many others. */
