@@ -60,6 +60,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['datasets', datasets, dataCalls, 'wasm'],
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
+  ['mpi', mpi, mpiCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
   ['mpi', mpi, mpiCalls, 'wasm'],

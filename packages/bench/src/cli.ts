@@ -9,6 +9,7 @@ import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
 import { chooseNetworks, describeGlow, describeProfiles, measureGlow } from './glow.ts';
 import { describeGpu, measureGpu } from './gpu.ts';
 import { describeMemory, measureMemory } from './memory.ts';
+import { describeMpi, measureMpi } from './mpi.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 import { describeScaling, measureScaling } from './scaling.ts';
@@ -56,6 +57,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     ];
     return { report: { ...report, networks, figures }, table };
   },
+  mpi: async () => {
+    const report = await measureMpi();
+    return { report, table: describeMpi(report) };
+  },
   ops: async ({ peers, threads, sweep }) => {
     if (sweep) {
       const report = await measureSweep({ threads });
@@ -82,6 +87,7 @@ Suites:
   glow     training steps of six networks, on one thread and several, beside other libraries
   gpu      the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
   memory   peak memory of every network at two depths, and of a Glow training step at five
+  mpi      two ranks of an mpirun beside one: images a second, and the share of communication
   ops      convolutions and products as shares of the machine's peak, beside other libraries
   scaling  time and memory of a 3D Glow's training step with volume and with depth
   waves    wave fields: updates of a cell a second

@@ -18,15 +18,24 @@ export interface Launch {
   readonly program: string;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Called with all that was printed so far, whenever more is. */
+  readonly onOutput?: (stdout: string) => void;
 }
 
 /** Runs a program under the `mpirun` that a shell would find. */
-export function mpirun({ ranks, program, args = [], environment = {} }: Launch): Promise<Ended> {
+export function mpirun({
+  ranks,
+  program,
+  args = [],
+  environment = {},
+  onOutput,
+}: Launch): Promise<Ended> {
   const file = fileURLToPath(new URL(`./programs/${program}.ts`, import.meta.url));
   return run(
     process.env.INVNET_TEST_MPIRUN ?? 'mpirun',
     ['-n', String(ranks), process.execPath, file, ...args],
     { ...asRoot, ...environment },
+    onOutput,
   );
 }
 
@@ -54,12 +63,14 @@ function run(
   command: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
+  onOutput?: (stdout: string) => void,
 ): Promise<Ended> {
   const started = performance.now();
   const child = spawn(command, args, { env: { ...process.env, NO_COLOR: '1', ...environment } });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
+    onOutput?.(stdout);
   });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;

@@ -328,7 +328,7 @@ function treeCalls(): Calls {
     activeStep: [call(api.activeStep, [])],
     outsideSteps: [call(api.outsideSteps, [() => 1])],
     TrainingStep: [
-      make(api.TrainingStep, []),
+      make(api.TrainingStep, [{ size: 2, average: () => {} }]),
       on(step, 'run', [() => 1]),
       on(step, 'gather', [buffer, g, 0.1], { undo: () => step.discard() }),
     ],

@@ -143,6 +143,7 @@ export function tensorCalls(): Calls {
       ]),
     ],
     norm: [call(api.norm, [[x, m]])],
+    withNumbers: [call(api.withNumbers, [x, (numbers: api.NumericArray) => numbers.length])],
     tidy: [call(api.tidy, [() => api.exp(x)])],
     keep: [call(api.keep, [v])],
     collectTensors: [call((v: unknown) => api.collectTensors(v, new Set()), [[{ x }]])],

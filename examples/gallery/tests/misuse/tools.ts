@@ -117,7 +117,12 @@ export async function trainCalls(): Promise<Calls> {
     clipNorm: 1,
     startStep: 1,
     disposeBatch: () => {},
+    communicator: new train.SingleProcess(),
   };
+  const one = new train.SingleProcess();
+  const numbers = Float64Array.of(1, 2);
+  const message = [{ rank: 0, numbers }];
+  const exchange = { send: message, receive: message };
   const file = {
     tensors: new Map([['a', { shape: [2], data: Float32Array.of(1, 2) }]]),
     metadata: { b: 'c' },
@@ -157,6 +162,27 @@ export async function trainCalls(): Promise<Calls> {
     modelInfo: [call(train.modelInfo, [saved, 'a file'])],
     saveModel: [call(train.saveModel, ['m', net, { metadata: { a: 'b' } }], system)],
     loadModel: [call(train.loadModel, ['kept', load], system)],
+    CommunicatorError: [make(train.CommunicatorError, [])],
+    DataParallel: [
+      call((setup: train.SharedSetup) => startOn(one, setup), [
+        { parameters, optimizer, clipNorm: 1, startStep: 0 },
+      ]),
+    ],
+    SingleProcess: [
+      on(one, 'sum', [numbers]),
+      on(one, 'startSum', [numbers]),
+      on(one, 'exchange', [exchange]),
+      on(one, 'broadcast', [Uint8Array.of(1)]),
+    ],
+    requireCommunicator: [
+      call((c: unknown) => train.requireCommunicator('test', c as never), [one]),
+    ],
+    requireExchange: [call((e: unknown) => train.requireExchange(e as never, 1), [exchange])],
+    requireNumbers: [call((n: unknown) => train.requireNumbers('test', n as never), [numbers])],
+    requireSame: [call((value: unknown) => train.requireSame(one, 'It', value as never), [{ a: 1 }])],
+    shareOf: [call((count: unknown) => train.shareOf(one, count as never), [3])],
+    saveSharedCheckpoint: [call(train.saveSharedCheckpoint, [one, 's', { parameters }], system)],
+    loadSharedCheckpoint: [call(train.loadSharedCheckpoint, [one, 'kept', { parameters }], system)],
     readModelInfo: [call(train.readModelInfo, ['kept'], system)],
   };
 }

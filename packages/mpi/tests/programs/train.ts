@@ -1,7 +1,7 @@
 /**
  * Small trainings, one after the other, as one of several ranks or alone with all samples: a network whose layers take
  * statistics of batches (ActNorm, BatchNorm), over data that follow from the step. Prints a line of JSON for each step of
- * rank 0 and, of each rank, how it ended: with a digest of all numbers, or an error. What is asked of it is JSON.
+ * rank 0 and, of each rank, its process and how it ended: with a digest of all numbers, or an error. What is asked of it is JSON.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, writeSync } from 'node:fs';
@@ -48,6 +48,7 @@ const { rank } = communicator;
 const shape = [3, 6, 5];
 const size = shape.reduce((a, b) => a * b);
 
+print({ process: process.pid, of: rank });
 const list: readonly Asked[] = JSON.parse(process.argv[2] ?? '[{}]');
 for (const asked of list) {
   await setBackend('wasm', { threads: asked.threads ?? 1 });
