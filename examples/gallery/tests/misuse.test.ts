@@ -13,7 +13,6 @@ import * as jax from '@invnet/jax';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
 import * as metrics from '@invnet/metrics';
-import * as mpi from '@invnet/mpi';
 import * as native from '@invnet/native';
 import * as networks from '@invnet/networks';
 import * as onnx from '@invnet/onnx';
@@ -30,7 +29,6 @@ import { fileCalls, files } from './misuse/files.ts';
 import { jaxCalls } from './misuse/jax.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { metricCalls } from './misuse/metrics.ts';
-import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { tensorCalls } from './misuse/tensors.ts';
@@ -60,7 +58,6 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['datasets', datasets, dataCalls, 'wasm'],
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
-  ['mpi', mpi, mpiCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
   ['mpi', mpi, mpiCalls, 'wasm'],

@@ -9,6 +9,7 @@ import {
   type Exchange,
   type PendingSum,
   requireExchange,
+  requireJson,
   requireNumbers,
   type SharedSetup,
   type SharedTraining,
@@ -108,7 +109,7 @@ export class MpiCommunicator implements Communicator {
   }
 
   gather<T extends Json>(value: T): T[] {
-    const bytes = new TextEncoder().encode(JSON.stringify(value));
+    const bytes = new TextEncoder().encode(requireJson(value));
     const met = this.#meet('gather', 0, [bytes.length]);
     const counts = Int32Array.from({ length: this.size }, (_, r) => met[meetingLength * r + 2]!);
     const places = new Int32Array(this.size);

@@ -19,7 +19,12 @@ const folder = await mkdtemp(join(tmpdir(), 'invnet-kills-'));
 const seed = Number(process.argv[3] ?? Date.now() % 2 ** 20);
 const random = new RandomStream(seed).uniformArray(2 * kills, 0, 1);
 const training = (asked: Asked, onOutput?: (stdout: string) => void) =>
-  mpirun({ ranks, program: 'train', args: [JSON.stringify([asked])], ...(onOutput && { onOutput }) });
+  mpirun({
+    ranks,
+    program: 'train',
+    args: [JSON.stringify([asked])],
+    ...(onOutput && { onOutput }),
+  });
 
 function bitsOf({ code, stdout, stderr }: Ended): string {
   const bits = stdout.match(/"bits":"(\w+)"/)?.[1];
@@ -40,10 +45,13 @@ try {
       // From the start of the training to about its end.
       if (!pid || planned || !stdout.includes('"step"')) return;
       planned = true;
-      setTimeout(() => {
-        killed = performance.now();
-        process.kill(pid, 'SIGKILL');
-      }, random[2 * i + 1]! * 40 * (steps - 2));
+      setTimeout(
+        () => {
+          killed = performance.now();
+          process.kill(pid, 'SIGKILL');
+        },
+        random[2 * i + 1]! * 40 * (steps - 2),
+      );
     });
     const seconds = (performance.now() - killed) / 1000;
     if (run.code === 0) throw new Error(`Kill ${i} of rank ${victim} passed for a success.`);
@@ -51,11 +59,17 @@ try {
     slowest = Math.max(slowest, seconds);
     const reached = run.stdout.match(/"step"/g)?.length;
     if (bitsOf(await training({ steps, checkpoint })) !== undisturbed) {
-      throw new Error(`Kill ${i} of rank ${victim} after step ${reached}: resumed to other numbers.`);
+      throw new Error(
+        `Kill ${i} of rank ${victim} after step ${reached}: resumed to other numbers.`,
+      );
     }
-    console.log(`kill ${i + 1}: rank ${victim}, step ${reached}, ended after ${seconds.toFixed(2)} s`);
+    console.log(
+      `kill ${i + 1}: rank ${victim}, step ${reached}, ended after ${seconds.toFixed(2)} s`,
+    );
   }
-  console.log(`${kills} kills (seed ${seed}): all resumed; the slowest end took ${slowest.toFixed(2)} s.`);
+  console.log(
+    `${kills} kills (seed ${seed}): all resumed; the slowest end took ${slowest.toFixed(2)} s.`,
+  );
 } finally {
   await rm(folder, { recursive: true });
 }

@@ -157,7 +157,12 @@ export class SingleProcess implements Communicator {
     }
     const sent = send.map(({ numbers }) => numbers.slice());
     receive.forEach(({ numbers }, i) => {
-      numbers.set(sent[i]!);
+      if (numbers.byteLength === sent[i]!.byteLength) numbers.set(sent[i]!);
+      else {
+        throw new CommunicatorError(
+          `exchange: rank 0 sent ${sent[i]!.byteLength} bytes to rank 0; expected ${numbers.byteLength}.`,
+        );
+      }
     });
   }
 
@@ -167,7 +172,7 @@ export class SingleProcess implements Communicator {
   }
 
   gather<T extends Json>(value: T): T[] {
-    return [value];
+    return [JSON.parse(requireJson(value))];
   }
 
   barrier(): void {}
@@ -205,6 +210,18 @@ export function requireNumbers(op: string, numbers: NumericArray): NumericArray 
   throw new ValueError(
     `${op}: got ${formatValue(numbers)}; expected a Float32Array or a Float64Array.`,
   );
+}
+
+/** A value as JSON. @throws ValueError for what has none. */
+export function requireJson(value: Json): string {
+  let cause: unknown;
+  try {
+    const text: string | undefined = JSON.stringify(value);
+    if (text !== undefined) return text;
+  } catch (error) {
+    cause = error;
+  }
+  throw new ValueError(`gather: got ${formatValue(value)}; expected what JSON can say.`, { cause });
 }
 
 /** @throws ValueError unless each message is of numbers and a rank below `size`. */

@@ -21,6 +21,7 @@ export {
   CommunicatorError,
   requireCommunicator,
   requireExchange,
+  requireJson,
   requireNumbers,
   SingleProcess,
 } from './communicator.ts';

@@ -163,23 +163,24 @@ export async function trainCalls(): Promise<Calls> {
     saveModel: [call(train.saveModel, ['m', net, { metadata: { a: 'b' } }], system)],
     loadModel: [call(train.loadModel, ['kept', load], system)],
     CommunicatorError: [make(train.CommunicatorError, [])],
-    DataParallel: [
-      call((setup: train.SharedSetup) => startOn(one, setup), [
-        { parameters, optimizer, clipNorm: 1, startStep: 0 },
-      ]),
-    ],
+    // Made by communicators, of what train has checked.
+    DataParallel: [],
     SingleProcess: [
       on(one, 'sum', [numbers]),
       on(one, 'startSum', [numbers]),
       on(one, 'exchange', [exchange]),
       on(one, 'broadcast', [Uint8Array.of(1)]),
+      on(one, 'gather', [{ a: 1 }]),
     ],
     requireCommunicator: [
       call((c: unknown) => train.requireCommunicator('test', c as never), [one]),
     ],
     requireExchange: [call((e: unknown) => train.requireExchange(e as never, 1), [exchange])],
+    requireJson: [call((v: unknown) => train.requireJson(v as never), [{ a: 1 }])],
     requireNumbers: [call((n: unknown) => train.requireNumbers('test', n as never), [numbers])],
-    requireSame: [call((value: unknown) => train.requireSame(one, 'It', value as never), [{ a: 1 }])],
+    requireSame: [
+      call((value: unknown) => train.requireSame(one, 'It', value as never), [{ a: 1 }]),
+    ],
     shareOf: [call((count: unknown) => train.shareOf(one, count as never), [3])],
     saveSharedCheckpoint: [call(train.saveSharedCheckpoint, [one, 's', { parameters }], system)],
     loadSharedCheckpoint: [call(train.loadSharedCheckpoint, [one, 'kept', { parameters }], system)],
