@@ -28,6 +28,24 @@ describe('parameters', () => {
     expect(() => unflatten(tensor([1]), a)).toThrow(ShapeError);
   });
 
+  it('tells a watcher, under any of its names, whenever its gradient grows', () => {
+    const p = new Parameter('p', ones([2]));
+    let grown = 0;
+    new Parameter('net.p', p).watchGrad(() => {
+      grown += 1;
+    });
+    p.takeGrad(ones([2]));
+    p.accumulateGrad(ones([2]));
+    p.frozen = true;
+    p.accumulateGrad(ones([2]));
+    p.zeroGrad();
+    expect(grown).toBe(2);
+    p.frozen = false;
+    p.watchGrad(undefined);
+    p.accumulateGrad(ones([2]));
+    expect(grown).toBe(2);
+  });
+
   it('take gradients over, and free those that they do not need', () => {
     const p = new Parameter('p', ones([2]));
     const first = ones([2]);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -100,5 +100,28 @@ describe('train with a communicator', () => {
     expect(resumed.steps.length).toBeLessThan(5);
     expect(resumed.ends[0]!.last).toBe(5);
     expect(resumed.ends[0]!.bits).toBe(undisturbed!.bits);
+  });
+
+  it('runs the program of the README alone and as two ranks, to the same ten digits in float64', async () => {
+    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+    const program = readme.match(/```ts\n([\s\S]*?)```/)?.[1];
+    // Beside the others, where the packages are found.
+    const name = `readme-${process.pid}`;
+    const file = new URL(`./programs/${name}.ts`, import.meta.url);
+    const cwd = process.cwd();
+    const double =
+      "import { setBackend } from '@invnet/tensor';\nawait setBackend('reference', { dtype: 'float64' });\n";
+    await writeFile(file, double + program!.replace('toFixed(4)', 'toFixed(10)'));
+    try {
+      process.chdir(folder);
+      const one = await alone(name);
+      const two = await mpirun({ ranks: 2, program: name });
+      expect([one.code, two.code]).toEqual([0, 0]);
+      expect(one.stdout.match(/^step \d+, 1 rank/gm)).toHaveLength(4);
+      expect(two.stdout.replaceAll('2 rank', '1 rank')).toBe(one.stdout);
+    } finally {
+      process.chdir(cwd);
+      await rm(file);
+    }
   });
 });
