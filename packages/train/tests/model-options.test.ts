@@ -48,8 +48,9 @@ const activation = {
   expClamp: config('expClamp', { clamp: bound, rate: some(bound) }),
   atanClamp: config('atanClamp', { clamp: some(bound), rate: some(bound) }),
 } satisfies Record<string, Arbitrary<Json>>;
-const scale = fc.oneof(activation.sigmoid, activation.expClamp, activation.softplus);
-const exponential = fc.oneof(scale, activation.exp, activation.atanClamp);
+const clamped = config('expClamp', { clamp: bound });
+const scale = fc.oneof(activation.sigmoid, clamped, activation.softplus);
+const exponential = fc.oneof(activation.exp, activation.expClamp, activation.atanClamp);
 
 const blocks = { inChannels: size, hidden: size, outChannels: size };
 const conditioner: Arbitrary<Json> = fc.oneof(
@@ -82,7 +83,7 @@ const parted = ($type: string, more: Record<string, Arbitrary<unknown>>) =>
       channels: fc.constant(channels),
       split: some(fc.integer({ min: 1, max: channels - 1 }).map((a) => [a, channels - a])),
       moves: some(fc.constantFrom('first', 'second')),
-      scaleFunction: some(exponential),
+      scaleFunction: some(fc.oneof(scale, exponential)),
       ...more,
     }),
   );
