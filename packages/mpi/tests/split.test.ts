@@ -1,3 +1,4 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { alone, mpirun } from './mpirun.ts';
 
@@ -61,5 +62,28 @@ it('slabs take their share of memory, and send what the formula says', async () 
   for (const { peak, sent } of slabs) {
     expect(peak / whole.peak).toBeLessThan(0.56);
     expect(sent).toBe(bytes[0]! + bytes[1]!);
+  }
+});
+
+it('the program of the README has one loss, alone and on each of two ranks', async () => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  const programs = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
+  const program = programs.find((code) => code.includes('splitBackend'))!;
+  const name = `readme-split-${process.pid}`;
+  const file = new URL(`./programs/${name}.ts`, import.meta.url);
+  await writeFile(file, program);
+  try {
+    const one = await alone(name);
+    const two = await mpirun({ ranks: 2, program: name, environment });
+    const losses = [one, two].map(({ stdout }) =>
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => Number(line.split(' ')[1])),
+    );
+    expect(losses.map((list) => list.length)).toEqual([1, 2]);
+    for (const loss of losses[1]!) expect(loss / losses[0]![0]!).toBeCloseTo(1, 5);
+  } finally {
+    await rm(file);
   }
 });
