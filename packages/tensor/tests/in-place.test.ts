@@ -23,7 +23,9 @@ test.each([
   const { liveBytes } = memory();
   const sum = withNumbers(y, (numbers) => {
     numbers[0] = 10;
-    return numbers.reduce((a, b) => a + b, 0);
+    let total = 0;
+    for (const number of numbers) total += number;
+    return total;
   });
   expect(sum).toBe(20);
   expect([...y.dataSync()]).toEqual([10, 4, 6]);
