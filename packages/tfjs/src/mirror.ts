@@ -61,12 +61,7 @@ export class Mirror {
   pull(): void {
     for (const link of this.#links) {
       const { parameter, variable } = link;
-      if (variable.isDisposed) {
-        throw new DisposedError(
-          `${this.#op}: the variable of '${parameter.name}' was disposed; expected it to live as long ` +
-            'as the network is used in tfjs.',
-        );
-      }
+      this.#requireLive(link);
       variable.trainable = !parameter.frozen;
       if (variable.dataId === link.seen) continue;
       using numbers = tensor(numbersOf(this.#op, variable), parameter.shape, parameter.data);
@@ -75,9 +70,10 @@ export class Mirror {
     }
   }
 
-  /** Brings the variables up to date with the parameters. */
+  /** Brings the variables up to date with the parameters. @throws DisposedError */
   push(): void {
     for (const link of this.#links) {
+      this.#requireLive(link);
       const numbers = toHost(this.#op, link.parameter.data);
       link.variable.assign(numbers);
       numbers.dispose();
@@ -92,5 +88,13 @@ export class Mirror {
       mirrored.delete(parameter.identity);
       if (!variable.isDisposed) variable.dispose();
     }
+  }
+
+  #requireLive({ parameter, variable }: Link): void {
+    if (!variable.isDisposed) return;
+    throw new DisposedError(
+      `${this.#op}: the variable of '${parameter.name}' was disposed; expected it to live as long ` +
+        'as the network is used in tfjs.',
+    );
   }
 }

@@ -140,7 +140,7 @@ export class TfjsBijection implements Disposable {
     // Customized gradients are of one result, so the log-determinant is a second operation, on the first
     // one's result. Its gradient comes earlier, and waits here.
     let logdets: Float32Array = new Float32Array(0);
-    let dlogdets: Float32Array | undefined;
+    let dlogdets: { readonly of: tf.Tensor; readonly numbers: Float32Array } | undefined;
     const state = tf.customGrad((...given) => {
       const save = given.at(-1);
       const [value, numbers] = tidy(() => {
@@ -154,7 +154,11 @@ export class TfjsBijection implements Disposable {
         tidy(() => {
           const back = () =>
             direction.back(fromHost(op, end!, place), fromHost(op, dstate, place), {
-              dlogdet: tensor(dlogdets ?? new Float32Array(x.shape[0]!), [x.shape[0]!], place),
+              dlogdet: tensor(
+                dlogdets?.numbers ?? new Float32Array(x.shape[0]!),
+                [x.shape[0]!],
+                place,
+              ),
               context: c && fromHost(op, c, place),
             });
           const { result, gradients } = gathered(
@@ -165,14 +169,16 @@ export class TfjsBijection implements Disposable {
           const dcontext = result.dcontext
             ? toHost(op, result.dcontext)
             : context && tf.zeros(context.shape);
-          return [toHost(op, result.gradient), ...(dcontext ? [dcontext] : []), ...gradients];
+          const all = [toHost(op, result.gradient), ...(dcontext ? [dcontext] : []), ...gradients];
+          const from = [...inputs, dstate, ...(dlogdets ? [dlogdets.of] : [])];
+          return all.map((gradient) => differentiatedOnce(op, gradient, from));
         });
       return { value, gradFunc };
     })(...inputs);
     const logdet = tf.customGrad<tf.Tensor1D>((_state) => ({
       value: tf.tensor1d(logdets),
       gradFunc: (dlogdet: tf.Tensor) => {
-        dlogdets = numbersOf(op, dlogdet);
+        dlogdets = { of: dlogdet, numbers: numbersOf(op, dlogdet) };
         return tf.zeros(state.shape);
       },
     }))(state);
@@ -225,11 +231,25 @@ export class TfjsFlow extends TfjsBijection {
       const value = tf.tensor1d(tidy(() => readNow(op, base.logProb(fromHost(op, z, place)))));
       const gradFunc = (d: tf.Tensor, [end]: tf.Tensor[]) => {
         const slope = tidy(() => toHost(op, base.gradient(fromHost(op, end!, place))));
-        return tf.mul(slope, tf.reshape(d, [-1, ...z.shape.slice(1).map(() => 1)]));
+        const known = differentiatedOnce(op, slope, [z]);
+        return tf.mul(known, tf.reshape(d, [-1, ...z.shape.slice(1).map(() => 1)]));
       };
       return { value, gradFunc };
     })(z);
   }
+}
+
+/** A gradient, computed here from these tensors. Without this tfjs would take its own gradients for zero. */
+function differentiatedOnce(op: string, gradient: tf.Tensor, from: tf.Tensor[]): tf.Tensor {
+  return tf.customGrad(() => ({
+    value: gradient,
+    gradFunc: () => {
+      throw new ValueError(
+        `${op}: tfjs asks for gradients of gradients, as a penalty on slopes needs; expected a loss without, ` +
+          'since a network of InvNet has first derivatives in tfjs only.',
+      );
+    },
+  }))(...from);
 }
 
 /** What `compute` adds to the gradients of parameters, for tfjs; they are as they were afterwards. */

@@ -253,6 +253,28 @@ describe('refuses', () => {
     expect(() => host.forward(tf.zeros([2, 2]), tf.zeros([2, 2]))).toThrow(ValueError);
     host.dispose();
     expect(() => host.forward(tf.zeros([2, 2]))).toThrow(DisposedError);
+    expect(() => host.push()).toThrow(DisposedError);
+  });
+
+  it('gradients of gradients, which tfjs would take for zero', () => {
+    using host = toTfjs(new Flow({ network: glow() }));
+    const x = normals([4, 2], 1);
+    const v = tf.variable(tf.scalar(2));
+    const penalty = (f: (x: tf.Tensor) => tf.Tensor) => () =>
+      tf.tidy(() => tf.add<tf.Scalar>(tf.mean(f(x)), tf.mean(tf.square(tf.grad(f)(x)))));
+    for (const f of [
+      (x: tf.Tensor) => host.logProb(x),
+      (x: tf.Tensor) => host.inverse(x).x,
+      (x: tf.Tensor) => tf.square(host.forward(x).logdet),
+    ]) {
+      expect(() => tf.variableGrads(penalty(f))).toThrow(/gradients of gradients/);
+    }
+    const later = penalty((x) => tf.mul(host.forward(x).logdet, v));
+    expect(() => tf.variableGrads(later, [v])).toThrow(/gradients of gradients/);
+    // What they are not asked for does not matter.
+    const apart = penalty((x) => tf.mul(x, v));
+    const { value } = tf.variableGrads(() => tf.add<tf.Scalar>(apart(), tf.mean(host.logProb(x))));
+    expect(value.dataSync()[0]).toBeTypeOf('number');
   });
 
   it('a backend of tfjs that cannot be read at once', async () => {
