@@ -84,17 +84,34 @@ export function variablesOf(model: TfjsModel | TfjsFunction): [string, tf.Variab
   const found: [string, unknown, boolean][] = isModel(model)
     ? // Layers are numbered through a program, so their names are not those of another run.
       model.weights.map((w, i) => [
-        `${w.originalName.split('/').at(-1)}${i}`,
+        `${w.originalName.split('/').at(-1)?.replace(/[.$]/g, '_')}${i}`,
         w.read(),
         w.trainable,
       ])
-    : Object.entries(model.variables ?? {}).map(([name, v]) => [name, v, true]);
+    : Object.entries(model.variables ?? {}).map(([name, v]) => [requireKey(name), v, true]);
+  const names = new Map<tf.Variable, string>();
   return found.map(([name, v, trained]) => {
-    if (v instanceof tf.Variable) return [name, requireLive('fromTfjs', name, v), trained];
+    if (v instanceof tf.Variable) {
+      const other = names.get(v);
+      if (other === undefined) {
+        names.set(v, name);
+        return [name, requireLive('fromTfjs', name, v), trained];
+      }
+      throw new ValueError(
+        `fromTfjs: '${name}' is the same variable as '${other}'; expected each variable once.`,
+      );
+    }
     throw new ValueError(
       `fromTfjs: '${name}' is ${formatValue(v)}; expected a variable of tfjs, as tf.variable(…) makes.`,
     );
   });
+}
+
+function requireKey(name: string): string {
+  if (/^[^.$/]+$/.test(name) && name !== '__proto__') return name;
+  throw new ValueError(
+    `fromTfjs: a name of variables is ${formatValue(name)}; expected a text without '.', '$' and '/'.`,
+  );
 }
 
 /** @throws DisposedError, DTypeError unless it is a live variable of float32. */

@@ -227,6 +227,19 @@ describe('refuses', () => {
       () => ({ apply, variables: { w: tf.variable(tf.zeros([1], 'int32')) } }),
       DTypeError,
     ],
+    [
+      'a name that is none',
+      () => ({ apply, variables: { 'a.b': tf.variable(tf.zeros([1])) } }),
+      /a\.b/,
+    ],
+    [
+      'a variable under two names',
+      () => {
+        const a = tf.variable(tf.zeros([1]));
+        return { apply, variables: { a, b: a } };
+      },
+      /the same variable as 'a'/,
+    ],
     ['options of another name', () => ({ apply, variable: {} }), /variable/],
   ];
   it.each(models)('%s', (_, make, error) => {
