@@ -9,6 +9,7 @@ import {
   build,
   ConfigurationError,
   describe,
+  type Json,
   namedBuffers,
   TensorBuffer,
 } from '@invnet/layers';
@@ -203,12 +204,29 @@ export function registerInvNetLayer(options: Pick<BuildOptions, 'modules' | 'nam
         cls: Serialization.SerializableConstructor<T>,
         { map, customObjects: _, ...args }: Serialization.ConfigDict,
       ): T {
-        const { config, frozen } = JSON.parse(String(map));
+        const { config, frozen } = savedMap(map);
         const network = build(config, { modules, named });
         for (const p of network.parameters) p.frozen = frozen.includes(p.name);
         return new cls({ ...args, map: network });
       }
     },
+  );
+}
+
+/** What `getConfig` wrote of the map. @throws ConfigurationError for anything else. */
+function savedMap(map: unknown): { readonly config: Json; readonly frozen: readonly Json[] } {
+  let found: Json = null;
+  try {
+    found = JSON.parse(String(map));
+  } catch {
+    // Told of below.
+  }
+  if (typeof found === 'object' && found !== null && 'config' in found) {
+    const { config, frozen } = found;
+    if (config !== undefined && Array.isArray(frozen)) return { config, frozen };
+  }
+  throw new ConfigurationError(
+    `InvNetLayer: the map of a saved layer is ${formatValue(map)}; expected what its getConfig() wrote.`,
   );
 }
 

@@ -105,4 +105,21 @@ describe('refuses', () => {
     const layer = new InvNetLayer({ map: new GlowCoupling({ channels: 2, conditioner }) });
     expect(() => layer.getConfig()).toThrow(ConfigurationError);
   });
+
+  it.each([undefined, '{oops', '{}', '[]', '{"config":{}}', '{"config":null,"frozen":[]}'])(
+    'to load a layer whose map is %s',
+    async (map) => {
+      registerInvNetLayer({ modules: flowCatalogue });
+      const layer = {
+        class_name: 'InvNetLayer',
+        config: { name: 'flow', batch_input_shape: [null, 2], output: 'y', ...(map && { map }) },
+      };
+      const modelTopology = {
+        class_name: 'Sequential',
+        config: { name: 'model', layers: [layer] },
+      };
+      const loading = tfl.loadLayersModel(tf.io.fromMemory({ modelTopology }));
+      await expect(loading).rejects.toThrow(ConfigurationError);
+    },
+  );
 });
