@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { orientVolume, type Volume } from '@invnet/datasets';
 import { parseDicomSeries } from '@invnet/datasets/dicom';
-import { ShapeError, type Tensor, tensor, tidy } from '@invnet/tensor';
+import { ShapeError, type Tensor, tensor, tidy, ValueError } from '@invnet/tensor';
 import { fourierCrop } from './fourier-crop.ts';
 
 /** Magnitudes [20, size, size], the largest of each slice 1. Rows are the phase-encoding axis, left to right. */
@@ -35,6 +35,7 @@ const emptyShare = 0.05;
  *
  * @param options - `most`: of more slices than that, as many are taken at even distances.
  * @throws ShapeError for a volume of more than three axes, or one that is smaller than `size`.
+ * @throws ValueError for one with nothing in it, or with numbers that are not finite.
  */
 export async function slicesOf(
   volume: Volume,
@@ -49,6 +50,9 @@ export async function slicesOf(
         'least that size.',
     );
   }
+  if (!data.every(Number.isFinite)) {
+    throw new ValueError('slicesOf: the volume has numbers that are not finite.');
+  }
   const least = data.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const largest = Array.from({ length: all }, (_, k) => {
     const values = data.subarray(k * rows * columns, (k + 1) * rows * columns);
@@ -56,6 +60,9 @@ export async function slicesOf(
   });
   const enough = emptyShare * Math.max(...largest);
   const filled = largest.flatMap((value, k) => (value > 0 && value >= enough ? [k] : []));
+  if (filled.length === 0) {
+    throw new ValueError('slicesOf: all numbers of the volume are the same; expected an image.');
+  }
   const count = Math.min(filled.length, most);
   const images = new Float32Array(count * side * side);
   const [above, before] = [Math.floor((side - rows) / 2), Math.floor((side - columns) / 2)];

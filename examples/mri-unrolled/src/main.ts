@@ -81,6 +81,8 @@ await program(app, async ({ options, signal }) => {
     return buildLoop(config, { ...modality, random: randomStream(config.seed, 'weights') });
   });
   const { size, iterations, memory, hidden, stride, batch, seed } = run.config;
+  // Before the training as well: this refuses a volume that is smaller than an image, or empty.
+  if (volume) (await slicesOf(volume, { size, most: 20 })).dispose();
   const names = { classical: modality.classical, totalVariation: 'total variation', loop: 'i-RIM' };
   await assertAdjoint(operatorOf(modality.operator));
   announce(

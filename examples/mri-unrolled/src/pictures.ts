@@ -85,19 +85,19 @@ export function lossPicture(losses: readonly number[]) {
 /** What a training step holds, against the number of iterations. */
 export function memoryPicture(measured: readonly StepMemory[]) {
   const x = measured.map(({ iterations }) => iterations);
-  const mebibytes = (bytes: (m: StepMemory) => number) => measured.map((m) => bytes(m) / 2 ** 20);
+  const megabytes = (bytes: (m: StepMemory) => number) => measured.map((m) => bytes(m) / 1e6);
   return curves({
     title: 'Memory of a training step',
     series: [
-      { name: 'peak', x, y: mebibytes((m) => m.peakBytes) },
+      { name: 'peak', x, y: megabytes((m) => m.peakBytes) },
       {
         name: 'of which parameters and gradients',
         x,
-        y: mebibytes((m) => m.parameterBytes),
+        y: megabytes((m) => m.parameterBytes),
         dashed: true,
       },
     ],
     x: { label: 'iterations' },
-    y: { label: 'MiB' },
+    y: { label: 'MB' },
   });
 }

@@ -19,6 +19,11 @@ export async function readVolume(path: string): Promise<Volume> {
   if (/\.nii(\.gz)?$/.test(path)) return parseNifti(bytes, { name: path });
   if (extname(path) === '.npy') {
     const { shape, data } = parseNpy(bytes, path);
+    if (shape.length !== 3) {
+      throw new FlagError(
+        `--file: ${path} is of shape [${shape.join(', ')}]; expected [slices, rows, columns].`,
+      );
+    }
     const affine = [
       [-1, 0, 0, 0],
       [0, -1, 0, 0],
@@ -32,7 +37,15 @@ export async function readVolume(path: string): Promise<Volume> {
 }
 
 async function readSeries(folder: string): Promise<Volume> {
-  const names = (await readdir(folder)).filter((name) => !name.startsWith('.'));
-  const files = names.map(async (name) => ({ name, bytes: await readFile(join(folder, name)) }));
+  const entries = await readdir(folder, { withFileTypes: true });
+  const paths = entries
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => join(folder, name));
+  if (paths.length === 0) {
+    throw new FlagError(
+      `--file: the folder ${folder} holds no files; expected the DICOM files of one series.`,
+    );
+  }
+  const files = paths.map(async (name) => ({ name, bytes: await readFile(name) }));
   return parseDicomSeries(await Promise.all(files));
 }

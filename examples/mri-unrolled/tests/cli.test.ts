@@ -77,6 +77,24 @@ test('a file that is none is told before training', async () => {
   expect(errors).toContain('expected one of these, or a folder of DICOM files');
 }, 60_000);
 
+test.each([
+  ['of another shape', [16, 16], 'is of shape [16, 16]; expected [slices, rows, columns]'],
+  ['of too small slices', [3, 8, 8], 'expected axial slices of at least that size'],
+])(
+  'an NPY file %s is refused before training',
+  async (_, shape, message) => {
+    const path = join(folder, `${shape.length}.npy`);
+    const count = shape.reduce((a, b) => a * b, 1);
+    await writeFile(path, npy(shape, new RandomStream(1).uniformArray(count)));
+    const out = join(folder, `refused-${shape.length}`);
+    const { code, errors } = await run('--file', path, '--out', out, '--steps', '1', ...tiny);
+    expect(code).toBe(1);
+    expect(errors).toContain(message);
+    expect(errors).not.toContain('parameters, 1 steps');
+  },
+  60_000,
+);
+
 function run(...args: string[]): Promise<{ code: number | null; printed: string; errors: string }> {
   const child = spawn(process.execPath, [main, ...args]);
   let [printed, errors] = ['', ''];
