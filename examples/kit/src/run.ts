@@ -48,7 +48,8 @@ export interface OpenOptions {
  * A new run; or with `--resume` the one in `options.out`, on which flags that were not given follow the file.
  * `build` makes the model that the configuration describes.
  *
- * @throws FlagError when an earlier model is there that may not go, or a given flag contradicts the file.
+ * @throws FlagError when an earlier model is there that may not go, a given flag contradicts the file, or the
+ * folder cannot be made.
  * @throws CheckpointError when there is no file to resume, or one of another program or model, or one
  * whose run is none. @throws SafetensorsFormatError for a damaged one.
  * @example const run = await openRun(app, options, ({ hidden, seed }) => buildFlow(hidden, seed));
@@ -67,7 +68,7 @@ export async function openRun<M extends Module, C extends Flags>(
   if (resume) return resumeRun(app, options, build, { optimizer, communicator });
   const version = isWriter(communicator) ? await requireNewRun(options) : undefined;
   const model = build(config);
-  if (isWriter(communicator)) await mkdir(out, { recursive: true });
+  if (isWriter(communicator)) await makeFolder(out);
   const state = { step: 0, seconds: 0, peakBytes: 0, losses: [] };
   const savedStep = undefined;
   return { app, out, config, budget, state, model, optimizer, savedStep, version, communicator };
@@ -140,6 +141,13 @@ export function announce(run: Run<Module, { readonly seed: number }>, title: str
 async function versionOf(path: string): Promise<string | undefined> {
   const file = await stat(path).catch(() => undefined);
   return file && `${file.ino} ${file.mtimeMs}`;
+}
+
+async function makeFolder(out: string): Promise<void> {
+  await mkdir(out, { recursive: true }).catch((cause: unknown) => {
+    const { message } = cause instanceof Error ? cause : new Error(String(cause));
+    throw new FlagError(`--out: cannot make the folder ${out}: ${message}.`, { cause });
+  });
 }
 
 /** The version of the file that may be replaced. */

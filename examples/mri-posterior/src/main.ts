@@ -34,7 +34,7 @@ const app = {
   budget: presets.brain.budget,
   measure: { name: 'nats', unit: 'nats', of: (loss: number) => loss },
   writes:
-    'posterior.png (one for each set of images), checks.png, loss.png, losses.csv, metrics.json and model.safetensors',
+    'posterior-*.png (one for each set of images), checks.png, loss.png, losses.csv, metrics.json and model.safetensors',
 };
 
 await program(app, async ({ options, signal }) => {
@@ -88,7 +88,7 @@ await program(app, async ({ options, signal }) => {
     files[`posterior-${name.replace(' ', '-')}.png`] = posteriorPanels(examples, problem).png();
   }
   await writeResults(run, { files, metrics: { ...metricsOf(evaluations), momentErrors: moments } });
-  console.log(summary(evaluations, moments));
+  console.log(`${summary(evaluations, moments)}\nResults             ${run.out}`);
 });
 
 /** What goes into metrics.json: numbers, without images. */

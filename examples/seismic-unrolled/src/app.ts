@@ -23,5 +23,6 @@ export const app = {
   },
   budget: { minutes: 30, learningRate: 1e-3 },
   writes:
-    'images.png, gather.png, snr.png, loss.png, losses.csv, metrics.json and model.safetensors',
+    'images.png, gather.png, snr.png, marmousi.png (with --marmousi), loss.png, losses.csv, metrics.json and ' +
+    'model.safetensors',
 };
