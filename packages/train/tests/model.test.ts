@@ -315,11 +315,7 @@ describe('a bad file', () => {
     ['a module of another kind', { squeeze: { $type: 'sigmoid' } }, /network/],
     ['a network for a function', { scaleFunction: { $type: 'HaarSqueeze' } }, /network/],
     ['an unknown option', { colour: 'red' }, /no option 'colour'/],
-    [
-      'a scale that can be zero',
-      { scaleFunction: { $type: 'sigmoid', low: 0, high: 1 } },
-      /positive/,
-    ],
+    ['a scale that can be zero', { scaleFunction: { $type: 'relu' } }, /positive/],
     ['nonsense in a function', { scaleFunction: { $type: 'sigmoid', low: [1], high: 2 } }, /low/],
     ['a reference to nothing', { squeeze: { $ref: 7 } }, /refers to part 7, which is missing/],
     ['parts that are none', { $parts: { 'scales.9': { $type: 'Identity' } } }, /no part at/],
