@@ -50,6 +50,8 @@ interface HeaderEntry {
 const metadataKey = '__metadata__';
 /** As in the format's own reader. */
 const mostHeaderBytes = 100_000_000;
+/** How ZIP files start: 'PK\x03\x04'. */
+const zipMark = 0x504b0304;
 
 /**
  * The bytes of a file. F64 comes before F32, otherwise the order is kept, so that every array is
@@ -128,6 +130,9 @@ export function readSafetensors(bytes: Uint8Array, name = 'the file'): Safetenso
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerLength = Number(view.getBigUint64(0, true));
   if (headerLength > mostHeaderBytes) {
+    if (view.getUint32(0) === zipMark) {
+      fail('is a ZIP file, as torch.save writes; expected one of save_file, of safetensors.torch.');
+    }
     fail('is not a safetensors file: it does not start with the length of a JSON header.');
   }
   const start = 8 + headerLength;

@@ -98,6 +98,7 @@ describe('safetensors', () => {
 
   it.each<[string, Uint8Array, RegExp]>([
     ['an empty file', new Uint8Array(0), /not a whole safetensors file: it has 0 bytes/],
+    ['a file of torch.save', new TextEncoder().encode('PK\x03\x04 and more of it'), /a ZIP file/],
     ['a text', new TextEncoder().encode('Some text, and more of it.'), /not a safetensors file/],
     ['a header that is not JSON', file('{"a": }', 0), /header is not JSON/],
     [
