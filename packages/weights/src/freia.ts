@@ -78,7 +78,7 @@ export function importFreia(source: WeightsSource, options: FreiaOptions = {}): 
   using building = new Construction();
   const context = contextOf(op, options);
   const state = Section.of(op, source);
-  if (!state.has('module_list')) state.fail('has no module_list, as a SequenceINN or GraphINN has');
+  state.require('module_list', 'as a SequenceINN or GraphINN has');
   const network = new Sequential(
     Object.fromEntries(readModules(state.at('module_list'), kinds, context, {})),
   );

@@ -82,7 +82,7 @@ export function importNflows(source: WeightsSource, options: NflowsOptions = {})
   requireActivation(op, 'activation', activation);
   requireGaps(op, gaps);
   const state = Section.of(op, source);
-  if (!state.has('_transform')) state.fail('has no _transform, as the state_dict of a Flow has');
+  state.require('_transform', 'as the state_dict of a Flow has');
   const transform = readModule(state.at('_transform'), kinds, { activation, gaps }, gaps);
   const base = state.has('_distribution') ? readBase(state.at('_distribution')) : {};
   state.finish(gaps);

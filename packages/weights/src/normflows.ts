@@ -71,7 +71,7 @@ export function importNormflows(source: WeightsSource, options: NormflowsOptions
   using building = new Construction();
   const context = contextOf(op, options);
   const state = Section.of(op, source);
-  if (!state.has('q0')) state.fail('has no q0, the base of a NormalizingFlow or MultiscaleFlow');
+  state.require('q0', 'the base of a NormalizingFlow or MultiscaleFlow');
   const levels = state.at('q0').indices;
   const network = levels.length === 0 ? readFlat(state, context) : readLevels(state, context);
   state.finish(context.gaps);

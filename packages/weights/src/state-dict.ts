@@ -57,7 +57,7 @@ export class Section {
     }
     if (!(source instanceof Uint8Array)) {
       throw new ValueError(
-        `${op}: got ${formatValue(source)}; expected the bytes of a safetensors file, or a Map of its tensors.`,
+        `${op}: got ${formatValue(source)}; expected the bytes of a safetensors file as a Uint8Array, or a Map of its tensors.`,
       );
     }
     return new Section(op, readSafetensors(source).tensors, new Set(), '');
@@ -77,6 +77,11 @@ export class Section {
   has(name: string): boolean {
     const key = this.key(name);
     return this.#tensors.has(key) || this.#keys().some((k) => k.startsWith(`${key}.`));
+  }
+
+  /** @throws WeightsError for a file of something else, with the names that it has. */
+  require(name: string, what: string): void {
+    if (!this.has(name)) this.fail(`has no ${name}, ${what}, but ${this.#near}`);
   }
 
   /** The first parts of the names, each once, in the order of the file. */
@@ -147,8 +152,14 @@ export class Section {
   #tensor(name: string): HostTensor {
     const tensor = this.#tensors.get(this.key(name));
     if (tensor) return tensor;
-    const near = this.children.slice(0, 8).join(', ');
-    return this.fail(`is missing; beside it are ${near === '' ? 'none' : near}`, name);
+    return this.fail(`is missing; beside it are ${this.#near}`, name);
+  }
+
+  /** Names that are there, as examples. */
+  get #near(): string {
+    const names = this.children;
+    if (names.length === 0) return 'none';
+    return names.slice(0, 8).join(', ') + (names.length > 8 ? ', …' : '');
   }
 
   #keys(): string[] {

@@ -125,11 +125,13 @@ it('options that do not fit the file are named', () => {
 
 it('a file of another library is refused by each', () => {
   const [glow, flow] = [tensorsOf('normflows-glow'), tensorsOf('nflows-vectors')];
-  expect(() => importNormflows(flow)).toThrow('the file has no q0');
-  expect(() => importFreia(glow)).toThrow('the file has no module_list');
-  expect(() => importNflows(glow)).toThrow('the file has no _transform');
+  expect(() => importNormflows(flow)).toThrow(/has no q0, .*, but _transform, _distribution\./);
+  expect(() => importFreia(glow)).toThrow(/has no module_list, .*, but q0, flows\./);
+  expect(() => importNflows(glow)).toThrow(/has no _transform, .*, but q0, flows\./);
   expect(() => importInvertibleNetworksJl(glow)).toThrow('split_scales is missing');
+  expect(() => importNormflows(new Map())).toThrow(/has no q0, .*, but none\./);
   expect(() => importNormflows(new Uint8Array(20))).toThrow(SafetensorsFormatError);
+  expect(() => importNormflows(new ArrayBuffer(20) as never)).toThrow(/as a Uint8Array/);
 });
 
 it('networks of another form are not written', async () => {
