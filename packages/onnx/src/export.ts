@@ -68,8 +68,8 @@ export interface ExportOptions {
   readonly named?: Readonly<Record<string, () => object>>;
 }
 
-/** Two numbers of samples that divide no other size; primes, so that each divides what depends on it. */
-const batches = [10007, 10009] as const;
+/** Numbers of samples: primes, so that each divides what depends on it. */
+const primes = [10007, 10009, 10037, 10039, 10061, 10067, 10069, 10079] as const;
 
 /** So that numbers of numbers are exact, however often they are copied on the way. */
 const mostNumbers = 2 ** 32;
@@ -109,7 +109,8 @@ export async function exportOnnx(
     );
     return graph;
   };
-  const graph = record(batches[1], record(batches[0]));
+  const [first, second] = batchesFor(model, sample);
+  const graph = record(second, record(first));
   const { config } = modelInfo(bytes);
   return onnxBytes(graph, { 'invnet.of': of, 'invnet.model': JSON.stringify(config) });
 }
@@ -177,6 +178,15 @@ function sampleShapes(model: Exportable, { shape, context }: ExportOptions): Sam
     );
   }
   return shapes;
+}
+
+/** Two numbers of samples that divide no size of the model or its data, which are then told apart. */
+function batchesFor(model: Module, { x, context }: SampleShapes): readonly [number, number] {
+  const sizes = [...x, context ?? [], ...model.parameters.map((p) => p.shape)].map(sizeOf);
+  const [first = primes[0], second = primes[1]] = primes.filter((p) =>
+    sizes.every((size) => size % p !== 0),
+  );
+  return [first, second];
 }
 
 /** The classes of all that the model is built from. */

@@ -329,3 +329,18 @@ function innerProducts(x: Tensor): Tensor {
   const nothing = mul(products, zeros(products.shape, x));
   return add(x, sum(nothing, { axes: [1], keepDims: true }));
 }
+
+it.each([
+  [2, 10009],
+  [10007, 1],
+])('%i channels and %i positions are not taken for samples', async (channels, length) => {
+  const network = new ActNorm({ channels });
+  await initialize(network, random().normal([2, channels, length]));
+  const bytes = await exportOnnx(network, { of: 'forward', shape: [channels, length] });
+  const shape = fromBinary(ModelProtoSchema, bytes).graph?.input[0]?.type?.value;
+  const dims = shape?.case === 'tensorType' ? shape.value.shape?.dim.map((d) => d.value.value) : [];
+  expect(dims).toEqual(['N', BigInt(channels), BigInt(length)]);
+  const run = await runtimes['onnxruntime-node']!(bytes);
+  const x = random().normal([3, channels, length]);
+  await expectEqual((await run({ x })).y, network.forward(x).y, 'y');
+});
