@@ -180,6 +180,8 @@ class Refusals(unittest.TestCase):
             (lambda: coupling(x[:1], context), "the context has 2 entries; expected 1"),
             (lambda: pair(x), "BasicCoupling.forward: got Tensor; expected a pair of tensors"),
             (lambda: flow.sample(1, (2,), temperature=-1), "temperature is -1"),
+            (lambda: flow.sample(0, (2,)), "n is 0; expected at least 1"),
+            (lambda: flow.log_prob(torch.zeros(0, 2)), "no samples"),
             (lambda: model_at("haarsqueeze-1d")(x), "even spatial sizes"),
         ]:
             with self.subTest(problem), self.assertRaisesRegex(ValueError, problem):

@@ -76,6 +76,9 @@ class Bijection(Module):
         if len(tensors) != self.state_size or not all(isinstance(t, Tensor) for t in tensors):
             expected = "a tensor" if self.state_size == 1 else "a pair of tensors"
             raise ArgumentError(f"{call}: got {type(state).__name__}; expected {expected}.")
+        if tensors[0].dim() == 0 or len(tensors[0]) == 0:
+            shape = list(tensors[0].shape)
+            raise ShapeError(f"{call}: got {shape}, no samples; expected one at least, [N, ...].")
         whole = state if isinstance(state, Tensor) else tensors
         context = checked_context(self, call, tensors[0], context)
         result, logdet = hook(whole, context)

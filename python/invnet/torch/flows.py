@@ -106,6 +106,8 @@ class Flow(Module):
         torch.Tensor
             Of shape [n, *shape], with the precision and on the device of the parameters.
         """
+        if n < 1:
+            raise ArgumentError(f"Flow.sample: n is {n}; expected at least 1.")
         if not (math.isfinite(temperature) and temperature >= 0):
             raise ArgumentError(f"Flow.sample: temperature is {temperature}; expected at least 0.")
         kind = next(self.parameters(), torch.empty(0))
