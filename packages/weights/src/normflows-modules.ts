@@ -70,7 +70,8 @@ const actNorm: Kind<ModuleContext> = {
 };
 
 const affineConst: Kind<ModuleContext> = {
-  recognizes: (state) => state.has('s') && state.has('t'),
+  // A MaskedAffineFlow has networks of these names, and a mask.
+  recognizes: (state) => state.has('s') && state.has('t') && !state.has('b'),
   read: readAffine,
   write: writeAffine,
 };

@@ -59,7 +59,16 @@ it.each<[string, Change, string, string]>([
   ['normflows-glow', set('q0.0.loc', of([1, 8, 1, 1], Number.NaN)), 'q0.0.loc', 'has NaN at 0'],
   ['normflows-glow', set('q0.0.log_scale', of([1, 8, 1, 1], -200)), 'q0.0', 'float32 can hold'],
   ['normflows-glow', set(`${map}.1.actNorm.s`, of([3])), map, 'nothing else'],
-  ['normflows-vectors', without('flows.6.data_dep_init_done'), 'flows.6', ''],
+  [
+    'normflows-vectors',
+    (tensors) => {
+      without('flows.7.data_dep_init_done')(tensors);
+      set('flows.7.b', of([5]))(tensors); // the mask of a MaskedAffineFlow
+    },
+    'flows.7',
+    'none of',
+  ],
+  ['normflows-vectors', without('flows.7.data_dep_init_done'), 'flows.7', ''],
   [
     'nflows-vectors',
     set('_transform._transforms.0.scale', of([5])),
