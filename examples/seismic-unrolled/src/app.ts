@@ -10,7 +10,7 @@ export const app = {
     size: oneOf(['96x64', '400x120'], { default: '96x64', help: 'cells across and down' }),
     iterations: whole({ default: 4, most: 64, help: 'iterations of the loop' }),
     state: whole({ default: 32, least: 2, most: 256, help: 'channels of image and memory' }),
-    hidden: whole({ default: 64, most: 1024, help: 'channels within the couplings' }),
+    hidden: whole({ default: 32, most: 1024, help: 'channels within the couplings' }),
   },
   flags: {
     engine: oneOf(engines, { default: 'invnet', help: 'what computes waves' }),
@@ -21,7 +21,7 @@ export const app = {
     }),
     marmousiSpacing: positive({ default: 7.5, help: 'metres between its numbers' }),
   },
-  budget: { minutes: 30, learningRate: 1e-3 },
+  budget: { minutes: 30, learningRate: 5e-4 },
   writes:
     'images.png, gather.png, snr.png, marmousi.png (with --marmousi), loss.png, losses.csv, metrics.json and ' +
     'model.safetensors',

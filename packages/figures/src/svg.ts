@@ -31,8 +31,8 @@ export function widthOf(content: string, size = fontSize): number {
 
 /** About how wide the labels of a linear axis get: those of its ends, with the digits that its steps need. */
 export function widestTick([low, high]: readonly [number, number], size = smallSize): number {
-  const digits = Math.ceil(-Math.log10((high - low) / 4));
-  // As many as Plot writes at most.
+  // Of the smallest step that there may be; as many as Plot writes at most.
+  const digits = Math.ceil(-Math.log10((high - low) / 10));
   const minimumFractionDigits = Math.min(20, Math.max(0, digits));
   const label = (end: number) => Math.trunc(end).toLocaleString('en', { minimumFractionDigits });
   // Figures of equal width are wider than letters are on average.
