@@ -13,15 +13,15 @@ export function summary(
   const lines = Object.entries(evaluations).flatMap(([name, evaluation]) => [
     `${name}, ${evaluation.cases} images`,
     ...linesOf(evaluation).map(
-      ([what, found, target]) => `  ${what.padEnd(34)}${found.padEnd(30)}${target}`,
+      ([what, found, target]) => `  ${what.padEnd(38)}${found.padEnd(30)}${target}`,
     ),
   ]);
   if (moments) {
     lines.push(
       'beside the posterior in closed form',
-      `  ${'relative error of the mean'.padEnd(34)}${percent(moments.meanError).padEnd(30)}0, at most 2 %`,
-      `  ${'the same over the deviation'.padEnd(34)}${percent(moments.meanErrorInDeviations).padEnd(30)}0`,
-      `  ${'relative error of the deviation'.padEnd(34)}${percent(moments.deviationError).padEnd(30)}0, at most 5 %`,
+      `  ${'relative error of the mean'.padEnd(38)}${percent(moments.meanError).padEnd(30)}0, at most 2 %`,
+      `  ${'the same over the deviation'.padEnd(38)}${percent(moments.meanErrorInDeviations).padEnd(30)}0`,
+      `  ${'relative error of the deviation'.padEnd(38)}${percent(moments.deviationError).padEnd(30)}0, at most 5 %`,
     );
   }
   return lines.join('\n');

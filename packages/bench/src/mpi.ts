@@ -43,7 +43,7 @@ export interface MpiBenchOptions {
 
 /** Runs the suite. @throws Error where there is no mpirun. */
 export async function measureMpi(options: MpiBenchOptions = {}): Promise<MpiReport> {
-  const { turns = 3, steps = 40, warmup = 5, batch = 16, backend = 'native' } = options;
+  const { turns = 9, steps = 40, warmup = 5, batch = 16, backend = 'native' } = options;
   const asked: RankOptions = { steps, warmup, batch, backend };
   const runs: RankReport[] = [];
   for (let turn = 0; turn < turns; turn++) {
