@@ -129,7 +129,7 @@ export function announce(run: Run<Module, { readonly seed: number }>, title: str
     .filter(([key]) => !key.endsWith('Bytes'))
     .map(([key, value]) => `${key} ${value}`);
   console.error(
-    `${title}; ${countParameters(model)} parameters, ${length}, seed ${config.seed}.\n` +
+    `${title}; ${countParameters(model)} parameters, ${length.join(', ')}, seed ${config.seed}.\n` +
       `Backend ${[name, ...details].join(', ')}. Results go to ${out}.`,
   );
   if (state.step > 0) {
