@@ -6,6 +6,7 @@ import { beforeAll, it } from 'vitest';
 import { conditionerRows } from '../../jvp/tests/conditioner-rows.ts';
 import { operators } from '../../jvp/tests/operators.ts';
 import type { Row } from '../../jvp/tests/row.ts';
+import { networkRows } from '../../jvp/tests/rows/networks.ts';
 import { contextOf, inputOf, rows, scatterParameters } from '../../jvp/tests/rows.ts';
 import { exportOnnx } from '../src/index.ts';
 import { expectEqual, runtimes } from './runtimes.ts';
@@ -36,6 +37,25 @@ it.each(rows)('$name', async (row) => {
     }
   }
   f.dispose();
+});
+
+const networks = [0, 1, 2, 3].flatMap(networkRows);
+
+it.each(networks)('$name, the density of its flow', async (row) => {
+  const flow = new Flow({ network: row.make() });
+  await initialize(flow, inputOf(row), { context: contextOf(row) });
+  scatterParameters(flow);
+  const bytes = await exportOnnx(flow, { ...sampleOf(row), of: 'logProb' });
+  for (const [name, open] of Object.entries(runtimes)) {
+    const run = await open(bytes);
+    for (const samples of batchSizes) {
+      const sized = resized(row, samples);
+      const [x, context] = [inputOf(sized), contextOf(sized)];
+      const { logProb } = await run({ x, context });
+      await expectEqual(logProb, flow.logProb(x, context), `${name}, logProb`);
+    }
+  }
+  flow.dispose();
 });
 
 // Functions without a name cannot be copied.
