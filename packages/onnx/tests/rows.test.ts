@@ -6,6 +6,7 @@ import { beforeAll, it } from 'vitest';
 import { conditionerRows } from '../../jvp/tests/conditioner-rows.ts';
 import { operators } from '../../jvp/tests/operators.ts';
 import type { Row } from '../../jvp/tests/row.ts';
+import { glowRows } from '../../jvp/tests/rows/glow-networks.ts';
 import { networkRows } from '../../jvp/tests/rows/networks.ts';
 import { contextOf, inputOf, rows, scatterParameters } from '../../jvp/tests/rows.ts';
 import { exportOnnx } from '../src/index.ts';
@@ -39,7 +40,7 @@ it.each(rows)('$name', async (row) => {
   f.dispose();
 });
 
-const networks = [0, 1, 2, 3].flatMap(networkRows);
+const networks = [0, 1, 2, 3].flatMap((ndims) => [...glowRows(ndims), ...networkRows(ndims)]);
 
 it.each(networks)('$name, the density of its flow', async (row) => {
   const flow = new Flow({ network: row.make() });
