@@ -4,12 +4,14 @@ import { layeredEarth } from '@invnet/datasets';
 import type { RandomStream } from '@invnet/tensor';
 import { spacing } from './survey.ts';
 
-/** Mean thickness of layers, in metres: thin ones as in a basin, and thick ones. */
-const thickness = [100, 300] as const;
+/** Mean thickness of layers, in metres: from thin ones, of two cells, to thick ones. */
+const thickness = [50, 300] as const;
 /** Depth of the water, in metres. */
 const water = [150, 300] as const;
+/** Most pockets of gas: every second earth has none. */
+const pockets = 1;
 
-/** Velocities in km/s, row by row, of layers under water, with up to three faults. */
+/** Velocities in km/s, row by row, of layers under water, with up to three faults and a pocket of gas. */
 export function drawEarth(
   size: readonly [height: number, width: number],
   random: RandomStream,
@@ -20,6 +22,7 @@ export function drawEarth(
     seed: Math.floor(seed! * 2 ** 32),
     thickness: between(thickness, layer!),
     water: between(water, depth!),
+    pockets,
   });
 }
 

@@ -57,6 +57,23 @@ describe('layeredEarth', () => {
     expect(cut.length).toBeGreaterThan(8);
   });
 
+  it('has pockets of gas where they are asked for, and is the same elsewhere', () => {
+    const seeds = Array.from({ length: 20 }, (_, seed) => seed);
+    const shares = seeds.map((seed) => {
+      const without = layeredEarth({ seed, size });
+      const section = layeredEarth({ seed, size, pockets: 2 });
+      const changed = [...section.keys()].filter((i) => section[i] !== without[i]);
+      for (const i of changed) {
+        expect(section[i]! / without[i]!).toBeGreaterThan(0.549);
+        expect(section[i]! / without[i]!).toBeLessThan(0.901);
+      }
+      return changed.length / section.length;
+    });
+    expect(shares.filter((share) => share > 0).length).toBeGreaterThan(8);
+    expect(shares).toContain(0);
+    expect(Math.max(...shares)).toBeLessThan(0.4);
+  });
+
   it('has water on top where it is asked for, and scales with its cells', () => {
     const options = { seed: 3, size, water: 110 };
     const section = layeredEarth(options);
@@ -78,6 +95,7 @@ describe('layeredEarth', () => {
     { seed: 1, size, spacing: 1e300, thickness: 1e300 },
     { seed: 1, size, faults: 0.5 },
     { seed: 1, size, water: -1 },
+    { seed: 1, size, pockets: -1 },
     { seed: 1, size, salt: 1 },
   ])('refuses %o', (options) => {
     expect(() => layeredEarth(options as { seed: number; size: [number, number] })).toThrow(

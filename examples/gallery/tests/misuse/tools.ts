@@ -268,7 +268,7 @@ export function dataCalls(): Calls {
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
     layeredEarth: [
       call(datasets.layeredEarth, [
-        { seed: 1, size: [3, 2], spacing: 20, thickness: 100, faults: 1, water: 20 },
+        { seed: 1, size: [3, 2], spacing: 20, thickness: 100, faults: 1, water: 20, pockets: 1 },
       ]),
     ],
     smoothedEarth: [
