@@ -136,10 +136,12 @@ function describeNetwork(parameters: readonly Parameter[]): Json {
   }
 }
 
-/** The numbers that an optimizer was made with, such as Adam's betas. */
+/** What an optimizer was made with: numbers, such as Adam's betas, and choices. */
 function constantsOf(optimizer: object): Record<string, Json> {
-  const numbers = Object.entries(optimizer).filter(([, value]) => typeof value === 'number');
-  return Object.fromEntries(numbers);
+  const constants = Object.entries(optimizer).filter(([, value]) =>
+    ['number', 'boolean'].includes(typeof value),
+  );
+  return Object.fromEntries(constants);
 }
 
 /** A digest of each parameter, buffer and array of the optimizer's, by name. */

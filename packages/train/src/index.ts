@@ -38,4 +38,6 @@ export type { HostTensor, Safetensors } from './safetensors.ts';
 export { readSafetensors, SafetensorsFormatError, writeSafetensors } from './safetensors.ts';
 export type { Schedule } from './schedule.ts';
 export { constant, warmupCosine } from './schedule.ts';
+export type { SgdOptions } from './sgd.ts';
+export { Sgd } from './sgd.ts';
 export { loadSharedCheckpoint, saveSharedCheckpoint } from './shared-checkpoint.ts';

@@ -1,6 +1,6 @@
 /** What the training loop and the checkpoints ask of an optimizer. */
 import type { Parameter } from '@invnet/layers';
-import { requireFunction } from '@invnet/tensor';
+import { requireFinite, requireFunction, requireOptions } from '@invnet/tensor';
 import type { HostTensor } from './safetensors.ts';
 
 /** @throws ValueError unless it is an optimizer. */
@@ -16,6 +16,15 @@ export interface StepOptions {
   readonly learningRate: number;
   /** Multiplies every gradient before use; see `clipFactor`. Default: 1. */
   readonly gradientScale?: number;
+}
+
+/** The options of a step with their defaults. @throws ValueError for numbers that are not finite. */
+export function requireStepOptions(op: string, options: StepOptions): Required<StepOptions> {
+  requireOptions(op, options, ['learningRate', 'gradientScale']);
+  const { learningRate, gradientScale = 1 } = options;
+  requireFinite(op, 'learningRate', learningRate);
+  requireFinite(op, 'gradientScale', gradientScale);
+  return { learningRate, gradientScale };
 }
 
 /** All that an optimizer remembers, as named arrays on the host. */

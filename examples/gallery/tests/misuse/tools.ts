@@ -100,9 +100,11 @@ export async function trainCalls(): Promise<Calls> {
   const net = new layers.AffineLayer({ channels: 2 });
   const { parameters } = net;
   const optimizer = new train.Adam();
+  const sgd = new train.Sgd();
   const undo = () => {
     layers.zeroGrad(parameters);
     optimizer.dispose();
+    sgd.dispose();
   };
   const loss = (): Tensor => {
     for (const p of parameters) p.takeGrad(zeros(p.shape));
@@ -141,6 +143,12 @@ export async function trainCalls(): Promise<Calls> {
       on(optimizer, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
       on(optimizer, 'state', [parameters]),
       on(optimizer, 'load', [new Map(), parameters], { undo }),
+    ],
+    Sgd: [
+      make(train.Sgd, [{ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }]),
+      on(sgd, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
+      on(sgd, 'state', [parameters]),
+      on(sgd, 'load', [new Map(), parameters], { undo }),
     ],
     clipFactor: [call(train.clipFactor, [1, 2])],
     gradientNorm: [call(train.gradientNorm, [parameters])],
