@@ -1,5 +1,5 @@
 /** The network of this example: an invertible recurrent inference machine with the strided blocks of its authors. */
-import { named, ResidualBlock } from '@invnet/layers';
+import { type ConditionerFactory, named, ResidualBlock } from '@invnet/layers';
 import { UnrolledLoop } from '@invnet/networks';
 import type { LinearMap } from '@invnet/operators';
 import type { RandomStream } from '@invnet/tensor';
@@ -42,11 +42,11 @@ export function buildLoop(
  * there on, the first reduces the resolution by `stride` and the last restores it, with kernels that reach half a
  * stride beyond their cells, so that no seams show; the others work at full resolution.
  */
-export function blocks({ hidden, stride }: LoopConfig, random: RandomStream) {
+export function blocks({ hidden, stride }: LoopConfig, random: RandomStream): ConditionerFactory {
   const full = { hidden, stride: 1, kernel1: 3 };
   const strided = { hidden: wider * hidden, stride, kernel1: 2 * stride };
   let made = 0;
-  return (inChannels: number, outChannels: number) => {
+  return ({ inChannels, outChannels }) => {
     const sizes = stride > 1 && made++ % period === 0 ? strided : full;
     return new ResidualBlock({ inChannels, outChannels, ...sizes, kernel2: 3, random });
   };

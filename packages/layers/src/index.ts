@@ -19,6 +19,17 @@ export type { BatchNormOptions } from './conditioners/batch-norm.ts';
 export { BatchNorm } from './conditioners/batch-norm.ts';
 export type { ConditionalResidualBlockOptions } from './conditioners/conditional-residual-block.ts';
 export { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
+export type {
+  ConditionerDefaults,
+  ConditionerFactory,
+  ConditionerShape,
+  Conditioners,
+} from './conditioners/conditioner-factory.ts';
+export {
+  ConditionerSupply,
+  makeConditioner,
+  withContext,
+} from './conditioners/conditioner-factory.ts';
 export type { CustomBlockParts } from './conditioners/custom-block.ts';
 export { CustomBlock } from './conditioners/custom-block.ts';
 export type { DefaultConditionerOptions } from './conditioners/default-conditioner.ts';

@@ -5,6 +5,7 @@ import {
   asConditioner,
   type Bijection,
   ConditionalGlowCoupling,
+  ConditionerSupply,
   Construction,
   Conv1x1,
   Identity,
@@ -14,7 +15,7 @@ import {
   Sequential,
   ShuffleSqueeze,
 } from '@invnet/layers';
-import { RandomStream } from '@invnet/tensor';
+import { RandomStream, ValueError } from '@invnet/tensor';
 import { type GlowOptions, glowDefaults, glowOptions, requireHalves } from './glow.ts';
 import { MultiScale, multiScaleDefaults } from './multi-scale.ts';
 import { SummarizedNetwork } from './summarized-network.ts';
@@ -52,6 +53,7 @@ export class ConditionalGlow extends MultiScale {
     requireSizes('ConditionalGlow', { contextChannels });
     const resolved = glowDefaults('ConditionalGlow', options);
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
+    const supply = new ConditionerSupply('ConditionalGlow', options.conditioner);
     super({
       ...multiScaleDefaults('ConditionalGlow', options),
       channels: [options.channels],
@@ -68,12 +70,19 @@ export class ConditionalGlow extends MultiScale {
             ndims,
             random,
             scaleFunction,
+            ...supply.factory,
           }),
         });
       },
     });
     this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
-    this.#options = { ...resolved, contextChannels };
+    this.#options = { ...resolved, contextChannels, ...supply.options };
+    if (!this.scales.some(({ steps }) => steps.usesContext)) {
+      throw new ValueError(
+        'ConditionalGlow: none of its conditioners uses a context; expected some that do, such as those ' +
+          'of withContext.',
+      );
+    }
     building.complete();
   }
 

@@ -10,6 +10,7 @@ import {
   Composite,
   ConditionalHintCoupling,
   type ConditionalHintCouplingOptions,
+  ConditionerSupply,
   Construction,
   compose,
   HaarSqueeze,
@@ -69,10 +70,10 @@ export class ConditionalHint extends Composite<Pair> {
     const { steps = 8, random = new RandomStream(0) } = options;
     requireRepeats('ConditionalHint', 'steps', steps);
     const resolved = stepDefaults('ConditionalHint', options);
-    this.steps = new Sequential(
-      Array.from({ length: steps }, () => conditionalStep({ ...resolved, random })),
-    );
-    this.#options = { steps, ...resolved };
+    const supply = new ConditionerSupply('ConditionalHint', options.conditioner);
+    const step = { ...resolved, ...supply.factory, random };
+    this.steps = new Sequential(Array.from({ length: steps }, () => conditionalStep(step)));
+    this.#options = { steps, ...resolved, ...supply.options };
     building.complete();
   }
 
@@ -117,15 +118,24 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
     const { squeeze = new HaarSqueeze(), random = new RandomStream(0) } = options;
     const resolved = stepDefaults('MultiScaleConditionalHint', options);
     const { channels, conditionChannels } = resolved;
+    const supply = new ConditionerSupply('MultiScaleConditionalHint', options.conditioner);
+    using building = new Construction();
     super({
       ...multiScaleDefaults('MultiScaleConditionalHint', options),
       channels: [channels, conditionChannels],
       squeeze: new Parallel(squeeze, squeeze),
       step: ([data, condition]) =>
-        conditionalStep({ ...resolved, channels: data!, conditionChannels: condition!, random }),
+        conditionalStep({
+          ...resolved,
+          ...supply.factory,
+          channels: data!,
+          conditionChannels: condition!,
+          random,
+        }),
     });
-    this.#options = resolved;
+    this.#options = { ...resolved, ...supply.options };
     this.#lanes = [channels, conditionChannels];
+    building.complete();
   }
 
   override get options(): Options {
@@ -146,7 +156,7 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
 
 /** A step on both lanes. */
 function conditionalStep(
-  options: ReturnType<typeof stepDefaults> & { readonly random: RandomStream },
+  options: ReturnType<typeof stepDefaults> & ConditionalHintCouplingOptions,
 ): Bijection<Pair> {
   const { actnorm, ...coupling } = options;
   const { channels, conditionChannels } = coupling;

@@ -9,6 +9,9 @@ import {
   affineDefaults,
   affineOptions,
   type Bijection,
+  ConditionerSupply,
+  type Conditioners,
+  Construction,
   Conv1x1,
   GlowCoupling,
   type Options,
@@ -29,8 +32,10 @@ import {
 export interface GlowOptions extends MultiScaleSizes {
   /** Channels of the data. */
   readonly channels: number;
-  /** Width of the conditioners. Default: 64. */
+  /** Width of the default conditioners. Default: 64. */
   readonly hidden?: number;
+  /** Makes the conditioners of the couplings, or all of them, in order. Default: see `GlowCoupling`. */
+  readonly conditioner?: Conditioners;
   /** Default: `new ShuffleSqueeze({ pattern: 'checkerboard' })`. */
   readonly squeeze?: Bijection;
   /** Scale function of the couplings; see `GlowCoupling`. */
@@ -48,6 +53,7 @@ export const glowOptions = [
   ...sizeOptions,
   ...affineOptions.filter((name) => name !== 'contextChannels'),
   'channels',
+  'conditioner',
   'squeeze',
   'frozenConv1x1',
   'actnorm',
@@ -66,7 +72,7 @@ export const glowOptions = [
  */
 export class Glow extends MultiScale {
   static override readonly type: string = 'Glow';
-  readonly #options: ReturnType<typeof glowDefaults>;
+  readonly #options: Options;
 
   /** @throws ValueError for numbers that are not whole and positive, or ndims beyond 3. */
   constructor(options: GlowOptions) {
@@ -74,6 +80,8 @@ export class Glow extends MultiScale {
     const resolved = glowDefaults('Glow', options);
     const { random = new RandomStream(0) } = options;
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
+    const supply = new ConditionerSupply('Glow', options.conditioner);
+    using building = new Construction();
     super({
       ...multiScaleDefaults('Glow', options),
       channels: [options.channels],
@@ -83,11 +91,19 @@ export class Glow extends MultiScale {
         return new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
           conv1x1: new Conv1x1({ channels: channels!, frozen, random }),
-          coupling: new GlowCoupling({ channels: channels!, hidden, ndims, random, scaleFunction }),
+          coupling: new GlowCoupling({
+            channels: channels!,
+            hidden,
+            ndims,
+            random,
+            scaleFunction,
+            ...supply.factory,
+          }),
         });
       },
     });
-    this.#options = resolved;
+    this.#options = { ...resolved, ...supply.options };
+    building.complete();
   }
 
   override get options(): Options {

@@ -6,6 +6,8 @@
 import {
   ActNorm,
   type Bijection,
+  ConditionerSupply,
+  Construction,
   HaarSqueeze,
   HintCoupling,
   type HintCouplingOptions,
@@ -55,6 +57,8 @@ export class MultiScaleHint extends MultiScale {
     const coupling = { ...hintDefaults(options), permute };
     requireSizes('MultiScaleHint', { channels, hidden: coupling.hidden });
     requireBoolean('MultiScaleHint', 'actnorm', actnorm);
+    const supply = new ConditionerSupply('MultiScaleHint', options.conditioner);
+    using building = new Construction();
     super({
       ...multiScaleDefaults('MultiScaleHint', options),
       channels: [channels],
@@ -62,10 +66,11 @@ export class MultiScaleHint extends MultiScale {
       step: ([width]) =>
         new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: width! }) }),
-          coupling: new HintCoupling({ ...coupling, channels: width!, random }),
+          coupling: new HintCoupling({ ...coupling, ...supply.factory, channels: width!, random }),
         }),
     });
-    this.#options = { channels, ...coupling, actnorm };
+    this.#options = { channels, ...coupling, actnorm, ...supply.options };
+    building.complete();
   }
 
   override get options(): Options {

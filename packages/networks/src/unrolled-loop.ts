@@ -8,10 +8,10 @@ import {
   type Activation,
   AdditiveCoupling,
   Composite,
-  type Conditioner,
+  ConditionerSupply,
+  type Conditioners,
   Construction,
   HintCoupling,
-  halvesOf,
   IrimCoupling,
   JoinedChannels,
   type Options,
@@ -22,7 +22,7 @@ import {
   requireSizes,
   Sequential,
 } from '@invnet/layers';
-import { RandomStream, requireBoolean, requireFunction, requireOneOf } from '@invnet/tensor';
+import { RandomStream, requireBoolean, requireOneOf } from '@invnet/tensor';
 import { type ForwardOperator, MisfitGradient } from './misfit-gradient.ts';
 
 /** Options of `UnrolledLoop`. */
@@ -44,10 +44,10 @@ export interface UnrolledLoopOptions {
   /** Number of spatial axes, 0 to 3. Default: 2. */
   readonly ndims?: number;
   /**
-   * Makes the conditioner of an iteration's additive coupling, which maps half of all channels to
-   * the others. Default: see `IrimCoupling`.
+   * Makes the conditioners of the iterations' couplings, or all of them, in order. Default: see
+   * `IrimCoupling` and `HintCoupling`.
    */
-  readonly conditioner?: (inChannels: number, outChannels: number) => Conditioner;
+  readonly conditioner?: Conditioners;
   /** Normalizes the gradients by an `ActNorm`. Default: true. */
   readonly actnorm?: boolean;
   /** Draws all weights. Default: seed 0. */
@@ -91,22 +91,20 @@ export class UnrolledLoop extends Composite<Pair> {
     using building = new Construction();
     requireModuleOptions('UnrolledLoop', options, names);
     const { channels = 1, memoryChannels, iterations, operator, link } = options;
-    const { coupling = 'additive', hidden = 64, ndims = 2, conditioner, actnorm = true } = options;
+    const { coupling = 'additive', hidden = 64, ndims = 2, actnorm = true } = options;
     const { random = new RandomStream(0) } = options;
     requireSizes('UnrolledLoop', { channels, memoryChannels, hidden });
     requireRepeats('UnrolledLoop', 'iterations', iterations);
     requireDimensions('UnrolledLoop', ndims, 0);
     requireBoolean('UnrolledLoop', 'actnorm', actnorm);
     requireOneOf('UnrolledLoop', 'coupling', coupling, ['additive', 'hint']);
-    if (conditioner !== undefined) requireFunction('UnrolledLoop', 'conditioner', conditioner);
+    const supply = new ConditionerSupply('UnrolledLoop', options.conditioner);
     const total = channels + memoryChannels;
-    const [inChannels, outChannels] = halvesOf(total);
-    const sizes = { channels: total, hidden, ndims, random };
-    const makeCoupling = () => {
-      if (coupling === 'hint') return new HintCoupling({ ...sizes, permute: 'both' });
-      const made = conditioner?.(inChannels, outChannels);
-      return new IrimCoupling({ ...sizes, ...(made && { conditioner: made }) });
-    };
+    const sizes = { channels: total, hidden, ndims, ...supply.factory, random };
+    const makeCoupling = () =>
+      coupling === 'hint'
+        ? new HintCoupling({ ...sizes, permute: 'both' })
+        : new IrimCoupling(sizes);
     const gradient = () =>
       new MisfitGradient({
         channels,
@@ -122,7 +120,7 @@ export class UnrolledLoop extends Composite<Pair> {
       });
     this.inner = new Sequential(Array.from({ length: iterations }, iteration));
     const network = { channels, memoryChannels, iterations, coupling, hidden, ndims, actnorm };
-    this.#options = { ...network, operator, link, conditioner };
+    this.#options = { ...network, operator, link, ...supply.options };
     building.complete();
   }
 

@@ -101,7 +101,7 @@ describe('evaluations in one backward', () => {
           return affine(r, 2);
         },
       },
-      conditioner: (inChannels, outChannels) => {
+      conditioner: ({ inChannels, outChannels }) => {
         const counted = dense(inChannels, outChannels);
         blocks.push(counted);
         return counted.block;

@@ -28,10 +28,10 @@ import {
   ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import { defaultConditioner } from '../conditioners/default-conditioner.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { requireChannelPair, requireChannels, requireModuleOptions } from '../core/checks.ts';
-import { type Conditioner, evaluate, requireConditioner, type Saved } from '../core/conditioner.ts';
+import { type Conditioner, evaluate, type Saved } from '../core/conditioner.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
 import { type Pair, sameShape } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -62,8 +62,11 @@ export const affineOptions = ['contextChannels', 'hidden', 'ndims', 'scaleFuncti
 export interface BasicCouplingOptions extends AffineOptions {
   /** Channels of x₁ and of x₂. */
   readonly channels: readonly [number, number];
-  /** Maps x₁ (and the context) to twice the channels of x₂. Default: see `defaultConditioner`. */
-  readonly conditioner?: Conditioner;
+  /**
+   * Maps x₁ (and the context) to twice the channels of x₂, or a function that makes it. Default: see
+   * `defaultConditioner`.
+   */
+  readonly conditioner?: Conditioner | ConditionerFactory;
 }
 
 /**
@@ -98,11 +101,9 @@ export class BasicCoupling extends PairBijection {
           'expClamp(), or one of zero and `log`, as of exp().',
       );
     }
-    this.conditioner = requireConditioner(
-      'coupling',
-      'conditioner',
-      conditioner ?? defaultConditioner({ ...sizes, inChannels, outChannels: 2 * moved }),
-    );
+    const { contextChannels = 0, ndims = 2, ...defaults } = sizes;
+    const shape = { inChannels, outChannels: 2 * moved, ndims, contextChannels };
+    this.conditioner = makeConditioner('coupling', conditioner, shape, defaults);
   }
 
   get options() {

@@ -5,6 +5,7 @@
 import { formatShape, requireOneOf, type Tensor, ValueError } from '@invnet/tensor';
 import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
 import { Swapped } from '../combinators/swapped.ts';
+import type { ConditionerFactory } from '../conditioners/conditioner-factory.ts';
 import type { BackwardOptions } from '../core/bijection.ts';
 import { requireChannelPair, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
@@ -20,10 +21,10 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
   /** Which part is moved; the other one conditions it. Default: `second`, which may go in one pass. */
   readonly moves?: 'first' | 'second';
   /**
-   * Maps the channels of the part that stays to twice as many as are moved. Default: a `ResidualBlock`,
-   * or a `DenseBlock` for `ndims: 0`.
+   * Maps the channels of the part that stays to twice as many as are moved, or a function that makes it.
+   * Default: a `ResidualBlock`, or a `DenseBlock` for `ndims: 0`.
    */
-  readonly conditioner?: Conditioner;
+  readonly conditioner?: Conditioner | ConditionerFactory;
 }
 
 const halvesOptions = [

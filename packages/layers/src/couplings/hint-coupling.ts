@@ -9,16 +9,19 @@ import { Identity } from '../combinators/identity.ts';
 import { Parallel } from '../combinators/parallel.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
+import { ConditionerSupply, type Conditioners } from '../conditioners/conditioner-factory.ts';
 import type { Bijection } from '../core/bijection.ts';
 import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { Conv1x1 } from '../linear/conv1x1.ts';
 import { Construction } from '../tree/construction.ts';
+import type { Options } from '../tree/module.ts';
 import {
   type AffineOptions,
   affineDefaults,
   affineOptions,
   BasicCoupling,
+  type BasicCouplingOptions,
 } from './basic-coupling.ts';
 import { RecursiveCoupling } from './recursive-coupling.ts';
 
@@ -41,6 +44,11 @@ export interface HintCouplingOptions extends Omit<AffineOptions, 'contextChannel
    * up over the nodes. Channels are then divisible by 2^depth. Default: false.
    */
   readonly shared?: boolean;
+  /**
+   * Makes the conditioners of the couplings, or all of them, each node's before those within its halves.
+   * Default: see `BasicCoupling`.
+   */
+  readonly conditioner?: Conditioners;
 }
 
 /** The names of the options. */
@@ -50,6 +58,7 @@ export const hintOptions = [
   'permute',
   'depth',
   'shared',
+  'conditioner',
 ];
 
 /**
@@ -69,7 +78,8 @@ export class HintCoupling extends Composite {
   readonly recursion: Bijection;
   /** Mixes the channels, or the second half of them, before the recursion. */
   readonly permutation?: Bijection;
-  readonly #options: Required<Omit<HintCouplingOptions, 'random'>>;
+  readonly #options: Options;
+  readonly #permute: HintPermutation;
 
   /** @throws ValueError for channels that the recursion cannot halve, or an unknown permutation. */
   constructor(options: HintCouplingOptions) {
@@ -80,8 +90,10 @@ export class HintCoupling extends Composite {
     requireWhole('HintCoupling', 'channels', channels, 2);
     requireOneOf('HintCoupling', 'permute', permute, ['none', 'lower', 'both', 'full']);
     const recursion = { depth: deepest(channels), ...hintDefaults(options), channels };
-    this.#options = { ...recursion, permute };
-    this.recursion = new Recursion(recursion, random);
+    const supply = new ConditionerSupply('HintCoupling', options.conditioner);
+    this.recursion = new Recursion({ ...recursion, ...supply.factory, random });
+    this.#options = { ...recursion, permute, ...supply.options };
+    this.#permute = permute;
     const permutation = permutationOf(permute, channels, random);
     if (permutation) this.permutation = permutation;
     building.complete();
@@ -94,7 +106,7 @@ export class HintCoupling extends Composite {
   protected get whole(): Bijection {
     const { permutation, recursion } = this;
     if (!permutation) return recursion;
-    const back = this.#options.permute === 'both' ? [reverse(permutation)] : [];
+    const back = this.#permute === 'both' ? [reverse(permutation)] : [];
     return compose(permutation, recursion, ...back);
   }
 }
@@ -143,18 +155,21 @@ class SecondHalfMixing extends Composite {
   }
 }
 
+/** What a recursion is made of. */
+interface RecursionOptions extends Omit<BasicCouplingOptions, 'channels'> {
+  readonly channels: number;
+  readonly depth: number;
+  readonly shared: boolean;
+}
+
 /** H, with the couplings of its levels where nodes share them. */
 class Recursion extends Composite {
   readonly levels?: readonly BasicCoupling[];
   readonly inner: Bijection;
 
-  constructor(
-    options: Required<Omit<HintCouplingOptions, 'random' | 'permute'>>,
-    random: RandomStream,
-  ) {
+  constructor({ channels, depth, shared, ...affine }: RecursionOptions) {
     super();
     using building = new Construction();
-    const { channels, depth, shared, ...affine } = options;
     requireWhole('HintCoupling', 'depth', depth, 1);
     if (depth > deepest(channels)) {
       throw new ValueError(
@@ -170,7 +185,7 @@ class Recursion extends Composite {
       );
     }
     const make = (halves: readonly [number, number]) =>
-      new BasicCoupling({ ...affine, channels: halves, random });
+      new BasicCoupling({ ...affine, channels: halves });
     const levels = Array.from({ length: shared ? depth : 0 }, (_, i) =>
       make(halvesOf(channels / 2 ** i)),
     );

@@ -7,7 +7,7 @@ import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
-import { defaultConditioner } from '../conditioners/default-conditioner.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import type { Bijection } from '../core/bijection.ts';
 import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
@@ -23,8 +23,8 @@ export interface IrimCouplingOptions {
   readonly hidden?: number;
   /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
   readonly ndims?: number;
-  /** Maps the ⌊channels/2⌋ first channels to as many as there are others. */
-  readonly conditioner?: Conditioner;
+  /** Maps the ⌊channels/2⌋ first channels to as many as there are others, or a function that makes it. */
+  readonly conditioner?: Conditioner | ConditionerFactory;
   /** Draws all weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -49,14 +49,15 @@ export class IrimCoupling extends Composite {
     super();
     using building = new Construction();
     requireModuleOptions('IrimCoupling', options, ['channels', 'hidden', 'ndims', 'conditioner']);
-    const { channels, conditioner, random = new RandomStream(0), ...sizes } = options;
+    const { channels, hidden, ndims = 2, conditioner, random = new RandomStream(0) } = options;
     requireWhole('IrimCoupling', 'channels', channels, 2);
     this.#channels = channels;
     this.mix = new Conv1x1({ channels, random });
     const halves = halvesOf(channels);
     const [inChannels, outChannels] = halves;
+    const shape = { inChannels, outChannels, ndims, contextChannels: 0 };
     const additive = new AdditiveCoupling(
-      conditioner ?? defaultConditioner({ ...sizes, inChannels, outChannels, random }),
+      makeConditioner('IrimCoupling', conditioner, shape, { hidden, random }),
     );
     this.coupling = new ChannelHalves(additive, halves);
     this.#conditioner = () => additive.conditioner;
