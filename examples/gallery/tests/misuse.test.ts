@@ -43,6 +43,7 @@ import {
   operatorCalls,
   trainCalls,
 } from './misuse/tools.ts';
+import { transformerCalls } from './misuse/transformers.ts';
 import { weightCalls } from './misuse/weights.ts';
 
 type Made = Calls | Promise<Calls>;
@@ -51,7 +52,7 @@ type Made = Calls | Promise<Calls>;
 const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['tensor', tensors, tensorCalls, 'wasm'],
   ['tensor', tensors, tensorCalls, 'reference'],
-  ['layers', layers, layerCalls, 'wasm'],
+  ['layers', layers, () => ({ ...layerCalls(), ...transformerCalls() }), 'wasm'],
   ['networks', networks, networkCalls, 'wasm'],
   ['flows', flows, flowCalls, 'wasm'],
   ['jvp', jvp, operatorCalls, 'wasm'],

@@ -146,12 +146,19 @@ const fileRows: readonly PythonRow[] = [
   },
 ];
 
+/** Types that Python has no class of yet: their rows, which are named after them, wait for it. */
+export const laterInPython: readonly string[] = [
+  // Transformers and what holds them.
+  ...['AdditiveTransformer', 'AffineTransformer', 'ConditionalTransform', 'ElementwiseTransform'],
+  'TransformerCoupling',
+];
+
 /** All of them; functions without a name cannot be saved. */
 export const pythonRows: readonly PythonRow[] = [
   ...rows,
   ...conditionerRows.filter(({ name }) => !name.startsWith('CustomBlock')),
   ...fileRows,
-];
+].filter(({ name }) => !laterInPython.some((type) => name.includes(type)));
 
 /** Those that are recorded: each kind once, in 1D or on vectors, which keeps the files small. */
 export const recordedRows: readonly PythonRow[] = pythonRows.filter(({ name }) => {

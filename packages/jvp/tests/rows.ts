@@ -9,12 +9,14 @@ import { glowRows } from './rows/glow-networks.ts';
 import { linearRows } from './rows/linear.ts';
 import { networkRows } from './rows/networks.ts';
 import { squeezeRows } from './rows/squeezes.ts';
+import { transformerRows } from './rows/transformers.ts';
 
 /** In the order of the rooms that the layers stand in, then the networks. */
 const tables: readonly ((ndims: number) => Row[])[] = [
   elementwiseRows,
   linearRows,
   squeezeRows,
+  transformerRows,
   combinatorRows,
   couplingRows,
   glowRows,

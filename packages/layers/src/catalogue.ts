@@ -20,12 +20,14 @@ import { WithContext } from './conditioners/with-context.ts';
 import { AdditiveCoupling } from './couplings/additive-coupling.ts';
 import { BasicCoupling } from './couplings/basic-coupling.ts';
 import { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
+import { ConditionalTransform } from './couplings/conditional-transform.ts';
 import { ConditionalGlowCoupling, GlowCoupling } from './couplings/glow-coupling.ts';
 import { HintCoupling } from './couplings/hint-coupling.ts';
 import { HyperbolicLayer } from './couplings/hyperbolic-layer.ts';
 import { IrimCoupling } from './couplings/irim-coupling.ts';
 import { Leapfrog } from './couplings/leapfrog.ts';
 import { RecursiveCoupling } from './couplings/recursive-coupling.ts';
+import { TransformerCoupling } from './couplings/transformer-coupling.ts';
 import { activationTypes } from './elementwise/activation-types.ts';
 import { Elementwise } from './elementwise/elementwise.ts';
 import { Logit } from './elementwise/logit.ts';
@@ -36,6 +38,9 @@ import { Permutation } from './linear/permutation.ts';
 import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
 import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
+import { AdditiveTransformer } from './transformers/additive-transformer.ts';
+import { AffineTransformer } from './transformers/affine-transformer.ts';
+import { ElementwiseTransform } from './transformers/elementwise-transform.ts';
 import type { ModuleType } from './tree/module.ts';
 
 /** The layers, conditioners and activations that `loadModel` and `build` may be passed. */
@@ -51,6 +56,9 @@ export const layerCatalogue: readonly ModuleType[] =
     ShuffleSqueeze,
     HaarSqueeze,
     WaveletSqueeze,
+    AdditiveTransformer,
+    AffineTransformer,
+    ElementwiseTransform,
     AsConditioner,
     BatchNorm,
     ConditionalResidualBlock,
@@ -73,10 +81,12 @@ export const layerCatalogue: readonly ModuleType[] =
     BasicCoupling,
     ConditionalGlowCoupling,
     ConditionalHintCoupling,
+    ConditionalTransform,
     GlowCoupling,
     HintCoupling,
     HyperbolicLayer,
     IrimCoupling,
     Leapfrog,
     RecursiveCoupling,
+    TransformerCoupling,
   ]);

@@ -79,6 +79,8 @@ export type { AffineOptions, BasicCouplingOptions } from './couplings/basic-coup
 export { affineDefaults, affineOptions, BasicCoupling } from './couplings/basic-coupling.ts';
 export type { ConditionalHintCouplingOptions } from './couplings/conditional-hint-coupling.ts';
 export { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
+export type { ConditionalTransformOptions } from './couplings/conditional-transform.ts';
+export { ConditionalTransform } from './couplings/conditional-transform.ts';
 export type {
   ConditionalGlowCouplingOptions,
   GlowCouplingOptions,
@@ -93,6 +95,8 @@ export { IrimCoupling } from './couplings/irim-coupling.ts';
 export type { LeapfrogOptions } from './couplings/leapfrog.ts';
 export { Leapfrog } from './couplings/leapfrog.ts';
 export { RecursiveCoupling } from './couplings/recursive-coupling.ts';
+export type { TransformerCouplingOptions } from './couplings/transformer-coupling.ts';
+export { TransformerCoupling } from './couplings/transformer-coupling.ts';
 // Element-wise maps.
 export type { Activation, InvertibleActivation, ScaleLogarithm } from './elementwise/activation.ts';
 export { requireActivation } from './elementwise/activation.ts';
@@ -139,6 +143,13 @@ export { Squeeze } from './squeezes/squeeze.ts';
 export type { WaveletName } from './squeezes/wavelet-filters.ts';
 export type { WaveletSqueezeOptions } from './squeezes/wavelet-squeeze.ts';
 export { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
+// Transformers.
+export { AdditiveTransformer } from './transformers/additive-transformer.ts';
+export type { AffineTransformerOptions } from './transformers/affine-transformer.ts';
+export { AffineTransformer } from './transformers/affine-transformer.ts';
+export type { ElementwiseTransformOptions } from './transformers/elementwise-transform.ts';
+export { ElementwiseTransform } from './transformers/elementwise-transform.ts';
+export { Transformer } from './transformers/transformer.ts';
 export { Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
 export { Construction } from './tree/construction.ts';
 export type { ModuleType, Options, Place } from './tree/module.ts';

@@ -50,7 +50,8 @@ describe('the linter', () => {
     ['models', 'linear'],
     ['elementwise', 'squeezes'],
     ['linear', 'squeezes'],
-    ['squeezes', 'conditioners'],
+    ['squeezes', 'transformers'],
+    ['transformers', 'conditioners'],
     ['conditioners', 'combinators'],
     ['combinators', 'couplings'],
   ])('refuses an import from %s of %s', (from, to) => {

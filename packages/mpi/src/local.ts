@@ -25,6 +25,12 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'GlowCoupling',
         'ConditionalGlowCoupling',
       ],
+      ...[
+        'AdditiveTransformer',
+        'AffineTransformer',
+        'ConditionalTransform',
+        'TransformerCoupling',
+      ],
       ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],
       ...['HyperbolicLayer', 'Leapfrog', 'Glow', 'ConditionalGlow', 'MultiScale', 'MultiScaleHint'],
       ...['ConditionalHint', 'MultiScaleConditionalHint', 'HyperbolicNetwork', 'SummarizedNetwork'],
@@ -37,6 +43,10 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       : `its pattern '${pattern}' joins places that lie far apart; expected 'checkerboard'`,
   WaveletSqueeze: always('its wavelets are periodic in the whole volume; expected a HaarSqueeze'),
   AffineLayer: always('it has a number for every position of the whole; expected an ActNorm'),
+  ElementwiseTransform: ({ options: { size } }) =>
+    size === undefined
+      ? undefined
+      : 'it has parameters for every position of the whole; expected those of channels, without `size`',
   BatchNorm: ({ training }) =>
     training
       ? 'its statistics are of the whole batch; expected evaluation, network.training = false'

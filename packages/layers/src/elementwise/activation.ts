@@ -1,5 +1,11 @@
 /** What an element-wise function is, as activation of a conditioner or scale of a coupling. */
-import { formatValue, type LogisticScale, type Tensor, ValueError } from '@invnet/tensor';
+import {
+  formatShape,
+  formatValue,
+  type LogisticScale,
+  type Tensor,
+  ValueError,
+} from '@invnet/tensor';
 
 /** y = f(x), element by element. */
 export interface Activation {
@@ -54,5 +60,15 @@ export function requireActivation(op: string, name: string, f: Activation): Acti
   if (functions.every((g) => typeof g === 'function') && bounds) return f;
   throw new ValueError(
     `${op}: ${name} is ${formatValue(f)}; expected an activation, such as sigmoid().`,
+  );
+}
+
+/** The function itself. @throws ValueError unless it is an activation that can scale. */
+export function requireScaleFunction(op: string, f: Activation): Activation {
+  const { range, log, name } = requireActivation(op, 'scaleFunction', f);
+  if (range[0] > 0 || (range[0] === 0 && log)) return f;
+  throw new ValueError(
+    `${op}: scale function ${name} has the range ${formatShape(range)}; expected a positive lower bound, ` +
+      'as of sigmoid({ low: 0.5 }) or expClamp(), or one of zero and `log`, as of exp().',
   );
 }

@@ -1,0 +1,34 @@
+/** Right calls of the transformers of `@invnet/layers`, and of what holds them. */
+import * as api from '@invnet/layers';
+import { RandomStream } from '@invnet/tensor';
+import { type Calls, make } from './call.ts';
+import { methodsOf } from './layers.ts';
+
+/** Calls of their exports. */
+export function transformerCalls(): Calls {
+  const random = () => new RandomStream(3);
+  const [x, context] = [random().normal([2, 4]), random().normal([2, 3])];
+  const affine = { scaleFunction: api.expClamp() };
+  const transformer = new api.AffineTransformer();
+  const sizes = { channels: 4, transformer, hidden: 2, ndims: 0, random: random() };
+  const coupling = { ...sizes, split: [1, 3], moves: 'first', contextChannels: 3 } as const;
+  const conditional = { ...sizes, contextChannels: 3 };
+  const own = { channels: 4, transformer, size: [] };
+  return {
+    Transformer: [],
+    AdditiveTransformer: [make(api.AdditiveTransformer, [])],
+    AffineTransformer: [make(api.AffineTransformer, [affine])],
+    ElementwiseTransform: [
+      make(api.ElementwiseTransform, [own]),
+      ...methodsOf(new api.ElementwiseTransform({ channels: 4, transformer }), x),
+    ],
+    ConditionalTransform: [
+      make(api.ConditionalTransform, [conditional]),
+      ...methodsOf(new api.ConditionalTransform(conditional), x, context),
+    ],
+    TransformerCoupling: [
+      make(api.TransformerCoupling, [coupling]),
+      ...methodsOf(new api.TransformerCoupling(coupling), x, context),
+    ],
+  };
+}

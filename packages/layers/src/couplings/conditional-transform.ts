@@ -1,0 +1,144 @@
+/** Transformers whose parameters a context gives. Mathematics: docs/math/couplings/conditional-transform.md */
+import { type RandomStream, type Shape, type Tensor, ValueError } from '@invnet/tensor';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import { type BackwardOptions, Bijection } from '../core/bijection.ts';
+import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
+import { Conditioner, evaluate } from '../core/conditioner.ts';
+import type { Tangent } from '../core/tangent.ts';
+import {
+  requireParametersOf,
+  requireTransformer,
+  type Transformer,
+} from '../transformers/transformer.ts';
+import { Construction } from '../tree/construction.ts';
+
+/** Options of `ConditionalTransform`. */
+export interface ConditionalTransformOptions {
+  /** One is enough. */
+  readonly channels: number;
+  readonly transformer: Transformer;
+  /** Channels of the context, where the default conditioner is to be made. */
+  readonly contextChannels?: number;
+  /**
+   * Maps the context to `transformer.size` channels for each of x, at x's resolution, or a function that makes
+   * it. Default: see `defaultConditioner`.
+   */
+  readonly conditioner?: Conditioner | ConditionerFactory;
+  /** Width of the default conditioner. Default: 64. */
+  readonly hidden?: number;
+  /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
+  readonly ndims?: number;
+  /** Draws the default conditioner's weights. */
+  readonly random?: RandomStream;
+}
+
+const optionNames = [
+  ...['channels', 'transformer', 'contextChannels', 'conditioner', 'hidden', 'ndims'],
+];
+
+/**
+ * y = f(x; p) number by number, with p = g(context); logdet = Σ log ∂f/∂x. With an `AffineTransformer` it is
+ * the conditional affine transform.
+ *
+ * Its Jacobian is diagonal, so a flow of these alone models channels that are independent given the context.
+ *
+ * @example
+ * const transformer = new RationalQuadraticSpline({ bins: 8, bound: 4 });
+ * const layer = new ConditionalTransform({ channels: 1, transformer, contextChannels: 3, ndims: 0 });
+ * const { y, logdet } = layer.forward(x, context); // x [N, 1], context [N, 3]
+ */
+export class ConditionalTransform extends Bijection {
+  static readonly type: string = 'ConditionalTransform';
+  readonly channels: number;
+  readonly transformer: Transformer;
+  readonly conditioner: Conditioner;
+
+  /** @throws ValueError for channels below 1, or neither a conditioner nor the channels of a context. */
+  constructor(options: ConditionalTransformOptions) {
+    super();
+    using building = new Construction();
+    requireModuleOptions('ConditionalTransform', options, optionNames);
+    const { channels, transformer, conditioner, contextChannels, ndims = 2, ...defaults } = options;
+    requireWhole('ConditionalTransform', 'channels', channels, 1);
+    this.channels = channels;
+    this.transformer = requireTransformer('ConditionalTransform', 'transformer', transformer);
+    const outChannels = this.transformer.size * channels;
+    // The context is what the conditioner sees as its x.
+    const shape = { inChannels: contextChannels ?? 0, outChannels, ndims, contextChannels: 0 };
+    if (!(conditioner instanceof Conditioner)) {
+      if (contextChannels === undefined) {
+        throw new ValueError(
+          'ConditionalTransform: expected a conditioner, or contextChannels to make one; got neither.',
+        );
+      }
+      requireWhole('ConditionalTransform', 'contextChannels', contextChannels, 1);
+    }
+    this.conditioner = makeConditioner('ConditionalTransform', conditioner, shape, defaults);
+    building.complete();
+  }
+
+  get options() {
+    const { channels, transformer, conditioner } = this;
+    return { channels, transformer, conditioner };
+  }
+
+  override get usesContext(): boolean {
+    return true;
+  }
+
+  protected apply(x: Tensor, context?: Tensor) {
+    const p = evaluate(this.conditioner, given(context));
+    return this.transformer.apply(x, this.#fitting(p, x));
+  }
+
+  protected invert(y: Tensor, context?: Tensor) {
+    const p = evaluate(this.conditioner, given(context));
+    return this.transformer.invert(y, this.#fitting(p, y));
+  }
+
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet, context }: BackwardOptions) {
+    const { y: p, saved } = this.conditioner.forward(given(context));
+    const made = this.transformer.applyBackward(y, this.#fitting(p, y), dy, dlogdet);
+    const { dp, ...rest } = made;
+    p.dispose();
+    return { ...rest, dcontext: this.conditioner.backward(dp, saved).dx };
+  }
+
+  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet, context }: BackwardOptions) {
+    const { y: p, saved } = this.conditioner.forward(given(context));
+    const made = this.transformer.invertBackward(x, this.#fitting(p, x), dx, dlogdet);
+    const { dp, ...rest } = made;
+    p.dispose();
+    return { ...rest, dcontext: this.conditioner.backward(dp, saved).dx };
+  }
+
+  protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
+    const { y: p, dy: dp } = this.#parameters(tangent, context);
+    return this.transformer.applyTangent(x, this.#fitting(p, x), tangent.x, dp);
+  }
+
+  protected invertTangent(y: Tensor, tangent: Tangent, context?: Tensor) {
+    const { y: p, dy: dp } = this.#parameters(tangent, context);
+    return this.transformer.invertTangent(y, this.#fitting(p, y), tangent.x, dp);
+  }
+
+  protected override applyShape(x: Shape): Shape {
+    return requireChannels('ConditionalTransform', x, this.channels);
+  }
+
+  #parameters({ parameters, context: x }: Tangent, context: Tensor | undefined) {
+    return this.conditioner.jvp(given(context), { x, parameters });
+  }
+
+  /** What the context gives depends on its shape alone, which is known when it comes. */
+  #fitting(p: Tensor, x: Tensor): Tensor {
+    requireParametersOf('ConditionalTransform', this.transformer, p.shape, x.shape);
+    return p;
+  }
+}
+
+/** @throws ValueError without a context. */
+function given(context: Tensor | undefined): Tensor {
+  if (context) return context;
+  throw new ValueError('ConditionalTransform: expected a context, got none.');
+}
