@@ -23,11 +23,12 @@ export type {
   ConditionerDefaults,
   ConditionerFactory,
   ConditionerShape,
+  ConditionerSupply,
   Conditioners,
 } from './conditioners/conditioner-factory.ts';
 export {
-  ConditionerSupply,
   makeConditioner,
+  supplyConditioners,
   withContext,
 } from './conditioners/conditioner-factory.ts';
 export type { CustomBlockParts } from './conditioners/custom-block.ts';

@@ -5,7 +5,6 @@ import {
   asConditioner,
   type Bijection,
   ConditionalGlowCoupling,
-  ConditionerSupply,
   Construction,
   Conv1x1,
   Identity,
@@ -14,6 +13,7 @@ import {
   requireSizes,
   Sequential,
   ShuffleSqueeze,
+  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, ValueError } from '@invnet/tensor';
 import { type GlowOptions, glowDefaults, glowOptions, requireHalves } from './glow.ts';
@@ -53,7 +53,7 @@ export class ConditionalGlow extends MultiScale {
     requireSizes('ConditionalGlow', { contextChannels });
     const resolved = glowDefaults('ConditionalGlow', options);
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
-    const supply = new ConditionerSupply('ConditionalGlow', options.conditioner);
+    const supply = supplyConditioners('ConditionalGlow', options.conditioner);
     super({
       ...multiScaleDefaults('ConditionalGlow', options),
       channels: [options.channels],
@@ -70,13 +70,13 @@ export class ConditionalGlow extends MultiScale {
             ndims,
             random,
             scaleFunction,
-            ...supply.factory,
+            conditioner: supply.conditioner,
           }),
         });
       },
     });
     this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
-    this.#options = { ...resolved, contextChannels, ...supply.options };
+    this.#options = { ...resolved, contextChannels, conditioner: supply.made() };
     if (!this.scales.some(({ steps }) => steps.usesContext)) {
       throw new ValueError(
         'ConditionalGlow: none of its conditioners uses a context; expected some that do, such as those ' +

@@ -10,7 +10,6 @@ import {
   Composite,
   ConditionalHintCoupling,
   type ConditionalHintCouplingOptions,
-  ConditionerSupply,
   Construction,
   compose,
   HaarSqueeze,
@@ -22,6 +21,7 @@ import {
   requireModuleOptions,
   requireRepeats,
   Sequential,
+  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean, ValueError } from '@invnet/tensor';
 import {
@@ -70,10 +70,10 @@ export class ConditionalHint extends Composite<Pair> {
     const { steps = 8, random = new RandomStream(0) } = options;
     requireRepeats('ConditionalHint', 'steps', steps);
     const resolved = stepDefaults('ConditionalHint', options);
-    const supply = new ConditionerSupply('ConditionalHint', options.conditioner);
-    const step = { ...resolved, ...supply.factory, random };
+    const supply = supplyConditioners('ConditionalHint', options.conditioner);
+    const step = { ...resolved, conditioner: supply.conditioner, random };
     this.steps = new Sequential(Array.from({ length: steps }, () => conditionalStep(step)));
-    this.#options = { steps, ...resolved, ...supply.options };
+    this.#options = { steps, ...resolved, conditioner: supply.made() };
     building.complete();
   }
 
@@ -118,7 +118,7 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
     const { squeeze = new HaarSqueeze(), random = new RandomStream(0) } = options;
     const resolved = stepDefaults('MultiScaleConditionalHint', options);
     const { channels, conditionChannels } = resolved;
-    const supply = new ConditionerSupply('MultiScaleConditionalHint', options.conditioner);
+    const supply = supplyConditioners('MultiScaleConditionalHint', options.conditioner);
     using building = new Construction();
     super({
       ...multiScaleDefaults('MultiScaleConditionalHint', options),
@@ -127,13 +127,13 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
       step: ([data, condition]) =>
         conditionalStep({
           ...resolved,
-          ...supply.factory,
+          conditioner: supply.conditioner,
           channels: data!,
           conditionChannels: condition!,
           random,
         }),
     });
-    this.#options = { ...resolved, ...supply.options };
+    this.#options = { ...resolved, conditioner: supply.made() };
     this.#lanes = [channels, conditionChannels];
     building.complete();
   }

@@ -9,7 +9,6 @@ import {
   affineDefaults,
   affineOptions,
   type Bijection,
-  ConditionerSupply,
   type Conditioners,
   Construction,
   Conv1x1,
@@ -19,6 +18,7 @@ import {
   requireSizes,
   Sequential,
   ShuffleSqueeze,
+  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean, ValueError } from '@invnet/tensor';
 import {
@@ -35,7 +35,7 @@ export interface GlowOptions extends MultiScaleSizes {
   /** Width of the default conditioners. Default: 64. */
   readonly hidden?: number;
   /** Makes the conditioners of the couplings, or all of them, in order. Default: see `GlowCoupling`. */
-  readonly conditioner?: Conditioners;
+  readonly conditioner?: Conditioners | undefined;
   /** Default: `new ShuffleSqueeze({ pattern: 'checkerboard' })`. */
   readonly squeeze?: Bijection;
   /** Scale function of the couplings; see `GlowCoupling`. */
@@ -80,7 +80,7 @@ export class Glow extends MultiScale {
     const resolved = glowDefaults('Glow', options);
     const { random = new RandomStream(0) } = options;
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
-    const supply = new ConditionerSupply('Glow', options.conditioner);
+    const supply = supplyConditioners('Glow', options.conditioner);
     using building = new Construction();
     super({
       ...multiScaleDefaults('Glow', options),
@@ -97,12 +97,12 @@ export class Glow extends MultiScale {
             ndims,
             random,
             scaleFunction,
-            ...supply.factory,
+            conditioner: supply.conditioner,
           }),
         });
       },
     });
-    this.#options = { ...resolved, ...supply.options };
+    this.#options = { ...resolved, conditioner: supply.made() };
     building.complete();
   }
 

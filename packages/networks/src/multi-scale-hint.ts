@@ -6,7 +6,6 @@
 import {
   ActNorm,
   type Bijection,
-  ConditionerSupply,
   Construction,
   HaarSqueeze,
   HintCoupling,
@@ -17,6 +16,7 @@ import {
   requireModuleOptions,
   requireSizes,
   Sequential,
+  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean } from '@invnet/tensor';
 import {
@@ -57,7 +57,7 @@ export class MultiScaleHint extends MultiScale {
     const coupling = { ...hintDefaults(options), permute };
     requireSizes('MultiScaleHint', { channels, hidden: coupling.hidden });
     requireBoolean('MultiScaleHint', 'actnorm', actnorm);
-    const supply = new ConditionerSupply('MultiScaleHint', options.conditioner);
+    const supply = supplyConditioners('MultiScaleHint', options.conditioner);
     using building = new Construction();
     super({
       ...multiScaleDefaults('MultiScaleHint', options),
@@ -66,10 +66,15 @@ export class MultiScaleHint extends MultiScale {
       step: ([width]) =>
         new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: width! }) }),
-          coupling: new HintCoupling({ ...coupling, ...supply.factory, channels: width!, random }),
+          coupling: new HintCoupling({
+            ...coupling,
+            conditioner: supply.conditioner,
+            channels: width!,
+            random,
+          }),
         }),
     });
-    this.#options = { channels, ...coupling, actnorm, ...supply.options };
+    this.#options = { channels, ...coupling, actnorm, conditioner: supply.made() };
     building.complete();
   }
 

@@ -8,7 +8,6 @@ import {
   type Activation,
   AdditiveCoupling,
   Composite,
-  ConditionerSupply,
   type Conditioners,
   Construction,
   HintCoupling,
@@ -21,6 +20,7 @@ import {
   requireRepeats,
   requireSizes,
   Sequential,
+  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean, requireOneOf } from '@invnet/tensor';
 import { type ForwardOperator, MisfitGradient } from './misfit-gradient.ts';
@@ -47,7 +47,7 @@ export interface UnrolledLoopOptions {
    * Makes the conditioners of the iterations' couplings, or all of them, in order. Default: see
    * `IrimCoupling` and `HintCoupling`.
    */
-  readonly conditioner?: Conditioners;
+  readonly conditioner?: Conditioners | undefined;
   /** Normalizes the gradients by an `ActNorm`. Default: true. */
   readonly actnorm?: boolean;
   /** Draws all weights. Default: seed 0. */
@@ -98,9 +98,9 @@ export class UnrolledLoop extends Composite<Pair> {
     requireDimensions('UnrolledLoop', ndims, 0);
     requireBoolean('UnrolledLoop', 'actnorm', actnorm);
     requireOneOf('UnrolledLoop', 'coupling', coupling, ['additive', 'hint']);
-    const supply = new ConditionerSupply('UnrolledLoop', options.conditioner);
+    const supply = supplyConditioners('UnrolledLoop', options.conditioner);
     const total = channels + memoryChannels;
-    const sizes = { channels: total, hidden, ndims, ...supply.factory, random };
+    const sizes = { channels: total, hidden, ndims, conditioner: supply.conditioner, random };
     const makeCoupling = () =>
       coupling === 'hint'
         ? new HintCoupling({ ...sizes, permute: 'both' })
@@ -120,7 +120,7 @@ export class UnrolledLoop extends Composite<Pair> {
       });
     this.inner = new Sequential(Array.from({ length: iterations }, iteration));
     const network = { channels, memoryChannels, iterations, coupling, hidden, ndims, actnorm };
-    this.#options = { ...network, operator, link, ...supply.options };
+    this.#options = { ...network, operator, link, conditioner: supply.made() };
     building.complete();
   }
 

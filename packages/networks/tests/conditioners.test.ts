@@ -117,10 +117,10 @@ describe('conditioners of the caller', () => {
     expect(make(all).parameters.filter((p) => p.name.endsWith('w3'))).toHaveLength(count);
     const type = name.split(',')[0]!;
     expect(() => make(all.slice(1))).toThrow(
-      new RegExp(`^${type}: conditioner is a list of ${count - 1}; expected more`),
+      new RegExp(`^${type}: conditioner\\[${count - 1}\\] is undefined; expected a conditioner`),
     );
     expect(() => make([...all, all[0]!])).toThrow(
-      new RegExp(`^${type}: conditioner is a list of ${count + 1}; expected ${count}`),
+      new RegExp(`^${type}: the number of conditioners is ${count + 1}; expected .*${count}`),
     );
   });
 
@@ -193,17 +193,17 @@ describe('bad conditioners are told', () => {
   it('where a function gives something else, or what is given is none', () => {
     const nothing = (() => undefined) as unknown as ConditionerFactory;
     expect(() => new Glow({ ...small, conditioner: nothing })).toThrow(
-      /^Glow: conditioner\(\{"inChannels":1,.*\) gave undefined; expected a conditioner/,
+      /^Glow: conditioner\(shape\) is undefined; expected a conditioner/,
     );
     const word = 'resnet' as unknown as ConditionerFactory;
     expect(() => new Glow({ ...small, conditioner: word })).toThrow(
-      /^Glow: conditioner is 'resnet'; expected a function/,
+      /^Glow: conditioner\[0\] is 'r'; expected a conditioner/,
     );
     expect(() => new GlowCoupling({ channels: 2, conditioner: word })).toThrow(
       /conditioner is 'resnet'; expected a conditioner/,
     );
     expect(
       () => new Flattened(new ConditionalHint({ ...sizes, conditioner: [] }), [[2], [2]]),
-    ).toThrow(/ConditionalHint: conditioner is a list of 0/);
+    ).toThrow(/ConditionalHint: conditioner\[0\] is undefined/);
   });
 });

@@ -1,6 +1,6 @@
 /** Right calls of the conditioners of `@invnet/layers`, and of what makes them. */
 import * as api from '@invnet/layers';
-import { type Calls, call, make } from './call.ts';
+import { type Calls, call } from './call.ts';
 
 /** Calls of these exports. */
 export function conditionerCalls(): Calls {
@@ -14,9 +14,9 @@ export function conditionerCalls(): Calls {
       call(api.makeConditioner, ['coupling', factory, shape, {}]),
     ],
     withContext: [call(api.withContext, [factory])],
-    ConditionerSupply: [
-      make(api.ConditionerSupply, ['Glow', [block]]),
-      make(api.ConditionerSupply, ['Glow', factory]),
+    supplyConditioners: [
+      call(api.supplyConditioners, ['Glow', [block]]),
+      call(api.supplyConditioners, ['Glow', factory]),
     ],
   };
 }

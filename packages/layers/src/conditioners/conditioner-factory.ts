@@ -2,9 +2,9 @@
  * Who makes the conditioners inside couplings and networks: the caller, by one of his own or a function, or
  * the default. Left out: what they compute.
  */
-import { formatValue, type RandomStream, requireFunction, ValueError } from '@invnet/tensor';
-import { requireModuleOptions } from '../core/checks.ts';
-import { Conditioner, requireConditioner } from '../core/conditioner.ts';
+import { type RandomStream, requireFunction } from '@invnet/tensor';
+import { requireWhole } from '../core/checks.ts';
+import { type Conditioner, requireConditioner } from '../core/conditioner.ts';
 import { nameOf } from '../tree/named.ts';
 import { defaultConditioner } from './default-conditioner.ts';
 import { WithContext } from './with-context.ts';
@@ -38,8 +38,8 @@ export type Conditioners = ConditionerFactory | readonly Conditioner[];
 /** What the default conditioner is made with. */
 export interface ConditionerDefaults {
   /** Default: 64. */
-  readonly hidden?: number | undefined;
-  readonly random?: RandomStream | undefined;
+  readonly hidden?: number;
+  readonly random?: RandomStream;
 }
 
 /**
@@ -53,25 +53,10 @@ export function makeConditioner(
   shape: ConditionerShape,
   defaults: ConditionerDefaults,
 ): Conditioner {
-  requireModuleOptions(op, defaults, ['hidden']);
-  if (given === undefined) {
-    const { hidden, random } = defaults;
-    const { inChannels, outChannels, ndims, contextChannels } = shape;
-    return defaultConditioner({
-      inChannels,
-      outChannels,
-      ndims,
-      contextChannels,
-      ...(hidden !== undefined && { hidden }),
-      ...(random && { random }),
-    });
-  }
-  if (typeof given !== 'function') return requireConditioner(op, 'conditioner', given);
-  const made = given(shape);
-  if (made instanceof Conditioner) return made;
-  throw new ValueError(
-    `${op}: conditioner(${JSON.stringify(shape)}) gave ${formatValue(made)}; expected a conditioner.`,
-  );
+  if (given === undefined) return defaultConditioner({ ...shape, ...defaults });
+  return typeof given === 'function'
+    ? requireConditioner(op, 'conditioner(shape)', given(shape))
+    : requireConditioner(op, 'conditioner', given);
 }
 
 /**
@@ -92,63 +77,38 @@ export function withContext(
   };
 }
 
-/**
- * The conditioners of a network: it hands out what the caller gave, and notes it, since files hold what was
- * made in place of the function. A function with a name (see `named`) stands there by that.
- */
-export class ConditionerSupply {
-  readonly #op: string;
-  readonly #given: Conditioners | undefined;
-  readonly #made: Conditioner[] = [];
-
-  /** @throws ValueError for what is neither a function nor a list. */
-  constructor(op: string, given: Conditioners | undefined) {
-    this.#op = op;
-    this.#given = given;
-    if (given === undefined || typeof given === 'function') return;
-    if (!Array.isArray(given)) {
-      throw new ValueError(
-        `${op}: conditioner is ${formatValue(given)}; expected a function that makes conditioners, or a ` +
-          'list of them.',
-      );
-    }
-  }
-
-  /** What the network's couplings are made with: nothing, where they make their defaults. */
-  get factory(): { readonly conditioner?: ConditionerFactory } {
-    return this.#given === undefined ? {} : { conditioner: (shape) => this.#next(shape) };
-  }
-
+/** The conditioners of one network, while it is built. */
+export interface ConditionerSupply {
+  /** What its couplings are made with; without it they make their defaults. */
+  readonly conditioner: ConditionerFactory | undefined;
   /**
-   * What the network's options say of it, once all were made.
+   * What its options say once all were made: those, or a function that has a name (see `named`).
    *
-   * @throws ValueError for a list with more than the network has couplings.
+   * @throws ValueError for a list of more than there are couplings.
    */
-  get options(): { readonly conditioner?: Conditioners } {
-    const given = this.#given;
-    if (given === undefined) return {};
-    if (typeof given === 'function') {
-      return { conditioner: nameOf(given) === undefined ? this.#made : given };
-    }
-    if (given.length > this.#made.length) throw this.#wrongNumber(given, `${this.#made.length}`);
-    return { conditioner: this.#made };
-  }
+  made(): Conditioners | undefined;
+}
 
-  #next(shape: ConditionerShape): Conditioner {
-    const given = this.#given!;
-    const i = this.#made.length;
-    if (typeof given !== 'function' && i >= given.length) {
-      throw this.#wrongNumber(given, 'more, one for each coupling');
-    }
-    const one = typeof given === 'function' ? given : given[i]!;
-    const made = makeConditioner(this.#op, one, shape, {});
-    this.#made.push(made);
-    return made;
-  }
-
-  #wrongNumber(given: readonly Conditioner[], expected: string): ValueError {
-    return new ValueError(
-      `${this.#op}: conditioner is a list of ${given.length}; expected ${expected}.`,
-    );
-  }
+/**
+ * Hands out what a network was given for its conditioners, and notes it: files hold what was made in place
+ * of the function that made it. A list of too few is a ValueError when the one that is missing is asked for.
+ */
+export function supplyConditioners(op: string, given: Conditioners | undefined): ConditionerSupply {
+  const made: Conditioner[] = [];
+  const next = (shape: ConditionerShape) => {
+    const one =
+      typeof given === 'function'
+        ? makeConditioner(op, given, shape, {})
+        : requireConditioner(op, `conditioner[${made.length}]`, (given ?? [])[made.length]!);
+    made.push(one);
+    return one;
+  };
+  return {
+    conditioner: given === undefined ? given : next,
+    made: () => {
+      if (typeof given !== 'object') return given && nameOf(given) === undefined ? made : given;
+      requireWhole(op, 'the number of conditioners', given.length, 1, made.length);
+      return made;
+    },
+  };
 }

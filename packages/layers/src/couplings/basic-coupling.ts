@@ -63,7 +63,7 @@ export interface BasicCouplingOptions extends AffineOptions {
    * Maps x₁ (and the context) to twice the channels of x₂, or a function that makes it. Default: see
    * `defaultConditioner`.
    */
-  readonly conditioner?: Conditioner | ConditionerFactory;
+  readonly conditioner?: Conditioner | ConditionerFactory | undefined;
 }
 
 /**

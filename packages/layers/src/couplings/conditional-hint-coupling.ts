@@ -6,7 +6,7 @@
 import { RandomStream, requireBoolean } from '@invnet/tensor';
 import { Composite } from '../combinators/composite.ts';
 import { Swapped } from '../combinators/swapped.ts';
-import { ConditionerSupply } from '../conditioners/conditioner-factory.ts';
+import { supplyConditioners } from '../conditioners/conditioner-factory.ts';
 import type { Bijection } from '../core/bijection.ts';
 import { requireModuleOptions } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
@@ -63,15 +63,15 @@ export class ConditionalHintCoupling extends Composite<Pair> {
     const hint = hintDefaults(options);
     const { hidden, ndims, scaleFunction } = hint;
     requireBoolean('ConditionalHintCoupling', 'permute', permute);
-    const supply = new ConditionerSupply('ConditionalHintCoupling', options.conditioner);
-    const own = { ...supply.factory, random };
+    const supply = supplyConditioners('ConditionalHintCoupling', options.conditioner);
+    const own = { conditioner: supply.conditioner, random };
     const laneOf = (width: number) =>
       new HintCoupling({ ...hint, ...own, channels: width, permute: permute ? 'full' : 'none' });
     this.lane = laneOf(conditionChannels);
     this.data = laneOf(channels);
     const pair = [conditionChannels, channels] as const;
     this.coupling = new BasicCoupling({ hidden, ndims, scaleFunction, channels: pair, ...own });
-    this.#options = { channels, conditionChannels, ...hint, permute, ...supply.options };
+    this.#options = { channels, conditionChannels, ...hint, permute, conditioner: supply.made() };
     building.complete();
   }
 

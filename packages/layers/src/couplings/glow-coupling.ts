@@ -24,7 +24,7 @@ export interface GlowCouplingOptions extends Omit<AffineOptions, 'contextChannel
    * Maps the channels of the part that stays to twice as many as are moved, or a function that makes it.
    * Default: a `ResidualBlock`, or a `DenseBlock` for `ndims: 0`.
    */
-  readonly conditioner?: Conditioner | ConditionerFactory;
+  readonly conditioner?: Conditioner | ConditionerFactory | undefined;
 }
 
 const halvesOptions = [

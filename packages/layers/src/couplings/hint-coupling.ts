@@ -9,7 +9,7 @@ import { Identity } from '../combinators/identity.ts';
 import { Parallel } from '../combinators/parallel.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
-import { ConditionerSupply, type Conditioners } from '../conditioners/conditioner-factory.ts';
+import { type Conditioners, supplyConditioners } from '../conditioners/conditioner-factory.ts';
 import type { Bijection } from '../core/bijection.ts';
 import { requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
@@ -48,7 +48,7 @@ export interface HintCouplingOptions extends Omit<AffineOptions, 'contextChannel
    * Makes the conditioners of the couplings, or all of them, each node's before those within its halves.
    * Default: see `BasicCoupling`.
    */
-  readonly conditioner?: Conditioners;
+  readonly conditioner?: Conditioners | undefined;
 }
 
 /** The names of the options. */
@@ -90,9 +90,9 @@ export class HintCoupling extends Composite {
     requireWhole('HintCoupling', 'channels', channels, 2);
     requireOneOf('HintCoupling', 'permute', permute, ['none', 'lower', 'both', 'full']);
     const recursion = { depth: deepest(channels), ...hintDefaults(options), channels };
-    const supply = new ConditionerSupply('HintCoupling', options.conditioner);
-    this.recursion = new Recursion({ ...recursion, ...supply.factory, random });
-    this.#options = { ...recursion, permute, ...supply.options };
+    const supply = supplyConditioners('HintCoupling', options.conditioner);
+    this.recursion = new Recursion({ ...recursion, conditioner: supply.conditioner, random });
+    this.#options = { ...recursion, permute, conditioner: supply.made() };
     this.#permute = permute;
     const permutation = permutationOf(permute, channels, random);
     if (permutation) this.permutation = permutation;

@@ -24,7 +24,7 @@ export interface IrimCouplingOptions {
   /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
   readonly ndims?: number;
   /** Maps the ⌊channels/2⌋ first channels to as many as there are others, or a function that makes it. */
-  readonly conditioner?: Conditioner | ConditionerFactory;
+  readonly conditioner?: Conditioner | ConditionerFactory | undefined;
   /** Draws all weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -49,7 +49,7 @@ export class IrimCoupling extends Composite {
     super();
     using building = new Construction();
     requireModuleOptions('IrimCoupling', options, ['channels', 'hidden', 'ndims', 'conditioner']);
-    const { channels, hidden, ndims = 2, conditioner, random = new RandomStream(0) } = options;
+    const { channels, ndims = 2, conditioner, random = new RandomStream(0), ...rest } = options;
     requireWhole('IrimCoupling', 'channels', channels, 2);
     this.#channels = channels;
     this.mix = new Conv1x1({ channels, random });
@@ -57,7 +57,7 @@ export class IrimCoupling extends Composite {
     const [inChannels, outChannels] = halves;
     const shape = { inChannels, outChannels, ndims, contextChannels: 0 };
     const additive = new AdditiveCoupling(
-      makeConditioner('IrimCoupling', conditioner, shape, { hidden, random }),
+      makeConditioner('IrimCoupling', conditioner, shape, { ...rest, random }),
     );
     this.coupling = new ChannelHalves(additive, halves);
     this.#conditioner = () => additive.conditioner;
