@@ -106,7 +106,7 @@ if (present.status !== 0) {
 
     it('passes its own tests', () => pass(['discover']), 600_000);
 
-    it('computes all other rows in float32, and writes files that are loaded here', async () => {
+    it('computes what all other rows give in float32, and writes files that are loaded here', async () => {
       await setBackend('wasm');
       const written = join(folder, 'written');
       mkdirSync(written);
