@@ -13,7 +13,6 @@ import {
   requireSizes,
   Sequential,
   ShuffleSqueeze,
-  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, ValueError } from '@invnet/tensor';
 import { type GlowOptions, glowDefaults, glowOptions, requireHalves } from './glow.ts';
@@ -53,12 +52,12 @@ export class ConditionalGlow extends MultiScale {
     requireSizes('ConditionalGlow', { contextChannels });
     const resolved = glowDefaults('ConditionalGlow', options);
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
-    const supply = supplyConditioners('ConditionalGlow', options.conditioner);
     super({
       ...multiScaleDefaults('ConditionalGlow', options),
       channels: [options.channels],
       squeeze,
-      step: ([channels], scale) => {
+      conditioner: options.conditioner,
+      step: ([channels], scale, conditioner) => {
         requireHalves('ConditionalGlow', channels!, scale);
         return new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
@@ -70,13 +69,13 @@ export class ConditionalGlow extends MultiScale {
             ndims,
             random,
             scaleFunction,
-            conditioner: supply.conditioner,
+            conditioner,
           }),
         });
       },
     });
     this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
-    this.#options = { ...resolved, contextChannels, conditioner: supply.made() };
+    this.#options = { ...resolved, contextChannels };
     if (!this.scales.some(({ steps }) => steps.usesContext)) {
       throw new ValueError(
         'ConditionalGlow: none of its conditioners uses a context; expected some that do, such as those ' +
@@ -87,7 +86,12 @@ export class ConditionalGlow extends MultiScale {
   }
 
   override get options(): Options {
-    return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
+    return {
+      ...this.sizes,
+      ...this.#options,
+      squeeze: this.squeeze,
+      conditioner: this.conditioner,
+    };
   }
 
   /** Each scale sees the context squeezed as often as the data. */

@@ -73,7 +73,7 @@ export class ConditionalHint extends Composite<Pair> {
     const supply = supplyConditioners('ConditionalHint', options.conditioner);
     const step = { ...resolved, conditioner: supply.conditioner, random };
     this.steps = new Sequential(Array.from({ length: steps }, () => conditionalStep(step)));
-    this.#options = { steps, ...resolved, conditioner: supply.made() };
+    this.#options = { steps, ...resolved, conditioner: supply.made };
     building.complete();
   }
 
@@ -118,28 +118,31 @@ export class MultiScaleConditionalHint extends MultiScale<Pair> {
     const { squeeze = new HaarSqueeze(), random = new RandomStream(0) } = options;
     const resolved = stepDefaults('MultiScaleConditionalHint', options);
     const { channels, conditionChannels } = resolved;
-    const supply = supplyConditioners('MultiScaleConditionalHint', options.conditioner);
-    using building = new Construction();
     super({
       ...multiScaleDefaults('MultiScaleConditionalHint', options),
       channels: [channels, conditionChannels],
       squeeze: new Parallel(squeeze, squeeze),
-      step: ([data, condition]) =>
+      conditioner: options.conditioner,
+      step: ([data, condition], _, conditioner) =>
         conditionalStep({
           ...resolved,
-          conditioner: supply.conditioner,
+          conditioner,
           channels: data!,
           conditionChannels: condition!,
           random,
         }),
     });
-    this.#options = { ...resolved, conditioner: supply.made() };
+    this.#options = resolved;
     this.#lanes = [channels, conditionChannels];
-    building.complete();
   }
 
   override get options(): Options {
-    return { ...this.sizes, ...this.#options, squeeze: lanesOf(this.squeeze).first };
+    return {
+      ...this.sizes,
+      ...this.#options,
+      squeeze: lanesOf(this.squeeze).first,
+      conditioner: this.conditioner,
+    };
   }
 
   /** The condition's lane alone: y ↦ z_y. Its parts are this network's. */

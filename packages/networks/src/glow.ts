@@ -10,7 +10,6 @@ import {
   affineOptions,
   type Bijection,
   type Conditioners,
-  Construction,
   Conv1x1,
   GlowCoupling,
   type Options,
@@ -18,7 +17,6 @@ import {
   requireSizes,
   Sequential,
   ShuffleSqueeze,
-  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean, ValueError } from '@invnet/tensor';
 import {
@@ -80,13 +78,12 @@ export class Glow extends MultiScale {
     const resolved = glowDefaults('Glow', options);
     const { random = new RandomStream(0) } = options;
     const { hidden, ndims, scaleFunction, frozenConv1x1: frozen, actnorm } = resolved;
-    const supply = supplyConditioners('Glow', options.conditioner);
-    using building = new Construction();
     super({
       ...multiScaleDefaults('Glow', options),
       channels: [options.channels],
       squeeze: options.squeeze ?? new ShuffleSqueeze(),
-      step: ([channels], scale) => {
+      conditioner: options.conditioner,
+      step: ([channels], scale, conditioner) => {
         requireHalves('Glow', channels!, scale);
         return new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: channels! }) }),
@@ -97,17 +94,21 @@ export class Glow extends MultiScale {
             ndims,
             random,
             scaleFunction,
-            conditioner: supply.conditioner,
+            conditioner,
           }),
         });
       },
     });
-    this.#options = { ...resolved, conditioner: supply.made() };
-    building.complete();
+    this.#options = resolved;
   }
 
   override get options(): Options {
-    return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
+    return {
+      ...this.sizes,
+      ...this.#options,
+      squeeze: this.squeeze,
+      conditioner: this.conditioner,
+    };
   }
 }
 

@@ -6,7 +6,6 @@
 import {
   ActNorm,
   type Bijection,
-  Construction,
   HaarSqueeze,
   HintCoupling,
   type HintCouplingOptions,
@@ -16,7 +15,6 @@ import {
   requireModuleOptions,
   requireSizes,
   Sequential,
-  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean } from '@invnet/tensor';
 import {
@@ -57,28 +55,31 @@ export class MultiScaleHint extends MultiScale {
     const coupling = { ...hintDefaults(options), permute };
     requireSizes('MultiScaleHint', { channels, hidden: coupling.hidden });
     requireBoolean('MultiScaleHint', 'actnorm', actnorm);
-    const supply = supplyConditioners('MultiScaleHint', options.conditioner);
-    using building = new Construction();
     super({
       ...multiScaleDefaults('MultiScaleHint', options),
       channels: [channels],
       squeeze: options.squeeze ?? new HaarSqueeze(),
-      step: ([width]) =>
+      conditioner: options.conditioner,
+      step: ([width], _, conditioner) =>
         new Sequential({
           ...(actnorm && { actnorm: new ActNorm({ channels: width! }) }),
           coupling: new HintCoupling({
             ...coupling,
-            conditioner: supply.conditioner,
+            conditioner,
             channels: width!,
             random,
           }),
         }),
     });
-    this.#options = { channels, ...coupling, actnorm, conditioner: supply.made() };
-    building.complete();
+    this.#options = { channels, ...coupling, actnorm };
   }
 
   override get options(): Options {
-    return { ...this.sizes, ...this.#options, squeeze: this.squeeze };
+    return {
+      ...this.sizes,
+      ...this.#options,
+      squeeze: this.squeeze,
+      conditioner: this.conditioner,
+    };
   }
 }

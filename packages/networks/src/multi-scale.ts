@@ -3,6 +3,8 @@
 import {
   type Bijection,
   Composite,
+  type ConditionerFactory,
+  type Conditioners,
   Construction,
   compose,
   FirstHalf,
@@ -17,6 +19,7 @@ import {
   type ShapeOf,
   type State,
   shapesIn,
+  supplyConditioners,
 } from '@invnet/layers';
 import {
   formatShape,
@@ -52,8 +55,14 @@ export interface MultiScaleOptions<S extends State> extends MultiScaleSizes {
   readonly channels: readonly number[];
   /** Halves the resolution; not asked for without spatial axes. */
   readonly squeeze: Bijection<S>;
-  /** Makes a flow step for states of the given channels at a scale. */
-  readonly step: (channels: readonly number[], scale: number) => Bijection<S>;
+  /** Makes a flow step for states of the given channels at a scale, with conditioners made as given. */
+  readonly step: (
+    channels: readonly number[],
+    scale: number,
+    conditioner: ConditionerFactory | undefined,
+  ) => Bijection<S>;
+  /** Makes the conditioners of the steps, or all of them, in order. Default: the steps' own. */
+  readonly conditioner?: Conditioners | undefined;
   /** Put around each scale, what is inside included; at each call anew, so without parts of its own. */
   readonly around?: (network: Bijection<S>, scale: number) => Bijection<S>;
 }
@@ -76,32 +85,39 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
   constructor(options: MultiScaleOptions<S>) {
     super();
     using building = new Construction();
-    const names = [...sizeOptions, 'channels', 'squeeze', 'step', 'around'];
+    const names = [...sizeOptions, 'channels', 'squeeze', 'step', 'conditioner', 'around'];
     requireModuleOptions(this.type, options, names);
     const { channels, squeeze, step, around } = options;
-    this.#made = options;
     this.#sizes = multiScaleDefaults(this.type, options);
     requireFunction(this.type, 'step', step);
     if (around !== undefined) requireFunction(this.type, 'around', around);
     requireList(this.type, 'channels', channels);
     for (const c of channels) requireWhole(this.type, 'channels', c, 1);
     const { scales, steps } = this.#sizes;
+    const { conditioner, made } = supplyConditioners(this.type, options.conditioner);
     this.squeeze = requireBijection(this.type, 'squeeze', squeeze);
     this.scales = Array.from({ length: scales }, (_, scale) => {
       const widths = channels.map((c) => widthAt(c, scale, this.#sizes));
-      return { steps: new Sequential(Array.from({ length: steps }, () => step(widths, scale))) };
+      const makeStep = () => step(widths, scale, conditioner);
+      return { steps: new Sequential(Array.from({ length: steps }, makeStep)) };
     });
+    this.#made = { ...options, conditioner: made };
     building.complete();
   }
 
   get options(): Options {
-    const { channels, step, around } = this.#made;
-    return { ...this.#sizes, channels, squeeze: this.squeeze, step, around };
+    const { channels, step, conditioner, around } = this.#made;
+    return { ...this.#sizes, channels, squeeze: this.squeeze, step, conditioner, around };
   }
 
   /** The sizes, defaults filled in. */
   get sizes(): Required<MultiScaleSizes> {
     return this.#sizes;
+  }
+
+  /** What it was made with for the conditioners: all of them, or a function that has a name. */
+  get conditioner(): Conditioners | undefined {
+    return this.#made.conditioner;
   }
 
   /** What stands around a scale, what is inside included; made at each call, of the parts of now. */

@@ -120,7 +120,7 @@ export class UnrolledLoop extends Composite<Pair> {
       });
     this.inner = new Sequential(Array.from({ length: iterations }, iteration));
     const network = { channels, memoryChannels, iterations, coupling, hidden, ndims, actnorm };
-    this.#options = { ...network, operator, link, conditioner: supply.made() };
+    this.#options = { ...network, operator, link, conditioner: supply.made };
     building.complete();
   }
 

@@ -117,11 +117,9 @@ describe('conditioners of the caller', () => {
     expect(make(all).parameters.filter((p) => p.name.endsWith('w3'))).toHaveLength(count);
     const type = name.split(',')[0]!;
     expect(() => make(all.slice(1))).toThrow(
-      new RegExp(`^${type}: conditioner\\[${count - 1}\\] is undefined; expected a conditioner`),
+      new RegExp(`^${type}: conditioner ${count - 1} is undefined; expected a conditioner`),
     );
-    expect(() => make([...all, all[0]!])).toThrow(
-      new RegExp(`^${type}: the number of conditioners is ${count + 1}; expected .*${count}`),
-    );
+    expect(describeModule(make([...all, all[0]!])).conditioner).toHaveLength(count);
   });
 
   it('of a function with a name stand in files by that', () => {
@@ -193,17 +191,17 @@ describe('bad conditioners are told', () => {
   it('where a function gives something else, or what is given is none', () => {
     const nothing = (() => undefined) as unknown as ConditionerFactory;
     expect(() => new Glow({ ...small, conditioner: nothing })).toThrow(
-      /^Glow: conditioner\(shape\) is undefined; expected a conditioner/,
+      /^Glow: conditioner 0 is undefined; expected a conditioner/,
     );
     const word = 'resnet' as unknown as ConditionerFactory;
     expect(() => new Glow({ ...small, conditioner: word })).toThrow(
-      /^Glow: conditioner\[0\] is 'r'; expected a conditioner/,
+      /^Glow: conditioner is 'resnet'; expected a list/,
     );
     expect(() => new GlowCoupling({ channels: 2, conditioner: word })).toThrow(
       /conditioner is 'resnet'; expected a conditioner/,
     );
     expect(
       () => new Flattened(new ConditionalHint({ ...sizes, conditioner: [] }), [[2], [2]]),
-    ).toThrow(/ConditionalHint: conditioner\[0\] is undefined/);
+    ).toThrow(/ConditionalHint: conditioner 0 is undefined/);
   });
 });

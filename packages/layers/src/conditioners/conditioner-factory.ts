@@ -2,8 +2,7 @@
  * Who makes the conditioners inside couplings and networks: the caller, by one of his own or a function, or
  * the default. Left out: what they compute.
  */
-import { type RandomStream, requireFunction } from '@invnet/tensor';
-import { requireWhole } from '../core/checks.ts';
+import { type RandomStream, requireFunction, requireList } from '@invnet/tensor';
 import { type Conditioner, requireConditioner } from '../core/conditioner.ts';
 import { nameOf } from '../tree/named.ts';
 import { defaultConditioner } from './default-conditioner.ts';
@@ -32,7 +31,7 @@ export interface ConditionerShape {
  */
 export type ConditionerFactory = (shape: ConditionerShape) => Conditioner;
 
-/** What a network takes for its conditioners: what makes them, or all of them, in order. */
+/** What a network takes for its conditioners: what makes them, or all of them, in order; more are left alone. */
 export type Conditioners = ConditionerFactory | readonly Conditioner[];
 
 /** What the default conditioner is made with. */
@@ -53,10 +52,9 @@ export function makeConditioner(
   shape: ConditionerShape,
   defaults: ConditionerDefaults,
 ): Conditioner {
-  if (given === undefined) return defaultConditioner({ ...shape, ...defaults });
-  return typeof given === 'function'
-    ? requireConditioner(op, 'conditioner(shape)', given(shape))
-    : requireConditioner(op, 'conditioner', given);
+  if (given === undefined) return defaultConditioner({ ...defaults, ...shape });
+  const made = typeof given === 'function' ? given(shape) : given;
+  return requireConditioner(op, 'conditioner', made);
 }
 
 /**
@@ -81,34 +79,25 @@ export function withContext(
 export interface ConditionerSupply {
   /** What its couplings are made with; without it they make their defaults. */
   readonly conditioner: ConditionerFactory | undefined;
-  /**
-   * What its options say once all were made: those, or a function that has a name (see `named`).
-   *
-   * @throws ValueError for a list of more than there are couplings.
-   */
-  made(): Conditioners | undefined;
+  /** What its options say: all that were made, or a function that has a name (see `named`). */
+  readonly made: Conditioners | undefined;
 }
 
 /**
  * Hands out what a network was given for its conditioners, and notes it: files hold what was made in place
- * of the function that made it. A list of too few is a ValueError when the one that is missing is asked for.
+ * of the function that made it.
+ *
+ * @throws ValueError for what is neither a function nor a list; and when a conditioner is asked for that is
+ * none, or that a list has not.
  */
 export function supplyConditioners(op: string, given: Conditioners | undefined): ConditionerSupply {
+  if (given === undefined) return { conditioner: given, made: given };
+  if (typeof given !== 'function') requireList(op, 'conditioner', given);
   const made: Conditioner[] = [];
-  const next = (shape: ConditionerShape) => {
-    const one =
-      typeof given === 'function'
-        ? makeConditioner(op, given, shape, {})
-        : requireConditioner(op, `conditioner[${made.length}]`, (given ?? [])[made.length]!);
-    made.push(one);
+  const conditioner = (shape: ConditionerShape) => {
+    const one = typeof given === 'function' ? given(shape) : given[made.length]!;
+    made.push(requireConditioner(op, `conditioner ${made.length}`, one));
     return one;
   };
-  return {
-    conditioner: given === undefined ? given : next,
-    made: () => {
-      if (typeof given !== 'object') return given && nameOf(given) === undefined ? made : given;
-      requireWhole(op, 'the number of conditioners', given.length, 1, made.length);
-      return made;
-    },
-  };
+  return { conditioner, made: nameOf(given) === undefined ? made : given };
 }

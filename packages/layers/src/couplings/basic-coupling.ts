@@ -90,9 +90,9 @@ export class BasicCoupling extends PairBijection {
     const [inChannels, moved] = channels;
     this.channels = [inChannels, moved];
     this.scaleFunction = requireScaleFunction('coupling', scaleFunction);
-    const { contextChannels = 0, ndims = 2, ...defaults } = sizes;
+    const { contextChannels = 0, ndims = 2 } = sizes;
     const shape = { inChannels, outChannels: 2 * moved, ndims, contextChannels };
-    this.conditioner = makeConditioner('coupling', conditioner, shape, defaults);
+    this.conditioner = makeConditioner('coupling', conditioner, shape, sizes);
   }
 
   get options() {

@@ -71,7 +71,7 @@ export class ConditionalHintCoupling extends Composite<Pair> {
     this.data = laneOf(channels);
     const pair = [conditionChannels, channels] as const;
     this.coupling = new BasicCoupling({ hidden, ndims, scaleFunction, channels: pair, ...own });
-    this.#options = { channels, conditionChannels, ...hint, permute, conditioner: supply.made() };
+    this.#options = { channels, conditionChannels, ...hint, permute, conditioner: supply.made };
     building.complete();
   }
 

@@ -92,7 +92,7 @@ export class HintCoupling extends Composite {
     const recursion = { depth: deepest(channels), ...hintDefaults(options), channels };
     const supply = supplyConditioners('HintCoupling', options.conditioner);
     this.recursion = new Recursion({ ...recursion, conditioner: supply.conditioner, random });
-    this.#options = { ...recursion, permute, conditioner: supply.made() };
+    this.#options = { ...recursion, permute, conditioner: supply.made };
     this.#permute = permute;
     const permutation = permutationOf(permute, channels, random);
     if (permutation) this.permutation = permutation;

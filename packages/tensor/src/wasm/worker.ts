@@ -127,7 +127,10 @@ export function wordOf(worker: number): number {
 /**
  * A worker's whole program. It is passed on as text, so it uses nothing from around it; the numbers
  * are the constants above. `next` gives the ticket of the first job that is not done, if it has parts
- * left; a ticket that was read while that job was still not done is its own.
+ * left; a ticket that was read while that job was still not done is its own. A thread says which job it
+ * takes from before it takes a part: one that ends must not have a part that nobody knows of. Before it
+ * sleeps it looks again, now that whoever changes `done` will wake it. No comments stand in the text, which
+ * pages load.
  */
 const program = `
 const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) => {
@@ -158,7 +161,6 @@ const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) =
     const ticket = next(done);
     if (ticket !== -1) {
       const job = at(done);
-      // Said before it is so: a thread that ends must not have a part that nobody knows of.
       Atomics.store(words, own, done);
       if (Atomics.compareExchange(words, job, ticket, ticket - ${MASK + 1}) !== ticket) {
         Atomics.store(words, own, done - 1);
@@ -185,7 +187,6 @@ const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) =
     } else if (idle > ${SPINS}) {
       const pulse = Atomics.load(words, ${PULSE});
       Atomics.add(words, ${SLEEPERS}, 1);
-      // Looked at again, now that whoever changes it will wake this thread.
       if (Atomics.load(words, ${DONE}) === done && next(done) === -1) {
         Atomics.wait(words, ${PULSE}, pulse);
       }
