@@ -25,6 +25,7 @@ import * as train from '@invnet/train';
 import * as weights from '@invnet/weights';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { autoregressiveCalls } from './misuse/autoregressive.ts';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { jaxCalls } from './misuse/jax.ts';
@@ -52,7 +53,12 @@ type Made = Calls | Promise<Calls>;
 const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['tensor', tensors, tensorCalls, 'wasm'],
   ['tensor', tensors, tensorCalls, 'reference'],
-  ['layers', layers, () => ({ ...layerCalls(), ...transformerCalls() }), 'wasm'],
+  [
+    'layers',
+    layers,
+    () => ({ ...layerCalls(), ...transformerCalls(), ...autoregressiveCalls() }),
+    'wasm',
+  ],
   ['networks', networks, networkCalls, 'wasm'],
   ['flows', flows, flowCalls, 'wasm'],
   ['jvp', jvp, operatorCalls, 'wasm'],

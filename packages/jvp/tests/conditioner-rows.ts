@@ -7,6 +7,7 @@ import {
   type Conditioner,
   CustomBlock,
   DenseBlock,
+  MadeBlock,
   Parameter,
   ResidualBlock,
   ResNet,
@@ -135,6 +136,15 @@ export const conditionerRows: readonly ConditionerRow[] = [
     make: () => {
       const inner = new DenseBlock({ inChannels: 3, hidden: 4, outChannels: 3 });
       return new WithContext(inner, { contextChannels: 1 });
+    },
+  },
+  {
+    name: 'MadeBlock, reversed',
+    shape: [3, 3],
+    context: [3, 2],
+    make: () => {
+      const sizes = { channels: 3, size: 2, hidden: [5, 4], contextChannels: 2 };
+      return new MadeBlock({ ...sizes, order: 'reversed', random: random() });
     },
   },
   { name: 'CustomBlock', shape: [2, 3], make: doubling },

@@ -6,6 +6,7 @@ import {
   type Bijection,
   Conditioner,
   initialize,
+  MadeBlock,
   type Module,
   placesIn,
   replacePart,
@@ -194,7 +195,10 @@ describe.each(rows)('$name', (row) => {
     const f = row.make();
     const right = argumentsOf(row, f);
     const paths = [...placesIn(f)].flatMap(({ path, module, holder }) =>
-      module instanceof Conditioner && holder ? [{ path, uses: module.usesContext }] : [],
+      // A MadeBlock's place takes no other conditioner.
+      module instanceof Conditioner && holder && !(module instanceof MadeBlock)
+        ? [{ path, uses: module.usesContext }]
+        : [],
     );
     const outermost = paths.filter(({ path }, i) => paths.findIndex((p) => p.path === path) === i);
     for (const { path, uses } of outermost) {

@@ -151,6 +151,8 @@ export const laterInPython: readonly string[] = [
   // Transformers and what holds them.
   ...['AdditiveTransformer', 'AffineTransformer', 'ConditionalTransform', 'ElementwiseTransform'],
   'TransformerCoupling',
+  // Autoregressive maps.
+  ...['Autoregressive', 'MadeBlock', 'softsignClamp'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

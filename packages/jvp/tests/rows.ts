@@ -2,6 +2,7 @@
 import type { Module } from '@invnet/layers';
 import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import type { Row } from './row.ts';
+import { autoregressiveRows } from './rows/autoregressive.ts';
 import { combinatorRows } from './rows/combinators.ts';
 import { couplingRows } from './rows/couplings.ts';
 import { elementwiseRows } from './rows/elementwise.ts';
@@ -19,6 +20,7 @@ const tables: readonly ((ndims: number) => Row[])[] = [
   transformerRows,
   combinatorRows,
   couplingRows,
+  autoregressiveRows,
   glowRows,
   networkRows,
 ];

@@ -1,4 +1,6 @@
 /** All types of this package, for loading and building: what a page does not import costs it nothing. */
+import { Autoregressive } from './autoregressive/autoregressive.ts';
+import { MadeBlock } from './autoregressive/made-block.ts';
 import { ChannelHalves } from './combinators/channel-halves.ts';
 import { FirstHalf } from './combinators/first-half.ts';
 import { Flattened } from './combinators/flattened.ts';
@@ -88,5 +90,7 @@ export const layerCatalogue: readonly ModuleType[] =
     IrimCoupling,
     Leapfrog,
     RecursiveCoupling,
+    Autoregressive,
+    MadeBlock,
     TransformerCoupling,
   ]);

@@ -1,4 +1,13 @@
 /** Invertible layers with hand-written derivatives, the conditioners inside them, and their tree. */
+
+// Autoregressive maps.
+export type { AutoregressiveOptions } from './autoregressive/autoregressive.ts';
+export { Autoregressive } from './autoregressive/autoregressive.ts';
+export type { CausalOptions } from './autoregressive/causal-graph.ts';
+export { MadeBlock } from './autoregressive/made-block.ts';
+export type { MadeBlockOptions, MadeOptions } from './autoregressive/made-options.ts';
+export { madeOptions } from './autoregressive/made-options.ts';
+export type { MadeBlocks } from './autoregressive/masked-layers.ts';
 export { layerCatalogue } from './catalogue.ts';
 // Combinators.
 export { ChannelHalves, halvesOf } from './combinators/channel-halves.ts';
@@ -104,7 +113,7 @@ export { requireActivation } from './elementwise/activation.ts';
 export { activationTypes } from './elementwise/activation-types.ts';
 export { leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './elementwise/activations.ts';
 export { Elementwise } from './elementwise/elementwise.ts';
-export { atanClamp, exp, expClamp } from './elementwise/exponentials.ts';
+export { atanClamp, exp, expClamp, softsignClamp } from './elementwise/exponentials.ts';
 export { Logit } from './elementwise/logit.ts';
 // Linear maps.
 export { ActNorm } from './linear/act-norm.ts';

@@ -31,6 +31,7 @@ import {
   sigmoid,
   sigmoid2,
   softplus,
+  softsignClamp,
   tanh,
 } from '../src/index.ts';
 
@@ -52,6 +53,7 @@ const invertible: readonly InvertibleActivation[] = [
   expClamp({ clamp: 1.5, rate: 0.4 }),
   atanClamp(),
   atanClamp({ clamp: 1.5, rate: 3 }),
+  softsignClamp({ clamp: 1.5 }),
 ];
 const activations: readonly Activation[] = [relu(), ...invertible];
 
@@ -184,6 +186,7 @@ describe('activations', () => {
     expect(() => expClamp({ rate: -1 })).toThrow(/expClamp: rate is -1/);
     expect(() => softplus({ low: Number.NaN })).toThrow(/softplus: low is NaN/);
     expect(() => expClamp({ clamp: 0 })).toThrow(ValueError);
+    expect(() => softsignClamp({ clamp: 0 })).toThrow(/softsignClamp: clamp is 0/);
     expect(() => leakyRelu({ slope: 0 })).toThrow(ValueError);
     expect(() => leakyRelu({ slope: -1 })).toThrow(ValueError);
     expect(() => sigmoid({ low: 2, high: 1 })).toThrow(ValueError);
@@ -210,8 +213,9 @@ describe('activations', () => {
 
   it('say what makes them again', () => {
     const smooth = [softplus(), sigmoid(), sigmoid2(), exp(), expClamp(), atanClamp({ clamp: 1 })];
+    const last = softsignClamp();
     const options = Object.fromEntries(
-      [relu(), leakyRelu(), tanh(), ...smooth].map((f) => [f.name, f.options]),
+      [relu(), leakyRelu(), tanh(), ...smooth, last].map((f) => [f.name, f.options]),
     );
     expect(options).toEqual({
       relu: {},
@@ -223,6 +227,7 @@ describe('activations', () => {
       exp: { low: 0 },
       expClamp: { clamp: 2 },
       atanClamp: { clamp: 1, rate: Math.PI / 2 },
+      softsignClamp: { clamp: 2 },
     });
     expect(expClamp({ rate: 1 }).options).toEqual({ clamp: 2, rate: 1 });
     expect(activationTypes.map((t) => t.type)).toEqual(Object.keys(options));
@@ -272,6 +277,10 @@ describe('Elementwise', () => {
     [
       atanClamp({ clamp: Math.PI / 2, rate: 3 }),
       (x) => Math.atan(3 * x) + Math.log(3) - Math.log1p(9 * x * x),
+    ],
+    [
+      softsignClamp({ clamp: 1.5 }),
+      (x) => x / (1 + Math.abs(x) / 1.5) - 2 * Math.log1p(Math.abs(x) / 1.5),
     ],
   ];
 

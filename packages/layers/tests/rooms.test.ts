@@ -54,6 +54,7 @@ describe('the linter', () => {
     ['transformers', 'conditioners'],
     ['conditioners', 'combinators'],
     ['combinators', 'couplings'],
+    ['couplings', 'autoregressive'],
   ])('refuses an import from %s of %s', (from, to) => {
     const said = lint({
       [`packages/layers/src/${from}/a.ts`]: `export { b } from '../${to}/b.ts';\n`,

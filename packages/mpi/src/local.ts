@@ -34,7 +34,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],
       ...['HyperbolicLayer', 'Leapfrog', 'Glow', 'ConditionalGlow', 'MultiScale', 'MultiScaleHint'],
       ...['ConditionalHint', 'MultiScaleConditionalHint', 'HyperbolicNetwork', 'SummarizedNetwork'],
-      ...['UnrolledLoop', 'Flow', 'StandardNormal'],
+      ...['UnrolledLoop', 'Flow', 'StandardNormal', 'Autoregressive'],
     ].map((type) => [type, nothing]),
   ),
   ShuffleSqueeze: ({ options: { pattern } }) =>
@@ -52,6 +52,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       ? 'its statistics are of the whole batch; expected evaluation, network.training = false'
       : undefined,
   DenseBlock: always('it is made for vectors, which have no axis to split'),
+  MadeBlock: always('it is made for vectors, which have no axis to split'),
   Flattened: always('it makes vectors of volumes, which have no axis to split'),
   ConditionalResidualBlock: always('its dense layer makes the whole volume; expected WithContext'),
   MisfitGradient: always('its operator sees the whole volume'),

@@ -47,6 +47,7 @@ const activation = {
   exp: config('exp', { low: some(bound) }),
   expClamp: config('expClamp', { clamp: bound, rate: some(bound) }),
   atanClamp: config('atanClamp', { clamp: some(bound), rate: some(bound) }),
+  softsignClamp: config('softsignClamp', { clamp: some(bound) }),
 } satisfies Record<string, Arbitrary<Json>>;
 const clamped = config('expClamp', { clamp: bound });
 const scale = fc.oneof(activation.sigmoid, clamped, activation.softplus);
@@ -213,6 +214,28 @@ const options: Record<string, Arbitrary<Json>> = {
     first: bijection,
     second: bijection,
     coupling: additive,
+  }),
+  Autoregressive: config('Autoregressive', {
+    channels: several,
+    hidden: some(fc.array(size, { minLength: 1, maxLength: 2 })),
+    transformer: some(config('AffineTransformer', { scaleFunction: some(exponential) })),
+    order: some(fc.constantFrom('reversed', 'random')),
+  }),
+  MadeBlock: config('MadeBlock', {
+    channels: fc.constant(3),
+    size,
+    hidden: some(fc.constant([2, 2])),
+    blocks: some(fc.constantFrom('plain', 'residual', 'preactivated')),
+    activation: some(activation.tanh),
+    contextChannels: some(size),
+    context: some(fc.constantFrom('joined', 'added')),
+    adjacency: some(
+      fc.constant([
+        [false, true, false],
+        [false, false, false],
+        [true, true, false],
+      ]),
+    ),
   }),
   Glow: config('Glow', {
     ...affine,

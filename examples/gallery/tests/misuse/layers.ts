@@ -455,6 +455,7 @@ function activationCalls(): Calls {
     sigmoid: [call(api.sigmoid, [{ low: 0.1, high: 1 }]), ...methods(api.sigmoid())],
     exp: [call(api.exp, [{ low: 0.1 }]), ...methods(api.exp())],
     expClamp: [call(api.expClamp, [{ clamp: 1, rate: 2 }]), ...methods(api.expClamp())],
+    softsignClamp: [call(api.softsignClamp, [{ clamp: 1 }]), ...methods(api.softsignClamp())],
     atanClamp: [call(api.atanClamp, [{ clamp: 1, rate: 2 }]), ...methods(api.atanClamp())],
   };
 }

@@ -10,6 +10,7 @@ import {
   sigmoid,
   sigmoid2,
   softplus,
+  softsignClamp,
   tanh,
 } from '@invnet/layers';
 import type { RandomStream, Shape } from '@invnet/tensor';
@@ -33,6 +34,7 @@ export function elementwiseRows(ndims: number): Row[] {
     elementwise(exp({ low: 0.2 })),
     elementwise(expClamp({ rate: 0.8 })),
     elementwise(atanClamp({ rate: 1.5 })),
+    ...(ndims === 0 ? [elementwise(softsignClamp())] : []),
     { name: 'Logit', shape, make: () => new Logit({ lambda: 0.01 }), draw: inUnitInterval },
   ];
 }

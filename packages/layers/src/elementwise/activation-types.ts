@@ -1,7 +1,7 @@
 /** All activations and scale functions, for loading and building. */
 import type { ModuleType } from '../tree/module.ts';
 import { leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './activations.ts';
-import { atanClamp, exp, expClamp } from './exponentials.ts';
+import { atanClamp, exp, expClamp, softsignClamp } from './exponentials.ts';
 
 /** All functions here, by their names in files. */
 export const activationTypes: readonly ModuleType[] = [
@@ -14,4 +14,5 @@ export const activationTypes: readonly ModuleType[] = [
   { type: 'exp', build: exp },
   { type: 'expClamp', build: expClamp },
   { type: 'atanClamp', build: atanClamp },
+  { type: 'softsignClamp', build: softsignClamp },
 ];

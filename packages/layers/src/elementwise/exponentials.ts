@@ -1,8 +1,9 @@
 /**
- * Exponentials as scale functions of couplings: plain, and clamped by a hyperbolic tangent or an
- * arctangent. Mathematics: docs/math/elementwise/activations-and-scales.md
+ * Exponentials as scale functions of couplings: plain, and clamped by a hyperbolic tangent, an arctangent or
+ * a softsign. Mathematics: docs/math/elementwise/activations-and-scales.md
  */
 import {
+  abs,
   add,
   affine,
   div,
@@ -10,10 +11,12 @@ import {
   log,
   mul,
   ones,
+  reciprocal,
   requireAtLeast,
   requireBetween,
   requireOptions,
   sigmoid as sigmoidOp,
+  sign,
   softplus as softplusOp,
   square,
   sub,
@@ -123,5 +126,41 @@ export function atanClamp(options: { clamp?: number; rate?: number } = {}): Inve
     invert: (y) => tidy(() => affine(tangent(affine(log(y), 1 / factor)), 1 / rate)),
     logSlope: (x, y) => tidy(() => affine(sub(log(y), log(spread(x))), 1, Math.log(factor * rate))),
     logSlopeDerivative: (x) => tidy(() => div(affine(x, -2 * rate ** 2, factor * rate), spread(x))),
+  });
+}
+
+/**
+ * exp(x/(1 + |x|/c)), softly clamped to e⁻ᶜ … eᶜ, which it nears most slowly of all. f′ = y/(1 + |x|/c)². Its
+ * logarithm is exact at any c. zuko's affine transforms have that of c = log 1000.
+ *
+ * @throws ValueError unless clamp (c) is finite and positive.
+ */
+export function softsignClamp(options: { clamp?: number } = {}): InvertibleActivation {
+  requireOptions('softsignClamp', options, ['clamp']);
+  const { clamp = 2 } = options;
+  requireBetween('softsignClamp', 'clamp', clamp, 0);
+  /** 1 + |x|/c */
+  const spread = (x: Tensor) => affine(abs(x), 1 / clamp, 1);
+  const apply = (x: Tensor) => tidy(() => div(x, spread(x)));
+  const grad = (dlog: Tensor, x: Tensor) => tidy(() => div(dlog, square(spread(x))));
+  return asData<BuiltIn<InvertibleActivation>>({
+    name: 'softsignClamp',
+    options: { clamp },
+    range: [Math.exp(-clamp), Math.exp(clamp)],
+    apply: (x) => tidy(() => expOp(apply(x))),
+    grad: (y, dy, x) => tidy(() => grad(mul(dy, y), x)),
+    invert: (y) =>
+      tidy(() => {
+        const u = log(y);
+        return div(u, affine(abs(u), -1 / clamp, 1));
+      }),
+    logSlope: (x) => tidy(() => sub(apply(x), affine(log(spread(x)), 2))),
+    // 1/(1 + |x|/c)² − (2/c)·sign(x)/(1 + |x|/c)
+    logSlopeDerivative: (x) =>
+      tidy(() => {
+        const s = spread(x);
+        return sub(reciprocal(square(s)), div(affine(sign(x), 2 / clamp), s));
+      }),
+    log: { apply, grad: (_, dlog, x) => grad(dlog, x) },
   });
 }
