@@ -30,6 +30,7 @@ import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { jaxCalls } from './misuse/jax.ts';
 import { layerCalls } from './misuse/layers.ts';
+import { linearCalls } from './misuse/linear.ts';
 import { metricCalls } from './misuse/metrics.ts';
 import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
@@ -56,7 +57,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   [
     'layers',
     layers,
-    () => ({ ...layerCalls(), ...transformerCalls(), ...autoregressiveCalls() }),
+    () => ({ ...layerCalls(), ...linearCalls(), ...transformerCalls(), ...autoregressiveCalls() }),
     'wasm',
   ],
   ['networks', networks, networkCalls, 'wasm'],

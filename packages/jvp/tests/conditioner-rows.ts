@@ -9,6 +9,7 @@ import {
   DenseBlock,
   MadeBlock,
   Parameter,
+  PeriodicFeatures,
   ResidualBlock,
   ResNet,
   SymmetricBlock,
@@ -146,6 +147,11 @@ export const conditionerRows: readonly ConditionerRow[] = [
       const sizes = { channels: 3, size: 2, hidden: [5, 4], contextChannels: 2 };
       return new MadeBlock({ ...sizes, order: 'reversed', random: random() });
     },
+  },
+  {
+    name: 'PeriodicFeatures',
+    shape: [2, 3, 2],
+    make: () => new PeriodicFeatures({ channels: 3, circular: [2, 0], bound: 2 }),
   },
   { name: 'CustomBlock', shape: [2, 3], make: doubling },
   { name: 'CustomBlock with a context', shape: [2, 1], context: [2, 1], make: growing },

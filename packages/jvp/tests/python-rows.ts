@@ -153,6 +153,9 @@ export const laterInPython: readonly string[] = [
   'TransformerCoupling',
   // Autoregressive maps.
   ...['Autoregressive', 'MadeBlock', 'softsignClamp'],
+  // Linear, permuting and constraining layers.
+  ...['CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],
+  ...['LearnedSlopes', 'Ordered', 'Orthogonal', 'PeriodicFeatures', 'Reshape', 'StickBreaking'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

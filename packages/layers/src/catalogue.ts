@@ -7,6 +7,7 @@ import { Flattened } from './combinators/flattened.ts';
 import { Identity } from './combinators/identity.ts';
 import { JoinedChannels } from './combinators/joined-channels.ts';
 import { Parallel } from './combinators/parallel.ts';
+import { Reshape } from './combinators/reshape.ts';
 import { Reversed } from './combinators/reverse.ts';
 import { Sequential } from './combinators/sequential.ts';
 import { Swapped } from './combinators/swapped.ts';
@@ -15,6 +16,7 @@ import { BatchNorm } from './conditioners/batch-norm.ts';
 import { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
 import { CustomBlock } from './conditioners/custom-block.ts';
 import { DenseBlock } from './conditioners/dense-block.ts';
+import { PeriodicFeatures } from './conditioners/periodic-features.ts';
 import { ResNet } from './conditioners/res-net.ts';
 import { ResidualBlock } from './conditioners/residual-block.ts';
 import { SymmetricBlock } from './conditioners/symmetric-block.ts';
@@ -31,11 +33,19 @@ import { Leapfrog } from './couplings/leapfrog.ts';
 import { RecursiveCoupling } from './couplings/recursive-coupling.ts';
 import { TransformerCoupling } from './couplings/transformer-coupling.ts';
 import { activationTypes } from './elementwise/activation-types.ts';
+import { CircularShift } from './elementwise/circular-shift.ts';
 import { Elementwise } from './elementwise/elementwise.ts';
+import { LearnedSlopes } from './elementwise/learned-slopes.ts';
 import { Logit } from './elementwise/logit.ts';
+import { Ordered } from './elementwise/ordered.ts';
+import { StickBreaking } from './elementwise/stick-breaking.ts';
 import { ActNorm } from './linear/act-norm.ts';
 import { AffineLayer } from './linear/affine-layer.ts';
+import { ConditionalHouseholder } from './linear/conditional-householder.ts';
 import { Conv1x1 } from './linear/conv1x1.ts';
+import { Householder } from './linear/householder.ts';
+import { InvertibleBatchNorm } from './linear/invertible-batch-norm.ts';
+import { Orthogonal } from './linear/orthogonal.ts';
 import { Permutation } from './linear/permutation.ts';
 import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
@@ -51,10 +61,18 @@ export const layerCatalogue: readonly ModuleType[] =
   /* @__PURE__ */ activationTypes.concat([
     Elementwise,
     Logit,
+    CircularShift,
+    LearnedSlopes,
+    Ordered,
+    StickBreaking,
     ActNorm,
     AffineLayer,
     Conv1x1,
     Permutation,
+    Householder,
+    ConditionalHouseholder,
+    Orthogonal,
+    InvertibleBatchNorm,
     ShuffleSqueeze,
     HaarSqueeze,
     WaveletSqueeze,
@@ -66,6 +84,7 @@ export const layerCatalogue: readonly ModuleType[] =
     ConditionalResidualBlock,
     CustomBlock,
     DenseBlock,
+    PeriodicFeatures,
     ResNet,
     ResidualBlock,
     SymmetricBlock,
@@ -76,6 +95,7 @@ export const layerCatalogue: readonly ModuleType[] =
     Identity,
     JoinedChannels,
     Parallel,
+    Reshape,
     Reversed,
     Sequential,
     Swapped,

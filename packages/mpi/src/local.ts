@@ -31,6 +31,8 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'ConditionalTransform',
         'TransformerCoupling',
       ],
+      ...['CircularShift', 'LearnedSlopes', 'Ordered', 'StickBreaking', 'PeriodicFeatures'],
+      ...['Householder', 'Orthogonal', 'InvertibleBatchNorm'],
       ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],
       ...['HyperbolicLayer', 'Leapfrog', 'Glow', 'ConditionalGlow', 'MultiScale', 'MultiScaleHint'],
       ...['ConditionalHint', 'MultiScaleConditionalHint', 'HyperbolicNetwork', 'SummarizedNetwork'],
@@ -47,6 +49,8 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
     size === undefined
       ? undefined
       : 'it has parameters for every position of the whole; expected those of channels, without `size`',
+  ConditionalHouseholder: always('its vectors may be of the whole volume; expected a Householder'),
+  Reshape: always('it joins places that lie far apart; expected a ShuffleSqueeze'),
   BatchNorm: ({ training }) =>
     training
       ? 'its statistics are of the whole batch; expected evaluation, network.training = false'

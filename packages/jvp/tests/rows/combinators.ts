@@ -14,6 +14,7 @@ import {
   IrimCoupling,
   JoinedChannels,
   Parallel,
+  Reshape,
   reverse,
   Sequential,
   Swapped,
@@ -63,6 +64,11 @@ export function combinatorRows(ndims: number): Row[] {
         const map = new ConditionalGlowCoupling({ ...sizes(), channels: 2, contextChannels: 1 });
         return new Flattened(new Parallel(map, map), pairOf(2, 2, size));
       },
+    },
+    {
+      name: 'Reshape',
+      shape: [2, 4, ...size],
+      make: () => new Reshape({ from: [4, ...size], to: [2, 2 * sizeOf(size)] }),
     },
     {
       name: 'Sequential',

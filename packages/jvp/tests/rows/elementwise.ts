@@ -1,12 +1,16 @@
 /** Rows of element-wise maps. */
 import {
   atanClamp,
+  CircularShift,
   Elementwise,
   exp,
   expClamp,
   type InvertibleActivation,
+  LearnedSlopes,
   Logit,
   leakyRelu,
+  Ordered,
+  StickBreaking,
   sigmoid,
   sigmoid2,
   softplus,
@@ -36,5 +40,30 @@ export function elementwiseRows(ndims: number): Row[] {
     elementwise(atanClamp({ rate: 1.5 })),
     ...(ndims === 0 ? [elementwise(softsignClamp())] : []),
     { name: 'Logit', shape, make: () => new Logit({ lambda: 0.01 }), draw: inUnitInterval },
+    ...constrainedRows(ndims),
+  ];
+}
+
+const onCircle = (stream: RandomStream, shape: Shape) => stream.uniform(shape, -1.9, 1.9);
+
+/** Rows of maps that do not care what a position is: on vectors, and in 2D. */
+function constrainedRows(ndims: number): Row[] {
+  if (ndims % 2 === 1) return [];
+  const shape = [2, 3, ...odd(ndims)];
+  return [
+    {
+      name: 'CircularShift',
+      shape,
+      make: () => new CircularShift({ channels: 3, circular: [2, 0], bound: 2, shift: 1.5 }),
+      draw: onCircle,
+    },
+    { name: 'LearnedSlopes', shape, make: () => new LearnedSlopes({ channels: 3 }) },
+    {
+      name: 'LearnedSlopes of two sides',
+      shape,
+      make: () => new LearnedSlopes({ channels: 3, above: 1.5, below: 0.4 }),
+    },
+    { name: 'Ordered', shape, make: () => new Ordered({ channels: 3 }) },
+    { name: 'StickBreaking', shape, make: () => new StickBreaking({ channels: 3 }) },
   ];
 }

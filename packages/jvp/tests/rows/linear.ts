@@ -2,9 +2,13 @@
 import {
   ActNorm,
   AffineLayer,
+  ConditionalHouseholder,
   Conv1x1,
   type Conv1x1Options,
   conv1x1Of,
+  Householder,
+  InvertibleBatchNorm,
+  Orthogonal,
   Permutation,
   type PermutationOptions,
 } from '@invnet/layers';
@@ -45,8 +49,54 @@ export function linearRows(ndims: number): Row[] {
       shape: [2, 3, ...size],
       make: () => conv1x1Of([0, 2, 1, -1, 0.5, 0, 0, 1, -1]),
     },
+    ...reflectionRows(ndims),
     permutation('Permutation', [3, 4, 0, 2, 1]),
     permutation('Permutation, random', 'random'),
     permutation('Permutation, reversed', 'reversed'),
+  ];
+}
+
+/** Rows of maps that do not care what a position is: on vectors, and in 2D. */
+function reflectionRows(ndims: number): Row[] {
+  if (ndims % 2 === 1) return [];
+  const size = odd(ndims);
+  const shape = [2, 3, ...size];
+  const rows: Row[] = [
+    {
+      name: 'Householder',
+      shape,
+      make: () => new Householder({ channels: 3, reflections: 4, random: random() }),
+    },
+    {
+      name: 'ConditionalHouseholder',
+      shape,
+      context: [2, 6],
+      make: () => new ConditionalHouseholder({ channels: 3 }),
+    },
+    {
+      name: 'Orthogonal',
+      shape,
+      make: () => new Orthogonal({ channels: 3, start: [0, 1, 0, -0.6, 0, 0.8, 0.8, 0, 0.6] }),
+    },
+    {
+      name: 'Orthogonal, Cayley',
+      shape,
+      make: () => new Orthogonal({ channels: 3, map: 'cayley', random: random() }),
+    },
+    {
+      name: 'InvertibleBatchNorm',
+      shape: [4, 2, ...size],
+      make: () => new InvertibleBatchNorm({ channels: 2, epsilon: 0.1 }),
+    },
+  ];
+  if (ndims === 0) return rows;
+  return [
+    ...rows,
+    {
+      name: 'ConditionalHouseholder of each position',
+      shape,
+      context: [2, 3, ...size],
+      make: () => new ConditionalHouseholder({ channels: 3, reflections: 1 }),
+    },
   ];
 }

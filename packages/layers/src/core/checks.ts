@@ -144,3 +144,26 @@ export function requirePermutation(
     seen.add(entry);
   }
 }
+
+/** @throws ValueError unless the list has at least one number from 0 to size − 1, and none twice. */
+export function requireIndices(
+  op: string,
+  name: string,
+  indices: readonly number[],
+  size: number,
+): void {
+  requireList(op, name, indices, 'a list of channels');
+  if (indices.length === 0) {
+    throw new ValueError(`${op}: ${name} is empty; expected at least one channel.`);
+  }
+  const seen = new Set<number>();
+  for (const [i, entry] of indices.entries()) {
+    if (Number.isInteger(entry) && entry >= 0 && entry < size && !seen.has(entry)) {
+      seen.add(entry);
+      continue;
+    }
+    throw new ValueError(
+      `${op}: ${name}[${i}] is ${formatValue(entry)}; expected numbers from 0 to ${size - 1}, none twice.`,
+    );
+  }
+}

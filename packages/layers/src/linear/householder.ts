@@ -1,148 +1,65 @@
-/** Orthogonal matrices as products of Householder reflections. Mathematics: docs/math/linear/conv1x1.md */
-import {
-  add,
-  affine,
-  concat,
-  fusedReflections,
-  matmul,
-  mul,
-  power,
-  type RandomStream,
-  slice,
-  sub,
-  sum,
-  sumSquares,
-  type Tensor,
-  tensor,
-} from '@invnet/tensor';
-import type { Tangent } from '../core/tangent.ts';
-import { Construction } from '../tree/construction.ts';
-import { Parameter } from '../tree/parameter.ts';
-import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './mixing.ts';
+/**
+ * Reflections of the channels: a permutation that is learned, and more than one (Tomczak and Welling,
+ * "Improving variational auto-encoders using Householder flow", 2016). `ConditionalHouseholder` has those
+ * of a context.
+ * Mathematics: docs/math/linear/householder.md
+ */
+import { RandomStream, requireBoolean } from '@invnet/tensor';
+import { requireModuleOptions, requireRepeats, requireWhole } from '../core/checks.ts';
+import type { Parameter } from '../tree/parameter.ts';
+import { LinearMap } from './linear-map.ts';
+import type { Mixing } from './mixing.ts';
+import { Reflections } from './reflections.ts';
+
+/** Options of `Householder`. */
+export interface HouseholderOptions {
+  readonly channels: number;
+  /** How many. With as many as there are channels W may be any orthogonal matrix. Default: 2. */
+  readonly reflections?: number;
+  /** Reflections that are drawn and not trained. Default: false. */
+  readonly frozen?: boolean;
+  /** Draws the vectors. Default: seed 0. */
+  readonly random?: RandomStream;
+}
 
 /**
- * W = H(v₁)H(v₂)H(v₃) with H(v) = I − 2vvᵀ/vᵀv: orthogonal whatever the vectors are. Computed in the
- * compact form W = I − UᵀTU, with the rows uₖ = √2 vₖ/|vₖ| of U and a triangular T.
+ * y = H(v₁)H(v₂)…H(vₖ) x at every position, H(v) = I − 2vvᵀ/vᵀv; logdet = 0. The vectors are trained, and
+ * the map is orthogonal whatever they are.
+ *
+ * @example
+ * const mix = new Householder({ channels: 8, reflections: 4, random: new RandomStream(1) });
+ * const { y } = mix.forward(x); // x [N, 8, ...]
  */
-export class Householder implements Mixing {
-  readonly parameters: readonly [Parameter, Parameter, Parameter];
+export class Householder extends LinearMap {
+  static readonly type: string = 'Householder';
+  readonly channels: number;
+  readonly reflections: number;
+  /** v1, …, vk */
+  readonly weights: readonly Parameter[];
+  readonly #frozen: boolean;
+  readonly #mixing: Mixing;
 
-  constructor(channels: number, random: RandomStream, frozen: boolean) {
-    using building = new Construction();
-    const vector = (name: string) => new Parameter(name, random.normal([channels]), { frozen });
-    this.parameters = [vector('v1'), vector('v2'), vector('v3')];
-    building.complete();
+  /** @throws ValueError unless channels and reflections are whole and at least 1. */
+  constructor(options: HouseholderOptions) {
+    super();
+    requireModuleOptions('Householder', options, ['channels', 'reflections', 'frozen']);
+    const { channels, reflections = 2, frozen = false, random = new RandomStream(0) } = options;
+    requireWhole('Householder', 'channels', channels, 1);
+    requireRepeats('Householder', 'reflections', reflections);
+    requireBoolean('Householder', 'frozen', frozen);
+    this.channels = channels;
+    this.reflections = reflections;
+    this.#frozen = frozen;
+    this.#mixing = new Reflections(channels, reflections, random, frozen);
+    this.weights = this.#mixing.parameters;
   }
 
-  evaluate(): EvaluatedMixing {
-    const [v1, v2, v3] = this.parameters;
-    const fused = fusedReflections([v1.data, v2.data, v3.data]);
-    if (fused) {
-      return {
-        ...orthogonal(fused.matrix()),
-        tangent: (tangent) => this.#compact().tangent(tangent),
-        accumulate: (g) => {
-          fused.backward(g).forEach((gradient, i) => {
-            this.parameters[i]!.takeGrad(gradient);
-          });
-        },
-      };
-    }
-    return this.#compact();
+  get options() {
+    const { channels, reflections } = this;
+    return { channels, reflections, frozen: this.#frozen };
   }
 
-  /** By operations that every backend has. */
-  #compact(): EvaluatedMixing {
-    const v = rowsOf(this.parameters.map((p) => p.data));
-    const root = affine(power(sumSquares(v, { axes: [1], keepDims: true }), -0.5), Math.SQRT2);
-    const u = mul(v, root);
-    const above = constant(v, [0, 1, 1, 0, 0, 1, 0, 0, 0]);
-    const s = mul(matmul(u, u, { transposeB: true }), above);
-    // (I + S)⁻¹, exactly: S³ = 0.
-    const t = add(sub(constant(v, [1, 0, 0, 0, 1, 0, 0, 0, 1]), s), matmul(s, s));
-    const tu = matmul(t, u);
-    const w = sub(identity(v), matmul(u, tu, { transposeA: true }));
-    return {
-      ...orthogonal(w),
-      tangent: (tangent) => {
-        const dv = this.#direction(tangent);
-        return dv && matrixTangent({ u, t, tu, above }, throughNorm(u, root, dv));
-      },
-      accumulate: (g) => {
-        const dv = throughNorm(u, root, rowsGradient({ u, t, tu, above }, g));
-        this.parameters.forEach((p, i) => {
-          p.takeGrad(slice(dv, 0, i, 1).reshape([-1]));
-        });
-      },
-    };
+  protected get mixing(): Mixing {
+    return this.#mixing;
   }
-
-  /** The directions of all vectors as rows; undefined where none moves. */
-  #direction(tangent: Tangent): Tensor | undefined {
-    const directions = this.parameters.map((p) => tangent.parameters?.get(p));
-    if (directions.every((d) => d === undefined)) return undefined;
-    return rowsOf(directions.map((d, i) => d ?? affine(this.parameters[i]!.data, 0)));
-  }
-}
-
-/** What a matrix does whose inverse is its transpose. */
-function orthogonal(w: Tensor) {
-  const [apply, applyTransposed] = [mixingBy(w), mixingByTransposed(w)];
-  return {
-    apply,
-    applyInverse: applyTransposed,
-    applyTransposed,
-    applyInverseTransposed: apply,
-  };
-}
-
-/** The pieces of W = I − UᵀTU; `above` is 1 above the diagonal. */
-interface Pieces {
-  readonly u: Tensor;
-  readonly t: Tensor;
-  readonly tu: Tensor;
-  readonly above: Tensor;
-}
-
-/** Ẇ = −U̇ᵀTU − UᵀTU̇ + UᵀTṠTU with Ṡ = (U̇Uᵀ + UU̇ᵀ) above the diagonal. */
-function matrixTangent({ u, t, tu, above }: Pieces, du: Tensor): Tensor {
-  const product = matmul(du, u, { transposeB: true });
-  const ds = mul(add(product, matmul(u, du, { transposeB: true })), above);
-  const inner = sub(matmul(ds, tu), du);
-  const moved = matmul(u, matmul(t, inner), { transposeA: true });
-  return sub(moved, matmul(du, tu, { transposeA: true }));
-}
-
-/** Ū = (M + Mᵀ)U − TU Gᵀ − TᵀU G with M = TᵀU G (TU)ᵀ above the diagonal, for G = ∂loss/∂W. */
-function rowsGradient({ u, t, tu, above }: Pieces, g: Tensor): Tensor {
-  const ug = matmul(matmul(t, u, { transposeA: true }), g);
-  const m = mul(matmul(ug, tu, { transposeB: true }), above);
-  const symmetric = add(matmul(m, u), matmul(m, u, { transposeA: true }));
-  return sub(symmetric, add(ug, matmul(tu, g, { transposeB: true })));
-}
-
-/** (√2/|v|)(d − u(uᵀd)/2) for each row: the derivative of u = √2 v/|v|, which is its own adjoint. */
-function throughNorm(u: Tensor, root: Tensor, d: Tensor): Tensor {
-  const along = affine(sum(mul(u, d), { axes: [1], keepDims: true }), 0.5);
-  return mul(sub(d, mul(u, along)), root);
-}
-
-/** Vectors as the rows of a matrix. */
-function rowsOf(vectors: readonly Tensor[]): Tensor {
-  return concat(
-    vectors.map((v) => v.reshape([1, -1])),
-    0,
-  );
-}
-
-/** A 3×3 matrix where v is. */
-function constant(v: Tensor, values: readonly number[]): Tensor {
-  return tensor(values, [3, 3], v);
-}
-
-function identity(v: Tensor): Tensor {
-  const n = v.shape[1]!;
-  const values = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) values[i * (n + 1)] = 1;
-  return tensor(values, [n, n], v);
 }

@@ -43,3 +43,14 @@ export function mixingByTransposed(w: Tensor): (x: Tensor) => Tensor {
   const kernel = w.reshape([...w.shape, 1]);
   return (x) => convInputGrad(x, kernel, x.shape);
 }
+
+/** What a matrix does whose inverse is its transpose. */
+export function orthogonalBy(w: Tensor) {
+  const [apply, applyTransposed] = [mixingBy(w), mixingByTransposed(w)];
+  return {
+    apply,
+    applyInverse: applyTransposed,
+    applyTransposed,
+    applyInverseTransposed: apply,
+  };
+}

@@ -81,13 +81,13 @@ export class Permutation extends Bijection {
 }
 
 /** Channels that stay side by side, and so are copied in one piece. */
-interface Run {
+export interface Run {
   readonly start: number;
   length: number;
 }
 
 /** The channels of x in the order of the runs; x itself where nothing moves. */
-function taken(x: Tensor, runs: readonly Run[]): Tensor {
+export function taken(x: Tensor, runs: readonly Run[]): Tensor {
   if (runs.length === 1) return x;
   return concat(
     runs.map(({ start, length }) => slice(x, 1, start, length)),
@@ -95,7 +95,8 @@ function taken(x: Tensor, runs: readonly Run[]): Tensor {
   );
 }
 
-function runsOf(order: readonly number[]): Run[] {
+/** An order of channels as runs. */
+export function runsOf(order: readonly number[]): Run[] {
   const runs: Run[] = [];
   for (const channel of order) {
     const last = runs.at(-1);
@@ -105,7 +106,8 @@ function runsOf(order: readonly number[]): Run[] {
   return runs;
 }
 
-function inverseOf(order: readonly number[]): number[] {
+/** The order that undoes an order. */
+export function inverseOf(order: readonly number[]): number[] {
   const inverse = new Array<number>(order.length);
   order.forEach((from, to) => {
     inverse[from] = to;

@@ -11,13 +11,13 @@ import {
   neg,
   type RandomStream,
   slice,
-  sub,
   sum,
   type Tensor,
   tensor,
 } from '@invnet/tensor';
 import type { Tangent } from '../core/tangent.ts';
 import { Parameter } from '../tree/parameter.ts';
+import { invertTriangular, squareMatrix } from './matrices.ts';
 import { type EvaluatedMixing, type Mixing, mixingBy, mixingByTransposed } from './mixing.ts';
 
 /** Channels at most: factors are found by elimination, which takes as many steps as channels have cubes. */
@@ -154,39 +154,12 @@ export class PluFactors implements Mixing {
   }
 
   #entries(of: (i: number, j: number) => number): Tensor {
-    return matrix(this.parameters[0].data, of);
+    return squareMatrix(this.parameters[0].data, of);
   }
-}
-
-/** A matrix of the shape of `like`, the last two axes of it. */
-function matrix(like: Tensor, of: (i: number, j: number) => number): Tensor {
-  const n = like.shape.at(-1)!;
-  const values = Float64Array.from({ length: n * n }, (_, k) => of(Math.floor(k / n), k % n));
-  return tensor(values, [n, n], like);
 }
 
 function stack(a: Tensor, b: Tensor): Tensor {
   return concat([a.reshape([1, ...a.shape]), b.reshape([1, ...b.shape])], 0);
-}
-
-/**
- * The inverses of a batch of triangular matrices, given those of their diagonals, in log₂ C steps.
- * Each inverts diagonal blocks of twice the size: with A and D inverted, the block B beside them
- * becomes −D⁻¹BA⁻¹. Unlike a product of powers (I + N)⁻¹ = (I − N)(I + N²)…, which is as short, it
- * has no large terms that cancel, and is as accurate as substitution.
- */
-function invertTriangular(matrices: Tensor, inverseDiagonals: Tensor): Tensor {
-  const n = matrices.shape[1]!;
-  let inverses = inverseDiagonals;
-  for (let size = 1; size < n; size *= 2) {
-    const block = (i: number) => Math.floor(i / size);
-    const beside = matrix(matrices, (i, j) =>
-      Number(block(i) !== block(j) && block(i) >> 1 === block(j) >> 1),
-    );
-    const between = matmul(matmul(inverses, mul(matrices, beside)), inverses);
-    inverses = sub(inverses, between);
-  }
-  return inverses;
 }
 
 /** A product of reflections by C normal vectors, row-major. */

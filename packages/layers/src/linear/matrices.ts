@@ -1,0 +1,34 @@
+/** Square matrices of small use to several maps. Mathematics: docs/math/linear/conv1x1.md */
+import { matmul, mul, sub, type Tensor, tensor } from '@invnet/tensor';
+
+/** A matrix by its entries, of the size of the last axis of `like`. */
+export function squareMatrix(like: Tensor, of: (i: number, j: number) => number): Tensor {
+  const n = like.shape.at(-1)!;
+  const values = Float64Array.from({ length: n * n }, (_, k) => of(Math.floor(k / n), k % n));
+  return tensor(values, [n, n], like);
+}
+
+/** The identity, likewise. */
+export function identityMatrix(like: Tensor): Tensor {
+  return squareMatrix(like, (i, j) => Number(i === j));
+}
+
+/**
+ * The inverses of triangular matrices, one or a batch, given those of their diagonals, in log₂ C steps.
+ * Each inverts diagonal blocks of twice the size: with A and D inverted, the block B beside them
+ * becomes −D⁻¹BA⁻¹. Unlike a product of powers (I + N)⁻¹ = (I − N)(I + N²)…, which is as short, it
+ * has no large terms that cancel, and is as accurate as substitution.
+ */
+export function invertTriangular(matrices: Tensor, inverseDiagonals: Tensor): Tensor {
+  const n = matrices.shape.at(-1)!;
+  let inverses = inverseDiagonals;
+  for (let size = 1; size < n; size *= 2) {
+    const block = (i: number) => Math.floor(i / size);
+    const beside = squareMatrix(matrices, (i, j) =>
+      Number(block(i) !== block(j) && block(i) >> 1 === block(j) >> 1),
+    );
+    const between = matmul(matmul(inverses, mul(matrices, beside)), inverses);
+    inverses = sub(inverses, between);
+  }
+  return inverses;
+}
