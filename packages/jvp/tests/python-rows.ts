@@ -150,7 +150,7 @@ const fileRows: readonly PythonRow[] = [
 export const laterInPython: readonly string[] = [
   // Transformers and what holds them.
   ...['AdditiveTransformer', 'AffineTransformer', 'ConditionalTransform', 'ElementwiseTransform'],
-  'TransformerCoupling',
+  ...['TransformerCoupling', 'RationalQuadraticSpline', 'QuadraticSpline', 'LinearSpline'],
   // Autoregressive maps.
   ...['Autoregressive', 'MadeBlock', 'softsignClamp'],
   // Linear, permuting and constraining layers.

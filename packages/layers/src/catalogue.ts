@@ -53,6 +53,9 @@ import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
 import { AdditiveTransformer } from './transformers/additive-transformer.ts';
 import { AffineTransformer } from './transformers/affine-transformer.ts';
 import { ElementwiseTransform } from './transformers/elementwise-transform.ts';
+import { LinearSpline } from './transformers/linear-spline.ts';
+import { QuadraticSpline } from './transformers/quadratic-spline.ts';
+import { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
 import type { ModuleType } from './tree/module.ts';
 
 /** The layers, conditioners and activations that `loadModel` and `build` may be passed. */
@@ -79,6 +82,9 @@ export const layerCatalogue: readonly ModuleType[] =
     AdditiveTransformer,
     AffineTransformer,
     ElementwiseTransform,
+    LinearSpline,
+    QuadraticSpline,
+    RationalQuadraticSpline,
     AsConditioner,
     BatchNorm,
     ConditionalResidualBlock,

@@ -179,6 +179,15 @@ export type { AffineTransformerOptions } from './transformers/affine-transformer
 export { AffineTransformer } from './transformers/affine-transformer.ts';
 export type { ElementwiseTransformOptions } from './transformers/elementwise-transform.ts';
 export { ElementwiseTransform } from './transformers/elementwise-transform.ts';
+export type { LinearSplineOptions } from './transformers/linear-spline.ts';
+export { LinearSpline } from './transformers/linear-spline.ts';
+export type { QuadraticSplineOptions } from './transformers/quadratic-spline.ts';
+export { QuadraticSpline } from './transformers/quadratic-spline.ts';
+export type {
+  RationalQuadraticSplineOptions,
+  SplineTails,
+} from './transformers/rational-quadratic-spline.ts';
+export { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
 export { Transformer } from './transformers/transformer.ts';
 export { Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
 export { Construction } from './tree/construction.ts';

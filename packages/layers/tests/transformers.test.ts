@@ -1,11 +1,16 @@
 import {
+  add,
+  affine,
+  ones,
   RandomStream,
   ShapeError,
   setBackend,
+  slice,
   sub,
   type Tensor,
   tensor,
   ValueError,
+  zeros,
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -16,6 +21,9 @@ import {
   ElementwiseTransform,
   exp,
   GlowCoupling,
+  LinearSpline,
+  QuadraticSpline,
+  RationalQuadraticSpline,
   relu,
   type Transformer,
   TransformerCoupling,
@@ -105,5 +113,68 @@ describe('ElementwiseTransform', () => {
     const x = random().normal([2, 2]);
     const shifts = numbers(sub(layer.forward(x).y, x)).map(Math.round);
     expect(shifts).toEqual([10, 20, 10, 20]);
+  });
+});
+
+describe.each([
+  new RationalQuadraticSpline({ bins: 5 }),
+  new RationalQuadraticSpline({ bins: 5, tails: 'linear' }),
+  new RationalQuadraticSpline({ bins: 5, tails: 'circular', softClamp: 4 }),
+  new QuadraticSpline({ bins: 5 }),
+  new QuadraticSpline({ bins: 5, tails: 'linear' }),
+  new LinearSpline({ bins: 5 }),
+])('$type, $tails', (f) => {
+  it('is the identity for zeros, and maps its interval onto itself for all others', () => {
+    const x = tensor([-9, -3, -2.9, 0, 1.1, 3, 9], [7, 1]);
+    expect(gap(f.apply(x, zeros([7, f.size])).y, x)).toBeLessThan(1e-12);
+    const p = affine(random().normal([7, f.size]), 2);
+    const y = numbers(f.apply(x, p).y);
+    expect(y[1]).toBeCloseTo(-3, 12);
+    expect(y[5]).toBeCloseTo(3, 12);
+    if (f.tails !== 'linear') expect([y[0], y[6]]).toEqual([-9, 9]);
+    const rising = f.apply(x, add(zeros([7, f.size]), slice(p, 0, 0, 1)));
+    expect(numbers(rising.y)).toEqual(numbers(rising.y).toSorted((a, b) => a - b));
+  });
+
+  it('has finite values and gradients far outside, and for parameters as large', async () => {
+    for (const dtype of ['float64', 'float32'] as const) {
+      await setBackend('reference', { dtype });
+      const x = tensor([-1e30, 1e30, 3.0000001, -3, 0.1, 2], [6, 1]);
+      const p = affine(random().normal([6, f.size]), 300);
+      const one = ones([6, 1]);
+      const { y, logdet } = f.apply(x, p);
+      const back = f.applyBackward(y, p, one, ones([6]));
+      const inverse = f.invertBackward(x, p, one, ones([6]));
+      const found = [y, logdet, ...Object.values(back), ...Object.values(inverse)].flatMap(numbers);
+      expect(found.filter((v) => !Number.isFinite(v))).toEqual([]);
+    }
+  });
+});
+
+describe('splines', () => {
+  it('refuse bins that cannot be', () => {
+    expect(() => new RationalQuadraticSpline({ bins: 1 })).toThrow(
+      'bins is 1; expected a whole number',
+    );
+    expect(() => new QuadraticSpline({ bins: 1000 })).toThrow(
+      'minWidth is 0.001 for 1000 bins; expected less than 0.001',
+    );
+    expect(() => new LinearSpline({ bins: 4, minHeight: 0.25 })).toThrow('minHeight is 0.25 for 4');
+    expect(() => new RationalQuadraticSpline({ minSlope: 1 })).toThrow('minSlope is 1');
+    expect(() => new RationalQuadraticSpline({ bound: [1, 1] })).toThrow('bound[1] is 1');
+    expect(() => new RationalQuadraticSpline({ bound: -1 })).toThrow('bound is -1');
+    expect(() => new LinearSpline({ bound: [1] as unknown as [number, number] })).toThrow(
+      'expected a number B, of [−B, B], or a pair [low, high]',
+    );
+    expect(() => new QuadraticSpline({ tails: 'circular' as 'linear' })).toThrow('tails');
+  });
+
+  it('close on the circle with equal slopes', () => {
+    const f = new RationalQuadraticSpline({ bins: 4, bound: Math.PI, tails: 'circular' });
+    const x = tensor([-Math.PI, Math.PI], [2, 1]);
+    const p = random().normal([1, f.size]);
+    const [low, high] = numbers(f.apply(x, add(zeros([2, f.size]), p)).logdet);
+    expect(low).toBeCloseTo(high!, 12);
+    expect(low).not.toBeCloseTo(0, 2);
   });
 });

@@ -33,6 +33,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       ],
       ...['CircularShift', 'LearnedSlopes', 'Ordered', 'StickBreaking', 'PeriodicFeatures'],
       ...['Householder', 'Orthogonal', 'InvertibleBatchNorm'],
+      ...['RationalQuadraticSpline', 'QuadraticSpline', 'LinearSpline'],
       ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],
       ...['HyperbolicLayer', 'Leapfrog', 'Glow', 'ConditionalGlow', 'MultiScale', 'MultiScaleHint'],
       ...['ConditionalHint', 'MultiScaleConditionalHint', 'HyperbolicNetwork', 'SummarizedNetwork'],

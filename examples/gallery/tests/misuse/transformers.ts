@@ -13,11 +13,24 @@ export function transformerCalls(): Calls {
   const sizes = { channels: 4, transformer, hidden: 2, ndims: 0, random: random() };
   const coupling = { ...sizes, split: [1, 3], moves: 'first', contextChannels: 3 } as const;
   const conditional = { ...sizes, contextChannels: 3 };
+  const spline = { bins: 3, bound: [-1, 2], tails: 'linear', minWidth: 0.01, minSlope: 0.01 };
+  const elementwise = (f: api.Transformer) =>
+    new api.ElementwiseTransform({ channels: 4, transformer: f });
   const own = { channels: 4, transformer, size: [] };
   return {
     Transformer: [],
     AdditiveTransformer: [make(api.AdditiveTransformer, [])],
     AffineTransformer: [make(api.AffineTransformer, [affine])],
+    RationalQuadraticSpline: [
+      make(api.RationalQuadraticSpline, [
+        { ...spline, tails: 'circular', minHeight: 0.01, softClamp: 5 },
+      ]),
+      ...methodsOf(elementwise(new api.RationalQuadraticSpline({ bins: 3 })), x),
+    ],
+    QuadraticSpline: [make(api.QuadraticSpline, [spline])],
+    LinearSpline: [
+      make(api.LinearSpline, [{ bins: 3, bound: 2, tails: 'identity', minHeight: 0 }]),
+    ],
     ElementwiseTransform: [
       make(api.ElementwiseTransform, [own]),
       ...methodsOf(new api.ElementwiseTransform({ channels: 4, transformer }), x),

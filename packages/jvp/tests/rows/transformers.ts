@@ -5,6 +5,9 @@ import {
   ConditionalTransform,
   ElementwiseTransform,
   exp,
+  LinearSpline,
+  QuadraticSpline,
+  RationalQuadraticSpline,
   sigmoid,
   type Transformer,
   TransformerCoupling,
@@ -47,6 +50,9 @@ export function transformerRows(ndims: number): Row[] {
       },
     },
     coupling('affine', () => ({})),
+    coupling('rational-quadratic', () => ({
+      transformer: new RationalQuadraticSpline({ bins: 3, bound: 2.5 }),
+    })),
     {
       ...coupling('additive, first two moved, with context', () => ({
         transformer: new AdditiveTransformer(),
@@ -58,6 +64,7 @@ export function transformerRows(ndims: number): Row[] {
     },
   ];
   if (ndims % 2 === 1) return rows;
+  const spline = { bins: 3, bound: [-1, 1.5], minSlope: 0.01 } as const;
   return [
     ...rows,
     alone('affine by exp', () => new AffineTransformer({ scaleFunction: exp() })),
@@ -65,6 +72,21 @@ export function transformerRows(ndims: number): Row[] {
       'affine by sigmoid',
       () => new AffineTransformer({ scaleFunction: sigmoid({ low: 0.2 }) }),
     ),
+    alone(
+      'rational-quadratic, sloped tails',
+      () => new RationalQuadraticSpline({ ...spline, tails: 'linear' }),
+    ),
+    alone(
+      'rational-quadratic, circular',
+      () => new RationalQuadraticSpline({ ...spline, tails: 'circular', softClamp: 6.9 }),
+    ),
+    alone('quadratic', () => new QuadraticSpline({ bins: 3, bound: [-1, 1.5] })),
+    alone(
+      'quadratic, sloped tails',
+      () => new QuadraticSpline({ bins: 3, bound: 1.5, tails: 'linear', minSlope: 0.01 }),
+    ),
+    alone('linear', () => new LinearSpline({ bins: 3, bound: 1 })),
+    alone('linear, sloped tails', () => new LinearSpline({ bins: 3, bound: 1, tails: 'linear' })),
     {
       name: 'ElementwiseTransform, additive for each number',
       shape: [2, 2, ...size],
