@@ -35,6 +35,7 @@ import { metricCalls } from './misuse/metrics.ts';
 import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
+import { residualCalls } from './misuse/residual.ts';
 import { tensorCalls } from './misuse/tensors.ts';
 import { tfjsCalls, tfjsLayerCalls } from './misuse/tfjs.ts';
 import {
@@ -57,7 +58,13 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   [
     'layers',
     layers,
-    () => ({ ...layerCalls(), ...linearCalls(), ...transformerCalls(), ...autoregressiveCalls() }),
+    () => ({
+      ...layerCalls(),
+      ...linearCalls(),
+      ...transformerCalls(),
+      ...autoregressiveCalls(),
+      ...residualCalls(),
+    }),
     'wasm',
   ],
   ['networks', networks, networkCalls, 'wasm'],

@@ -156,6 +156,9 @@ export const laterInPython: readonly string[] = [
   // Linear, permuting and constraining layers.
   ...['CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],
   ...['LearnedSlopes', 'Ordered', 'Orthogonal', 'PeriodicFeatures', 'Reshape', 'StickBreaking'],
+  // Residual flows.
+  ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],
+  ...['SpectralDense', 'SpectralConv'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

@@ -9,6 +9,7 @@ import { elementwiseRows } from './rows/elementwise.ts';
 import { glowRows } from './rows/glow-networks.ts';
 import { linearRows } from './rows/linear.ts';
 import { networkRows } from './rows/networks.ts';
+import { residualRows } from './rows/residual.ts';
 import { squeezeRows } from './rows/squeezes.ts';
 import { transformerRows } from './rows/transformers.ts';
 
@@ -21,6 +22,7 @@ const tables: readonly ((ndims: number) => Row[])[] = [
   combinatorRows,
   couplingRows,
   autoregressiveRows,
+  residualRows,
   glowRows,
   networkRows,
 ];

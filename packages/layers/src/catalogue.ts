@@ -47,6 +47,12 @@ import { Householder } from './linear/householder.ts';
 import { InvertibleBatchNorm } from './linear/invertible-batch-norm.ts';
 import { Orthogonal } from './linear/orthogonal.ts';
 import { Permutation } from './linear/permutation.ts';
+import { InvertibleResidual } from './residual/invertible-residual.ts';
+import { LipSwish } from './residual/lip-swish.ts';
+import { LipschitzActivation } from './residual/lipschitz-activation.ts';
+import { LipschitzBlock } from './residual/lipschitz-block.ts';
+import { SpectralConv } from './residual/spectral-conv.ts';
+import { SpectralDense } from './residual/spectral-dense.ts';
 import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
 import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
@@ -119,4 +125,10 @@ export const layerCatalogue: readonly ModuleType[] =
     Autoregressive,
     MadeBlock,
     TransformerCoupling,
+    InvertibleResidual,
+    LipSwish,
+    LipschitzActivation,
+    LipschitzBlock,
+    SpectralConv,
+    SpectralDense,
   ]);

@@ -161,6 +161,25 @@ export {
 export { moduleAt } from './models/parts.ts';
 export type { SummaryOptions } from './models/summary.ts';
 export { summary } from './models/summary.ts';
+// Residual flows.
+export type { LipschitzBlockOptions } from './residual/default-lipschitz-block.ts';
+export { lipschitzBlock } from './residual/default-lipschitz-block.ts';
+export type { InvertibleResidualOptions } from './residual/invertible-residual.ts';
+export { InvertibleResidual } from './residual/invertible-residual.ts';
+export { LipSwish } from './residual/lip-swish.ts';
+export type { LipschitzActivationName } from './residual/lipschitz-activation.ts';
+export { LipschitzActivation } from './residual/lipschitz-activation.ts';
+export { LipschitzBlock } from './residual/lipschitz-block.ts';
+export type { EvaluatedLayer } from './residual/lipschitz-layer.ts';
+export { LipschitzLayer } from './residual/lipschitz-layer.ts';
+export type { LogDeterminantOptions } from './residual/log-determinant.ts';
+export type { SpectralConvOptions } from './residual/spectral-conv.ts';
+export { SpectralConv } from './residual/spectral-conv.ts';
+export type { SpectralDenseOptions } from './residual/spectral-dense.ts';
+export { SpectralDense } from './residual/spectral-dense.ts';
+export type { SpectralOptions } from './residual/spectral-layer.ts';
+export { SpectralLayer } from './residual/spectral-layer.ts';
+export { updateLipschitz } from './residual/update-lipschitz.ts';
 // Squeezes.
 export { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 export type {
@@ -189,7 +208,7 @@ export type {
 } from './transformers/rational-quadratic-spline.ts';
 export { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
 export { Transformer } from './transformers/transformer.ts';
-export { Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
+export { Counter, Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
 export { Construction } from './tree/construction.ts';
 export type { ModuleType, Options, Place } from './tree/module.ts';
 export {

@@ -55,6 +55,8 @@ describe('the linter', () => {
     ['conditioners', 'combinators'],
     ['combinators', 'couplings'],
     ['couplings', 'autoregressive'],
+    ['autoregressive', 'residual'],
+    ['residual', 'couplings'],
   ])('refuses an import from %s of %s', (from, to) => {
     const said = lint({
       [`packages/layers/src/${from}/a.ts`]: `export { b } from '../${to}/b.ts';\n`,

@@ -61,6 +61,12 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
   Flattened: always('it makes vectors of volumes, which have no axis to split'),
   ConditionalResidualBlock: always('its dense layer makes the whole volume; expected WithContext'),
   MisfitGradient: always('its operator sees the whole volume'),
+  InvertibleResidual: always('its inverse and its log-determinant are found for whole samples'),
+  LipschitzBlock: always('its norms are those of whole samples'),
+  LipschitzActivation: nothing,
+  LipSwish: nothing,
+  SpectralDense: always('it is made for vectors, which have no axis to split'),
+  SpectralConv: always('its norm is that of the whole volume'),
   CustomBlock: always('what its functions do is not known'),
 };
 

@@ -16,7 +16,7 @@ import {
   tidy,
   ValueError,
 } from '@invnet/tensor';
-import { type Flag, TensorBuffer } from '../tree/buffer.ts';
+import { type Counter, type Flag, TensorBuffer } from '../tree/buffer.ts';
 import type { Module } from '../tree/module.ts';
 
 /** A module some of whose parameters are set by the first data that it is trained on. */
@@ -82,6 +82,7 @@ export class TrainingStep {
   readonly ranks: Ranks | undefined;
   readonly #initialized: DataDependent[] = [];
   readonly #statistics = new Map<TensorBuffer, Gathered>();
+  readonly #counters = new Set<Counter>();
 
   /** @param ranks - With whom this process makes the step, as `train` does for a communicator. */
   constructor(ranks?: Ranks) {
@@ -103,7 +104,7 @@ export class TrainingStep {
 
   /**
    * Moves each running statistic once, r ← (1 − m) r + m v with the momentum m and the mean v of what
-   * the step's evaluations gave. Given an update, such as the optimizer's, it does both or neither.
+   * the step's evaluations gave, and the counters of noise that was drawn. Given an update, such as the optimizer's, it does both or neither.
    */
   commit(update?: () => void): void {
     const statistics = [...this.#statistics];
@@ -121,12 +122,14 @@ export class TrainingStep {
     } finally {
       for (const t of moved) t.dispose();
     }
+    for (const counter of this.#counters) counter.advance();
     this.discard();
     this.#initialized.length = 0;
   }
 
-  /** Forgets the statistics that were gathered. */
+  /** Forgets the statistics that were gathered, and the draws. */
   discard(): void {
+    this.#counters.clear();
     for (const { sum } of this.#statistics.values()) sum.dispose();
     this.#statistics.clear();
   }
@@ -145,6 +148,12 @@ export class TrainingStep {
   /** The modules that were initialized in this step. */
   get initialized(): readonly DataDependent[] {
     return this.#initialized;
+  }
+
+  /** Called by an evaluation whose noise is numbered by a counter: `commit` counts on, once. */
+  noteDraw(counter: Counter): void {
+    requireFunction('TrainingStep.noteDraw', "the counter's advance", counter?.advance);
+    this.#counters.add(counter);
   }
 
   /** Called by an evaluation with the value of a statistic on its batch. */

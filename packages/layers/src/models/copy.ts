@@ -1,6 +1,6 @@
 /** Copies of a network, and copies with another part. */
 import { RandomStream, ValueError } from '@invnet/tensor';
-import { Flag, TensorBuffer } from '../tree/buffer.ts';
+import { Counter, Flag, TensorBuffer } from '../tree/buffer.ts';
 import { Construction } from '../tree/construction.ts';
 import {
   borrow,
@@ -91,6 +91,7 @@ function copyNumbers(from: Module, to: Module): void {
   for (const [path, b] of namedBuffers(from)) {
     const c = buffers.get(path);
     if (b instanceof Flag && c instanceof Flag) c.value = b.value;
+    if (b instanceof Counter && c instanceof Counter) c.value = b.value;
     if (b instanceof TensorBuffer && c instanceof TensorBuffer) c.assign(b.data);
   }
   const places = [...placesIn(to)];

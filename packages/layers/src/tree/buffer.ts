@@ -6,6 +6,7 @@ import {
   type NumericArray,
   requireBoolean,
   requireTensor,
+  requireWhole,
   type Shape,
   ShapeError,
   sizeOf,
@@ -90,6 +91,41 @@ export class Flag extends ModuleBuffer {
   write(values: NumericArray): void {
     requireSize(this, values);
     this.value = values[0] !== 0;
+  }
+
+  dispose(): void {}
+}
+
+/** A number that counts up from 0, known to the host; whole, and below 2²⁴, so that a file holds it exactly. */
+export class Counter extends ModuleBuffer {
+  #value = 0;
+
+  get value(): number {
+    return this.#value;
+  }
+
+  /** @throws ValueError unless it is a whole number from 0 to 2²⁴ − 1. */
+  set value(value: number) {
+    requireWhole('Counter', this.name, value, 0, 2 ** 24 - 1);
+    this.#value = value;
+  }
+
+  get shape(): Shape {
+    return [];
+  }
+
+  /** Counts on; behind the largest number comes 0. */
+  advance(): void {
+    this.#value = (this.#value + 1) % 2 ** 24;
+  }
+
+  read(): Promise<NumericArray> {
+    return Promise.resolve(Float32Array.of(this.#value));
+  }
+
+  write(values: NumericArray): void {
+    requireSize(this, values);
+    this.value = values[0]!;
   }
 
   dispose(): void {}
