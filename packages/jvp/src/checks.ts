@@ -24,6 +24,7 @@ import {
   tensor,
   tidy,
 } from '@invnet/tensor';
+import { compareKeeping } from './check-keeping.ts';
 import {
   type CheckResult,
   checkedOptions,
@@ -52,7 +53,7 @@ export interface CheckOptions {
 /**
  * Checks all six methods, in both directions: round trips, log-determinants against full Jacobians,
  * gradients (input, context, every parameter) and tangents against central differences with a loss
- * that uses output and log-determinant, adjointness, accumulation, frozen parameters, and memory.
+ * that uses output and log-determinant, adjointness, accumulation, frozen parameters, memory, and `keeping`.
  *
  * Gradients of the parameters are cleared. A layer that depends on data is checked as it stands:
  * `initialize` it before. A map of pairs is checked as `Flattened`.
@@ -151,6 +152,7 @@ class Probe {
     await this.#tangents();
     await this.#frozen();
     await this.#memory();
+    await this.#keeping();
   }
 
   async #roundTrip(opposite: DirectedMap): Promise<void> {
@@ -316,6 +318,18 @@ class Probe {
       const lost = given.filter((t) => t.disposed).length;
       this.#record(`memory left by ${name}`, left + lost, 0);
     }
+  }
+
+  async #keeping(): Promise<void> {
+    const { error, left } = await compareKeeping(
+      this.#f,
+      this.#map,
+      this.#u,
+      this.#context,
+      this.#random,
+    );
+    this.#record('gradients with what a forward keeps', error, this.#tolerances.roundTrip);
+    this.#record('memory left by keeping', left, 0);
   }
 
   #record(name: string, error: number, tolerance: number): void {

@@ -16,6 +16,7 @@ import {
   gradients,
   initialize,
   initializeSync,
+  keeping,
   Module,
   namedBuffers,
   namedParameters,
@@ -31,7 +32,7 @@ import {
   unflattenPair,
   WithContext,
 } from '@invnet/layers';
-import { matmul, RandomStream, ReferenceBackend, WasmBackend } from '@invnet/tensor';
+import { matmul, RandomStream, ReferenceBackend, tidy, WasmBackend } from '@invnet/tensor';
 import { Adam, constant, gradientNorm, train } from '@invnet/train';
 import { describe, expect, it } from 'vitest';
 import { construct, isModuleType } from '../../layers/src/tree/module.ts';
@@ -152,6 +153,20 @@ describe.each([
       undo,
       trials: Number.POSITIVE_INFINITY,
     });
+  });
+
+  it('what forwards keep is freed', async () => {
+    const faulty = await useFaulty(make());
+    const network = makeNetwork();
+    const x = new RandomStream(1).normal(shape);
+    await initialize(network, x);
+    const pass = () =>
+      tidy(() => {
+        const { y, logdet } = network.forward(x);
+        return network.backward(y, y, { dlogdet: logdet });
+      });
+    const calls = { keeping: () => keeping('all', pass) };
+    await expectNothingLeft(faulty, kind, network, calls, { trials: Number.POSITIVE_INFINITY });
   });
 
   it('vectors, operators, solvers and copies leave nothing', async () => {

@@ -70,9 +70,10 @@ export {
   requireSizes,
   requireWhole,
 } from './core/checks.ts';
-export type { Saved } from './core/conditioner.ts';
+
 export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
 export { alongChannels, channelSums, perSample, positions, sumOfTerms } from './core/idioms.ts';
+export type { Saved } from './core/saved.ts';
 export type { Pair, ShapeOf, State } from './core/state.ts';
 export {
   disposeState,
@@ -158,7 +159,10 @@ export {
   isInitialized,
   resetInitialization,
 } from './models/initialize.ts';
+export type { Keep } from './models/keeping.ts';
+export { Keeping, keeping } from './models/keeping.ts';
 export { moduleAt } from './models/parts.ts';
+export type { KeepLevel } from './models/recording.ts';
 export type { SummaryOptions } from './models/summary.ts';
 export { summary } from './models/summary.ts';
 // Residual flows.

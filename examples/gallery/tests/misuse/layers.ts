@@ -334,6 +334,11 @@ function treeCalls(): Calls {
     requireWhole: [call((n: unknown) => api.requireWhole('test', 'n', n as never, 1), [2])],
     activeStep: [call(api.activeStep, [])],
     outsideSteps: [call(api.outsideSteps, [() => 1])],
+    Keeping: [
+      make(api.Keeping, [{ norm: 'inputs' }]),
+      on(new api.Keeping('all'), 'run', [() => 1]),
+    ],
+    keeping: [call(api.keeping, [{ norm: 'inputs' }, () => 1])],
     TrainingStep: [
       make(api.TrainingStep, [{ size: 2, average: () => {} }]),
       on(step, 'run', [() => 1]),

@@ -78,14 +78,14 @@ export class Parallel extends PairBijection {
   }
 
   protected applyBackward([y1, y2]: Pair, [dy1, dy2]: Pair, options: BackwardOptions) {
-    const a = this.first.backward(y1, dy1, options);
     const b = this.second.backward(y2, dy2, options);
+    const a = this.first.backward(y1, dy1, options);
     return { x: [a.x, b.x] as const, dx: [a.dx, b.dx] as const, ...sumOfContexts(a, b) };
   }
 
   protected invertBackward([x1, x2]: Pair, [dx1, dx2]: Pair, options: BackwardOptions) {
-    const a = this.first.backwardInverse(x1, dx1, options);
     const b = this.second.backwardInverse(x2, dx2, options);
+    const a = this.first.backwardInverse(x1, dx1, options);
     return { y: [a.y, b.y] as const, dy: [a.dy, b.dy] as const, ...sumOfContexts(a, b) };
   }
 

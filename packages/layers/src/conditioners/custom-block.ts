@@ -7,7 +7,7 @@ import {
   type Tensor,
   ValueError,
 } from '@invnet/tensor';
-import { Conditioner, type Saved, savedBy } from '../core/conditioner.ts';
+import { Conditioner } from '../core/conditioner.ts';
 import type { Tangent } from '../core/tangent.ts';
 import type { Options } from '../tree/module.ts';
 import { type Parameter, requireParameters } from '../tree/parameter.ts';
@@ -79,14 +79,6 @@ export class CustomBlock<K = unknown> extends Conditioner<K> {
     return this.#parts.usesContext ?? this.#parts.forward.length > 1;
   }
 
-  override forward(x: Tensor, context?: Tensor): { y: Tensor; saved: Saved<K> } {
-    const { y, saved } = super.forward(x, context);
-    const { kept } = saved;
-    return hasDispose(kept)
-      ? { y, saved: savedBy(this, { ...saved, dispose: () => kept.dispose() }) }
-      : { y, saved };
-  }
-
   protected apply(x: Tensor, context?: Tensor) {
     return this.#parts.forward(x, context);
   }
@@ -103,16 +95,21 @@ export class CustomBlock<K = unknown> extends Conditioner<K> {
     );
   }
 
+  protected override release(saved: K, made: readonly Tensor[]): void {
+    if (hasDispose(saved)) saved.dispose();
+    else super.release(saved, made);
+  }
+
   protected applyShape(x: Shape): Shape | undefined {
     return this.#parts.outputShape?.(x);
   }
 }
 
-function hasDispose(kept: unknown): kept is { dispose(): void } {
+function hasDispose(saved: unknown): saved is { dispose(): void } {
   return (
-    typeof kept === 'object' &&
-    kept !== null &&
-    'dispose' in kept &&
-    typeof kept.dispose === 'function'
+    typeof saved === 'object' &&
+    saved !== null &&
+    'dispose' in saved &&
+    typeof saved.dispose === 'function'
   );
 }

@@ -10,7 +10,8 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import { requireModuleOptions, requireWhole } from '../core/checks.ts';
-import { Conditioner, requireConditioner, type Saved } from '../core/conditioner.ts';
+import { Conditioner, requireConditioner } from '../core/conditioner.ts';
+import type { Saved } from '../core/saved.ts';
 import type { Tangent } from '../core/tangent.ts';
 
 /** Options of `WithContext`. */

@@ -28,6 +28,7 @@ import {
   tensorsOf,
 } from './state.ts';
 import type { Tangent } from './tangent.ts';
+import { back, forth, type Way } from './tape.ts';
 
 /** What goes with a backward call. */
 export interface BackwardOptions {
@@ -72,24 +73,24 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
 
   /** y = f(x), and log|det ∂f/∂x| per sample, shape [N]. */
   forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
-    return guarded(this, (outermost) => {
+    return forth(this, 'forward', x, (outermost) => {
       const c = this.#check('forward', outermost, x, this.outputShape, context);
       const { y, logdet } = madeBy([this, 'apply'], this.apply(x, c));
       const shape = this.outputShape(shapeOf(x));
-      this.#checkStates('apply', shape, ['y', y]);
-      this.#checkPerSample('apply', shape, 'logdet', logdet);
+      this.#checkStates('apply', shape, { y });
+      this.#checkPerSample('apply', shape, { logdet });
       return { y: owned(y, tensorsOf(x)), logdet: logdet ?? zeroPerSample(x) };
     });
   }
 
   /** x = f⁻¹(y), and log|det ∂f⁻¹/∂y| per sample, shape [N]. */
   inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
-    return guarded(this, (outermost) => {
+    return forth(this, 'inverse', y, (outermost) => {
       const c = this.#check('inverse', outermost, y, this.inputShape, context);
       const { x, logdet } = madeBy([this, 'invert'], this.invert(y, c));
       const shape = this.inputShape(shapeOf(y));
-      this.#checkStates('invert', shape, ['x', x]);
-      this.#checkPerSample('invert', shape, 'logdet', logdet);
+      this.#checkStates('invert', shape, { x });
+      this.#checkPerSample('invert', shape, { logdet });
       return { x: owned(x, tensorsOf(y)), logdet: logdet ?? zeroPerSample(y) };
     });
   }
@@ -98,34 +99,36 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
    * Recomputes x from y, and returns dx = Jᵀdy + dlogdet·∇ₓlogdet. Adds to each parameter's grad.
    */
   backward(y: S, dy: S, options: BackwardOptions = {}): { x: S; dx: S; dcontext?: Tensor } {
-    return guarded(this, (outermost) => {
+    return back(this, 'forward', y, (outermost, kept) => {
       const o = this.#checkBackward('backward', outermost, y, dy, this.inputShape, options);
-      const { x, dx, dcontext } = madeBy([this, 'applyBackward'], this.applyBackward(y, dy, o));
-      this.#checkStates('applyBackward', this.inputShape(shapeOf(y)), ['x', x], ['dx', dx]);
+      const { x, dx, dcontext } = madeBy(
+        [this, 'applyBackward'],
+        this.applyBackward(y, dy, o, kept),
+      );
+      this.#checkStates('applyBackward', this.inputShape(shapeOf(y)), { x, dx });
       const given = [...tensorsOf(y), ...tensorsOf(dy)];
       return {
-        x: owned(x, given),
+        x: kept ?? owned(x, given),
         dx: owned(dx, given),
-        ...(dcontext && {
-          dcontext: ownContext(dcontext, o, options, [...given, ...tensorsOf(dx)]),
-        }),
+        ...ownContext(dcontext, o, options, [...given, ...tensorsOf(dx)]),
       };
     });
   }
 
   /** The same for the inverse map: recomputes y from x. */
   backwardInverse(x: S, dx: S, options: BackwardOptions = {}): { y: S; dy: S; dcontext?: Tensor } {
-    return guarded(this, (outermost) => {
+    return back(this, 'inverse', x, (outermost, kept) => {
       const o = this.#checkBackward('backwardInverse', outermost, x, dx, this.outputShape, options);
-      const { y, dy, dcontext } = madeBy([this, 'invertBackward'], this.invertBackward(x, dx, o));
-      this.#checkStates('invertBackward', this.outputShape(shapeOf(x)), ['y', y], ['dy', dy]);
+      const { y, dy, dcontext } = madeBy(
+        [this, 'invertBackward'],
+        this.invertBackward(x, dx, o, kept),
+      );
+      this.#checkStates('invertBackward', this.outputShape(shapeOf(x)), { y, dy });
       const given = [...tensorsOf(x), ...tensorsOf(dx)];
       return {
-        y: owned(y, given),
+        y: kept ?? owned(y, given),
         dy: owned(dy, given),
-        ...(dcontext && {
-          dcontext: ownContext(dcontext, o, options, [...given, ...tensorsOf(dy)]),
-        }),
+        ...ownContext(dcontext, o, options, [...given, ...tensorsOf(dy)]),
       };
     });
   }
@@ -141,14 +144,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
       const t = checkedTangent([this, 'jvp'], x, tangent, context);
       const { y, dy, logdet, dlogdet } = madeBy([this, 'applyTangent'], this.applyTangent(x, t, c));
       const shape = this.outputShape(shapeOf(x));
-      this.#checkStates(
-        'applyTangent',
-        shape,
-        ['y', y],
-        ...(dy === undefined ? [] : [['dy', dy] as const]),
-      );
-      this.#checkPerSample('applyTangent', shape, 'logdet', logdet);
-      this.#checkPerSample('applyTangent', shape, 'dlogdet', dlogdet);
+      this.#checkStates('applyTangent', shape, { y, ...(dy !== undefined && { dy }) });
+      this.#checkPerSample('applyTangent', shape, { logdet, dlogdet });
       const given = givenTo(x, t, tangent, [c, context]);
       return {
         y: owned(y, given),
@@ -173,14 +170,8 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
         this.invertTangent(y, t, c),
       );
       const shape = this.inputShape(shapeOf(y));
-      this.#checkStates(
-        'invertTangent',
-        shape,
-        ['x', x],
-        ...(dx === undefined ? [] : [['dx', dx] as const]),
-      );
-      this.#checkPerSample('invertTangent', shape, 'logdet', logdet);
-      this.#checkPerSample('invertTangent', shape, 'dlogdet', dlogdet);
+      this.#checkStates('invertTangent', shape, { x, ...(dx !== undefined && { dx }) });
+      this.#checkPerSample('invertTangent', shape, { logdet, dlogdet });
       const given = givenTo(y, t, tangent, [c, context]);
       return {
         x: owned(x, given),
@@ -206,6 +197,14 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return childrenOf(this).some((m) => 'usesContext' in m && m.usesContext === true);
   }
 
+  /**
+   * The direction that is found step by step, with many evaluations of conditioners, if one is: as inverses
+   * that iterate. `keeping` keeps the argument of the other direction, and nothing of these steps.
+   */
+  get iterates(): Way | undefined {
+    return undefined;
+  }
+
   /** How many tensors a state has: 1, or 2 for a map of pairs. */
   get stateSize(): 1 | 2 {
     return 1;
@@ -215,16 +214,19 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
 
   protected abstract invert(y: S, context?: Tensor): Inverted<S>;
 
+  /** x comes where it was kept: then it need not be recomputed (`keeping`). */
   protected abstract applyBackward(
     y: S,
     dy: S,
     options: BackwardOptions,
+    x?: S,
   ): { readonly x: S; readonly dx: S; readonly dcontext?: Tensor };
 
   protected abstract invertBackward(
     x: S,
     dx: S,
     options: BackwardOptions,
+    y?: S,
   ): { readonly y: S; readonly dy: S; readonly dcontext?: Tensor };
 
   /** A `dy` or `dlogdet` that is left out is zero. */
@@ -287,30 +289,34 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   }
 
   /** States that a hook made, of the shape that was declared. */
-  #checkStates(
-    hook: string,
-    shape: ShapeOf<S>,
-    ...states: readonly (readonly [string, S | undefined])[]
-  ) {
-    const call: Call = [this, hook];
-    for (const [name, state] of states) requireResult(call, name, state, shape);
+  #checkStates(hook: string, shape: ShapeOf<S>, states: Readonly<Record<string, S>>): void {
+    for (const name in states) requireResult([this, hook], name, states[name], shape);
   }
 
-  /** Numbers per sample that a hook made. */
-  #checkPerSample(hook: string, shape: ShapeOf<S>, name: string, values: Tensor | undefined): void {
-    if (values === undefined) return;
-    requireResult([this, hook], name, values, [shapesIn(shape)[0]![0]!]);
+  /** Numbers per sample that a hook made, unless it left them out. */
+  #checkPerSample(
+    hook: string,
+    shape: ShapeOf<S>,
+    values: Readonly<Record<string, Tensor | undefined>>,
+  ): void {
+    const [samples] = shapesIn(shape)[0]!;
+    for (const name in values) {
+      const found = values[name];
+      if (found !== undefined) requireResult([this, hook], name, found, [samples!]);
+    }
   }
 }
 
-/** The context's gradient, of the shape of the context that came, and no other tensor than the result. */
+/** The context's gradient, if any, of the shape of the context that came, and no other tensor than the result. */
 function ownContext(
-  dcontext: Tensor,
+  dcontext: Tensor | undefined,
   { context, dlogdet }: BackwardOptions,
   came: BackwardOptions,
   others: readonly Tensor[],
-): Tensor {
-  return likeContext(owned(dcontext, [...others, context, came.context, dlogdet]), came.context);
+): { dcontext?: Tensor } {
+  if (!dcontext) return {};
+  const own = owned(dcontext, [...others, context, came.context, dlogdet]);
+  return { dcontext: likeContext(own, came.context) };
 }
 
 /** All tensors that a tangent method was given. */

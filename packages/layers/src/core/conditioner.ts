@@ -20,21 +20,10 @@ import {
   requireState,
 } from './arguments.ts';
 import { guarded, owned } from './guard.ts';
+import { requireSaved, type Saved, savedBy } from './saved.ts';
 import { ShapeRule } from './shape-rule.ts';
 import type { Tangent } from './tangent.ts';
-
-/** What a conditioner's forward leaves for its backward; the caller disposes it. */
-export interface Saved<K = unknown> {
-  /** What `apply` kept. */
-  readonly kept: K;
-  /** The shape of x. */
-  readonly input: Shape;
-  /** The shape of the result, whose gradient `backward` takes. */
-  readonly shape: Shape;
-  /** The context that `forward` got. */
-  readonly context: Tensor | undefined;
-  dispose(): void;
-}
+import { evaluation } from './tape.ts';
 
 /**
  * A differentiable function y = g(x), or g(x, context). `forward` returns what `backward` needs, so
@@ -51,7 +40,7 @@ export abstract class Conditioner<K = unknown> extends Module {
   readonly #shapes = new ShapeRule<Shape, Shape | undefined>();
 
   forward(x: Tensor, context?: Tensor): { y: Tensor; saved: Saved<K> } {
-    return guarded(this, (outermost) => {
+    return evaluation(this, x, context, (outermost, x, context) => {
       const c = this.#check('forward', outermost, x, context);
       const { y: result, saved: kept } = madeBy([this, 'apply'], this.apply(x, c));
       const shape = this.outputShape(x.shape);
@@ -63,9 +52,7 @@ export abstract class Conditioner<K = unknown> extends Module {
       const y = tensors.has(own) ? own.reshape(own.shape) : own;
       // Arguments and parameters are not this call's; a context that was repeated for all samples is.
       const made = [...tensors].filter(isTemporary);
-      const dispose = () => {
-        for (const t of made) t.dispose();
-      };
+      const dispose = () => this.release(kept, made);
       return {
         y,
         saved: savedBy(this, { kept, input: x.shape, shape: y.shape, context, dispose }),
@@ -128,6 +115,11 @@ export abstract class Conditioner<K = unknown> extends Module {
     context?: Tensor,
   ): { readonly y: Tensor; readonly dy?: Tensor | undefined };
 
+  /** Frees what `apply` left: the tensors in it that it made. */
+  protected release(_saved: K, made: readonly Tensor[]): void {
+    for (const t of made) t.dispose();
+  }
+
   /** The shape of g(x), checks included. */
   protected abstract applyShape(x: Shape): Shape | undefined;
 
@@ -145,23 +137,6 @@ export abstract class Conditioner<K = unknown> extends Module {
       ? context
       : contextFor(call, !outermost || this.usesContext, x, context);
   }
-}
-
-/** Which block left what. */
-const savers = new WeakMap<object, Conditioner>();
-
-/** Notes that it is what a block's forward left. */
-export function savedBy<K>(g: Conditioner<K>, saved: Saved<K>): Saved<K> {
-  savers.set(saved, g as Conditioner);
-  return saved;
-}
-
-/** @throws ValueError unless it is what the block's `forward` left. */
-function requireSaved(g: Conditioner, saved: Saved): void {
-  if (savers.get(saved) === g) return;
-  throw new ValueError(
-    `${g.type}.backward: saved is ${formatValue(saved)}; expected what a forward of this ${g.type} gave.`,
-  );
 }
 
 /** g(x) alone, without what its backward needs. */

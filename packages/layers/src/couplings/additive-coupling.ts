@@ -53,18 +53,23 @@ export class AdditiveCoupling extends PairBijection {
     return { x: [y1, sub(y2, fitting(shift, y2))] as const };
   }
 
-  protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair, options: BackwardOptions) {
+  protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair, options: BackwardOptions, kept?: Pair) {
     const { y: shift, saved } = this.conditioner.forward(x1, options.context);
-    const x2 = sub(y2, fitting(shift, y2));
+    const x2 = kept?.[1] ?? sub(y2, fitting(shift, y2));
     shift.dispose();
     const { dx, ...rest } = this.conditioner.backward(dy2, saved);
     saved.dispose();
     return { x: [x1, x2] as const, dx: [add(dy1, dx), dy2] as const, ...rest };
   }
 
-  protected invertBackward([y1, x2]: Pair, [dx1, dx2]: Pair, options: BackwardOptions) {
+  protected invertBackward(
+    [y1, x2]: Pair,
+    [dx1, dx2]: Pair,
+    options: BackwardOptions,
+    kept?: Pair,
+  ) {
     const { y: shift, saved } = this.conditioner.forward(y1, options.context);
-    const y2 = add(x2, fitting(shift, x2));
+    const y2 = kept?.[1] ?? add(x2, fitting(shift, x2));
     shift.dispose();
     const { dx, ...rest } = this.conditioner.backward(neg(dx2), saved);
     saved.dispose();

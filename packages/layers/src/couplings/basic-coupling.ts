@@ -21,7 +21,8 @@ import {
 import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { requireChannelPair, requireChannels, requireModuleOptions } from '../core/checks.ts';
-import { type Conditioner, evaluate, type Saved } from '../core/conditioner.ts';
+import { type Conditioner, evaluate } from '../core/conditioner.ts';
+import type { Saved } from '../core/saved.ts';
 import { type Pair, sameShape } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { type Activation, requireScaleFunction } from '../elementwise/activation.ts';
@@ -147,7 +148,7 @@ export class BasicCoupling extends PairBijection {
     return { x: [y1, x2] as const, logdet };
   }
 
-  protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair, options: BackwardOptions) {
+  protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair, options: BackwardOptions, kept?: Pair) {
     const { y: rt, saved } = this.conditioner.forward(x1, options.context);
     const made = scaleAndShiftBackward(
       this.scaleFunction,
@@ -155,6 +156,7 @@ export class BasicCoupling extends PairBijection {
       this.#fitting(rt),
       dy2,
       options.dlogdet,
+      kept?.[1],
     );
     const { x: x2, dx: dx2, dp } = made;
     rt.dispose();
@@ -162,7 +164,12 @@ export class BasicCoupling extends PairBijection {
     return { x: [x1, x2] as const, dx: [dx1, dx2] as const, ...rest };
   }
 
-  protected invertBackward([y1, x2]: Pair, [dx1, dx2]: Pair, options: BackwardOptions) {
+  protected invertBackward(
+    [y1, x2]: Pair,
+    [dx1, dx2]: Pair,
+    options: BackwardOptions,
+    kept?: Pair,
+  ) {
     const { y: rt, saved } = this.conditioner.forward(y1, options.context);
     const made = undoScaleAndShiftBackward(
       this.scaleFunction,
@@ -170,6 +177,7 @@ export class BasicCoupling extends PairBijection {
       this.#fitting(rt),
       dx2,
       options.dlogdet,
+      kept?.[1],
     );
     const { y: y2, dy: dy2, dp } = made;
     rt.dispose();

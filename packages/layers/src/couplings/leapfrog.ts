@@ -53,13 +53,23 @@ export class Leapfrog extends PairBijection {
     return { x: [this.#next(x2, x1, context), x1] as const };
   }
 
-  protected applyBackward([x1, x2]: Pair, [dx1, dx2]: Pair, { context }: BackwardOptions) {
-    const { other, through, ...rest } = this.#back(x1, x2, dx2, context);
+  protected applyBackward(
+    [x1, x2]: Pair,
+    [dx1, dx2]: Pair,
+    { context }: BackwardOptions,
+    kept?: Pair,
+  ) {
+    const { other, through, ...rest } = this.#back(x1, x2, dx2, context, kept?.[0]);
     return { x: [other, x1] as const, dx: [neg(dx2), add(dx1, through)] as const, ...rest };
   }
 
-  protected invertBackward([x0, x1]: Pair, [dx0, dx1]: Pair, { context }: BackwardOptions) {
-    const { other, through, ...rest } = this.#back(x1, x0, dx0, context);
+  protected invertBackward(
+    [x0, x1]: Pair,
+    [dx0, dx1]: Pair,
+    { context }: BackwardOptions,
+    kept?: Pair,
+  ) {
+    const { other, through, ...rest } = this.#back(x1, x0, dx0, context, kept?.[1]);
     return { y: [x1, other] as const, dy: [add(dx1, through), neg(dx0)] as const, ...rest };
   }
 
@@ -94,9 +104,9 @@ export class Leapfrog extends PairBijection {
   }
 
   /** The state on the other side, and the gradients that reach x₁ and the context from it. */
-  #back(x1: Tensor, given: Tensor, gradient: Tensor, context: Tensor | undefined) {
+  #back(x1: Tensor, given: Tensor, gradient: Tensor, context: Tensor | undefined, kept?: Tensor) {
     const { y: force, saved } = this.force.forward(x1, context);
-    const other = sub(add(affine(x1, 2), affine(force, this.stepSize)), given);
+    const other = kept ?? sub(add(affine(x1, 2), affine(force, this.stepSize)), given);
     const { dx, ...rest } = this.force.backward(affine(gradient, this.stepSize), saved);
     saved.dispose();
     return { other, through: add(affine(gradient, 2), dx), ...rest };

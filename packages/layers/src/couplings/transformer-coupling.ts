@@ -17,7 +17,8 @@ import { halvesOf, splitChannels, splitShape } from '../combinators/channel-halv
 import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireChannelPair, requireModuleOptions, requireWhole } from '../core/checks.ts';
-import { type Conditioner, evaluate, type Saved } from '../core/conditioner.ts';
+import { type Conditioner, evaluate } from '../core/conditioner.ts';
+import type { Saved } from '../core/saved.ts';
 import type { Pair } from '../core/state.ts';
 import type { Tangent } from '../core/tangent.ts';
 import {

@@ -60,14 +60,14 @@ export class Elementwise extends Bijection {
     return { x, logdet: neg(sumPerSample(this.f.logSlope(x, y))) };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
-    const x = this.f.invert(y);
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
+    const x = kept ?? this.f.invert(y);
     const bend = dlogdet && mul(perSample(dlogdet, x), this.f.logSlopeDerivative(x, y));
     return { x, dx: sumOfTerms(x, this.f.grad(y, dy, x), bend) };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
-    const y = this.f.apply(x);
+  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
+    const y = kept ?? this.f.apply(x);
     const bend = dlogdet && mul(perSample(dlogdet, x), this.f.logSlopeDerivative(x, y));
     return { y, dy: overSlope(this.f.logSlope(x, y), bend ? sub(dx, bend) : dx) };
   }

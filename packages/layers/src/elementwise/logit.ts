@@ -61,13 +61,13 @@ export class Logit extends Bijection {
     return { x: this.#unitOf(y), logdet: this.#sumOfLogs(logLogisticSlope(y)) };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
     const inner = dlogdet ? add(dy, mul(perSample(dlogdet, y), bend(y))) : dy;
-    return { x: this.#unitOf(y), dx: this.#timesSlope(y, inner) };
+    return { x: kept ?? this.#unitOf(y), dx: this.#timesSlope(y, inner) };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
-    const { y } = this.apply(x);
+  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
+    const y = kept ?? this.apply(x).y;
     const along = this.#overSlope(y, dx);
     return { y, dy: dlogdet ? sub(along, mul(perSample(dlogdet, y), bend(y))) : along };
   }

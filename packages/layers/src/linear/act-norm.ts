@@ -93,18 +93,23 @@ export class ActNorm extends ScaleAndShift implements DataDependent {
     return this.mapBack(y);
   }
 
-  protected override applyBackward(y: Tensor, dy: Tensor, options: BackwardOptions) {
+  protected override applyBackward(y: Tensor, dy: Tensor, options: BackwardOptions, kept?: Tensor) {
     const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'forward');
-    if (!fused) return super.applyBackward(y, dy, options);
+    if (!fused) return super.applyBackward(y, dy, options, kept);
     const { x, dx, dscale, dshift } = fused.backward(y, dy, options.dlogdet);
     this.scale.takeGrad(dscale);
     this.shift.takeGrad(dshift);
     return { x, dx };
   }
 
-  protected override invertBackward(x: Tensor, dx: Tensor, options: BackwardOptions) {
+  protected override invertBackward(
+    x: Tensor,
+    dx: Tensor,
+    options: BackwardOptions,
+    kept?: Tensor,
+  ) {
     const fused = fusedChannelAffine(this.scale.data, this.shift.data, 'inverse');
-    if (!fused) return super.invertBackward(x, dx, options);
+    if (!fused) return super.invertBackward(x, dx, options, kept);
     const { x: y, dx: dy, dscale, dshift } = fused.backward(x, dx, options.dlogdet);
     this.scale.takeGrad(dscale);
     this.shift.takeGrad(dshift);

@@ -32,18 +32,18 @@ export abstract class LinearMap extends Bijection {
     return { x: at(y, this.mixing.evaluate().applyInverse), logdet: this.#logdet(y, -1) };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
     const w = this.mixing.evaluate();
-    const x = at(y, w.applyInverse);
+    const x = kept ?? at(y, w.applyInverse);
     this.#accumulate(w, () => outer(dy, x), dlogdet, positions(y));
     return { x, dx: at(dy, w.applyTransposed) };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
+  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
     const w = this.mixing.evaluate();
     const dy = at(dx, w.applyInverseTransposed);
     this.#accumulate(w, () => neg(outer(dy, x)), dlogdet, -positions(x));
-    return { y: at(x, w.apply), dy };
+    return { y: kept ?? at(x, w.apply), dy };
   }
 
   protected applyTangent(x: Tensor, tangent: Tangent) {

@@ -1,6 +1,6 @@
 /** Permutations of the channels. Mathematics: docs/math/linear/permutation.md */
 import { concat, RandomStream, type Shape, slice, type Tensor } from '@invnet/tensor';
-import { Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import {
   requireChannels,
   requireModuleOptions,
@@ -59,12 +59,12 @@ export class Permutation extends Bijection {
     return { x: taken(y, this.#inverseRuns) };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor) {
-    return { x: taken(y, this.#inverseRuns), dx: taken(dy, this.#inverseRuns) };
+  protected applyBackward(y: Tensor, dy: Tensor, _: BackwardOptions, kept?: Tensor) {
+    return { x: kept ?? taken(y, this.#inverseRuns), dx: taken(dy, this.#inverseRuns) };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor) {
-    return { y: taken(x, this.#runs), dy: taken(dx, this.#runs) };
+  protected invertBackward(x: Tensor, dx: Tensor, _: BackwardOptions, kept?: Tensor) {
+    return { y: kept ?? taken(x, this.#runs), dy: taken(dx, this.#runs) };
   }
 
   protected applyTangent(x: Tensor, { x: dx }: Tangent) {

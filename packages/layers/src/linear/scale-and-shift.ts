@@ -42,16 +42,16 @@ export abstract class ScaleAndShift extends Bijection {
     return this.mapBack(y);
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
-    const { x } = this.mapBack(y);
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
+    const x = kept ?? this.mapBack(y).x;
     this.#accumulate(mul(dy, x), dy, dlogdet, 1);
     return { x, dx: mul(dy, this.over(this.scale.data, y)) };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
+  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
     const dy = div(dx, this.over(this.scale.data, x));
     this.#accumulate(mul(dy, x), dy, dlogdet, -1);
-    return { y: this.map(x).y, dy };
+    return { y: kept ?? this.map(x).y, dy };
   }
 
   protected applyTangent(x: Tensor, tangent: Tangent) {

@@ -2,7 +2,7 @@
 import { requireBoolean, requireOptions, ValueError } from '@invnet/tensor';
 import { type Module, namedParameters, requireModule } from '../tree/module.ts';
 import type { Parameter } from '../tree/parameter.ts';
-import { requirePath } from '../tree/path.ts';
+import { pathExpression, requirePath } from '../tree/path.ts';
 import { moduleAt } from './parts.ts';
 
 /**
@@ -44,7 +44,7 @@ function setFrozen(network: Module, pattern: string, on: boolean): string[] {
   const parameters = namedParameters(network);
   const matches = pattern.endsWith('.inner')
     ? isIn(moduleAt(network, pattern))
-    : (path: string) => expressionOf(pattern).test(`${path}.`);
+    : (path: string) => pathExpression(pattern).test(`${path}.`);
   const matching = [...parameters].filter(([path, p]) => matches(path, p));
   if (matching.length === 0) {
     const [some] = parameters.keys();
@@ -63,14 +63,4 @@ function setFrozen(network: Module, pattern: string, on: boolean): string[] {
 function isIn(module: Module): (path: string, p: Parameter) => boolean {
   const inside = new Set([...namedParameters(module).values()].map((p) => p.identity));
   return (_, p) => inside.has(p.identity);
-}
-
-/** Matches the paths, with a dot behind them, that a pattern means; what follows lies inside. */
-function expressionOf(pattern: string): RegExp {
-  const names = pattern.split('.').map((name) => {
-    if (name === '**') return '(?:[^.]+\\.)*';
-    const literal = name.replace(/[\\^$+?()[\]{}|]/g, '\\$&');
-    return `${literal.replaceAll('*', '[^.]*')}\\.`;
-  });
-  return new RegExp(`^${names.join('')}`);
 }

@@ -3,7 +3,7 @@
  * are orthogonal, so that inverse and adjoint are one.
  */
 import { formatShape, type Shape, ShapeError, type Tensor } from '@invnet/tensor';
-import { Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import type { Tangent } from '../core/tangent.ts';
 
 /** An orthogonal linear map without parameters; logdet = 0. Subclasses give the map and its transpose. */
@@ -21,12 +21,12 @@ export abstract class Squeeze extends Bijection {
     return { x: this.unsqueeze(y) };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor) {
-    return { x: this.unsqueeze(y), dx: this.unsqueeze(dy) };
+  protected applyBackward(y: Tensor, dy: Tensor, _: BackwardOptions, kept?: Tensor) {
+    return { x: kept ?? this.unsqueeze(y), dx: this.unsqueeze(dy) };
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor) {
-    return { y: this.squeeze(x), dy: this.squeeze(dx) };
+  protected invertBackward(x: Tensor, dx: Tensor, _: BackwardOptions, kept?: Tensor) {
+    return { y: kept ?? this.squeeze(x), dy: this.squeeze(dx) };
   }
 
   protected applyTangent(x: Tensor, { x: dx }: Tangent) {

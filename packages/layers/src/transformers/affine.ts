@@ -50,13 +50,14 @@ export function undoScaleAndShift(f: Activation, y: Tensor, p: Tensor) {
   return { x: div(sub(y, t), s), logdet };
 }
 
-/** x from y, and the gradients of x and p. */
+/** x from y, where it was not kept, and the gradients of x and p. */
 export function scaleAndShiftBackward(
   f: Activation,
   y: Tensor,
   p: Tensor,
   dy: Tensor,
   dlogdet: Tensor | undefined,
+  kept?: Tensor,
 ) {
   const pass = fused(f, p, 'forward');
   if (pass) {
@@ -65,18 +66,19 @@ export function scaleAndShiftBackward(
   }
   return tidy(() => {
     const { r, s, t } = unpack(f, p);
-    const x = div(sub(y, t), s);
+    const x = kept ?? div(sub(y, t), s);
     return { x, dx: mul(s, dy), dp: concat([scaleGrad(f, r, s, mul(dy, x), dlogdet), dy], 1) };
   });
 }
 
-/** y from x = (y − t)/s, and the gradients of y and p. */
+/** y from x = (y − t)/s, where it was not kept, and the gradients of y and p. */
 export function undoScaleAndShiftBackward(
   f: Activation,
   x: Tensor,
   p: Tensor,
   dx: Tensor,
   dlogdet: Tensor | undefined,
+  kept?: Tensor,
 ) {
   const pass = fused(f, p, 'inverse');
   if (pass) {
@@ -87,7 +89,7 @@ export function undoScaleAndShiftBackward(
     const { r, s, t } = unpack(f, p);
     const dy = div(dx, s);
     const dp = neg(concat([scaleGrad(f, r, s, mul(dy, x), dlogdet), dy], 1));
-    return { y: add(mul(s, x), t), dy, dp };
+    return { y: kept ?? add(mul(s, x), t), dy, dp };
   });
 }
 

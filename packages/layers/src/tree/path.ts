@@ -22,3 +22,16 @@ export function join(path: string, name: string): string {
   if (name === '') return path;
   return path === '' ? name : `${path}.${name}`;
 }
+
+/**
+ * Matches the paths, with a dot behind them, that a pattern means, `*` being one name and `**` any number of
+ * them; what follows lies inside.
+ */
+export function pathExpression(pattern: string): RegExp {
+  const names = pattern.split('.').map((name) => {
+    if (name === '**') return '(?:[^.]+\\.)*';
+    const literal = name.replace(/[\\^$+?()[\]{}|]/g, '\\$&');
+    return `${literal.replaceAll('*', '[^.]*')}\\.`;
+  });
+  return new RegExp(`^${names.join('')}`);
+}
