@@ -1,15 +1,15 @@
 /**
  * Compiles assembly/ into two modules, that of index.ts, which every backend has, and that of wave.ts, which pages
  * load that use it. Each is compiled twice, with and without relaxed SIMD, and embedded in
- * src/wasm/*.generated.ts, so that no file has to be located at run time: the first as hexadecimal
- * digits, which pages get in a fifth less bytes than base64, for compression finds what repeats; the
- * second as edits of the first, which are a twentieth of it. The modules for memory that threads share
- * differ in one byte, whose place is embedded as well. Does nothing when the generated files are newer than
- * all sources.
+ * src/wasm/*.generated.ts, so that no file has to be located at run time: the first as text
+ * (src/wasm/byte-text.ts), the second as edits of the first, which are a twentieth of it. The modules for
+ * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when the
+ * generated files are newer than all sources.
  */
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bytesOf, textOf } from '../src/wasm/byte-text.ts';
 import { applyEdits } from '../src/wasm/edits.ts';
 import { findEdits } from './find-edits.mjs';
 import { fingerprint } from './fingerprint.mjs';
@@ -26,7 +26,7 @@ async function isFresh() {
   const folders = ['assembly', 'scripts'].map((name) => join(root, name));
   const names = await Promise.all(folders.map((folder) => readdir(folder)));
   const sources = [
-    join(root, 'src/wasm/edits.ts'),
+    ...['byte-text', 'edits'].map((name) => join(root, `src/wasm/${name}.ts`)),
     ...folders.flatMap((folder, i) => names[i].map((name) => join(folder, name))),
   ];
   const times = await Promise.all(sources.map(async (path) => (await stat(path)).mtimeMs));
@@ -94,9 +94,13 @@ async function write(source, name, more) {
   if (relaxed.sharedFlagAt !== baseline.sharedFlagAt) {
     throw new Error('expected the memory import at the same place in both builds.');
   }
-  const text = `/** Written by scripts/compile-wasm.mjs from assembly/; not for editing. */
-export const hex =
-  '${relaxed.bytes.toString('hex')}';
+  const asText = textOf(relaxed.bytes);
+  if (!relaxed.bytes.equals(bytesOf(asText))) {
+    throw new Error('the text does not stand for the bytes.');
+  }
+  const code = `/** Written by scripts/compile-wasm.mjs from assembly/; not for editing. */
+export const text =
+  '${asText}';
 export const baselineEdits =
   '${edits}';
 export const sharedFlagAt = ${relaxed.sharedFlagAt};
@@ -104,7 +108,7 @@ ${more}`;
   const target = join(root, `src/wasm/${name}.generated.ts`);
   await mkdir(dirname(target), { recursive: true });
   // Renamed into place: a test run beside a build never reads half a file.
-  await writeFile(`${target}.${process.pid}`, text);
+  await writeFile(`${target}.${process.pid}`, code);
   await rename(`${target}.${process.pid}`, target);
   const { bytes } = relaxed;
   console.log(`wasm ${name}, bytes: ${bytes.length}; without relaxed SIMD, edits: ${edits.length}`);

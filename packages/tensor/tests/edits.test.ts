@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { findEdits } from '../scripts/find-edits.mjs';
+import { bytesOf, textOf } from '../src/wasm/byte-text.ts';
 import { applyEdits } from '../src/wasm/edits.ts';
-import { baselineEdits, hex } from '../src/wasm/kernels.generated.ts';
+import { baselineEdits, text } from '../src/wasm/kernels.generated.ts';
 
 // Few values, so that much is alike; long runs, so that counts have several digits.
 const bytes = fc
@@ -17,6 +18,12 @@ test('edits lead from any bytes to any others', () => {
   );
 });
 
+test('text stands for any bytes, and needs no escape', () => {
+  const all = Uint8Array.from({ length: 256 }, (_, i) => i);
+  expect(bytesOf(textOf(all))).toEqual(all);
+  expect(textOf(all)).not.toMatch(/["'`$<\\\n]/);
+});
+
 test('the second build of the kernels is a small part of what pages load', () => {
-  expect(baselineEdits.length).toBeLessThan(hex.length / 10);
+  expect(baselineEdits.length).toBeLessThan(text.length / 10);
 });

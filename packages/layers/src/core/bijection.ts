@@ -75,10 +75,9 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   forward(x: S, context?: Tensor): { y: S; logdet: Tensor } {
     return forth(this, 'forward', x, (outermost) => {
       const c = this.#check('forward', outermost, x, this.outputShape, context);
-      const { y, logdet } = madeBy([this, 'apply'], this.apply(x, c));
-      const shape = this.outputShape(shapeOf(x));
-      this.#checkStates('apply', shape, { y });
-      this.#checkPerSample('apply', shape, { logdet });
+      const { y, logdet } = this.#checked('apply', this.apply(x, c), this.outputShape(shapeOf(x)), [
+        'y',
+      ]);
       return { y: owned(y, tensorsOf(x)), logdet: logdet ?? zeroPerSample(x) };
     });
   }
@@ -87,10 +86,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   inverse(y: S, context?: Tensor): { x: S; logdet: Tensor } {
     return forth(this, 'inverse', y, (outermost) => {
       const c = this.#check('inverse', outermost, y, this.inputShape, context);
-      const { x, logdet } = madeBy([this, 'invert'], this.invert(y, c));
-      const shape = this.inputShape(shapeOf(y));
-      this.#checkStates('invert', shape, { x });
-      this.#checkPerSample('invert', shape, { logdet });
+      const { x, logdet } = this.#checked(
+        'invert',
+        this.invert(y, c),
+        this.inputShape(shapeOf(y)),
+        ['x'],
+      );
       return { x: owned(x, tensorsOf(y)), logdet: logdet ?? zeroPerSample(y) };
     });
   }
@@ -101,11 +102,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   backward(y: S, dy: S, options: BackwardOptions = {}): { x: S; dx: S; dcontext?: Tensor } {
     return back(this, 'forward', y, (outermost, kept) => {
       const o = this.#checkBackward('backward', outermost, y, dy, this.inputShape, options);
-      const { x, dx, dcontext } = madeBy(
-        [this, 'applyBackward'],
+      const { x, dx, dcontext } = this.#checked(
+        'applyBackward',
         this.applyBackward(y, dy, o, kept),
+        this.inputShape(shapeOf(y)),
+        ['x', 'dx'],
       );
-      this.#checkStates('applyBackward', this.inputShape(shapeOf(y)), { x, dx });
       const given = [...tensorsOf(y), ...tensorsOf(dy)];
       return {
         x: kept ?? owned(x, given),
@@ -119,11 +121,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   backwardInverse(x: S, dx: S, options: BackwardOptions = {}): { y: S; dy: S; dcontext?: Tensor } {
     return back(this, 'inverse', x, (outermost, kept) => {
       const o = this.#checkBackward('backwardInverse', outermost, x, dx, this.outputShape, options);
-      const { y, dy, dcontext } = madeBy(
-        [this, 'invertBackward'],
+      const { y, dy, dcontext } = this.#checked(
+        'invertBackward',
         this.invertBackward(x, dx, o, kept),
+        this.outputShape(shapeOf(x)),
+        ['y', 'dy'],
       );
-      this.#checkStates('invertBackward', this.outputShape(shapeOf(x)), { y, dy });
       const given = [...tensorsOf(x), ...tensorsOf(dx)];
       return {
         y: kept ?? owned(y, given),
@@ -142,10 +145,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('jvp', outermost, x, this.outputShape, context);
       const t = checkedTangent([this, 'jvp'], x, tangent, context);
-      const { y, dy, logdet, dlogdet } = madeBy([this, 'applyTangent'], this.applyTangent(x, t, c));
-      const shape = this.outputShape(shapeOf(x));
-      this.#checkStates('applyTangent', shape, { y, ...(dy !== undefined && { dy }) });
-      this.#checkPerSample('applyTangent', shape, { logdet, dlogdet });
+      const { y, dy, logdet, dlogdet } = this.#checked(
+        'applyTangent',
+        this.applyTangent(x, t, c),
+        this.outputShape(shapeOf(x)),
+        ['y'],
+      );
       const given = givenTo(x, t, tangent, [c, context]);
       return {
         y: owned(y, given),
@@ -165,13 +170,12 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return guarded(this, (outermost) => {
       const c = this.#check('jvpInverse', outermost, y, this.inputShape, context);
       const t = checkedTangent([this, 'jvpInverse'], y, tangent, context);
-      const { x, dx, logdet, dlogdet } = madeBy(
-        [this, 'invertTangent'],
+      const { x, dx, logdet, dlogdet } = this.#checked(
+        'invertTangent',
         this.invertTangent(y, t, c),
+        this.inputShape(shapeOf(y)),
+        ['x'],
       );
-      const shape = this.inputShape(shapeOf(y));
-      this.#checkStates('invertTangent', shape, { x, ...(dx !== undefined && { dx }) });
-      this.#checkPerSample('invertTangent', shape, { logdet, dlogdet });
       const given = givenTo(y, t, tangent, [c, context]);
       return {
         x: owned(x, given),
@@ -288,22 +292,21 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
     return { dlogdet, context: contexts };
   }
 
-  /** States that a hook made, of the shape that was declared. */
-  #checkStates(hook: string, shape: ShapeOf<S>, states: Readonly<Record<string, S>>): void {
-    for (const name in states) requireResult([this, hook], name, states[name], shape);
-  }
-
-  /** Numbers per sample that a hook made, unless it left them out. */
-  #checkPerSample(
+  /** What a hook made: the states that are needed and what else there is, of the shapes that were declared. */
+  #checked<R extends object>(
     hook: string,
+    made: R,
     shape: ShapeOf<S>,
-    values: Readonly<Record<string, Tensor | undefined>>,
-  ): void {
+    needed: readonly string[],
+  ): R {
+    const call: Call = [this, hook];
+    const found: ReadonlyMap<string, unknown> = new Map(Object.entries(madeBy(call, made)));
     const [samples] = shapesIn(shape)[0]!;
-    for (const name in values) {
-      const found = values[name];
-      if (found !== undefined) requireResult([this, hook], name, found, [samples!]);
+    for (const name of [...needed, 'dx', 'dy', 'logdet', 'dlogdet']) {
+      if (!needed.includes(name) && found.get(name) === undefined) continue;
+      requireResult(call, name, found.get(name), name.endsWith('logdet') ? [samples!] : shape);
     }
+    return made;
   }
 }
 

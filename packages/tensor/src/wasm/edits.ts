@@ -25,7 +25,7 @@ export function applyEdits(from: Uint8Array, edits: string): Uint8Array<ArrayBuf
 }
 
 /** The bytes that hexadecimal digits stand for. */
-export function fromHex(hex: string): Uint8Array<ArrayBuffer> {
+function fromHex(hex: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(hex.length / 2);
   for (let i = 0; i < bytes.length; i++) {
     bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);

@@ -7,8 +7,9 @@
  * at once, which keeps backends, and so tensors, free of promises.
  */
 import { BackendError } from '../errors.ts';
-import { applyEdits, fromHex } from './edits.ts';
-import { baselineEdits, hex, sharedFlagAt } from './kernels.generated.ts';
+import { bytesOf } from './byte-text.ts';
+import { applyEdits } from './edits.ts';
+import { baselineEdits, sharedFlagAt, text } from './kernels.generated.ts';
 import { isWide, widen } from './wide.ts';
 
 /** What assembly/index.ts exports. Pointers and sizes are 32-bit integers. */
@@ -195,7 +196,7 @@ export interface Kernels {
 
 /** A module as scripts/compile-wasm.mjs has written it. */
 export interface KernelText {
-  readonly hex: string;
+  readonly text: string;
   readonly baselineEdits: string;
   readonly sharedFlagAt: number;
 }
@@ -213,7 +214,7 @@ let supported: boolean | undefined;
 
 /** Can this engine run the build with relaxed SIMD? */
 export function supportsRelaxedSimd(): boolean {
-  supported ??= WebAssembly.validate(fromHex(hex));
+  supported ??= WebAssembly.validate(bytesOf(text));
   return supported;
 }
 
@@ -240,7 +241,7 @@ export function loadKernels(
   const key = `${relaxedSimd} ${shared} ${isWidened}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const bytes = decode({ hex, baselineEdits, sharedFlagAt }, relaxedSimd, shared, isWidened);
+    const bytes = decode({ text, baselineEdits, sharedFlagAt }, relaxedSimd, shared, isWidened);
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(
         `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
@@ -256,14 +257,14 @@ export function loadKernels(
 
 /** The bytes of a module: of which build, over which memory, and for which vectors. */
 export function decode(
-  text: KernelText,
+  from: KernelText,
   relaxedSimd: boolean,
   shared: boolean,
   wide: boolean,
 ): Uint8Array<ArrayBuffer> {
-  const relaxed = fromHex(text.hex);
-  const bytes = relaxedSimd ? relaxed : applyEdits(relaxed, text.baselineEdits);
-  if (shared) bytes[text.sharedFlagAt] = SHARED;
+  const relaxed = bytesOf(from.text);
+  const bytes = relaxedSimd ? relaxed : applyEdits(relaxed, from.baselineEdits);
+  if (shared) bytes[from.sharedFlagAt] = SHARED;
   // V8 compiles equal bytes once, so what was compiled before would stay as it is.
   return wide ? Uint8Array.of(...bytes, ...WIDE_SECTION) : bytes;
 }
