@@ -16,24 +16,20 @@ export async function compareKeeping(
   using made = new Made();
   const { v, logdet } = made.own(map.apply(u, context));
   const [dv, dlogdet] = made.own([random.normal(v.shape), random.normal(logdet.shape)] as const);
-  let left = 0;
   const gradientsWith = async (keep: KeepLevel): Promise<Numbers[]> => {
+    using results = new Made();
     zeroGrad(f.parameters);
-    const before = memory();
-    const results = new Made();
     const { du, dcontext } = keeping(keep, () => {
       const { v } = results.own(map.apply(u, context));
       return results.own(map.back(v, dv, { dlogdet, context }));
     });
     const gradients = [du, dcontext, ...f.parameters.map((p) => p.grad)];
     const numbers = await Promise.all(gradients.map(async (t) => (t ? t.data() : [])));
-    results[Symbol.dispose]();
     zeroGrad(f.parameters);
-    const after = memory();
-    left += Math.abs(after.liveBytes - before.liveBytes) + Math.abs(after.tensors - before.tensors);
     return numbers;
   };
   const expected = await gradientsWith('nothing');
+  const before = memory();
   let error = 0;
   for (const keep of ['inputs', 'all'] as const) {
     const found = await gradientsWith(keep);
@@ -41,5 +37,8 @@ export async function compareKeeping(
       error = Math.max(error, distance(g, expected[i]!));
     });
   }
+  const after = memory();
+  const left =
+    Math.abs(after.liveBytes - before.liveBytes) + Math.abs(after.tensors - before.tensors);
   return { error, left };
 }
