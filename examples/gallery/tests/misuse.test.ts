@@ -27,6 +27,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { autoregressiveCalls } from './misuse/autoregressive.ts';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
+import { couplingBlockCalls } from './misuse/coupling-blocks.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { jaxCalls } from './misuse/jax.ts';
 import { layerCalls } from './misuse/layers.ts';
@@ -62,8 +63,9 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
       ...layerCalls(),
       ...linearCalls(),
       ...transformerCalls(),
-      ...autoregressiveCalls(),
       ...residualCalls(),
+      ...couplingBlockCalls(),
+      ...autoregressiveCalls(),
     }),
     'wasm',
   ],

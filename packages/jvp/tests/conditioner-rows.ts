@@ -7,11 +7,13 @@ import {
   type Conditioner,
   CustomBlock,
   DenseBlock,
+  JoinedConditioners,
   MadeBlock,
   Parameter,
   PeriodicFeatures,
   ResidualBlock,
   ResNet,
+  ScaledConditioner,
   SymmetricBlock,
   WithContext,
 } from '@invnet/layers';
@@ -152,6 +154,19 @@ export const conditionerRows: readonly ConditionerRow[] = [
     name: 'PeriodicFeatures',
     shape: [2, 3, 2],
     make: () => new PeriodicFeatures({ channels: 3, circular: [2, 0], bound: 2 }),
+  },
+  {
+    name: 'JoinedConditioners with a context, one of them scaled',
+    shape: [3, 2],
+    context: [3, 1],
+    make: () => {
+      const sizes = { hidden: 4, random: random() };
+      const scale = new DenseBlock({ ...sizes, inChannels: 2, outChannels: 3 });
+      const inner = new DenseBlock({ ...sizes, inChannels: 3, outChannels: 1 });
+      const shift = new WithContext(inner, { contextChannels: 1 });
+      const parts = { scale: new ScaledConditioner({ inner: scale, factor: 0.1 }), shift };
+      return new JoinedConditioners({ parts });
+    },
   },
   { name: 'CustomBlock', shape: [2, 3], make: doubling },
   { name: 'CustomBlock with a context', shape: [2, 1], context: [2, 1], make: growing },

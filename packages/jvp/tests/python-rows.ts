@@ -159,6 +159,9 @@ export const laterInPython: readonly string[] = [
   // Residual flows.
   ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],
   ...['SpectralDense', 'SpectralConv'],
+  // Couplings of two sides and by masks, and what they are made of.
+  ...['JoinedConditioners', 'MaskedCoupling', 'ScaledConditioner', 'TwoSidedCoupling'],
+  ...['VolumePreservingTransformer', 'shiftedSigmoid', 'softplusScale'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

@@ -4,6 +4,7 @@ import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import type { Row } from './row.ts';
 import { autoregressiveRows } from './rows/autoregressive.ts';
 import { combinatorRows } from './rows/combinators.ts';
+import { couplingBlockRows } from './rows/coupling-blocks.ts';
 import { couplingRows } from './rows/couplings.ts';
 import { elementwiseRows } from './rows/elementwise.ts';
 import { glowRows } from './rows/glow-networks.ts';
@@ -21,6 +22,7 @@ const tables: readonly ((ndims: number) => Row[])[] = [
   transformerRows,
   combinatorRows,
   couplingRows,
+  couplingBlockRows,
   autoregressiveRows,
   residualRows,
   glowRows,

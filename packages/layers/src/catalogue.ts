@@ -16,9 +16,11 @@ import { BatchNorm } from './conditioners/batch-norm.ts';
 import { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
 import { CustomBlock } from './conditioners/custom-block.ts';
 import { DenseBlock } from './conditioners/dense-block.ts';
+import { JoinedConditioners } from './conditioners/joined-conditioners.ts';
 import { PeriodicFeatures } from './conditioners/periodic-features.ts';
 import { ResNet } from './conditioners/res-net.ts';
 import { ResidualBlock } from './conditioners/residual-block.ts';
+import { ScaledConditioner } from './conditioners/scaled-conditioner.ts';
 import { SymmetricBlock } from './conditioners/symmetric-block.ts';
 import { WithContext } from './conditioners/with-context.ts';
 import { AdditiveCoupling } from './couplings/additive-coupling.ts';
@@ -30,8 +32,10 @@ import { HintCoupling } from './couplings/hint-coupling.ts';
 import { HyperbolicLayer } from './couplings/hyperbolic-layer.ts';
 import { IrimCoupling } from './couplings/irim-coupling.ts';
 import { Leapfrog } from './couplings/leapfrog.ts';
+import { MaskedCoupling } from './couplings/masked-coupling.ts';
 import { RecursiveCoupling } from './couplings/recursive-coupling.ts';
 import { TransformerCoupling } from './couplings/transformer-coupling.ts';
+import { TwoSidedCoupling } from './couplings/two-sided-coupling.ts';
 import { activationTypes } from './elementwise/activation-types.ts';
 import { CircularShift } from './elementwise/circular-shift.ts';
 import { Elementwise } from './elementwise/elementwise.ts';
@@ -62,6 +66,7 @@ import { ElementwiseTransform } from './transformers/elementwise-transform.ts';
 import { LinearSpline } from './transformers/linear-spline.ts';
 import { QuadraticSpline } from './transformers/quadratic-spline.ts';
 import { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
+import { VolumePreservingTransformer } from './transformers/volume-preserving-transformer.ts';
 import type { ModuleType } from './tree/module.ts';
 
 /** The layers, conditioners and activations that `loadModel` and `build` may be passed. */
@@ -91,14 +96,17 @@ export const layerCatalogue: readonly ModuleType[] =
     LinearSpline,
     QuadraticSpline,
     RationalQuadraticSpline,
+    VolumePreservingTransformer,
     AsConditioner,
     BatchNorm,
     ConditionalResidualBlock,
     CustomBlock,
     DenseBlock,
     PeriodicFeatures,
+    JoinedConditioners,
     ResNet,
     ResidualBlock,
+    ScaledConditioner,
     SymmetricBlock,
     WithContext,
     ChannelHalves,
@@ -121,10 +129,12 @@ export const layerCatalogue: readonly ModuleType[] =
     HyperbolicLayer,
     IrimCoupling,
     Leapfrog,
+    MaskedCoupling,
     RecursiveCoupling,
     Autoregressive,
     MadeBlock,
     TransformerCoupling,
+    TwoSidedCoupling,
     InvertibleResidual,
     LipSwish,
     LipschitzActivation,

@@ -11,6 +11,7 @@ export type { MadeBlocks } from './autoregressive/masked-layers.ts';
 export { layerCatalogue } from './catalogue.ts';
 // Combinators.
 export { ChannelHalves, halvesOf } from './combinators/channel-halves.ts';
+export type { ChannelSplit } from './combinators/channel-parts.ts';
 export { Composite } from './combinators/composite.ts';
 export { FirstHalf } from './combinators/first-half.ts';
 export { fixedLinear } from './combinators/fixed-linear.ts';
@@ -49,6 +50,8 @@ export type { DefaultConditionerOptions } from './conditioners/default-condition
 export { defaultConditioner } from './conditioners/default-conditioner.ts';
 export type { DenseBlockOptions } from './conditioners/dense-block.ts';
 export { DenseBlock } from './conditioners/dense-block.ts';
+export type { JoinedConditionersOptions } from './conditioners/joined-conditioners.ts';
+export { JoinedConditioners } from './conditioners/joined-conditioners.ts';
 export type { OutputActivationName } from './conditioners/output-activation.ts';
 export type { PeriodicFeaturesOptions } from './conditioners/periodic-features.ts';
 export { PeriodicFeatures } from './conditioners/periodic-features.ts';
@@ -56,6 +59,8 @@ export type { ResNetOptions } from './conditioners/res-net.ts';
 export { ResNet } from './conditioners/res-net.ts';
 export type { ResidualBlockOptions } from './conditioners/residual-block.ts';
 export { ResidualBlock } from './conditioners/residual-block.ts';
+export type { ScaledConditionerOptions } from './conditioners/scaled-conditioner.ts';
+export { ScaledConditioner } from './conditioners/scaled-conditioner.ts';
 export type { SymmetricBlockOptions } from './conditioners/symmetric-block.ts';
 export { SymmetricBlock } from './conditioners/symmetric-block.ts';
 export { WithContext } from './conditioners/with-context.ts';
@@ -110,9 +115,14 @@ export type { IrimCouplingOptions } from './couplings/irim-coupling.ts';
 export { IrimCoupling } from './couplings/irim-coupling.ts';
 export type { LeapfrogOptions } from './couplings/leapfrog.ts';
 export { Leapfrog } from './couplings/leapfrog.ts';
+export type { Mask } from './couplings/mask.ts';
+export type { MaskedCouplingOptions } from './couplings/masked-coupling.ts';
+export { MaskedCoupling } from './couplings/masked-coupling.ts';
 export { RecursiveCoupling } from './couplings/recursive-coupling.ts';
 export type { TransformerCouplingOptions } from './couplings/transformer-coupling.ts';
 export { TransformerCoupling } from './couplings/transformer-coupling.ts';
+export type { TwoSidedCouplingOptions } from './couplings/two-sided-coupling.ts';
+export { TwoSidedCoupling } from './couplings/two-sided-coupling.ts';
 // Element-wise maps.
 export type { Activation, InvertibleActivation, ScaleLogarithm } from './elementwise/activation.ts';
 export { requireActivation } from './elementwise/activation.ts';
@@ -127,6 +137,7 @@ export { LearnedSlopes } from './elementwise/learned-slopes.ts';
 export { Logit } from './elementwise/logit.ts';
 export type { OrderedOptions } from './elementwise/ordered.ts';
 export { Ordered } from './elementwise/ordered.ts';
+export { shiftedSigmoid, softplusScale } from './elementwise/scales.ts';
 export { StickBreaking } from './elementwise/stick-breaking.ts';
 // Linear maps.
 export { ActNorm } from './linear/act-norm.ts';
@@ -212,6 +223,8 @@ export type {
 } from './transformers/rational-quadratic-spline.ts';
 export { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
 export { Transformer } from './transformers/transformer.ts';
+export type { VolumePreservingTransformerOptions } from './transformers/volume-preserving-transformer.ts';
+export { VolumePreservingTransformer } from './transformers/volume-preserving-transformer.ts';
 export { Counter, Flag, ModuleBuffer, TensorBuffer } from './tree/buffer.ts';
 export { Construction } from './tree/construction.ts';
 export type { ModuleType, Options, Place } from './tree/module.ts';

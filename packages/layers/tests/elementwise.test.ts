@@ -28,9 +28,11 @@ import {
   Logit,
   leakyRelu,
   relu,
+  shiftedSigmoid,
   sigmoid,
   sigmoid2,
   softplus,
+  softplusScale,
   softsignClamp,
   tanh,
 } from '../src/index.ts';
@@ -54,6 +56,8 @@ const invertible: readonly InvertibleActivation[] = [
   atanClamp(),
   atanClamp({ clamp: 1.5, rate: 3 }),
   softsignClamp({ clamp: 1.5 }),
+  shiftedSigmoid({ low: 0.5, high: 3 }),
+  softplusScale({ factor: 0.1, rate: 0.5 }),
 ];
 const activations: readonly Activation[] = [relu(), ...invertible];
 
@@ -119,6 +123,7 @@ describe('activations', () => {
     await setBackend(backend, { dtype });
     const softplusOf = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
     const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+    const logSoftplus = (x: number) => (x < -40 ? x : Math.log(softplusOf(x)));
     const cases: readonly [Activation, (x: number) => number, (x: number) => number][] = [
       [exp(), (x) => x, () => 1],
       [exp({ low: 1 }), softplusOf, logistic],
@@ -128,6 +133,12 @@ describe('activations', () => {
         (x) => logistic(x - Math.log(0.2)),
       ],
       [sigmoid({ high: 3 }), (x) => Math.log(3) - softplusOf(-x), (x) => logistic(-x)],
+      [shiftedSigmoid(), (x) => -softplusOf(-x - 2), (x) => logistic(-x - 2)],
+      [
+        softplusScale({ factor: 0.1, rate: 0.5 }),
+        (x) => Math.log(0.2) + logSoftplus(x / 2),
+        (x) => (0.5 * logistic(x / 2)) / softplusOf(x / 2),
+      ],
     ];
     const x = tensor(farPoints);
     for (const [f, logOf, slopeOf] of cases) {
@@ -213,9 +224,9 @@ describe('activations', () => {
 
   it('say what makes them again', () => {
     const smooth = [softplus(), sigmoid(), sigmoid2(), exp(), expClamp(), atanClamp({ clamp: 1 })];
-    const last = softsignClamp();
+    const last = [softsignClamp(), shiftedSigmoid(), softplusScale()];
     const options = Object.fromEntries(
-      [relu(), leakyRelu(), tanh(), ...smooth, last].map((f) => [f.name, f.options]),
+      [relu(), leakyRelu(), tanh(), ...smooth, ...last].map((f) => [f.name, f.options]),
     );
     expect(options).toEqual({
       relu: {},
@@ -228,6 +239,8 @@ describe('activations', () => {
       expClamp: { clamp: 2 },
       atanClamp: { clamp: 1, rate: Math.PI / 2 },
       softsignClamp: { clamp: 2 },
+      shiftedSigmoid: { low: 0, high: 1, shift: 2 },
+      softplusScale: { factor: 1, rate: 1 },
     });
     expect(expClamp({ rate: 1 }).options).toEqual({ clamp: 2, rate: 1 });
     expect(activationTypes.map((t) => t.type)).toEqual(Object.keys(options));

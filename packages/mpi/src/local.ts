@@ -30,6 +30,9 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'AffineTransformer',
         'ConditionalTransform',
         'TransformerCoupling',
+        'TwoSidedCoupling',
+        'JoinedConditioners',
+        'ScaledConditioner',
       ],
       ...['CircularShift', 'LearnedSlopes', 'Ordered', 'StickBreaking', 'PeriodicFeatures'],
       ...['Householder', 'Orthogonal', 'InvertibleBatchNorm'],
@@ -52,6 +55,11 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       : 'it has parameters for every position of the whole; expected those of channels, without `size`',
   ConditionalHouseholder: always('its vectors may be of the whole volume; expected a Householder'),
   Reshape: always('it joins places that lie far apart; expected a ShuffleSqueeze'),
+  MaskedCoupling: always('its mask is of the whole; expected a squeeze and a GlowCoupling'),
+  VolumePreservingTransformer: ({ options: { over } }) =>
+    over === 'channels'
+      ? undefined
+      : "its mean is over the whole of a sample; expected over: 'channels'",
   BatchNorm: ({ training }) =>
     training
       ? 'its statistics are of the whole batch; expected evaluation, network.training = false'

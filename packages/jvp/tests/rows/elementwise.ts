@@ -11,9 +11,11 @@ import {
   leakyRelu,
   Ordered,
   StickBreaking,
+  shiftedSigmoid,
   sigmoid,
   sigmoid2,
   softplus,
+  softplusScale,
   softsignClamp,
   tanh,
 } from '@invnet/layers';
@@ -38,7 +40,14 @@ export function elementwiseRows(ndims: number): Row[] {
     elementwise(exp({ low: 0.2 })),
     elementwise(expClamp({ rate: 0.8 })),
     elementwise(atanClamp({ rate: 1.5 })),
-    ...(ndims === 0 ? [elementwise(softsignClamp())] : []),
+    // What ranks have no part in.
+    ...(ndims === 0
+      ? [
+          elementwise(softsignClamp()),
+          elementwise(shiftedSigmoid({ low: 0.5, high: 3, shift: -1 })),
+          elementwise(softplusScale({ factor: 0.4, rate: 0.5 })),
+        ]
+      : []),
     { name: 'Logit', shape, make: () => new Logit({ lambda: 0.01 }), draw: inUnitInterval },
     ...constrainedRows(ndims),
   ];

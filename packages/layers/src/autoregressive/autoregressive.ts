@@ -20,7 +20,7 @@ import { sumOfTerms } from '../core/idioms.ts';
 import { addOwned } from '../core/sums.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { AffineTransformer } from '../transformers/affine-transformer.ts';
-import { requireTransformer, type Transformer } from '../transformers/transformer.ts';
+import { requirePointwise, type Transformer } from '../transformers/transformer.ts';
 import { Construction } from '../tree/construction.ts';
 import { MadeBlock } from './made-block.ts';
 import { type MadeOptions, madeOptions } from './made-options.ts';
@@ -65,7 +65,7 @@ export class Autoregressive extends Bijection {
     const own = ['transformer', 'conditioner'];
     requireModuleOptions('Autoregressive', options, ['channels', ...own, ...madeOptions]);
     const { transformer = new AffineTransformer(), conditioner, ...rest } = options;
-    this.transformer = requireTransformer('Autoregressive', 'transformer', transformer);
+    this.transformer = requirePointwise('Autoregressive', 'transformer', transformer);
     this.conditioner = conditionerOf(transformer.size, conditioner, rest);
     building.complete();
   }

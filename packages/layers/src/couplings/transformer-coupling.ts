@@ -4,19 +4,16 @@
  */
 import {
   add,
-  concat,
-  formatShape,
   type RandomStream,
   requireOneOf,
   type Shape,
   type Tensor,
-  ValueError,
   zerosLike,
 } from '@invnet/tensor';
-import { halvesOf, splitChannels, splitShape } from '../combinators/channel-halves.ts';
+import { ChannelParts, type ChannelSplit } from '../combinators/channel-parts.ts';
 import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
-import { requireChannelPair, requireModuleOptions, requireWhole } from '../core/checks.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate } from '../core/conditioner.ts';
 import type { Saved } from '../core/saved.ts';
 import type { Pair } from '../core/state.ts';
@@ -33,8 +30,8 @@ export interface TransformerCouplingOptions {
   /** At least 2. */
   readonly channels: number;
   readonly transformer: Transformer;
-  /** How many channels are in the first part and in the second. Default: ⌊channels/2⌋ and the others. */
-  readonly split?: readonly [number, number];
+  /** The two parts of the channels. Default: ⌊channels/2⌋ and the others. */
+  readonly split?: ChannelSplit;
   /** Which part is moved; the other one conditions it. Default: `second`. */
   readonly moves?: 'first' | 'second';
   /**
@@ -70,29 +67,22 @@ const optionNames = [
 export class TransformerCoupling extends Bijection {
   static readonly type: string = 'TransformerCoupling';
   readonly channels: number;
-  readonly split: readonly [number, number];
   readonly moves: 'first' | 'second';
   readonly transformer: Transformer;
   readonly conditioner: Conditioner;
+  readonly #parts: ChannelParts;
 
-  /** @throws ValueError for fewer than 2 channels, a split of others, or what is no transformer or conditioner. */
+  /** @throws ValueError for fewer than 2 channels, parts that cannot be, or what is no transformer or conditioner. */
   constructor(options: TransformerCouplingOptions) {
     super();
     using building = new Construction();
     requireModuleOptions('TransformerCoupling', options, optionNames);
     const { channels, transformer, conditioner, moves = 'second', ...sizes } = options;
-    requireWhole('TransformerCoupling', 'channels', channels, 2);
-    const { split = halvesOf(channels), ...conditionerSizes } = sizes;
-    requireChannelPair('TransformerCoupling', 'split', split);
+    const { split, ...conditionerSizes } = sizes;
+    this.#parts = new ChannelParts('TransformerCoupling', channels, split);
     requireOneOf('TransformerCoupling', 'moves', moves, ['first', 'second']);
-    const [first, second] = split;
-    if (first + second !== channels) {
-      throw new ValueError(
-        `TransformerCoupling: split is ${formatShape(split)}; expected two numbers that add up to ${channels}.`,
-      );
-    }
+    const [first, second] = this.#parts.lengths;
     this.channels = channels;
-    this.split = [first, second];
     this.moves = moves;
     this.transformer = requireTransformer('TransformerCoupling', 'transformer', transformer);
     const [inChannels, moved] = moves === 'second' ? [first, second] : [second, first];
@@ -101,6 +91,11 @@ export class TransformerCoupling extends Bijection {
     const shape = { inChannels, outChannels, ndims, contextChannels };
     this.conditioner = makeConditioner('TransformerCoupling', conditioner, shape, defaults);
     building.complete();
+  }
+
+  /** The channels of both parts, or the list of those of the first. */
+  get split(): ChannelSplit {
+    return this.#parts.split;
   }
 
   get options() {
@@ -163,7 +158,7 @@ export class TransformerCoupling extends Bijection {
   }
 
   protected override applyShape(x: Shape): Shape {
-    const [first, second] = splitShape('TransformerCoupling', x, this.split);
+    const [first, second] = this.#parts.partShape(x);
     const [still, moved] = this.moves === 'second' ? [first, second] : [second, first];
     const p = this.conditioner.outputShape(still);
     if (p) requireParametersOf('TransformerCoupling', this.transformer, p, moved);
@@ -172,12 +167,12 @@ export class TransformerCoupling extends Bijection {
 
   /** The part that stays, and the one that is moved. */
   #parted(x: Tensor): Pair {
-    const [first, second] = splitChannels(x, this.split);
+    const [first, second] = this.#parts.part(x);
     return this.moves === 'second' ? [first, second] : [second, first];
   }
 
   #joined(still: Tensor, moved: Tensor): Tensor {
-    return concat(this.moves === 'second' ? [still, moved] : [moved, still], 1);
+    return this.#parts.join(this.moves === 'second' ? [still, moved] : [moved, still]);
   }
 
   /** For conditioners that do not say the shape of their result before. */

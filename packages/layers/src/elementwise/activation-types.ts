@@ -2,6 +2,7 @@
 import type { ModuleType } from '../tree/module.ts';
 import { leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './activations.ts';
 import { atanClamp, exp, expClamp, softsignClamp } from './exponentials.ts';
+import { shiftedSigmoid, softplusScale } from './scales.ts';
 
 /** All functions here, by their names in files. */
 export const activationTypes: readonly ModuleType[] = [
@@ -15,4 +16,6 @@ export const activationTypes: readonly ModuleType[] = [
   { type: 'expClamp', build: expClamp },
   { type: 'atanClamp', build: atanClamp },
   { type: 'softsignClamp', build: softsignClamp },
+  { type: 'shiftedSigmoid', build: shiftedSigmoid },
+  { type: 'softplusScale', build: softplusScale },
 ];

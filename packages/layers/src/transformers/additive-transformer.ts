@@ -24,11 +24,11 @@ export class AdditiveTransformer extends Transformer {
   }
 
   apply(x: Tensor, p: Tensor) {
-    return { y: add(x, p), logdet: none(x) };
+    return { y: add(x, p), logdet: zeroPerSample(x) };
   }
 
   invert(y: Tensor, p: Tensor) {
-    return { x: sub(y, p), logdet: none(y) };
+    return { x: sub(y, p), logdet: zeroPerSample(y) };
   }
 
   applyBackward(y: Tensor, p: Tensor, dy: Tensor) {
@@ -40,15 +40,19 @@ export class AdditiveTransformer extends Transformer {
   }
 
   applyTangent(x: Tensor, p: Tensor, dx?: Tensor, dp?: Tensor) {
-    return { ...this.apply(x, p), dy: sumOfTerms(x, dx, dp), dlogdet: none(x) };
+    return { ...this.apply(x, p), dy: sumOfTerms(x, dx, dp), dlogdet: zeroPerSample(x) };
   }
 
   invertTangent(y: Tensor, p: Tensor, dy?: Tensor, dp?: Tensor) {
-    return { ...this.invert(y, p), dx: sumOfTerms(y, dy, dp && neg(dp)), dlogdet: none(y) };
+    return {
+      ...this.invert(y, p),
+      dx: sumOfTerms(y, dy, dp && neg(dp)),
+      dlogdet: zeroPerSample(y),
+    };
   }
 }
 
 /** Zero for each sample. */
-function none(x: Tensor): Tensor {
+export function zeroPerSample(x: Tensor): Tensor {
   return zeros([x.shape[0]!], x);
 }

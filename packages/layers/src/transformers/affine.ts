@@ -135,7 +135,7 @@ function unpack(f: Activation, p: Tensor): { r: Tensor; s: Tensor; t: Tensor } {
 }
 
 /** r and t */
-function halvesOf(p: Tensor): readonly [Tensor, Tensor] {
+export function halvesOf(p: Tensor): readonly [Tensor, Tensor] {
   const channels = p.shape[1]! / 2;
   const [r, t] = split(p, 1, [channels, channels]);
   return [r!, t!];

@@ -33,6 +33,11 @@ export abstract class Transformer extends Module {
   /** How many parameters each number has. */
   abstract readonly size: number;
 
+  /** Is what it does to a number a matter of that number and its own parameters alone? Default: true. */
+  get pointwise(): boolean {
+    return true;
+  }
+
   /** y = f(x; p), and Σ log ∂f/∂x. */
   abstract apply(x: Tensor, p: Tensor): { y: Tensor; logdet: Tensor };
 
@@ -77,6 +82,15 @@ export function requireTransformer(op: string, name: string, f: Transformer): Tr
   if (f instanceof Transformer) return f;
   throw new ValueError(
     `${op}: ${name} is ${formatValue(f)}; expected a transformer, such as new AffineTransformer().`,
+  );
+}
+
+/** As `requireTransformer`. @throws ValueError for one that moves several numbers together. */
+export function requirePointwise(op: string, name: string, f: Transformer): Transformer {
+  if (requireTransformer(op, name, f).pointwise) return f;
+  throw new ValueError(
+    `${op}: ${name} is a ${f.type}, which moves several numbers together; expected a transformer of one ` +
+      'number, such as new AffineTransformer().',
   );
 }
 
