@@ -12,6 +12,8 @@ export type { GlowOptions } from './glow.ts';
 export { Glow } from './glow.ts';
 export type { HyperbolicNetworkOptions, HyperbolicStage } from './hyperbolic-network.ts';
 export { HyperbolicNetwork } from './hyperbolic-network.ts';
+export type { MaskedAutoregressiveFlowOptions } from './masked-autoregressive-flow.ts';
+export { maskedAutoregressiveFlow } from './masked-autoregressive-flow.ts';
 export type {
   ForwardOperator,
   LinearForwardOperator,

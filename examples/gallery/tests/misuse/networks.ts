@@ -53,6 +53,11 @@ export function networkCalls(): Calls {
     reverse: [call(own('reverse'), [maps[0]])],
     FirstHalf: [make(own('FirstHalf'), [maps[0]])],
     Sequential: [make(own('Sequential'), [[...maps]])],
+    maskedAutoregressiveFlow: [
+      call(networks.maskedAutoregressiveFlow, [
+        { channels: 3, transforms: 2, hidden: [2], order: 'random', random: random() },
+      ]),
+    ],
     networkCatalogue: [],
     Glow: [
       make(networks.Glow, [{ ...glow, squeeze: new layers.HaarSqueeze() }]),

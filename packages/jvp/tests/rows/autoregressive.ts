@@ -1,10 +1,9 @@
 /** Rows of autoregressive maps, which take vectors alone. */
 import {
   AdditiveTransformer,
-  AffineTransformer,
   Autoregressive,
   type AutoregressiveOptions,
-  exp,
+  RationalQuadraticSpline,
   tanh,
 } from '@invnet/layers';
 import { type Row, random } from '../row.ts';
@@ -30,8 +29,8 @@ export function autoregressiveRows(ndims: number): Row[] {
       context: [2, 2],
     },
     {
-      ...row('of a graph, residual blocks, joined context', () => ({
-        transformer: new AffineTransformer({ scaleFunction: exp() }),
+      ...row('splines, of a graph, residual blocks, joined context', () => ({
+        transformer: new RationalQuadraticSpline({ bins: 3 }),
         adjacency: [
           [false, true, false],
           [false, false, false],

@@ -1,7 +1,7 @@
 /**
  * Autoregressive maps of vectors: each channel moves by what those before it say. Forward goes in one pass, as
- * the density of a masked autoregressive flow does; the inverse takes one channel after another, in about the
- * same time. `reverse` makes the inverse autoregressive flow of it.
+ * the density of a masked autoregressive flow does; the inverse takes one channel after another. `reverse` makes
+ * the inverse autoregressive flow of it.
  * Mathematics: docs/math/autoregressive/autoregressive.md
  */
 import {
@@ -42,8 +42,9 @@ export interface AutoregressiveOptions extends MadeOptions {
  * for density estimation", 2017; Kingma et al., "Improved variational inference with inverse autoregressive
  * flow", 2016). The Jacobian is triangular: logdet = Σ log T′(xᵢ; pᵢ).
  *
- * Both directions and their derivatives cost about one evaluation of the conditioner, or two: `inverse` computes
- * each of its units once, as soon as the channels are known that the unit sees.
+ * In both directions, and in their derivatives, each unit of the conditioner is computed once, or twice: `inverse`
+ * does so as soon as the channels are known that a unit sees. So it does as much arithmetic as `forward`, in many
+ * small pieces, and needs as much memory.
  *
  * @example
  * const layer = new Autoregressive({ channels: 3, hidden: [32, 32] });

@@ -53,7 +53,7 @@ const lastLayerGain = 0.1;
  * and so on. So do rows and columns of weights, channels included (`channelOrder`).
  *
  * Besides what conditioners do it can be evaluated pass by pass, where each channel follows from its parameters
- * (`solve`): that takes the time of about one evaluation.
+ * (`solve`), with the arithmetic of one evaluation.
  *
  * @example
  * const block = new MadeBlock({ channels: 3, size: 2, hidden: [32, 32], order: 'reversed' });

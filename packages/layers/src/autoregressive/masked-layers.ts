@@ -4,12 +4,22 @@
  * sees is known, and its gradient once, when all that sees it has one. Channels stand in the order of
  * evaluation. Mathematics: docs/math/autoregressive/made-block.md
  */
-import { add, concat, matmul, mul, permute, slice, type Tensor, tidy, zeros } from '@invnet/tensor';
+import { add, matmul, mul, permute, slice, type Tensor, tidy, zeros } from '@invnet/tensor';
 import { sumOfTerms } from '../core/idioms.ts';
 import type { Activation } from '../elementwise/activation.ts';
 import type { TensorBuffer } from '../tree/buffer.ts';
 import type { Parameter } from '../tree/parameter.ts';
 import type { Masks, Range } from './masks.ts';
+import {
+  Blocks,
+  free,
+  type Passes,
+  type Pieces,
+  type Swept,
+  sweep,
+  sweepBack,
+  total,
+} from './sweep.ts';
 
 /** z = (W ⊙ M) v + b. The mask of the last layer has one row for each channel, which all its results share. */
 export interface MaskedLayer {
@@ -59,14 +69,14 @@ export class MaskedLayers {
     this.#hidden = parts.layers.length - 1;
   }
 
-  /** The network's own activations. */
+  /** The network's own activations; where a layer has none, the sums in a tensor of its own. */
   readonly activate: Activate = (sums, layer) =>
-    this.#isLinear(layer) ? sums : this.#parts.activation.apply(sums);
+    this.#isLinear(layer) ? sums.reshape(sums.shape) : this.#parts.activation.apply(sums);
 
   /** Their derivatives at an evaluation, which take tangents and gradients alike. */
   slopesAt({ inputs, sums }: Trace): Activate {
     return (moved, layer, units) => {
-      if (this.#isLinear(layer)) return moved;
+      if (this.#isLinear(layer)) return moved.reshape(moved.shape);
       const at = (t: Tensor) => (units ? columns(t, units) : t);
       const { activation } = this.#parts;
       return tidy(() => activation.grad(at(inputs[layer + 1]!), moved, at(sums[layer]!)));
@@ -120,7 +130,8 @@ export class MaskedLayers {
   }
 
   /**
-   * As `evaluate`, where `next` makes the channels of a pass of their results, [N, size·channels].
+   * As `evaluate`, where `next` makes the channels of a pass of their results, [N, size·channels]. What it gives is
+   * taken over.
    */
   sweep(
     samples: number,
@@ -130,40 +141,33 @@ export class MaskedLayers {
   ): Evaluated {
     const { masks, size } = this.#parts;
     const weights = this.#weightsByChannel();
-    const [inputs, sums]: [Tensor[], Tensor[]] = [[], []];
-    const shares = added.map((t, i) => (i < this.#hidden ? t : swapped(t, size)));
-    /** Some rows of a layer, for what is known of its input. */
-    const layer = (i: number, to: Range) =>
+    const blocks = new Blocks(masks, weights, size);
+    const start = added.map((own, i) =>
       tidy(() => {
-        const v = inputs[i];
-        const own = columns(shares[i]!, to);
-        const w = v && columns(rows(weights[i]!, to), { start: 0, length: v.shape[1]! });
-        return sumOfTerms(
-          own,
-          w ? matmul(v, w, { transposeB: true }) : zeros([samples, to.length], own),
-          own,
-          this.#isSkipped(i) ? columns(sums[i - 2]!, to) : undefined,
-        );
-      });
-    for (const [pass, channels] of masks.channels.entries()) {
-      for (let i = 0; i < this.#hidden; i++) {
-        const units = masks.units[i]![pass]!;
-        if (units.length === 0) continue;
-        const z = layer(i, units);
-        const v = activate(z, i, units);
-        inputs[i + 1] = grown(inputs[i + 1], v, 'behind');
-        sums[i] = grown(sums[i], z, 'behind');
-        free(v, z);
+        const share = i < this.#hidden ? own : swapped(own, size);
+        return add(zeros([samples, share.shape[1]!], share), share);
+      }),
+    );
+    const { inputs, sums } = sweep(blocks, start, (pass, given) => {
+      const here: Passes = [pass, pass + 1];
+      const swept: Swept = { inputs: [], sums: [] };
+      for (const [i, share] of given.entries()) {
+        const product = i > 0 ? blocks.through(i, swept.inputs[i], here, here) : undefined;
+        const skipped = this.#isSkipped(i) ? swept.sums[i - 2] : undefined;
+        const z = total(share, product, skipped?.reshape(skipped.shape));
+        swept.sums[i] = z;
+        if (i < this.#hidden) swept.inputs[i + 1] = z && activate(z, i, blocks.rows(i, here));
       }
-      const z = layer(this.#hidden, times(channels, size));
-      const p = swapped(z, channels.length);
-      const x = next(p, channels);
-      inputs[0] = grown(inputs[0], x, 'behind');
-      sums[this.#hidden] = grown(sums[this.#hidden], z, 'behind');
-      free(p, z);
-    }
-    free(...weights, ...shares.slice(this.#hidden));
-    return { inputs, sums: sums.slice(0, -1), p: swapped(sums.at(-1)!, masks.order.length) };
+      const channels = masks.channels[pass]!;
+      const p = swapped(swept.sums[this.#hidden]!, channels.length);
+      swept.inputs[0] = next(p, channels);
+      p.dispose();
+      return swept;
+    });
+    free(weights);
+    const all = swapped(sums[this.#hidden]!, masks.order.length);
+    free(sums.slice(this.#hidden));
+    return { inputs: whole(inputs), sums: whole(sums.slice(0, this.#hidden)), p: all };
   }
 
   /**
@@ -171,42 +175,35 @@ export class MaskedLayers {
    * channels, [N, size·channels], of what later passes give for the channels' own.
    */
   sweepBack(trace: Trace, next: (dx: Tensor | undefined, channels: Range) => Tensor): Tensor[] {
-    const { masks, size } = this.#parts;
+    const { masks, size, layers } = this.#parts;
     const slopes = this.slopesAt(trace);
-    const samples = trace.inputs[0]!.shape[0]!;
     const weights = this.#weightsByChannel();
-    const gradients: Tensor[] = [];
-    /** What the rows of a layer that have gradients, the last ones, give for some columns. */
-    const through = (i: number, to: Range) => {
-      const dz = gradients[i];
-      if (!dz) return undefined;
-      const length = dz.shape[1]!;
-      const few = rows(weights[i]!, { start: weights[i]!.shape[0]! - length, length });
-      return matmul(dz, columns(few, to));
-    };
-    for (const [pass, channels] of [...masks.channels.entries()].reverse()) {
-      const dx = tidy(() => through(0, channels));
-      const dp = next(dx, channels);
-      const dz = swapped(dp, size);
-      gradients[this.#hidden] = grown(gradients[this.#hidden], dz, 'before');
-      dz.dispose();
+    const blocks = new Blocks(masks, weights, size);
+    const start = layers.map(() => undefined);
+    const gradients = sweepBack(blocks, start, (pass, given) => {
+      const here: Passes = [pass, pass + 1];
+      const moved: Pieces = [];
+      moved[this.#hidden] = swapped(next(given[0], masks.channels[pass]!), size);
       for (let i = this.#hidden - 1; i >= 0; i--) {
-        const units = masks.units[i]![pass]!;
+        const units = blocks.rows(i, here);
+        moved[i] = undefined;
         if (units.length === 0) continue;
-        const moved = tidy(() => {
-          const dv = through(i + 1, units) ?? zeros([samples, units.length], trace.inputs[0]!);
-          const back = slopes(dv, i, units);
-          return this.#isSkipped(i + 2)
-            ? add(back, columns(gradients[i + 2]!, { start: 0, length: units.length }))
-            : back;
+        const dv = total(given[i + 1], blocks.back(i + 1, moved[i + 1], here, here));
+        const skipped = this.#isSkipped(i + 2) ? moved[i + 2] : undefined;
+        moved[i] = tidy(() => {
+          const x = trace.inputs[0]!;
+          const through = slopes(dv ?? zeros([x.shape[0]!, units.length], x), i, units);
+          return skipped ? add(through, skipped) : through;
         });
-        gradients[i] = grown(gradients[i], moved, 'before');
-        moved.dispose();
+        dv?.dispose();
       }
-    }
-    free(...weights);
-    gradients.push(swapped(gradients.pop()!, masks.order.length));
-    return gradients;
+      free(given);
+      return moved;
+    });
+    free(weights);
+    return whole(gradients).map((dz, i) =>
+      i < this.#hidden ? dz : swapped(dz, masks.order.length),
+    );
   }
 
   /** W ⊙ M of each layer; the last one's rows by channels, all results of one side by side. */
@@ -234,16 +231,8 @@ export class MaskedLayers {
   }
 }
 
-function rows(w: Tensor, { start, length }: Range): Tensor {
-  return slice(w, 0, start, length);
-}
-
 function columns(t: Tensor, { start, length }: Range): Tensor {
   return slice(t, 1, start, length);
-}
-
-function times({ start, length }: Range, factor: number): Range {
-  return { start: start * factor, length: length * factor };
 }
 
 /** [N, a·b] as [N, b·a]. */
@@ -252,14 +241,7 @@ function swapped(t: Tensor, a: number): Tensor {
   return tidy(() => permute(t.reshape([n!, a, -1]), [0, 2, 1]).reshape([n!, all!]));
 }
 
-/** A whole with a piece joined to its columns, in a tensor of its own; the whole is freed. */
-function grown(whole: Tensor | undefined, piece: Tensor, where: 'before' | 'behind'): Tensor {
-  if (!whole) return piece.reshape(piece.shape);
-  const result = concat(where === 'behind' ? [whole, piece] : [piece, whole], 1);
-  whole.dispose();
-  return result;
-}
-
-function free(...tensors: readonly Tensor[]): void {
-  for (const t of tensors) t.dispose();
+/** Pieces of all passes, of which every layer has some. */
+function whole(pieces: Pieces): Tensor[] {
+  return pieces.map((t) => t!);
 }
