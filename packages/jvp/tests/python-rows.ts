@@ -160,7 +160,13 @@ export const laterInPython: readonly string[] = [
   ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],
   ...['SpectralDense', 'SpectralConv'],
   // Couplings of two sides and by masks, and what they are made of.
-  ...['JoinedConditioners', 'MaskedCoupling', 'ScaledConditioner', 'TwoSidedCoupling'],
+  ...[
+    'AllInOneBlock',
+    'JoinedConditioners',
+    'MaskedCoupling',
+    'ScaledConditioner',
+    'TwoSidedCoupling',
+  ],
   ...['VolumePreservingTransformer', 'shiftedSigmoid', 'softplusScale'],
 ];
 

@@ -24,6 +24,7 @@ import { ScaledConditioner } from './conditioners/scaled-conditioner.ts';
 import { SymmetricBlock } from './conditioners/symmetric-block.ts';
 import { WithContext } from './conditioners/with-context.ts';
 import { AdditiveCoupling } from './couplings/additive-coupling.ts';
+import { AllInOneBlock } from './couplings/all-in-one-block.ts';
 import { BasicCoupling } from './couplings/basic-coupling.ts';
 import { ConditionalHintCoupling } from './couplings/conditional-hint-coupling.ts';
 import { ConditionalTransform } from './couplings/conditional-transform.ts';
@@ -120,6 +121,7 @@ export const layerCatalogue: readonly ModuleType[] =
     Sequential,
     Swapped,
     AdditiveCoupling,
+    AllInOneBlock,
     BasicCoupling,
     ConditionalGlowCoupling,
     ConditionalHintCoupling,

@@ -96,6 +96,8 @@ export type { DataDependent, Ranks } from './core/training-step.ts';
 export { activeStep, outsideSteps, TrainingStep } from './core/training-step.ts';
 // Couplings.
 export { AdditiveCoupling } from './couplings/additive-coupling.ts';
+export type { AllInOneBlockOptions } from './couplings/all-in-one-block.ts';
+export { AllInOneBlock } from './couplings/all-in-one-block.ts';
 export type { AffineOptions, BasicCouplingOptions } from './couplings/basic-coupling.ts';
 export { affineDefaults, affineOptions, BasicCoupling } from './couplings/basic-coupling.ts';
 export type { ConditionalHintCouplingOptions } from './couplings/conditional-hint-coupling.ts';

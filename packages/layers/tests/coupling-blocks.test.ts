@@ -13,6 +13,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   AdditiveTransformer,
   AffineTransformer,
+  AllInOneBlock,
   Autoregressive,
   type ChannelSplit,
   DenseBlock,
@@ -20,6 +21,7 @@ import {
   JoinedConditioners,
   type Mask,
   MaskedCoupling,
+  Permutation,
   relu,
   ScaledConditioner,
   TransformerCoupling,
@@ -181,8 +183,45 @@ describe('a MaskedCoupling', () => {
   });
 });
 
-describe('transformers and conditioners', () => {
+describe('blocks, transformers and conditioners', () => {
+  it('start as they are told', async () => {
+    const x = random().normal([2, 4]);
+    for (const globalScale of ['softplus', 'sigmoid', 'exp'] as const) {
+      const f = new AllInOneBlock({ channels: 4, ndims: 0, globalScale, globalScaleStart: 0.5 });
+      for (const p of f.coupling.parameters) p.assign(zeros(p.shape));
+      const { y, logdet } = f.forward(x);
+      const { x: back } = f.permutation.inverse(y);
+      expect(Array.from(back.dataSync(), (v, i) => v / x.dataSync()[i]!)).toEqual(
+        new Array(8).fill(expect.closeTo(0.5, 12)),
+      );
+      expect(logdet.dataSync()[0]).toBeCloseTo(4 * Math.log(0.5), 12);
+    }
+  });
+
+  it('mix nothing that is mixed back before', () => {
+    const order = [2, 0, 3, 1];
+    const f = new AllInOneBlock({
+      ...{ channels: 4, ndims: 0, permutesBefore: true, reflections: 2 },
+      permutation: new Permutation({ channels: 4, order }),
+    });
+    for (const p of f.coupling.parameters) p.assign(zeros(p.shape));
+    const x = random().normal([2, 4]);
+    expect(gap(f.forward(x).y, x)).toBeLessThan(1e-12);
+  });
+
   it('say what they expected', () => {
+    const block = (options: object) => () =>
+      new AllInOneBlock({ channels: 4, ndims: 0, ...options });
+    expect(block({ channels: 1 })).toThrow(/channels is 1/);
+    expect(block({ clamp: 0 })).toThrow(/clamp is 0/);
+    expect(block({ globalScale: 'tanh' })).toThrow(/'softplus', 'sigmoid', 'exp'/);
+    expect(block({ globalScale: 'sigmoid', globalScaleStart: 10 })).toThrow(/above 0 and below 10/);
+    expect(block({ permutation: 'none' })).toThrow(/'hard', 'soft'/);
+    expect(block({ permutation: dense(4, 4) })).toThrow(
+      /permutation is a DenseBlock; .* bijection/,
+    );
+    expect(block({ reflections: -1 })).toThrow(/reflections is -1/);
+    expect(block({ volumePreserving: 1 })).toThrow(/true or false/);
     expect(() => new VolumePreservingTransformer({ scaleFunction: relu() })).toThrow(/relu/);
     const over = 'positions' as 'sample';
     expect(() => new VolumePreservingTransformer({ over })).toThrow(/'channels', 'sample'/);

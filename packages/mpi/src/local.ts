@@ -31,6 +31,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'ConditionalTransform',
         'TransformerCoupling',
         'TwoSidedCoupling',
+        'AllInOneBlock',
         'JoinedConditioners',
         'ScaledConditioner',
       ],

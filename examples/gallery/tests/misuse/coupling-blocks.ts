@@ -21,6 +21,16 @@ export function couplingBlockCalls(): Calls {
   const mask = { shape: [4], stays: [1, 0, 0, 1] };
   const masked = { ...sizes, mask, inverted: true, transformer: new api.AffineTransformer() };
   const drawn = { channels: 4, mask: { shape: [4], seed: 1 }, ndims: 0 };
+  const block = {
+    ...sizes,
+    clamp: 1.5,
+    volumePreserving: false,
+    globalScale: 'sigmoid',
+    globalScaleStart: 2,
+    permutation: 'soft',
+    reflections: 1,
+    permutesBefore: true,
+  } as const;
   const parts = { scale: dense(), shift: dense() };
   const joined = new api.JoinedConditioners({ parts });
   const scaled = { inner: dense(), factor: 0.1 };
@@ -45,6 +55,10 @@ export function couplingBlockCalls(): Calls {
       make(api.MaskedCoupling, [masked]),
       make(api.MaskedCoupling, [drawn]),
       ...methodsOf(new api.MaskedCoupling(masked), x, context),
+    ],
+    AllInOneBlock: [
+      make(api.AllInOneBlock, [block]),
+      ...methodsOf(new api.AllInOneBlock(block), x, context),
     ],
   };
 }

@@ -1,6 +1,8 @@
 /** Rows of couplings of two sides, of free parts and masks, and of blocks made of them. */
 import {
   AffineTransformer,
+  AllInOneBlock,
+  type AllInOneBlockOptions,
   atanClamp,
   type Bijection,
   type Conditioner,
@@ -32,6 +34,13 @@ export function couplingBlockRows(ndims: number): Row[] {
       `MaskedCoupling, ${name}`,
       options.channels,
       () => new MaskedCoupling({ ...sizes(), ...options }),
+      options.contextChannels,
+    );
+  const block = (name: string, options: Omit<AllInOneBlockOptions, 'channels'>): Row =>
+    row(
+      `AllInOneBlock, ${name}`,
+      3,
+      () => new AllInOneBlock({ ...sizes(), channels: 3, ...options }),
       options.contextChannels,
     );
   // Kernels for images are compiled anew for each shape, so what ranks have no part in is here once.
@@ -95,5 +104,16 @@ export function couplingBlockRows(ndims: number): Row[] {
       mask: { shape: [5], seed: 2 },
       transformer,
     }),
+    block('hard', {}),
+    block('soft, with reflections, undone before, of a logistic scale, with context', {
+      contextChannels: 2,
+      permutation: 'soft',
+      reflections: 2,
+      permutesBefore: true,
+      globalScale: 'sigmoid',
+      globalScaleStart: 0.7,
+    }),
+    block('volume preserving', { volumePreserving: true, clamp: 1 }),
+    block('of an exponential scale', { globalScale: 'exp' }),
   ];
 }
