@@ -27,6 +27,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { autoregressiveCalls } from './misuse/autoregressive.ts';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
+import { conditionerCalls } from './misuse/conditioners.ts';
 import { couplingBlockCalls } from './misuse/coupling-blocks.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { jaxCalls } from './misuse/jax.ts';
@@ -61,6 +62,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
     layers,
     () => ({
       ...layerCalls(),
+      ...conditionerCalls(),
       ...linearCalls(),
       ...transformerCalls(),
       ...residualCalls(),

@@ -1,20 +1,35 @@
 /** The table of all conditioners: adding one adds a row. */
 import {
   ActNorm,
+  AveragePool,
   asConditioner,
   BatchNorm,
   ConditionalResidualBlock,
   type Conditioner,
+  Conv,
+  ConvTranspose,
   CustomBlock,
+  chain,
+  convBlock,
+  Dense,
   DenseBlock,
+  elu,
+  GlobalAveragePool,
+  gelu,
   JoinedConditioners,
+  LayerNorm,
   MadeBlock,
+  MaxPool,
   Parameter,
   PeriodicFeatures,
   ResidualBlock,
   ResNet,
+  residual,
   ScaledConditioner,
   SymmetricBlock,
+  silu,
+  UNet,
+  Upsample,
   WithContext,
 } from '@invnet/layers';
 import { add, affine, exp, mul, ones, type Shape, sum, type Tensor } from '@invnet/tensor';
@@ -88,6 +103,103 @@ function rowsIn(ndims: number): ConditionerRow[] {
     },
   ].map((row) => ({ ...row, name: `${row.name}, ${ndims}D` }));
 }
+
+const pair = { inChannels: 2, hidden: 3, outChannels: 2 };
+const small = { inChannels: 1, outChannels: 2, hidden: 1 };
+
+/** Blocks of chains: their code is that of all ranks, but where sizes are halved and doubled. */
+const chainRows: readonly ConditionerRow[] = [
+  {
+    name: 'Chain of dense layers',
+    shape: [3, 2],
+    make: () => {
+      const inner = new Dense({ inChannels: 3, outChannels: 3, random: random() });
+      return chain(
+        new Dense({ inChannels: 2, outChannels: 3, random: random() }),
+        residual(chain(elu({ alpha: 0.7 }), inner)),
+        new LayerNorm({ channels: 3 }),
+        gelu(),
+        new ActNorm({ channels: 3 }),
+      );
+    },
+  },
+  {
+    name: 'Chain with a context',
+    shape: [2, 2],
+    context: [2, 1],
+    make: () => {
+      const inner = new Dense({ inChannels: 3, outChannels: 2, random: random() });
+      return chain(silu(), new WithContext(inner, { contextChannels: 1 }), elu());
+    },
+  },
+  {
+    name: 'Chain of convolutions, 2D',
+    shape: [2, 2, 4, 5],
+    make: () =>
+      chain(
+        new Conv({ inChannels: 2, outChannels: 3, stride: 2, random: random() }),
+        new BatchNorm({ channels: 3 }),
+        silu(),
+        new LayerNorm({ channels: 3 }),
+        new ConvTranspose({ inChannels: 3, outChannels: 1, kernel: 3, random: random() }),
+      ),
+  },
+  { name: 'MaxPool, 2D', shape: [2, 1, 5, 4], make: () => new MaxPool() },
+  { name: 'AveragePool, 2D', shape: [2, 1, 5, 6], make: () => new AveragePool({ factor: 3 }) },
+  { name: 'GlobalAveragePool, 2D', shape: [2, 2, 3, 2], make: () => new GlobalAveragePool() },
+  { name: 'Upsample, 2D', shape: [2, 1, 2, 3], make: () => new Upsample() },
+  {
+    name: 'convBlock on vectors',
+    shape: [3, 2],
+    make: () =>
+      convBlock({ ...pair, ndims: 0, activation: elu(), normalization: 'layer', random: random() }),
+  },
+  {
+    name: 'convBlock, stride 2 and ActNorm, 2D',
+    shape: [2, 2, 4, 2],
+    make: () => convBlock({ ...pair, stride: 2, normalization: 'actnorm', random: random() }),
+  },
+  {
+    name: 'ResNet, layer norm and GELU, 2D',
+    shape: [2, 2, 3, 2],
+    make: () =>
+      new ResNet({ ...pair, normalization: 'layer', activation: gelu(), random: random() }),
+  },
+  {
+    name: 'ResNet without normalization, 2D',
+    shape: [2, 2, 3, 2],
+    make: () => chain(new ResNet({ ...pair, normalization: 'none', blocks: 1, random: random() })),
+  },
+  {
+    name: 'ResNet of SiLU alone, 2D',
+    shape: [2, 2, 3, 2],
+    make: () =>
+      new ResNet({ ...pair, normalization: 'none', activation: silu(), random: random() }),
+  },
+  {
+    name: 'UNet, nearest and average, 1D',
+    shape: [2, 1, 7],
+    make: () => new UNet({ ...small, random: random(), ndims: 1, up: 'nearest', down: 'average' }),
+  },
+  {
+    name: 'UNet on odd sizes, 2D',
+    shape: [1, 1, 5, 3],
+    make: () => new UNet({ ...small, random: random(), levels: 1 }),
+  },
+  {
+    name: 'UNet by strides, 3D',
+    shape: [1, 1, 2, 3, 2],
+    make: () =>
+      new UNet({
+        ...small,
+        random: random(),
+        ndims: 3,
+        levels: 1,
+        down: 'conv',
+        activation: elu(),
+      }),
+  },
+];
 
 const doubling = () =>
   new CustomBlock({
@@ -170,5 +282,6 @@ export const conditionerRows: readonly ConditionerRow[] = [
   },
   { name: 'CustomBlock', shape: [2, 3], make: doubling },
   { name: 'CustomBlock with a context', shape: [2, 1], context: [2, 1], make: growing },
+  ...chainRows,
   ...[1, 2, 3].flatMap(rowsIn),
 ];

@@ -11,17 +11,26 @@ import { Reshape } from './combinators/reshape.ts';
 import { Reversed } from './combinators/reverse.ts';
 import { Sequential } from './combinators/sequential.ts';
 import { Swapped } from './combinators/swapped.ts';
+import { ActivationLayer } from './conditioners/activation-layer.ts';
 import { AsConditioner } from './conditioners/as-conditioner.ts';
 import { BatchNorm } from './conditioners/batch-norm.ts';
+import { Chain } from './conditioners/chain.ts';
 import { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
+import { Conv, ConvTranspose } from './conditioners/conv.ts';
 import { CustomBlock } from './conditioners/custom-block.ts';
+import { Dense } from './conditioners/dense.ts';
 import { DenseBlock } from './conditioners/dense-block.ts';
 import { JoinedConditioners } from './conditioners/joined-conditioners.ts';
+import { LayerNorm } from './conditioners/layer-norm.ts';
 import { PeriodicFeatures } from './conditioners/periodic-features.ts';
+import { AveragePool, GlobalAveragePool, MaxPool } from './conditioners/pooling.ts';
 import { ResNet } from './conditioners/res-net.ts';
 import { ResidualBlock } from './conditioners/residual-block.ts';
 import { ScaledConditioner } from './conditioners/scaled-conditioner.ts';
+import { SkipConnection } from './conditioners/skip-connection.ts';
 import { SymmetricBlock } from './conditioners/symmetric-block.ts';
+import { UNet } from './conditioners/unet.ts';
+import { Upsample } from './conditioners/upsample.ts';
 import { WithContext } from './conditioners/with-context.ts';
 import { AdditiveCoupling } from './couplings/additive-coupling.ts';
 import { AllInOneBlock } from './couplings/all-in-one-block.ts';
@@ -110,6 +119,18 @@ export const layerCatalogue: readonly ModuleType[] =
     ScaledConditioner,
     SymmetricBlock,
     WithContext,
+    ActivationLayer,
+    Chain,
+    Conv,
+    ConvTranspose,
+    Dense,
+    LayerNorm,
+    AveragePool,
+    GlobalAveragePool,
+    MaxPool,
+    SkipConnection,
+    UNet,
+    Upsample,
     ChannelHalves,
     FirstHalf,
     Flattened,

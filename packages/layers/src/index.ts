@@ -27,9 +27,12 @@ export type { Layers } from './combinators/sequential.ts';
 export { compose, Sequential } from './combinators/sequential.ts';
 export { Swapped } from './combinators/swapped.ts';
 // Conditioners.
+export type { ActivationLayerOptions } from './conditioners/activation-layer.ts';
+export { ActivationLayer } from './conditioners/activation-layer.ts';
 export { AsConditioner, asConditioner } from './conditioners/as-conditioner.ts';
 export type { BatchNormOptions } from './conditioners/batch-norm.ts';
 export { BatchNorm } from './conditioners/batch-norm.ts';
+export { Chain, chain } from './conditioners/chain.ts';
 export type { ConditionalResidualBlockOptions } from './conditioners/conditional-residual-block.ts';
 export { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
 export type {
@@ -44,25 +47,42 @@ export {
   supplyConditioners,
   withContext,
 } from './conditioners/conditioner-factory.ts';
+export type { ConvolutionOptions } from './conditioners/conv.ts';
+export { Conv, ConvTranspose } from './conditioners/conv.ts';
+export type { ConvBlockOptions } from './conditioners/conv-block.ts';
+export { convBlock } from './conditioners/conv-block.ts';
 export type { CustomBlockParts } from './conditioners/custom-block.ts';
 export { CustomBlock } from './conditioners/custom-block.ts';
 export type { DefaultConditionerOptions } from './conditioners/default-conditioner.ts';
 export { defaultConditioner } from './conditioners/default-conditioner.ts';
+export type { DenseOptions } from './conditioners/dense.ts';
+export { Dense } from './conditioners/dense.ts';
 export type { DenseBlockOptions } from './conditioners/dense-block.ts';
 export { DenseBlock } from './conditioners/dense-block.ts';
 export type { JoinedConditionersOptions } from './conditioners/joined-conditioners.ts';
 export { JoinedConditioners } from './conditioners/joined-conditioners.ts';
+export type { LayerNormOptions } from './conditioners/layer-norm.ts';
+export { LayerNorm } from './conditioners/layer-norm.ts';
+export type { NormalizationName } from './conditioners/normalization.ts';
 export type { OutputActivationName } from './conditioners/output-activation.ts';
 export type { PeriodicFeaturesOptions } from './conditioners/periodic-features.ts';
 export { PeriodicFeatures } from './conditioners/periodic-features.ts';
+export type { PoolOptions } from './conditioners/pooling.ts';
+export { AveragePool, GlobalAveragePool, MaxPool } from './conditioners/pooling.ts';
 export type { ResNetOptions } from './conditioners/res-net.ts';
 export { ResNet } from './conditioners/res-net.ts';
 export type { ResidualBlockOptions } from './conditioners/residual-block.ts';
 export { ResidualBlock } from './conditioners/residual-block.ts';
 export type { ScaledConditionerOptions } from './conditioners/scaled-conditioner.ts';
 export { ScaledConditioner } from './conditioners/scaled-conditioner.ts';
+export type { SkipConnectionOptions } from './conditioners/skip-connection.ts';
+export { concatSkip, residual, SkipConnection } from './conditioners/skip-connection.ts';
 export type { SymmetricBlockOptions } from './conditioners/symmetric-block.ts';
 export { SymmetricBlock } from './conditioners/symmetric-block.ts';
+export type { UNetOptions } from './conditioners/unet.ts';
+export { UNet } from './conditioners/unet.ts';
+export type { UpsampleOptions } from './conditioners/upsample.ts';
+export { Upsample } from './conditioners/upsample.ts';
 export { WithContext } from './conditioners/with-context.ts';
 // The tree, its contract, and what is done with it.
 export type { BackwardOptions } from './core/bijection.ts';
@@ -140,6 +160,7 @@ export { Logit } from './elementwise/logit.ts';
 export type { OrderedOptions } from './elementwise/ordered.ts';
 export { Ordered } from './elementwise/ordered.ts';
 export { shiftedSigmoid, softplusScale } from './elementwise/scales.ts';
+export { elu, gelu, silu } from './elementwise/smooth-activations.ts';
 export { StickBreaking } from './elementwise/stick-breaking.ts';
 // Linear maps.
 export { ActNorm } from './linear/act-norm.ts';

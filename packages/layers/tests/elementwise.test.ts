@@ -21,9 +21,11 @@ import {
   ConfigurationError,
   describe as describeModule,
   Elementwise,
+  elu,
   exp,
   expClamp,
   GlowCoupling,
+  gelu,
   type InvertibleActivation,
   Logit,
   leakyRelu,
@@ -31,6 +33,7 @@ import {
   shiftedSigmoid,
   sigmoid,
   sigmoid2,
+  silu,
   softplus,
   softplusScale,
   softsignClamp,
@@ -226,7 +229,10 @@ describe('activations', () => {
     const smooth = [softplus(), sigmoid(), sigmoid2(), exp(), expClamp(), atanClamp({ clamp: 1 })];
     const last = [softsignClamp(), shiftedSigmoid(), softplusScale()];
     const options = Object.fromEntries(
-      [relu(), leakyRelu(), tanh(), ...smooth, ...last].map((f) => [f.name, f.options]),
+      [relu(), leakyRelu(), tanh(), ...smooth, ...last, elu(), gelu(), silu()].map((f) => [
+        f.name,
+        f.options,
+      ]),
     );
     expect(options).toEqual({
       relu: {},
@@ -241,6 +247,9 @@ describe('activations', () => {
       softsignClamp: { clamp: 2 },
       shiftedSigmoid: { low: 0, high: 1, shift: 2 },
       softplusScale: { factor: 1, rate: 1 },
+      elu: { alpha: 1 },
+      gelu: {},
+      silu: {},
     });
     expect(expClamp({ rate: 1 }).options).toEqual({ clamp: 2, rate: 1 });
     expect(activationTypes.map((t) => t.type)).toEqual(Object.keys(options));

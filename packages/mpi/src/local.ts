@@ -17,6 +17,8 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
     [
       ...['ActNorm', 'Conv1x1', 'Elementwise', 'Logit', 'HaarSqueeze', 'Identity', 'Permutation'],
       ...['AsConditioner', 'ResidualBlock', 'SymmetricBlock', 'ResNet', 'ConvLayer', 'WithContext'],
+      ...['ActivationLayer', 'Chain', 'Conv', 'ConvTranspose', 'LayerNorm', 'UNet'],
+      'Upsample',
       ...['ChannelHalves', 'FirstHalf', 'JoinedChannels', 'Parallel', 'Reversed', 'Sequential'],
       ...[
         'Swapped',
@@ -65,6 +67,14 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
     training
       ? 'its statistics are of the whole batch; expected evaluation, network.training = false'
       : undefined,
+  SkipConnection: ({ options: { join } }) =>
+    join === 'add'
+      ? undefined
+      : 'what is less than x inside has zeros behind it, in each slab; expected residual',
+  AveragePool: always('its windows may lie across two slabs; expected a Conv with a stride'),
+  MaxPool: always('its windows may lie across two slabs; expected a Conv with a stride'),
+  GlobalAveragePool: always('it makes vectors of volumes, which have no axis to split'),
+  Dense: always('it is made for vectors, which have no axis to split'),
   DenseBlock: always('it is made for vectors, which have no axis to split'),
   MadeBlock: always('it is made for vectors, which have no axis to split'),
   Flattened: always('it makes vectors of volumes, which have no axis to split'),

@@ -48,7 +48,12 @@ const activation = {
   expClamp: config('expClamp', { clamp: bound, rate: some(bound) }),
   atanClamp: config('atanClamp', { clamp: some(bound), rate: some(bound) }),
   softsignClamp: config('softsignClamp', { clamp: some(bound) }),
+  elu: config('elu', { alpha: some(bound) }),
+  gelu: config('gelu'),
+  silu: config('silu'),
 } satisfies Record<string, Arbitrary<Json>>;
+const anyActivation = fc.oneof(activation.relu, activation.elu, activation.gelu, activation.silu);
+const normalization = fc.constantFrom('none', 'batch', 'layer', 'actnorm');
 const clamped = config('expClamp', { clamp: bound });
 const scale = fc.oneof(activation.sigmoid, clamped, activation.softplus);
 const exponential = fc.oneof(activation.exp, activation.expClamp, activation.atanClamp);
@@ -58,6 +63,12 @@ const conditioner: Arbitrary<Json> = fc.oneof(
   config('DenseBlock', blocks),
   config('ResidualBlock', { ...blocks, ndims: some(axes), kernel1: some(kernel) }),
 );
+const convolution = {
+  inChannels: size,
+  outChannels: size,
+  ndims: some(axes),
+  gain: some(bound),
+};
 const norm = config('ActNorm', { channels: size });
 const squeeze = fc.oneof(
   config('ShuffleSqueeze', { pattern: fc.constantFrom('column', 'patch', 'checkerboard') }),
@@ -141,6 +152,34 @@ const options: Record<string, Arbitrary<Json>> = {
     blocks: some(size),
     ndims: some(axes),
     kernel: some(kernel),
+    activation: some(anyActivation),
+    normalization: some(normalization),
+  }),
+  ActivationLayer: config('ActivationLayer', { activation: anyActivation }),
+  AveragePool: config('AveragePool', { factor: some(size) }),
+  MaxPool: config('MaxPool', { factor: some(size) }),
+  GlobalAveragePool: config('GlobalAveragePool'),
+  Upsample: config('Upsample', { factor: some(size) }),
+  Chain: config('Chain', { layers: fc.array(conditioner, { minLength: 1, maxLength: 3 }) }),
+  Conv: config('Conv', { ...convolution, stride: some(size), kernel: some(kernel) }),
+  ConvTranspose: config('ConvTranspose', { ...convolution, stride: some(several) }),
+  Dense: config('Dense', { inChannels: size, outChannels: size, gain: some(bound) }),
+  LayerNorm: config('LayerNorm', { channels: size, epsilon: some(bound) }),
+  SkipConnection: config('SkipConnection', {
+    inner: conditioner,
+    join: fc.constantFrom('add', 'concat'),
+  }),
+  UNet: config('UNet', {
+    inChannels: size,
+    outChannels: size,
+    hidden: some(size),
+    levels: some(fc.constantFrom(1, 2)),
+    ndims: some(axes),
+    kernel: some(kernel),
+    activation: some(anyActivation),
+    normalization: some(normalization),
+    down: some(fc.constantFrom('max', 'average', 'conv')),
+    up: some(fc.constantFrom('transposed', 'nearest')),
   }),
   ResidualBlock: config('ResidualBlock', {
     ...blocks,
@@ -324,7 +363,9 @@ const options: Record<string, Arbitrary<Json>> = {
 /** Options that were given, with a module of their type around them where they are none's own. */
 function moduleOf(type: string, json: Json): Json {
   const isActivation = activationTypes.some((t) => t.type === type);
-  return isActivation && type !== 'relu' ? { $type: 'Elementwise', activation: json } : json;
+  if (!isActivation) return json;
+  const $type = ['relu', 'elu', 'gelu', 'silu'].includes(type) ? 'ActivationLayer' : 'Elementwise';
+  return { $type, activation: json };
 }
 
 const step = named('step', (channels: readonly number[]) =>
@@ -338,7 +379,7 @@ it('has options for every type of the catalogue', () => {
   expect(standardNormal().type).toBe('StandardNormal');
 });
 
-describe.each(Object.keys(options).filter((type) => type !== 'relu'))('%s', (type) => {
+describe.each(Object.keys(options))('%s', (type) => {
   it('is plain JSON from which it is built again, saved, loaded and copied', async () => {
     const seed = fc.nat(1000);
     await fc.assert(

@@ -2,13 +2,11 @@
 import * as api from '@invnet/layers';
 import { ones, RandomStream, type Shape, type Tensor, zeros } from '@invnet/tensor';
 import { type Call, type Calls, call, make, on } from './call.ts';
-import { conditionerCalls } from './conditioners.ts';
 
 /** Calls of all exports. */
 export function layerCalls(): Calls {
   return {
     ...classes(),
-    ...conditionerCalls(),
     ...treeCalls(),
     ...stateCalls(),
     ...activationCalls(),

@@ -3,6 +3,7 @@ import type { ModuleType } from '../tree/module.ts';
 import { leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './activations.ts';
 import { atanClamp, exp, expClamp, softsignClamp } from './exponentials.ts';
 import { shiftedSigmoid, softplusScale } from './scales.ts';
+import { elu, gelu, silu } from './smooth-activations.ts';
 
 /** All functions here, by their names in files. */
 export const activationTypes: readonly ModuleType[] = [
@@ -18,4 +19,7 @@ export const activationTypes: readonly ModuleType[] = [
   { type: 'softsignClamp', build: softsignClamp },
   { type: 'shiftedSigmoid', build: shiftedSigmoid },
   { type: 'softplusScale', build: softplusScale },
+  { type: 'elu', build: elu },
+  { type: 'gelu', build: gelu },
+  { type: 'silu', build: silu },
 ];
