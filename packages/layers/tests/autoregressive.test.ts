@@ -175,6 +175,15 @@ describe('Autoregressive', () => {
     expect(inverse).toBeLessThan(3 * forward);
   });
 
+  it('maps one channel by a context alone', () => {
+    const layer = new Autoregressive({ channels: 1, contextChannels: 2, hidden: [4] });
+    const [x, context] = [random().normal([3, 1]), random().normal([3, 2])];
+    const { y } = layer.forward(x, context);
+    expect(gap(layer.inverse(y, context).x, x)).toBeLessThan(1e-14);
+    expect(layer.conditioner.passes).toBe(1);
+    expect(() => new Autoregressive({ channels: 1 })).toThrow('expected something to condition on');
+  });
+
   it('leaves nothing behind when an activation throws, in either direction', () => {
     let left = 3;
     const activation = {

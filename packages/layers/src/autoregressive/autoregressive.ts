@@ -84,8 +84,10 @@ export class Autoregressive extends Bijection {
     return { x: this.conditioner.unsort(x), logdet };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet, context }: BackwardOptions) {
+  protected applyBackward(y: Tensor, dy: Tensor, options: BackwardOptions, kept?: Tensor) {
     const { conditioner, transformer } = this;
+    const { dlogdet, context } = options;
+    if (kept) return this.#backTo(kept, y, dy, options);
     const ys = conditioner.sort(y);
     const { x, p, saved } = this.#solve(ys, context);
     const own = transformer.applyBackward(ys, p, conditioner.sort(dy), dlogdet);
@@ -138,6 +140,15 @@ export class Autoregressive extends Bijection {
   protected override applyShape(x: Shape): Shape {
     requireMade(this.conditioner, this.transformer.size).outputShape(x);
     return x;
+  }
+
+  /** As `applyBackward`, to an x that was kept. */
+  #backTo(x: Tensor, y: Tensor, dy: Tensor, { dlogdet, context }: BackwardOptions) {
+    const { y: p, saved } = this.conditioner.forward(x, context);
+    const own = this.transformer.applyBackward(y, p, dy, dlogdet);
+    const { dx, ...rest } = this.conditioner.backward(own.dp, saved);
+    saved.dispose();
+    return { x, dx: add(own.dx, dx), ...rest };
   }
 
   /** The inverse, for channels in the order of evaluation. */

@@ -154,7 +154,7 @@ export class MadeBlock extends Conditioner<SavedMade> {
 
   /**
    * Evaluates pass by pass: `next` gets the numbers for a pass's channels, [N, size·channels], and gives these
-   * channels, [N, channels]. All of them are in `saved.inputs[0]`, in the order of evaluation.
+   * channels, [N, channels], which are taken over. All of them are in `saved.inputs[0]`, in the order of evaluation.
    */
   solve(
     samples: number,

@@ -17,7 +17,10 @@ const MOST_WEIGHTS = 2 ** 26;
 
 /** Options of a `MadeBlock` that do not say what it is for. */
 export interface MadeOptions extends CausalOptions {
-  /** Units of each hidden layer; with blocks, of the first layer's and of each block's. Default: [64, 64]. */
+  /**
+   * Units of each hidden layer; with blocks, of the first layer's and of each block's. For each channel to see all
+   * that it may, layers need as many units as there are channels. Default: [64, 64].
+   */
   readonly hidden?: readonly number[];
   /**
    * `plain` has activations between the layers. `residual` has a first layer, then for each entry of `hidden`,
