@@ -173,6 +173,8 @@ export const laterInPython: readonly string[] = [
     'TwoSidedCoupling',
   ],
   ...['VolumePreservingTransformer', 'shiftedSigmoid', 'softplusScale'],
+  // U-Nets of those.
+  ...['InvertibleUNet', 'LearnedSqueeze'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

@@ -43,7 +43,14 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],
       ...['HyperbolicLayer', 'Leapfrog', 'Glow', 'ConditionalGlow', 'MultiScale', 'MultiScaleHint'],
       ...['ConditionalHint', 'MultiScaleConditionalHint', 'HyperbolicNetwork', 'SummarizedNetwork'],
-      ...['UnrolledLoop', 'Flow', 'StandardNormal', 'Autoregressive'],
+      ...[
+        'UnrolledLoop',
+        'InvertibleUNet',
+        'LearnedSqueeze',
+        'Flow',
+        'StandardNormal',
+        'Autoregressive',
+      ],
     ].map((type) => [type, nothing]),
   ),
   ShuffleSqueeze: ({ options: { pattern } }) =>

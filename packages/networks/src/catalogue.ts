@@ -4,6 +4,8 @@ import { ConditionalGlow } from './conditional-glow.ts';
 import { ConditionalHint, MultiScaleConditionalHint } from './conditional-hint.ts';
 import { Glow } from './glow.ts';
 import { HyperbolicNetwork } from './hyperbolic-network.ts';
+import { InvertibleUNet } from './invertible-u-net.ts';
+import { LearnedSqueeze } from './learned-squeeze.ts';
 import { MisfitGradient } from './misfit-gradient.ts';
 import { MultiScale } from './multi-scale.ts';
 import { MultiScaleHint } from './multi-scale-hint.ts';
@@ -21,6 +23,8 @@ export const networkCatalogue: readonly ModuleType[] =
     ConditionalHint,
     MultiScaleConditionalHint,
     HyperbolicNetwork,
+    InvertibleUNet,
+    LearnedSqueeze,
     SummarizedNetwork,
     MisfitGradient,
     UnrolledLoop,

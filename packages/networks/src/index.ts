@@ -12,6 +12,10 @@ export type { GlowOptions } from './glow.ts';
 export { Glow } from './glow.ts';
 export type { HyperbolicNetworkOptions, HyperbolicStage } from './hyperbolic-network.ts';
 export { HyperbolicNetwork } from './hyperbolic-network.ts';
+export type { InvertibleUNetOptions } from './invertible-u-net.ts';
+export { InvertibleUNet } from './invertible-u-net.ts';
+export type { LearnedSqueezeOptions } from './learned-squeeze.ts';
+export { LearnedSqueeze } from './learned-squeeze.ts';
 export type { MaskedAutoregressiveFlowOptions } from './masked-autoregressive-flow.ts';
 export { maskedAutoregressiveFlow } from './masked-autoregressive-flow.ts';
 export type {

@@ -47,6 +47,7 @@ export function networkCalls(): Calls {
   const network = new networks.ConditionalGlow(conditional);
   const summary = new layers.DenseBlock({ inChannels: 2, hidden, outChannels: 2 });
   const own = (name: string) => Reflect.get(networks, name);
+  const uNet = { channels: 2, levels: 2, steps: 1, hidden, ndims: 2, random: random() };
   const maps = [new layers.Identity(), new layers.Identity()] as const;
   return {
     compose: [call(own('compose'), [...maps])],
@@ -59,6 +60,14 @@ export function networkCalls(): Calls {
       ]),
     ],
     networkCatalogue: [],
+    LearnedSqueeze: [
+      make(networks.LearnedSqueeze, [{ channels: 2, ndims: 2 }]),
+      ...methodsOf(new networks.LearnedSqueeze({ channels: 2 }), image),
+    ],
+    InvertibleUNet: [
+      make(networks.InvertibleUNet, [{ ...uNet, transformer: new layers.AdditiveTransformer() }]),
+      ...methodsOf(new networks.InvertibleUNet(uNet), image),
+    ],
     Glow: [
       make(networks.Glow, [{ ...glow, squeeze: new layers.HaarSqueeze() }]),
       ...methodsOf(new networks.Glow(glow), v),

@@ -1,8 +1,10 @@
 /** Rows of HINT, hyperbolic networks and unrolled loops. */
-import { Flattened, sigmoid } from '@invnet/layers';
+import { AdditiveTransformer, AffineTransformer, Flattened, sigmoid } from '@invnet/layers';
 import {
   ConditionalHint,
   HyperbolicNetwork,
+  InvertibleUNet,
+  LearnedSqueeze,
   MultiScaleConditionalHint,
   MultiScaleHint,
   type MultiScaleHintOptions,
@@ -15,7 +17,7 @@ import { even, odd, pairOf, type Row, random, twice } from '../row.ts';
 
 export function networkRows(ndims: number): Row[] {
   const rows = [...hintRows(ndims), ...loopRows(ndims)];
-  return ndims === 0 ? rows : [...rows, hyperbolicRow(ndims)];
+  return ndims === 0 ? rows : [...rows, hyperbolicRow(ndims), ...uNetRows(ndims)];
 }
 
 function hintRows(ndims: number): Row[] {
@@ -73,6 +75,27 @@ function hyperbolicRow(ndims: number): Row {
       return new Flattened(network, pairOf(1, 1, size));
     },
   };
+}
+
+function uNetRows(ndims: number): Row[] {
+  const size = even(ndims);
+  return [
+    {
+      name: 'LearnedSqueeze',
+      shape: [2, 2, ...size],
+      make: () => new LearnedSqueeze({ channels: 2, ndims }),
+    },
+    {
+      name: 'InvertibleUNet',
+      shape: [2, 3, ...size],
+      make: () => {
+        const sizes = { channels: 3, levels: 2, steps: 1, hidden: 2, ndims };
+        // One rank has log-determinants that are not zero.
+        const transformer = ndims === 1 ? new AffineTransformer() : new AdditiveTransformer();
+        return new InvertibleUNet({ ...sizes, transformer, random: random() });
+      },
+    },
+  ];
 }
 
 function loopRows(ndims: number): Row[] {
