@@ -159,7 +159,7 @@ export const laterInPython: readonly string[] = [
   ...['GlobalAveragePool', 'LayerNorm', 'MaxPool', 'SkipConnection', 'UNet', 'Upsample'],
   ...['elu', 'gelu', 'silu'],
   // Linear, permuting and constraining layers.
-  ...['CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],
+  ...['Box', 'CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],
   ...['LearnedSlopes', 'Ordered', 'Orthogonal', 'PeriodicFeatures', 'Reshape', 'StickBreaking'],
   // Residual flows.
   ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],

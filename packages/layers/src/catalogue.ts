@@ -47,6 +47,7 @@ import { RecursiveCoupling } from './couplings/recursive-coupling.ts';
 import { TransformerCoupling } from './couplings/transformer-coupling.ts';
 import { TwoSidedCoupling } from './couplings/two-sided-coupling.ts';
 import { activationTypes } from './elementwise/activation-types.ts';
+import { Box } from './elementwise/box.ts';
 import { CircularShift } from './elementwise/circular-shift.ts';
 import { Elementwise } from './elementwise/elementwise.ts';
 import { LearnedSlopes } from './elementwise/learned-slopes.ts';
@@ -85,6 +86,7 @@ export const layerCatalogue: readonly ModuleType[] =
   /* @__PURE__ */ activationTypes.concat([
     Elementwise,
     Logit,
+    Box,
     CircularShift,
     LearnedSlopes,
     Ordered,

@@ -150,6 +150,8 @@ export type { Activation, InvertibleActivation, ScaleLogarithm } from './element
 export { requireActivation } from './elementwise/activation.ts';
 export { activationTypes } from './elementwise/activation-types.ts';
 export { leakyRelu, relu, sigmoid, sigmoid2, softplus, tanh } from './elementwise/activations.ts';
+export type { BoxOptions } from './elementwise/box.ts';
+export { Box } from './elementwise/box.ts';
 export type { CircularShiftOptions } from './elementwise/circular-shift.ts';
 export { CircularShift } from './elementwise/circular-shift.ts';
 export { Elementwise } from './elementwise/elementwise.ts';

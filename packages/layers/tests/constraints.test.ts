@@ -17,6 +17,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { sineAndCosine } from '../src/elementwise/circle.ts';
 import {
   type Bijection,
+  Box,
   CircularShift,
   Elementwise,
   evaluate,
@@ -78,8 +79,19 @@ describe.each(['float32', 'float64'] as const)('far out, in %s', (dtype) => {
     finite(y, logdet, back.x, back.dx, inverse.x, inverse.logdet, dy, dlogdet);
   });
 
+  it.each([new Box({ low: [-3, 0, 2], high: [2, 1, 5] }), new Ordered({ channels: 3 })])(
+    '$type: numbers at the edge have an inverse',
+    (f) => {
+      const { y } = f.forward(x());
+      const back = f.backward(y, ones([3, 3]), { dlogdet: ones([3]) });
+      finite(back.x, back.dx, f.inverse(y).logdet);
+    },
+  );
+
   const maps: Readonly<Record<string, () => Bijection>> = {
     'ordered numbers': () => new Ordered({ channels: 3 }),
+    'numbers in a box of bounds for each channel': () =>
+      new Box({ low: [-3, 0, 2], high: [2, 1, 5] }),
     'numbers above zero': () => new Elementwise(softplus()),
     'numbers in a box': () => new Elementwise(sigmoid({ low: -3, high: 2 })),
   };
@@ -89,7 +101,31 @@ describe.each(['float32', 'float64'] as const)('far out, in %s', (dtype) => {
   });
 });
 
+describe('Box', () => {
+  it('has bounds for each channel, and knows no others', () => {
+    const box = new Box({ low: [0, -1], high: [10, 1] });
+    expect(numbers(box.forward(zeros([1, 2])).y)).toEqual([5, 0]);
+    const { x, logdet } = box.inverse(tensor([2, 0.5, 11, 0], [2, 2]));
+    expect(numbers(x)[0]).toBeCloseTo(Math.log(2 / 8), 14);
+    expect(numbers(logdet)[0]).toBeCloseTo(-Math.log((10 * 0.2 * 0.8 * 2 * 3) / 16), 14);
+    expect(numbers(logdet)[1]).toBeNaN();
+  });
+
+  it('says what it expected', () => {
+    expect(() => new Box({ low: [0, 1], high: [1] })).toThrow(/low has 2 numbers and high 1/);
+    expect(() => new Box({ low: [2], high: [2] })).toThrow(
+      /low\[0\] is 2 and high\[0\] 2; expected/,
+    );
+    expect(() => new Box({ low: [0], high: [Number.POSITIVE_INFINITY] })).toThrow(/high\[0\] is/);
+  });
+});
+
 describe('Ordered', () => {
+  it('gives no numbers for what is in another order', () => {
+    const { logdet } = new Ordered({ channels: 2 }).inverse(tensor([2, 1, 1, 2], [2, 2]));
+    expect(numbers(logdet).map(Number.isFinite)).toEqual([false, true]);
+  });
+
   it('increases by gaps, of Stan if they are exponentials', () => {
     const f = new Ordered({ channels: 3, gap: exp() });
     const { y, logdet } = f.forward(tensor([[-2, Math.log(3), Math.log(0.5)]]));

@@ -37,7 +37,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'JoinedConditioners',
         'ScaledConditioner',
       ],
-      ...['CircularShift', 'LearnedSlopes', 'Ordered', 'StickBreaking', 'PeriodicFeatures'],
+      ...['Box', 'CircularShift', 'LearnedSlopes', 'Ordered', 'StickBreaking', 'PeriodicFeatures'],
       ...['Householder', 'Orthogonal', 'InvertibleBatchNorm'],
       ...['RationalQuadraticSpline', 'QuadraticSpline', 'LinearSpline'],
       ...['HintCoupling', 'ConditionalHintCoupling', 'RecursiveCoupling', 'IrimCoupling'],

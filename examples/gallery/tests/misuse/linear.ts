@@ -11,6 +11,10 @@ export function linearCalls(): Calls {
   const x = random().uniform([2, channels], 0.05, 0.2);
   const circular = { channels, circular: [3, 1], bound: 2 };
   return {
+    Box: [
+      make(api.Box, [{ low: [0, -1], high: [10, 1] }]),
+      ...methodsOf(new api.Box({ low: [0, 0, 0, 0], high: [1, 2, 3, 4] }), x),
+    ],
     CircularShift: [
       make(api.CircularShift, [{ ...circular, shift: 0.5, frozen: false }]),
       ...methodsOf(new api.CircularShift({ channels }), x),

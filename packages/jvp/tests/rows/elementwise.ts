@@ -1,6 +1,7 @@
 /** Rows of element-wise maps. */
 import {
   atanClamp,
+  Box,
   CircularShift,
   Elementwise,
   exp,
@@ -60,6 +61,11 @@ function constrainedRows(ndims: number): Row[] {
   if (ndims % 2 === 1) return [];
   const shape = [2, 3, ...odd(ndims)];
   return [
+    {
+      name: 'Box',
+      shape,
+      make: () => new Box({ low: [0, -1, -3], high: [0.5, 1, 4] }),
+    },
     {
       name: 'CircularShift',
       shape,

@@ -13,7 +13,7 @@ const whole = { float32: 1.5 * 2 ** 23, float64: 1.5 * 2 ** 52 } as const;
 /** 2π in two parts. The first has so few bits that its product with a number of turns is exact, in float32 below 2¹⁵. */
 const TURN = 2 * Math.PI;
 const TURN_HIGH = 6.28125;
-const TURN_LOW = 0.0019353071795864769;
+const TURN_LOW = 0.0019353071795864768;
 
 /** The nearest whole number, the even one of two, for |x| < 2²² in float32 and 2⁵¹ in float64. */
 export function nearest(x: Tensor): Tensor {

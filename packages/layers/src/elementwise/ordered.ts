@@ -3,6 +3,7 @@ import { concat, type Shape, slice, sub, type Tensor, ValueError } from '@invnet
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { aboveZero } from './above-zero.ts';
 import { type InvertibleActivation, requireActivation } from './activation.ts';
 import { softplus } from './activations.ts';
 import { sumsFrom, sumsThrough } from './cumulative.ts';
@@ -17,7 +18,8 @@ export interface OrderedOptions {
 
 /**
  * y₁ = x₁ and y_c = y_(c−1) + f(x_c), so that the channels increase at every position; logdet = Σ log f′.
- * Gaps narrower than the digits of y are lost in it: the inverse of one that is zero is infinite.
+ * Gaps narrower than the digits of y are lost in it. The inverse of a gap that was rounded to zero is finite all
+ * the same; that of one below zero is NaN.
  *
  * @example
  * const cutpoints = new Ordered({ channels: 4 });
@@ -51,13 +53,13 @@ export class Ordered extends Bijection {
   }
 
   protected invert(y: Tensor) {
-    const { x: free, logdet } = this.gaps.inverse(differences(y));
+    const { x: free, logdet } = this.gaps.inverse(gapsOf(y));
     return { x: joined(y, free), logdet };
   }
 
   protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
     const dsums = sumsFrom(dy);
-    const back = this.gaps.backward(differences(y), behind(dsums), { dlogdet });
+    const back = this.gaps.backward(gapsOf(y), behind(dsums), { dlogdet });
     return { x: joined(y, back.x), dx: joined(dsums, back.dx) };
   }
 
@@ -86,7 +88,7 @@ export class Ordered extends Bijection {
   }
 
   protected invertTangent(y: Tensor, { x: dy }: Tangent) {
-    const moved = this.gaps.jvpInverse(differences(y), { x: dy && differences(dy) });
+    const moved = this.gaps.jvpInverse(gapsOf(y), { x: dy && differences(dy) });
     return {
       x: joined(y, moved.x),
       dx: dy && joined(dy, moved.dx),
@@ -113,4 +115,9 @@ function joined(x: Tensor, others: Tensor): Tensor {
 /** y_c − y_(c−1) for all channels but the first. */
 function differences(y: Tensor): Tensor {
   return sub(behind(y), slice(y, 1, 0, y.shape[1]! - 1));
+}
+
+/** The same of numbers in order, kept above zero. */
+function gapsOf(y: Tensor): Tensor {
+  return aboveZero(differences(y));
 }

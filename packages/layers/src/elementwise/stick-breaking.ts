@@ -10,12 +10,10 @@ import {
   full,
   log,
   maximum,
-  minimum,
   mul,
   neg,
   type Shape,
   sigmoid,
-  sign,
   softplus,
   sub,
   sumPerSample,
@@ -26,15 +24,13 @@ import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { alongChannels, perSample } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { aboveZero, nanBelow } from './above-zero.ts';
 import { sumsAfter, sumsBefore, sumsFrom, sumsThrough } from './cumulative.ts';
 
-/**
- * What is left of the whole at least, a fourth of its last digit, and the least normal number for a share; and
- * by how much, for each share, their sum may be above 1 by rounding.
- */
+/** What is left of the whole at least, a fourth of its last digit; and by how much a sum may be above 1 by rounding. */
 const limits = {
-  float32: { rest: 2 ** -25, share: 2 ** -126, slack: 2 ** -22 },
-  float64: { rest: 2 ** -54, share: 2 ** -1022, slack: 2 ** -51 },
+  float32: { rest: 2 ** -25, slack: 2 ** -22 },
+  float64: { rest: 2 ** -54, slack: 2 ** -51 },
 } as const;
 
 /**
@@ -100,7 +96,7 @@ export class StickBreaking extends Bijection {
     const u = fromShares(y);
     const [x, logdet] = [this.#moved(u), neg(this.#logdet(u))];
     if (!dy) return { x, logdet };
-    const dx = add(div(dy, shareOf(y)), div(sumsThrough(dy), restOf(y)));
+    const dx = add(div(dy, aboveZero(y)), div(sumsThrough(dy), restOf(y)));
     return { x, dx, logdet, dlogdet: neg(sumPerSample(mul(this.#bend(u), dx))) };
   }
 
@@ -155,26 +151,12 @@ function throughLogShares(u: Tensor, d: Tensor): Tensor {
 
 /** u_c = log y_c − log(1 − y₁ − … − y_c) */
 function fromShares(y: Tensor): Tensor {
-  const slack = limits[y.dtype].slack * y.shape[1]!;
-  const outside = add(nanBelow(y, 0), nanBelow(leftOf(y), -slack));
-  return add(sub(log(shareOf(y)), log(restOf(y))), outside);
+  return sub(log(aboveZero(y)), log(restOf(y)));
 }
 
-function shareOf(y: Tensor): Tensor {
-  return maximum(y, full([], limits[y.dtype].share, y));
-}
-
+/** 1 − y₁ − … − y_c, kept above zero; NaN where the sum is above 1 by more than rounding. */
 function restOf(y: Tensor): Tensor {
-  return maximum(leftOf(y), full([], limits[y.dtype].rest, y));
-}
-
-/** 1 − y₁ − … − y_c */
-function leftOf(y: Tensor): Tensor {
-  return affine(sumsThrough(y), -1, 1);
-}
-
-/** NaN where a number is below the limit, and 0 elsewhere. */
-function nanBelow(x: Tensor, limit: number): Tensor {
-  const side = minimum(sign(affine(x, 1, -limit)), full([], 0, x));
-  return log(affine(side, 2, 1));
+  const { rest, slack } = limits[y.dtype];
+  const left = affine(sumsThrough(y), -1, 1);
+  return add(maximum(left, full([], rest, y)), nanBelow(left, -slack * y.shape[1]!));
 }
