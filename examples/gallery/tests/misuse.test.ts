@@ -48,15 +48,15 @@ import {
   operatorCalls,
   trainCalls,
 } from './misuse/tools.ts';
-import { transformerCalls } from './misuse/transformers.ts';
+import { splineCalls, transformerCalls } from './misuse/transformers.ts';
 import { weightCalls } from './misuse/weights.ts';
 
 type Made = Calls | Promise<Calls>;
 
 /** The packages, with their calls, and on which backend those are made. */
 const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
-  ['tensor', tensors, tensorCalls, 'wasm'],
-  ['tensor', tensors, tensorCalls, 'reference'],
+  ['tensor', tensors, () => ({ ...tensorCalls(), ...splineCalls() }), 'wasm'],
+  ['tensor', tensors, () => ({ ...tensorCalls(), ...splineCalls() }), 'reference'],
   [
     'layers',
     layers,

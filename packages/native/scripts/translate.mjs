@@ -16,6 +16,13 @@ const assembly = join(dirname(fileURLToPath(import.meta.url)), '../../tensor/ass
 /** Kernels that are left to WebAssembly: one by a library, and what belongs to a module's own memory. */
 const left = new Set(['power', 'heapBase', 'useScratchAt']);
 
+/** Kernels of modules of their own, which natively are with all others. */
+const further = [
+  ['wave', 'leapfrog'],
+  ['spline', 'spline'],
+  ['spline', 'splineBack'],
+];
+
 const types = {
   i32: 'int32_t',
   u32: 'uint32_t',
@@ -73,8 +80,10 @@ function collect() {
     visit(from);
     for (const { name } of node.exportClause.elements) exported.push({ from, name: name.text });
   }
-  visit('wave');
-  exported.push({ from: 'wave', name: 'leapfrog' });
+  for (const [from, name] of further) {
+    visit(from);
+    exported.push({ from, name });
+  }
   return { files: [...files.values()], exported };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Compiles assembly/ into two modules, that of index.ts, which every backend has, and that of wave.ts, which pages
- * load that use it. Each is compiled twice, with and without relaxed SIMD, and embedded in
+ * Compiles assembly/ into modules: that of index.ts, which every backend has, and those of wave.ts and spline.ts, which
+ * pages load that use them. Each is compiled twice, with and without relaxed SIMD, and embedded in
  * src/wasm/*.generated.ts, so that no file has to be located at run time: the first as text
  * (src/wasm/byte-text.ts), the second as edits of the first, which are a twentieth of it. The modules for
  * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when the
@@ -17,7 +17,7 @@ import { fingerprint } from './fingerprint.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Each module's source in assembly/ and its file in src/wasm/. */
-const modules = { index: 'kernels', wave: 'wave' };
+const modules = { index: 'kernels', wave: 'wave', spline: 'spline' };
 const targets = Object.values(modules).map((name) => join(root, `src/wasm/${name}.generated.ts`));
 
 async function isFresh() {

@@ -122,6 +122,8 @@ export { conv, convFilterGrad, convInputGrad, matmul } from './ops/linear.ts';
 export { innerProduct, norm } from './ops/norm.ts';
 export type { ReduceOptions } from './ops/reduce.ts';
 export { max, mean, sum, sumPerChannel, sumPerSample, sumSquares } from './ops/reduce.ts';
+export type { FusedSpline, SplineForm } from './ops/spline.ts';
+export { fusedSpline } from './ops/spline.ts';
 export type { RandomState } from './random.ts';
 export { RandomStream, requireStream } from './random.ts';
 export { ReferenceBackend, type ReferenceOptions } from './reference/backend.ts';

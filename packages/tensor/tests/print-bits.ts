@@ -16,6 +16,7 @@ import {
   div,
   exp,
   full,
+  fusedSpline,
   leapfrog,
   log,
   matmul,
@@ -100,6 +101,24 @@ const scatter = { potential: random.normal([2, 19, 37]), field };
 const [heard, image] = [zeros([2, 2, 25, 2]), { sum: zeros([2, 2, 19, 37]), field }];
 leapfrog({ ...waves, reverse: true, scatter, image, record: { ...sides, series: heard } });
 for (const t of [field, heard, image.sum]) await note(t);
+/** Splines of many numbers in few rows, and of few in many. */
+const least = { minWidth: 0.01, minHeight: 0.01, minSlope: 0.01, softClamp: undefined };
+const form = { bins: 4, parameters: 13, low: -1, high: 2, ...least, tails: 'linear' } as const;
+for (const shape of [
+  [3, 2, 101],
+  [103, 2],
+]) {
+  const [n, channels, ...size] = shape;
+  using p = random.normal([n!, 13 * channels!, ...size]);
+  using x = random.normal(shape);
+  for (const direction of ['forward', 'inverse'] as const) {
+    const map = fusedSpline(p, form, direction)!;
+    for (const made of [map.apply(x), map.backward(x, x, undefined)]) {
+      for (const t of Object.values(made)) await note(t);
+    }
+  }
+}
+
 const [target, m, v] = [random.normal([5003]), zeros([5003]), zeros([5003])];
 const settings = { learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, gradientScale: 1 };
 for (let step = 1; step <= 60; step++) {

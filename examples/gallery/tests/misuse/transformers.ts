@@ -1,7 +1,7 @@
 /** Right calls of the transformers of `@invnet/layers`, and of what holds them. */
 import * as api from '@invnet/layers';
-import { RandomStream } from '@invnet/tensor';
-import { type Calls, make } from './call.ts';
+import { fusedSpline, RandomStream, zeros } from '@invnet/tensor';
+import { type Calls, call, make } from './call.ts';
 import { methodsOf } from './layers.ts';
 
 /** Calls of their exports. */
@@ -44,4 +44,11 @@ export function transformerCalls(): Calls {
       ...methodsOf(new api.TransformerCoupling(coupling), x, context),
     ],
   };
+}
+
+/** Calls of what `@invnet/tensor` has for splines. */
+export function splineCalls(): Calls {
+  const least = { minWidth: 0.01, minHeight: 0.01, minSlope: 0.01, softClamp: undefined };
+  const form = { bins: 2, parameters: 5, low: -1, high: 1, tails: 'identity', ...least };
+  return { fusedSpline: [call(fusedSpline, [zeros([2, 10]), form, 'inverse'])] };
 }

@@ -10,6 +10,8 @@ import {
   concat,
   div,
   exp,
+  type FusedSpline,
+  fusedSpline,
   log,
   mul,
   neg,
@@ -112,6 +114,25 @@ export class RationalQuadraticSpline extends Spline {
     );
   }
 
+  override apply(x: Tensor, p: Tensor) {
+    return this.#fused(p, 'forward')?.apply(x) ?? super.apply(x, p);
+  }
+
+  override invert(y: Tensor, p: Tensor) {
+    const made = this.#fused(p, 'inverse')?.apply(y);
+    return made ? { x: made.y, logdet: made.logdet } : super.invert(y, p);
+  }
+
+  override applyBackward(y: Tensor, p: Tensor, dy: Tensor, dlogdet?: Tensor) {
+    const made = this.#fused(p, 'forward')?.backward(y, dy, dlogdet);
+    return made ?? super.applyBackward(y, p, dy, dlogdet);
+  }
+
+  override invertBackward(x: Tensor, p: Tensor, dx: Tensor, dlogdet?: Tensor) {
+    const made = this.#fused(p, 'inverse')?.backward(x, dx, dlogdet);
+    return made ? { y: made.x, dy: made.dx, dp: made.dp } : super.invertBackward(x, p, dx, dlogdet);
+  }
+
   protected get slopedTails() {
     return this.tails === 'linear';
   }
@@ -207,6 +228,14 @@ export class RationalQuadraticSpline extends Spline {
         add(div(square(theta), steepness), common),
       ],
     };
+  }
+
+  /** The map in one pass, on a backend that has it. */
+  #fused(p: Tensor, direction: 'forward' | 'inverse'): FusedSpline | undefined {
+    const { bins, interval, tails, minWidth, minHeight, minSlope, softClamp } = this;
+    const [low, high] = interval;
+    const form = { bins, low, high, tails, minWidth, minHeight, minSlope, softClamp };
+    return fusedSpline(p, { ...form, parameters: this.size }, direction);
   }
 
   /** u softly clamped, and the derivative of that. */

@@ -192,6 +192,9 @@ export interface Kernels {
     bottom: number,
     line: number,
   ): void;
+  /** In a module of their own (assembly/spline.ts), likewise. */
+  spline(plan: number, first: number, last: number, scratch: number): void;
+  splineBack(plan: number, first: number, last: number, scratch: number): void;
 }
 
 /** A module as scripts/compile-wasm.mjs has written it. */

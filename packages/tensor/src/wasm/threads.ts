@@ -23,8 +23,7 @@ import { PARTS_PER_THREAD } from './parts.ts';
 import {
   BITS,
   DONE,
-  EXTENSION,
-  EXTENSION_BYTES,
+  EXTENSIONS,
   FAILED,
   FIRST_JOB,
   JOB_WORDS,
@@ -172,8 +171,10 @@ export class ThreadPool {
 
   /** Says where a module lies whose kernels jobs may name from now on. */
   extend(address: number, bytes: number): void {
-    this.#words[EXTENSION] = address;
-    this.#words[EXTENSION_BYTES] = bytes;
+    let at = EXTENSIONS;
+    while (this.#words[at + 1]) at += 2;
+    this.#words[at] = address;
+    this.#words[at + 1] = bytes;
   }
 
   /**

@@ -35,6 +35,8 @@ export const kernelNames = [
   'reflections',
   'reflectionsBack',
   'shiftedProduct',
+  'spline',
+  'splineBack',
   'sumParts',
   'sumRows',
   'unary',
@@ -64,8 +66,8 @@ export const SLEEPERS = 32;
 export const PULSE = 33;
 export const FAILED = 34;
 export const STARTING = 35;
-export const EXTENSION = 36;
-export const EXTENSION_BYTES = 37;
+/** Where further modules lie, and of how many bytes, up to a module of none. */
+export const EXTENSIONS = 36;
 /** What FAILED says: a kernel did, or a thread that ended with a part. */
 export const KERNEL_FAILED = 1;
 export const THREAD_ENDED = 2;
@@ -143,10 +145,14 @@ const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) =
     kernels = { ...kernels, ...addon.bind(native.build, new Uint8Array(memory.buffer), scratchAt) };
   }
   const names = ${JSON.stringify(kernelNames)};
-  const extension = () => {
-    const start = words[${EXTENSION}] >>> 0;
-    const bytes = new Uint8Array(memory.buffer).slice(start, start + words[${EXTENSION_BYTES}]);
-    return new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports;
+  const extensions = () => {
+    const found = {};
+    for (let i = ${EXTENSIONS}; words[i + 1]; i += 2) {
+      const start = words[i] >>> 0;
+      const bytes = new Uint8Array(memory.buffer).slice(start, start + words[i + 1]);
+      Object.assign(found, new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports);
+    }
+    return found;
   };
   const at = (done) => ${FIRST_JOB} + ${JOB_WORDS} * (done & ${JOBS - 1});
   const next = (done) => {
@@ -170,7 +176,7 @@ const serve = ({ module, memory, native, control, mostParts, scratchAt, own }) =
       const slot = ${SLOTS_AT} + ${SLOTS} * ((done & ${JOBS - 1}) * mostParts + part);
       try {
         const name = names[words[job + ${KERNEL}]];
-        if (!kernels[name]) kernels = { ...kernels, ...extension() };
+        if (!kernels[name]) kernels = { ...kernels, ...extensions() };
         kernels[name](...slots.subarray(slot + 1, slot + 1 + slots[slot]));
       } catch {
         Atomics.store(words, ${FAILED}, ${KERNEL_FAILED});
