@@ -2,7 +2,8 @@
  * Batch normalization (Ioffe and Szegedy, 2015) inside conditioners.
  * Mathematics: docs/math/conditioners/res-net.md
  *
- * As an invertible layer it would couple samples; there `ActNorm` stands in its place.
+ * As an invertible layer it would couple samples; there `ActNorm` stands in its place, or
+ * `InvertibleBatchNorm`, which goes by running statistics alone.
  */
 import {
   add,

@@ -2,18 +2,15 @@
 import {
   add,
   affine,
-  concat,
   div,
   matmul,
   neg,
   permute,
-  slice,
   sub,
   sumSquares,
   type Tensor,
   tensor,
   tidy,
-  zerosLike,
 } from '@invnet/tensor';
 import type { Tangent } from '../core/tangent.ts';
 import type { Parameter } from '../tree/parameter.ts';
@@ -23,9 +20,9 @@ import { type EvaluatedMixing, type Mixing, orthogonalBy } from './mixing.ts';
 /** How a skew-symmetric matrix becomes a rotation. */
 export type SkewMap = 'exponential' | 'cayley';
 
-/** How often the argument of the exponential is halved, and the degree of its series there. */
+/** How often the argument of the exponential is halved; its series there has five groups of five terms. */
 const HALVINGS = 4;
-const DEGREE = 24;
+const GROUPS = 5;
 
 /** Of Newton's iteration: the error of a matrix A is below rounding up to ‖A‖ = 1000. */
 const ITERATIONS = 26;
@@ -70,10 +67,10 @@ interface Rotation {
 
 const rotations: Readonly<Record<SkewMap, (a: Tensor) => Rotation>> = {
   exponential: (a) => ({
-    r: exponential(a),
-    along: (da) => derivative(a, da),
+    r: exponential({ value: a }).value,
+    along: (da) => exponential({ value: a, along: da }).along!,
     // That of the transposed argument, which is −A.
-    back: (dr) => derivative(neg(a), dr),
+    back: (dr) => exponential({ value: neg(a), along: dr }).along!,
   }),
   // R = 2(I + A)⁻¹ − I, and so Ṙ = −½(R + I)Ȧ(R + I).
   cayley: (a) => {
@@ -96,33 +93,60 @@ function skew(a: Tensor): Tensor {
   return sub(a, permute(a, [1, 0]));
 }
 
-/** eᴬ by its series at A/2ˢ, squared s times. */
-function exponential(a: Tensor): Tensor {
+/** A matrix, and its derivative along a direction if that is asked for. */
+interface Moving {
+  readonly value: Tensor;
+  readonly along?: Tensor | undefined;
+}
+
+/**
+ * eᴬ by its series at B = A/2ˢ, squared s times. The terms Bᵏ/k! go in groups, of which each is a sum of the
+ * same few powers times a power of B⁵ (Paterson and Stockmeyer, 1973): eight products for 24 terms.
+ */
+function exponential(a: Moving): Moving {
   return tidy(() => {
-    const unit = identityMatrix(a);
-    const part = affine(a, 2 ** -HALVINGS);
-    let e = unit;
-    for (let k = DEGREE; k > 0; k--) {
-      const below = e;
-      e = tidy(() => add(affine(matmul(part, below), 1 / k), unit));
-      if (below !== unit) below.dispose();
+    const unit = identityMatrix(a.value);
+    const powers = [sumOf([[2 ** -HALVINGS, a]])];
+    while (powers.length < GROUPS) powers.push(product(powers[0]!, powers.at(-1)!));
+    const group = (j: number): Moving => {
+      const coefficient = (i: number) => 1 / factorial(GROUPS * j + i);
+      const terms = powers.slice(0, -1).map((power, i) => [coefficient(i + 1), power] as const);
+      return sumOf([[coefficient(0), { value: unit }], ...terms]);
+    };
+    let e = group(GROUPS - 1);
+    for (let j = GROUPS - 2; j >= 0; j--) {
+      e = sumOf([
+        [1, product(e, powers.at(-1)!)],
+        [1, group(j)],
+      ]);
     }
-    for (let i = 0; i < HALVINGS; i++) {
-      const half = e;
-      e = matmul(half, half);
-      half.dispose();
-    }
+    for (let i = 0; i < HALVINGS; i++) e = product(e, e);
     return e;
   });
 }
 
-/** The derivative of eᴬ along E: above the diagonal of the exponential of the matrix of blocks A, E; 0, A. */
-function derivative(a: Tensor, e: Tensor): Tensor {
-  return tidy(() => {
-    const n = a.shape[0]!;
-    const blocks = concat([concat([a, e], 1), concat([zerosLike(a), a], 1)], 0);
-    return slice(slice(exponential(blocks), 0, 0, n), 1, n, n);
-  });
+function product(a: Moving, b: Moving): Moving {
+  const value = matmul(a.value, b.value);
+  if (!a.along || !b.along) return { value };
+  return { value, along: add(matmul(a.along, b.value), matmul(a.value, b.along)) };
+}
+
+/** Σ cₖAₖ, of which those without a direction do not move. */
+function sumOf(terms: readonly (readonly [number, Moving])[]): Moving {
+  const scaled = (pick: (m: Moving) => Tensor | undefined) =>
+    terms.flatMap(([c, m]) => {
+      const t = pick(m);
+      return t ? [affine(t, c)] : [];
+    });
+  const directions = scaled((m) => m.along);
+  return {
+    value: scaled((m) => m.value).reduce((x, y) => add(x, y)),
+    ...(directions.length > 0 && { along: directions.reduce((x, y) => add(x, y)) }),
+  };
+}
+
+function factorial(n: number): number {
+  return n < 2 ? 1 : n * factorial(n - 1);
 }
 
 /** (I + A)⁻¹ of a skew A by Newton's iteration X ← X(2I − MX), from Mᵀ over a bound of ‖M‖². */
