@@ -22,6 +22,8 @@ import {
   MadeBlock,
   type MadeBlockOptions,
   type Parameter,
+  RationalQuadraticSpline,
+  type RationalQuadraticSplineOptions,
   replacePart,
   softplus,
   softsignClamp,
@@ -248,9 +250,14 @@ const recorded: Readonly<Record<string, Recorded>> = JSON.parse(
 /**
  * Puts the weights of a library into a block. Its units stand as they come, ours in the order in which they can be
  * computed: sorted by the last pass that they see, the first ones first. Its results lie side by side for each
- * channel, `results` naming those that ours are.
+ * channel, `results` naming those that ours are; ours are less by `ahead`, where we add that ourselves.
  */
-function take(block: MadeBlock, { layers, contexts }: Recorded, results: readonly number[]): void {
+function take(
+  block: MadeBlock,
+  { layers, contexts }: Recorded,
+  results: readonly number[],
+  ahead: readonly number[],
+): void {
   const { channels, channelOrder, contextLayers } = block;
   const joined = layers[0]!.w[0]!.length - channels;
   const passOf = new Map(channelOrder.map((channel, place) => [channel, place]));
@@ -271,7 +278,7 @@ function take(block: MadeBlock, { layers, contexts }: Recorded, results: readonl
     );
     set(
       block.layers[i]!.b,
-      rows.map((r) => b[r]!),
+      rows.map((r) => b[r]! - (last ? (ahead[r % results.length] ?? 0) : 0)),
     );
     if (!last)
       expect(numbers(block.layers[i]!.mask.data)).toEqual(
@@ -308,18 +315,40 @@ describe('the weights of other libraries', () => {
     [1, 0, 0, 0],
   ];
   const adjacency = graph.map((row) => row.map((edge) => edge > 0));
+  const spline = (options: RationalQuadraticSplineOptions) => ({
+    transformer: new RationalQuadraticSpline({ bins: 3, ...options }),
+  });
+  // Our slopes are 1 for a zero.
+  const one = Math.log(Math.exp(0.999) - 1);
+  const ahead = [0, 0, 0, 0, 0, 0, one, one];
+  const least = { minWidth: 0, minHeight: 0, minSlope: 0 };
   const added = { contextChannels: 2, context: 'added' } as const;
   const joined = { contextChannels: 2 };
   it.each<[string, AutoregressiveOptions]>([
     ['nflows', { ...nflows, ...added, channels: 3, blocks: 'preactivated', hidden: [5, 5] }],
     ['nflows, no residual blocks', { ...nflows, channels: 4, hidden: [5, 5] }],
+    [
+      'nflows, splines',
+      { ...spline({ bound: 2 }), channels: 3, blocks: 'preactivated', hidden: [5] },
+    ],
     ['zuko', { ...zuko, ...joined, channels: 3, order: [1, 2, 0], hidden: [5, 4] }],
     ['zuko, graph', { ...zuko, channels: 4, adjacency, hidden: [6] }],
     ['zuko, residual', { ...zuko, ...joined, channels: 3, blocks: 'residual', hidden: [5, 5] }],
+    [
+      'zuko, splines',
+      { ...spline({ ...least, bound: 5, softClamp: Math.log(1000) }), channels: 3, hidden: [6] },
+    ],
   ])('of %s give the same numbers', (name, options) => {
     const layer = new Autoregressive(options);
     const expected = recorded[name]!;
-    take(layer.conditioner, expected, name.startsWith('zuko') ? [1, 0] : [0, 1]);
+    const results = [...Array(layer.transformer.size).keys()];
+    // zuko has the shift before the scale.
+    take(
+      layer.conditioner,
+      expected,
+      layer.transformer === zuko.transformer ? results.reverse() : results,
+      name === 'nflows, splines' ? ahead : [],
+    );
     const context = expected.context && tensor(expected.context);
     const { y, logdet } = layer.forward(tensor(expected.x), context);
     expect(gap(y, tensor(expected.y))).toBeLessThan(1e-12);

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import torch
 import zuko
-from nflows.transforms.autoregressive import MaskedAffineAutoregressiveTransform
+from nflows.transforms.autoregressive import (
+    MaskedAffineAutoregressiveTransform,
+    MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
+)
 
 torch.set_default_dtype(torch.float64)
 generator = torch.Generator().manual_seed(3)
@@ -40,9 +43,9 @@ def results(forward, x, context):
     return {"x": numbers(x), **c, "y": numbers(y), "logdet": numbers(logdet), "dx": numbers(x.grad)}
 
 
-def of_nflows(features, blocks, context, residual):
-    t = MaskedAffineAutoregressiveTransform(
-        features, 5, context or None, num_blocks=blocks, use_residual_blocks=residual
+def of_nflows(kind, features, blocks, context, residual, **options):
+    t = kind(
+        features, 5, context or None, num_blocks=blocks, use_residual_blocks=residual, **options
     )
     scatter(t)
     net = t.autoregressive_net
@@ -79,11 +82,24 @@ folder = Path(__file__).parent / "recorded"
 (folder / "made.json").write_text(
     json.dumps(
         {
-            "nflows": of_nflows(3, 2, 2, True),
-            "nflows, no residual blocks": of_nflows(4, 1, 0, False),
+            "nflows": of_nflows(MaskedAffineAutoregressiveTransform, 3, 2, 2, True),
+            "nflows, no residual blocks": of_nflows(
+                MaskedAffineAutoregressiveTransform, 4, 1, 0, False
+            ),
+            "nflows, splines": of_nflows(
+                MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
+                *(3, 1, 0, True),
+                **{"num_bins": 3, "tails": "linear", "tail_bound": 2.0},
+            ),
             "zuko": of_zuko(3, 2, order=[2, 0, 1], hidden_features=[5, 4]),
             "zuko, graph": of_zuko(4, 0, adjacency=torch.tensor(graph) > 0, hidden_features=[6]),
             "zuko, residual": of_zuko(3, 2, hidden_features=[5, 5], residual=True),
+            "zuko, splines": of_zuko(
+                *(3, 0),
+                hidden_features=[6],
+                univariate=zuko.transforms.MonotonicRQSTransform,
+                shapes=[(3,), (3,), (2,)],
+            ),
         }
     )
     + "\n"
