@@ -18,6 +18,8 @@ import {
   type ChannelSplit,
   DenseBlock,
   exp,
+  GlowCoupling,
+  HintCoupling,
   JoinedConditioners,
   type Mask,
   MaskedCoupling,
@@ -181,6 +183,16 @@ describe('a MaskedCoupling', () => {
       /samples of \[1, 5\] for a mask of \[1, 4\]/,
     );
   });
+});
+
+it.each([
+  ['GlowCoupling', () => new GlowCoupling({ channels: 1 })],
+  ['TwoSidedCoupling', () => new TwoSidedCoupling({ channels: 1 })],
+  ['HintCoupling', () => new HintCoupling({ channels: 1 })],
+])('%s of one channel says what takes it instead', (_, make) => {
+  expect(make).toThrow(
+    /channels is 1; .* at least 2, .*ElementwiseTransform, ConditionalTransform/,
+  );
 });
 
 describe('blocks, transformers and conditioners', () => {

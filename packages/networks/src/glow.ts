@@ -117,7 +117,8 @@ export function requireHalves(network: string, channels: number, scale: number):
   if (channels >= 2) return;
   throw new ValueError(
     `${network}: ${channels} channel is left at scale ${scale}; expected at least 2, as with fewer ` +
-      'scales, splitScales: false, or more channels.',
+      'scales, splitScales: false, or more channels. Of one number a density is made of ConditionalTransform or ' +
+      'ElementwiseTransform.',
   );
 }
 

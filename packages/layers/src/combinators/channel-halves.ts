@@ -1,5 +1,5 @@
 /** Bijections of pairs as bijections of one tensor, whose channels are parted in two. */
-import { concat, type Shape, split, type Tensor } from '@invnet/tensor';
+import { concat, type Shape, split, type Tensor, ValueError } from '@invnet/tensor';
 import type { Bijection } from '../core/bijection.ts';
 import { requireChannelPair, requireChannels, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
@@ -75,7 +75,18 @@ export function joinShapes([[n, a, ...size], [, b]]: readonly [Shape, Shape]): S
 
 /** ⌊C/2⌋ and ⌈C/2⌉, as couplings part their channels. @throws ValueError for fewer than 2. */
 export function halvesOf(channels: number): readonly [number, number] {
-  requireWhole('halvesOf', 'channels', channels, 2);
+  requireParts('halvesOf', channels);
   const first = Math.floor(channels / 2);
   return [first, channels - first];
+}
+
+/** @throws ValueError unless there are channels for two parts; for one it says what takes it instead. */
+export function requireParts(op: string, channels: number): void {
+  if (channels === 1) {
+    throw new ValueError(
+      `${op}: channels is 1; expected a whole number of at least 2, of which one part stays. For one channel ` +
+        'there are ElementwiseTransform, ConditionalTransform and, over positions, MaskedCoupling.',
+    );
+  }
+  requireWhole(op, 'channels', channels, 2);
 }

@@ -13,7 +13,7 @@ import {
 import { requireChannelPair, requireWhole } from '../core/checks.ts';
 import type { Pair } from '../core/state.ts';
 import { Permutation } from '../linear/permutation.ts';
-import { halvesOf, splitChannels, splitShape } from './channel-halves.ts';
+import { halvesOf, requireParts, splitChannels, splitShape } from './channel-halves.ts';
 
 /**
  * How channels are parted: by the channels of both parts; by those of the first part, or below 1 by its
@@ -48,7 +48,7 @@ export class ChannelParts {
    * a part without channels: one conditions, and the other one is moved.
    */
   constructor(op: string, channels: number, split: ChannelSplit = halvesOf(channels)) {
-    requireWhole(op, 'channels', channels, 2);
+    requireParts(op, channels);
     this.#op = op;
     if (typeof split === 'number' || !isRecord(split)) {
       this.lengths =

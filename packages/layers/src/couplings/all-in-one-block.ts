@@ -11,6 +11,7 @@ import {
   requireOneOf,
   zeros,
 } from '@invnet/tensor';
+import { requireParts } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
@@ -93,7 +94,7 @@ export class AllInOneBlock extends Composite {
     const { channels, clamp = 2, volumePreserving = false, globalScale = 'softplus' } = options;
     const { globalScaleStart = 1, reflections = 0, permutesBefore = false } = options;
     const { contextChannels = 0, ndims = 2, hidden, random = new RandomStream(0) } = options;
-    requireWhole('AllInOneBlock', 'channels', channels, 2);
+    requireParts('AllInOneBlock', channels);
     requireWhole('AllInOneBlock', 'contextChannels', contextChannels, 0);
     requireDimensions('AllInOneBlock', ndims, 0);
     requireBetween('AllInOneBlock', 'clamp', clamp, 0);

@@ -3,7 +3,7 @@
  * Dhariwal, "Glow", 2018), and its conditional form. Mathematics: docs/math/couplings/glow-coupling.md
  */
 import { formatShape, requireOneOf, type Tensor, ValueError } from '@invnet/tensor';
-import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
+import { ChannelHalves, halvesOf, requireParts } from '../combinators/channel-halves.ts';
 import { Swapped } from '../combinators/swapped.ts';
 import type { ConditionerFactory } from '../conditioners/conditioner-factory.ts';
 import type { BackwardOptions } from '../core/bijection.ts';
@@ -126,7 +126,7 @@ export class GlowCoupling extends AffineHalves {
   /** @throws ValueError for fewer than 2 channels, a split of others, or a scale function that can reach zero. */
   constructor(options: GlowCouplingOptions) {
     requireModuleOptions('GlowCoupling', options, halvesOptions);
-    requireWhole('GlowCoupling', 'channels', options.channels, 2);
+    requireParts('GlowCoupling', options.channels);
     super('GlowCoupling', options);
   }
 }
@@ -155,7 +155,7 @@ export class ConditionalGlowCoupling extends AffineHalves {
   constructor(options: ConditionalGlowCouplingOptions) {
     const names = [...halvesOptions, 'contextChannels'];
     requireModuleOptions('ConditionalGlowCoupling', options, names);
-    requireWhole('ConditionalGlowCoupling', 'channels', options.channels, 2);
+    requireParts('ConditionalGlowCoupling', options.channels);
     requireWhole('ConditionalGlowCoupling', 'contextChannels', options.contextChannels, 1);
     super('ConditionalGlowCoupling', options);
     this.contextChannels = options.contextChannels;

@@ -3,7 +3,7 @@
  * density estimation and Bayesian inference", 2021). Mathematics: docs/math/couplings/hint-coupling.md
  */
 import { RandomStream, requireBoolean, requireOneOf, ValueError } from '@invnet/tensor';
-import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
+import { ChannelHalves, halvesOf, requireParts } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { Identity } from '../combinators/identity.ts';
 import { Parallel } from '../combinators/parallel.ts';
@@ -87,7 +87,7 @@ export class HintCoupling extends Composite {
     using building = new Construction();
     requireModuleOptions('HintCoupling', options, hintOptions);
     const { channels, permute = 'none', random = new RandomStream(0) } = options;
-    requireWhole('HintCoupling', 'channels', channels, 2);
+    requireParts('HintCoupling', channels);
     requireOneOf('HintCoupling', 'permute', permute, ['none', 'lower', 'both', 'full']);
     const recursion = { depth: deepest(channels), ...hintDefaults(options), channels };
     const supply = supplyConditioners('HintCoupling', options.conditioner);

@@ -3,13 +3,13 @@
  * invert", 2019). Mathematics: docs/math/couplings/irim-coupling.md
  */
 import { RandomStream } from '@invnet/tensor';
-import { ChannelHalves, halvesOf } from '../combinators/channel-halves.ts';
+import { ChannelHalves, halvesOf, requireParts } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
 import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import type { Bijection } from '../core/bijection.ts';
-import { requireModuleOptions, requireWhole } from '../core/checks.ts';
+import { requireModuleOptions } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import { Conv1x1 } from '../linear/conv1x1.ts';
 import { Construction } from '../tree/construction.ts';
@@ -50,7 +50,7 @@ export class IrimCoupling extends Composite {
     using building = new Construction();
     requireModuleOptions('IrimCoupling', options, ['channels', 'hidden', 'ndims', 'conditioner']);
     const { channels, ndims = 2, conditioner, random = new RandomStream(0), ...rest } = options;
-    requireWhole('IrimCoupling', 'channels', channels, 2);
+    requireParts('IrimCoupling', channels);
     this.#channels = channels;
     this.mix = new Conv1x1({ channels, random });
     const halves = halvesOf(channels);
