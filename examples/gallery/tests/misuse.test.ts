@@ -37,6 +37,7 @@ import { metricCalls } from './misuse/metrics.ts';
 import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { imagingCalls } from './misuse/operators.ts';
+import { ownFunctionCalls } from './misuse/own-functions.ts';
 import { residualCalls } from './misuse/residual.ts';
 import { tensorCalls } from './misuse/tensors.ts';
 import { tfjsCalls, tfjsLayerCalls } from './misuse/tfjs.ts';
@@ -63,6 +64,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
     () => ({
       ...layerCalls(),
       ...conditionerCalls(),
+      ...ownFunctionCalls(),
       ...linearCalls(),
       ...transformerCalls(),
       ...residualCalls(),

@@ -161,6 +161,8 @@ export const laterInPython: readonly string[] = [
   // Linear, permuting and constraining layers.
   ...['Box', 'CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],
   ...['LearnedSlopes', 'Ordered', 'Orthogonal', 'PeriodicFeatures', 'Reshape', 'StickBreaking'],
+  // Functions with their inverse, and halves along any axis.
+  ...['CustomBijection', 'AxisHalves'],
   // Residual flows.
   ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],
   ...['SpectralDense', 'SpectralConv'],

@@ -1,7 +1,9 @@
 /** All types of this package, for loading and building: what a page does not import costs it nothing. */
 import { Autoregressive } from './autoregressive/autoregressive.ts';
 import { MadeBlock } from './autoregressive/made-block.ts';
+import { AxisHalves } from './combinators/axis-halves.ts';
 import { ChannelHalves } from './combinators/channel-halves.ts';
+import { CustomBijection } from './combinators/custom-bijection.ts';
 import { FirstHalf } from './combinators/first-half.ts';
 import { Flattened } from './combinators/flattened.ts';
 import { Identity } from './combinators/identity.ts';
@@ -133,7 +135,9 @@ export const layerCatalogue: readonly ModuleType[] =
     SkipConnection,
     UNet,
     Upsample,
+    AxisHalves,
     ChannelHalves,
+    CustomBijection,
     FirstHalf,
     Flattened,
     Identity,

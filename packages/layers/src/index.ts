@@ -10,9 +10,13 @@ export { madeOptions } from './autoregressive/made-options.ts';
 export type { MadeBlocks } from './autoregressive/masked-layers.ts';
 export { layerCatalogue } from './catalogue.ts';
 // Combinators.
+export type { AxisHalvesOptions } from './combinators/axis-halves.ts';
+export { AxisHalves } from './combinators/axis-halves.ts';
 export { ChannelHalves, halvesOf } from './combinators/channel-halves.ts';
 export type { ChannelSplit } from './combinators/channel-parts.ts';
 export { Composite } from './combinators/composite.ts';
+export type { CustomBijectionParts } from './combinators/custom-bijection.ts';
+export { CustomBijection } from './combinators/custom-bijection.ts';
 export { FirstHalf } from './combinators/first-half.ts';
 export { fixedLinear } from './combinators/fixed-linear.ts';
 export type { PairShape } from './combinators/flattened.ts';

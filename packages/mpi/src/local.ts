@@ -93,6 +93,9 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
   LipSwish: nothing,
   SpectralDense: always('it is made for vectors, which have no axis to split'),
   SpectralConv: always('its norm is that of the whole volume'),
+  AxisHalves: ({ options: { axis } }) =>
+    axis === 1 ? undefined : 'its halves lie far apart; expected those of the channels, axis: 1',
+  CustomBijection: always('what its functions do is not known'),
   CustomBlock: always('what its functions do is not known'),
 };
 

@@ -1,10 +1,13 @@
 /** Rows of combinators, around layers that tell whether they are called rightly. */
 import {
   ActNorm,
+  AdditiveCoupling,
+  AxisHalves,
   BasicCoupling,
   ChannelHalves,
   ConditionalGlowCoupling,
   Conv1x1,
+  CustomBijection,
   compose,
   FirstHalf,
   Flattened,
@@ -15,11 +18,13 @@ import {
   JoinedChannels,
   Parallel,
   Reshape,
+  ResidualBlock,
   reverse,
   Sequential,
   Swapped,
 } from '@invnet/layers';
 import { sizeOf } from '@invnet/tensor';
+import { stretching } from '../operators.ts';
 import { even, odd, pairOf, type Row, random } from '../row.ts';
 
 export function combinatorRows(ndims: number): Row[] {
@@ -93,7 +98,33 @@ export function combinatorRows(ndims: number): Row[] {
       },
     },
   ];
-  return ndims === 0 ? rows : [...rows, reversedRow(ndims)];
+  if (ndims === 0) return [...rows, customRow];
+  const more = ndims < 3 ? [axisRow(ndims)] : [];
+  return [...rows, reversedRow(ndims), ...more];
+}
+
+const customRow: Row = {
+  name: 'CustomBijection',
+  shape: [3, 2],
+  context: [3, 1],
+  make: () => new CustomBijection(stretching()),
+};
+
+/** Along the last axis. */
+function axisRow(ndims: number): Row {
+  return {
+    name: 'AxisHalves',
+    shape: [2, 2, ...even(ndims)],
+    make: () => {
+      const sizes = { hidden: 3, ndims, random: random() };
+      const block = new ResidualBlock({ ...sizes, inChannels: 2, outChannels: 2 });
+      const inner = compose(
+        new Swapped(new AdditiveCoupling(block)),
+        new BasicCoupling({ ...sizes, channels: [2, 2] }),
+      );
+      return new AxisHalves({ inner, axis: ndims + 1 });
+    },
+  };
 }
 
 function reversedRow(ndims: number): Row {

@@ -75,6 +75,11 @@ export class Autoregressive extends Bijection {
     return { transformer: this.transformer, conditioner: this.conditioner };
   }
 
+  /** The inverse takes one channel after another. */
+  override get keepsInput(): boolean {
+    return true;
+  }
+
   protected apply(x: Tensor, context?: Tensor) {
     return this.transformer.apply(x, evaluate(this.conditioner, x, context));
   }

@@ -28,7 +28,7 @@ import {
   tensorsOf,
 } from './state.ts';
 import type { Tangent } from './tangent.ts';
-import { back, forth, type Way } from './tape.ts';
+import { back, forth } from './tape.ts';
 
 /** What goes with a backward call. */
 export interface BackwardOptions {
@@ -202,11 +202,11 @@ export abstract class Bijection<S extends State = Tensor> extends Module {
   }
 
   /**
-   * The direction that is found step by step, with many evaluations of conditioners, if one is: as inverses
-   * that iterate. `keeping` keeps the argument of the other direction, and nothing of these steps.
+   * Does `keeping('inputs')` keep the argument too? For layers that recompute it slowly, as by iteration.
+   * Default: false.
    */
-  get iterates(): Way | undefined {
-    return undefined;
+  get keepsInput(): boolean {
+    return false;
   }
 
   /** How many tensors a state has: 1, or 2 for a map of pairs. */

@@ -13,8 +13,8 @@ export type Way = 'forward' | 'inverse';
 
 /** A bijection, as far as a tape knows it. */
 export interface Mapping extends Module {
-  /** See `Bijection.iterates`. */
-  readonly iterates: Way | undefined;
+  /** See `Bijection.keepsInput`. */
+  readonly keepsInput: boolean;
 }
 
 /** Evaluates a conditioner at x. */

@@ -97,9 +97,8 @@ class Recording implements Tape {
   }
 
   evaluate<K>(g: Module, x: Tensor, context: Tensor | undefined, run: Evaluate<K>): Evaluation<K> {
-    const here = this.#here!;
-    const keeps = (this.#levels.get(g) ?? 'nothing') !== 'nothing';
-    if (!keeps || here.by.iterates === here.way) return withTape(undefined, () => run(x, context));
+    const level = this.#levels.get(g) ?? 'nothing';
+    if (level === 'nothing') return withTape(undefined, () => run(x, context));
     // What is left may hold the arguments, which their owners free.
     const [ownX, ownContext] = [keep(view(x)), context && keep(view(context))];
     const free = () => {
@@ -117,7 +116,7 @@ class Recording implements Tape {
         free();
       };
       const left = savedBy(g, { ...saved, dispose });
-      here.within.push({ by: g, way: 'evaluation', y, saved: left });
+      this.#here!.within.push({ by: g, way: 'evaluation', y, saved: left });
       return { y: view(y), saved: savedBy(g, { ...saved, dispose: () => {} }) };
     } catch (error) {
       free();
@@ -125,10 +124,10 @@ class Recording implements Tape {
     }
   }
 
-  #keepsArgument({ by, way, delegates }: Call): boolean {
+  #keepsArgument({ by, delegates }: Call): boolean {
     const level = this.#levels.get(by);
     if (level === 'all') return !delegates;
-    return level === 'inputs' && by.iterates !== undefined && by.iterates !== way;
+    return level === 'inputs' && by.keepsInput;
   }
 }
 

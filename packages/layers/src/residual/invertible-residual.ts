@@ -118,6 +118,11 @@ export class InvertibleResidual extends Bijection {
     };
   }
 
+  /** The inverse iterates. */
+  override get keepsInput(): boolean {
+    return true;
+  }
+
   protected apply(x: Tensor) {
     const at = this.block.evaluate().at(x);
     return { y: add(x, at.y), logdet: this.#logdetAt(at).logdet };
@@ -128,8 +133,8 @@ export class InvertibleResidual extends Bijection {
     return { x: at.x, logdet: neg(this.#logdetAt(at).logdet) };
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions) {
-    const at = this.#solve(y);
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
+    const at = kept ? this.block.evaluate().at(kept) : this.#solve(y);
     const bends = dlogdet && weighted(this.#logdetAt(at), dlogdet);
     return { x: at.x, dx: add(dy, at.gradient(dy, bends)) };
   }
