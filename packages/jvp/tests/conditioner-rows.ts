@@ -32,6 +32,7 @@ import {
   Upsample,
   WithContext,
 } from '@invnet/layers';
+import { RevNet } from '@invnet/networks';
 import { add, affine, exp, mul, ones, type Shape, sum, type Tensor } from '@invnet/tensor';
 import { even, odd, random } from './row.ts';
 
@@ -185,6 +186,11 @@ const chainRows: readonly ConditionerRow[] = [
     name: 'UNet on odd sizes, 2D',
     shape: [1, 1, 5, 3],
     make: () => new UNet({ ...small, random: random(), levels: 1 }),
+  },
+  {
+    name: 'RevNet, 2D',
+    shape: [2, 1, 4, 3],
+    make: () => new RevNet({ channels: 1, classes: 3, width: 2, blocks: [1, 2], random: random() }),
   },
   {
     name: 'UNet by strides, 3D',

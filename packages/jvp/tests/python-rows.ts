@@ -175,8 +175,8 @@ export const laterInPython: readonly string[] = [
     'TwoSidedCoupling',
   ],
   ...['VolumePreservingTransformer', 'shiftedSigmoid', 'softplusScale'],
-  // U-Nets of those.
-  ...['InvertibleUNet', 'LearnedSqueeze'],
+  // Networks of those.
+  ...['InvertibleUNet', 'LearnedSqueeze', 'RevNet'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

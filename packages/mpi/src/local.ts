@@ -81,6 +81,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
   AveragePool: always('its windows may lie across two slabs; expected a Conv with a stride'),
   MaxPool: always('its windows may lie across two slabs; expected a Conv with a stride'),
   GlobalAveragePool: always('it makes vectors of volumes, which have no axis to split'),
+  RevNet: always('it makes vectors of volumes, which have no axis to split'),
   Dense: always('it is made for vectors, which have no axis to split'),
   DenseBlock: always('it is made for vectors, which have no axis to split'),
   MadeBlock: always('it is made for vectors, which have no axis to split'),

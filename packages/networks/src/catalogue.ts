@@ -9,6 +9,7 @@ import { LearnedSqueeze } from './learned-squeeze.ts';
 import { MisfitGradient } from './misfit-gradient.ts';
 import { MultiScale } from './multi-scale.ts';
 import { MultiScaleHint } from './multi-scale-hint.ts';
+import { RevNet } from './rev-net.ts';
 import { SummarizedNetwork } from './summarized-network.ts';
 import { UnrolledLoop } from './unrolled-loop.ts';
 
@@ -25,6 +26,7 @@ export const networkCatalogue: readonly ModuleType[] =
     HyperbolicNetwork,
     InvertibleUNet,
     LearnedSqueeze,
+    RevNet,
     SummarizedNetwork,
     MisfitGradient,
     UnrolledLoop,

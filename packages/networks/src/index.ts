@@ -29,6 +29,8 @@ export type { MultiScaleOptions, MultiScaleSizes } from './multi-scale.ts';
 export { MultiScale } from './multi-scale.ts';
 export type { MultiScaleHintOptions } from './multi-scale-hint.ts';
 export { MultiScaleHint } from './multi-scale-hint.ts';
+export type { RevNetOptions } from './rev-net.ts';
+export { RevNet } from './rev-net.ts';
 export type { SummarizedNetworkParts } from './summarized-network.ts';
 export { SummarizedNetwork } from './summarized-network.ts';
 export type { UnrolledLoopOptions } from './unrolled-loop.ts';

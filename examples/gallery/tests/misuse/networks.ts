@@ -47,6 +47,7 @@ export function networkCalls(): Calls {
   const network = new networks.ConditionalGlow(conditional);
   const summary = new layers.DenseBlock({ inChannels: 2, hidden, outChannels: 2 });
   const own = (name: string) => Reflect.get(networks, name);
+  const revNet = { channels: 2, classes: 2, width: 2, blocks: [1], ndims: 2 };
   const uNet = { channels: 2, levels: 2, steps: 1, hidden, ndims: 2, random: random() };
   const maps = [new layers.Identity(), new layers.Identity()] as const;
   return {
@@ -60,6 +61,10 @@ export function networkCalls(): Calls {
       ]),
     ],
     networkCatalogue: [],
+    RevNet: [
+      make(networks.RevNet, [{ ...revNet, random: random() }]),
+      ...blockMethods(new networks.RevNet(revNet), image),
+    ],
     LearnedSqueeze: [
       make(networks.LearnedSqueeze, [{ channels: 2, ndims: 2 }]),
       ...methodsOf(new networks.LearnedSqueeze({ channels: 2 }), image),
