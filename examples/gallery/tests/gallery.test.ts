@@ -32,6 +32,9 @@ describe('the gallery', () => {
     }
     const nats = [...stdout.matchAll(/step \d+: (-?[\d.]+) nats/g)].map((m) => Number(m[1]));
     if (nats.length > 1) expect(nats.at(-1)!).toBeLessThan(nats[0]!);
+    for (const [, found, bound] of stdout.matchAll(/held-out (\S+) nats, expected below (\S+)/g)) {
+      expect(Number(found)).toBeLessThan(Number(bound));
+    }
     for (const [, path] of stdout.matchAll(/written: (\S+)/g)) {
       expect(await readFile(join(cwd, path!), 'utf8')).toMatch(/^<svg[\s\S]*<\/svg>\n$/);
     }
