@@ -19,6 +19,7 @@ import {
   Autoregressive,
   type AutoregressiveOptions,
   DenseBlock,
+  keeping,
   MadeBlock,
   type MadeBlockOptions,
   type Parameter,
@@ -184,6 +185,27 @@ describe('Autoregressive', () => {
     expect(gap(layer.inverse(y, context).x, x)).toBeLessThan(1e-14);
     expect(layer.conditioner.passes).toBe(1);
     expect(() => new Autoregressive({ channels: 1 })).toThrow('expected something to condition on');
+  });
+
+  it('evaluates its network once for a forward and a backward that keep inputs', () => {
+    let calls = 0;
+    const apply = (x: Tensor) => {
+      calls += 1;
+      return tanh().apply(x);
+    };
+    const layer = new Autoregressive({
+      channels: 4,
+      hidden: [8],
+      activation: { ...tanh(), apply },
+    });
+    const x = random().normal([2, 4]);
+    const step = () => layer.backward(layer.forward(x).y, x);
+    step();
+    // One evaluation, and those of the passes that have units: all but the first.
+    expect(calls).toBe(1 + 3);
+    calls = 0;
+    keeping('inputs', step);
+    expect(calls).toBe(1);
   });
 
   it('leaves nothing behind when an activation throws, in either direction', () => {

@@ -44,7 +44,7 @@ export interface AutoregressiveOptions extends MadeOptions {
  *
  * In both directions, and in their derivatives, each unit of the conditioner is computed once, or twice: `inverse`
  * does so as soon as the channels are known that a unit sees. So it does as much arithmetic as `forward`, in many
- * small pieces, and needs as much memory.
+ * small pieces, and needs as much memory. A backward whose forward kept its input (`keeping`) has no need of that.
  *
  * @example
  * const layer = new Autoregressive({ channels: 3, hidden: [32, 32] });
