@@ -165,7 +165,7 @@ export const laterInPython: readonly string[] = [
   ...['CustomBijection', 'AxisHalves'],
   // Residual flows.
   ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],
-  ...['SpectralDense', 'SpectralConv'],
+  ...['SpectralDense', 'SpectralConv', 'Planar', 'Radial', 'Sylvester', 'TriangularSylvester'],
   // Couplings of two sides and by masks, and what they are made of.
   ...[
     'AllInOneBlock',

@@ -68,8 +68,12 @@ import { InvertibleResidual } from './residual/invertible-residual.ts';
 import { LipSwish } from './residual/lip-swish.ts';
 import { LipschitzActivation } from './residual/lipschitz-activation.ts';
 import { LipschitzBlock } from './residual/lipschitz-block.ts';
+import { Planar } from './residual/planar.ts';
+import { Radial } from './residual/radial.ts';
 import { SpectralConv } from './residual/spectral-conv.ts';
 import { SpectralDense } from './residual/spectral-dense.ts';
+import { Sylvester } from './residual/sylvester.ts';
+import { TriangularSylvester } from './residual/triangular-sylvester.ts';
 import { HaarSqueeze } from './squeezes/haar-squeeze.ts';
 import { ShuffleSqueeze } from './squeezes/shuffle-squeeze.ts';
 import { WaveletSqueeze } from './squeezes/wavelet-squeeze.ts';
@@ -170,4 +174,8 @@ export const layerCatalogue: readonly ModuleType[] =
     LipschitzBlock,
     SpectralConv,
     SpectralDense,
+    Planar,
+    Radial,
+    Sylvester,
+    TriangularSylvester,
   ]);

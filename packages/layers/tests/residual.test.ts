@@ -1,6 +1,7 @@
 import {
   full,
   memory,
+  neg,
   RandomStream,
   resetPeakMemory,
   ShapeError,
@@ -13,6 +14,7 @@ import {
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
+  type Bijection,
   copyModule,
   InvertibleResidual,
   type InvertibleResidualOptions,
@@ -21,9 +23,13 @@ import {
   LipschitzBlock,
   type LipschitzLayer,
   lipschitzBlock,
+  Permutation,
+  Planar,
+  Radial,
   Sequential,
   SpectralConv,
   SpectralDense,
+  Sylvester,
   TrainingStep,
   updateLipschitz,
   zeroGrad,
@@ -197,6 +203,55 @@ describe('memory', () => {
   });
 });
 
+describe('Planar, Radial and Sylvester', () => {
+  const sizes = () => ({ channels: 3, random: random() });
+
+  it.each<[string, () => Bijection]>([
+    ['Planar', () => new Planar(sizes())],
+    ['Planar, leaky', () => new Planar({ ...sizes(), activation: 'leakyRelu' })],
+    ['Radial', () => new Radial(sizes())],
+    ['Sylvester', () => new Sylvester(sizes())],
+  ])('%s is solved to rounding, whatever its parameters are', (_, make) => {
+    const [layer, stream] = [make(), random()];
+    const y = stream.normal([64, 3], 2);
+    for (let trial = 0; trial < 10; trial++) {
+      for (const p of layer.parameters) p.assign(stream.normal(p.shape, 1.5));
+      const { x, logdet } = layer.inverse(y);
+      const again = layer.forward(x);
+      const size = Math.max(10, ...numbers(x).map(Math.abs));
+      expect(gap(again.y, y)).toBeLessThan(1e-13 * size);
+      expect(gap(again.logdet, neg(logdet))).toBeLessThan(1e-12);
+    }
+  });
+
+  it('take one number as well', () => {
+    const one = { channels: 1, random: random() };
+    const block = lipschitzBlock({ ...one, hidden: [4] });
+    const flows = [new Planar(one), new Radial(one), new Sylvester(one)];
+    const x = random().normal([4, 1]);
+    for (const flow of [...flows, new InvertibleResidual({ block })]) {
+      expect(gap(flow.inverse(flow.forward(x).y).x, x)).toBeLessThan(1e-12);
+    }
+  });
+
+  it('Radial has a derivative at its center', () => {
+    const radial = new Radial({ channels: 2 });
+    radial.center.assign(zeros([2]));
+    const x = zeros([1, 2]);
+    const { dx } = radial.backward(radial.forward(x).y, full([1, 2], 1), {
+      dlogdet: full([1], 1),
+    });
+    expect(numbers(dx).every(Number.isFinite)).toBe(true);
+  });
+
+  it('Sylvester without reflections is triangular', () => {
+    const rotation = new Permutation({ channels: 3, order: [0, 1, 2] });
+    const { y } = new Sylvester({ channels: 3, rotation }).forward(tensor([[0, 0, 1]]));
+    const { y: first } = new Sylvester({ channels: 3, rotation }).forward(tensor([[1, 0, 1]]));
+    expect(numbers(y).slice(1)).toEqual(numbers(first).slice(1));
+  });
+});
+
 describe('bad inputs', () => {
   const layer = { inChannels: 2, outChannels: 2 };
   const made = (options: object) => () => new InvertibleResidual({ block: dense(), ...options });
@@ -222,6 +277,11 @@ describe('bad inputs', () => {
     [made({ logdet: 'series', terms: 0 }), 'terms is 0'],
     [made({ logdet: 'roulette', rate: 1 }), 'rate is 1'],
     [() => updateLipschitz(dense(), { iterations: 0 }), 'iterations is 0'],
+    [() => new Planar({ channels: 0 }), 'channels is 0'],
+    [() => new Planar({ channels: 1, activation: 'relu' as never }), "'tanh', 'leakyRelu'"],
+    [() => new Radial({ channels: 2, size: [0] }), 'size is 0'],
+    [() => new Sylvester({ channels: 2, units: 3 }), 'units is 3'],
+    [() => new Sylvester({ channels: 2, rotation: 1 as never }), 'expected a bijection'],
   ])('%s', (make, said) => {
     expect(make).toThrow(ValueError);
     expect(make).toThrow(said);

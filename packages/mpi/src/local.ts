@@ -90,8 +90,12 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
   MisfitGradient: always('its operator sees the whole volume'),
   InvertibleResidual: always('its inverse and its log-determinant are found for whole samples'),
   LipschitzBlock: always('its norms are those of whole samples'),
+  Planar: always('it sums over the whole volume'),
+  Radial: always('it measures distances of the whole volume'),
   LipschitzActivation: nothing,
   LipSwish: nothing,
+  TriangularSylvester: nothing,
+  Sylvester: nothing,
   SpectralDense: always('it is made for vectors, which have no axis to split'),
   SpectralConv: always('its norm is that of the whole volume'),
   AxisHalves: ({ options: { axis } }) =>

@@ -31,6 +31,8 @@ export function residualCalls(): Calls {
     seed: 4,
   } as const;
   const solver = { tolerance: 1e-5, maxIterations: 100, random: random() };
+  const sample = { channels: 3, size: [2], random: random() };
+  const sylvester = { channels: 3, units: 2, random: random() };
   const counter = new api.Counter('draws');
   return {
     InvertibleResidual: [
@@ -56,6 +58,19 @@ export function residualCalls(): Calls {
       on(layer, 'norm', []),
     ],
     SpectralLayer: [],
+    Planar: [
+      make(api.Planar, [{ ...sample, activation: 'tanh' }]),
+      ...methodsOf(new api.Planar({ channels: 3 }), x),
+    ],
+    Radial: [make(api.Radial, [sample]), ...methodsOf(new api.Radial({ channels: 3 }), x)],
+    Sylvester: [
+      make(api.Sylvester, [{ ...sylvester, rotation: new api.Householder({ channels: 3 }) }]),
+      ...methodsOf(new api.Sylvester({ channels: 3 }), x),
+    ],
+    TriangularSylvester: [
+      make(api.TriangularSylvester, [sylvester]),
+      ...methodsOf(new api.TriangularSylvester({ channels: 3 }), x),
+    ],
     updateLipschitz: [call(api.updateLipschitz, [block, { iterations: 2 }])],
     Counter: [
       make(api.Counter, ['draws']),

@@ -5,12 +5,23 @@ import {
   LipschitzActivation,
   LipschitzBlock,
   lipschitzBlock,
+  Planar,
+  Radial,
   SpectralDense,
+  Sylvester,
 } from '@invnet/layers';
 import { type Row, random } from '../row.ts';
 
 export function residualRows(ndims: number): Row[] {
-  if (ndims !== 0 && ndims !== 2) return [];
+  const size = [[], [2], [1, 2]][ndims];
+  if (!size) return [];
+  // Of each position alone, which one axis shows as well as two.
+  const sylvester: Row = {
+    name: 'Sylvester',
+    shape: [2, 3, ...size],
+    make: () => new Sylvester({ channels: 3, units: 2, random: random() }),
+  };
+  if (ndims === 1) return [sylvester];
   const block = () => {
     const stream = random();
     if (ndims === 2) {
@@ -29,12 +40,28 @@ export function residualRows(ndims: number): Row[] {
       ],
     });
   };
-  return [
+  const others: Row[] = [
     {
       name: 'InvertibleResidual',
       // One sample of an image, for the log-determinant takes a product for each of its numbers.
       shape: ndims === 0 ? [2, 3] : [1, 2, 2, 2],
       make: () => new InvertibleResidual({ block: block() }),
     },
+    {
+      name: 'Planar',
+      shape: [2, 2, ...size],
+      make: () => new Planar({ channels: 2, size, random: random() }),
+    },
+    {
+      name: 'Planar, leaky',
+      shape: [3, 2, ...size],
+      make: () => new Planar({ channels: 2, size, activation: 'leakyRelu', random: random() }),
+    },
+    {
+      name: 'Radial',
+      shape: [2, 3, ...size],
+      make: () => new Radial({ channels: 3, size, random: random() }),
+    },
   ];
+  return ndims === 0 ? [...others, sylvester] : others;
 }

@@ -7,7 +7,6 @@ import {
   add,
   formatValue,
   mul,
-  neg,
   RandomStream,
   requireAtLeast,
   type Shape,
@@ -15,19 +14,13 @@ import {
   type Tensor,
   ValueError,
 } from '@invnet/tensor';
-import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireModuleOptions, requireRepeats } from '../core/checks.ts';
 import { perSample } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { activeStep } from '../core/training-step.ts';
 import { Counter } from '../tree/buffer.ts';
 import { epsilonOf, fixedPoint } from './fixed-point.ts';
-import {
-  type BlockAt,
-  type EvaluatedBlock,
-  LipschitzBlock,
-  type Pairing,
-} from './lipschitz-block.ts';
+import { type BlockAt, LipschitzBlock, type Pairing } from './lipschitz-block.ts';
 import {
   type FoundLogDeterminant,
   type LogDeterminant,
@@ -35,6 +28,7 @@ import {
   logDeterminantBy,
   logDeterminantOptions,
 } from './log-determinant.ts';
+import { type Point, SolvedBijection } from './solved-bijection.ts';
 
 /** Options of `InvertibleResidual`. */
 export interface InvertibleResidualOptions extends LogDeterminantOptions {
@@ -49,6 +43,12 @@ export interface InvertibleResidualOptions extends LogDeterminantOptions {
   readonly maxIterations?: number;
   /** Draws the seed, if none is given. Default: seed 0. */
   readonly random?: RandomStream;
+}
+
+/** With the block at x, and what is known of the log-determinant. */
+interface ResidualPoint extends Point {
+  readonly block: BlockAt;
+  found(): FoundLogDeterminant;
 }
 
 /**
@@ -68,7 +68,7 @@ export interface InvertibleResidualOptions extends LogDeterminantOptions {
  *   random,
  * });
  */
-export class InvertibleResidual extends Bijection {
+export class InvertibleResidual extends SolvedBijection<ResidualPoint> {
   static readonly type: string = 'InvertibleResidual';
   readonly block: LipschitzBlock;
   /** How many training steps have drawn noise; none where the log-determinant is exact. */
@@ -118,62 +118,45 @@ export class InvertibleResidual extends Bijection {
     };
   }
 
-  /** The inverse iterates. */
-  override get keepsInput(): boolean {
-    return true;
+  protected at(x: Tensor): ResidualPoint {
+    const block = this.block.evaluate().at(x);
+    let known: FoundLogDeterminant | undefined;
+    const found = () => {
+      known ??= this.#logdetAt(block);
+      return known;
+    };
+    return { x, y: add(x, block.y), block, found, logdet: () => found().logdet };
   }
 
-  protected apply(x: Tensor) {
-    const at = this.block.evaluate().at(x);
-    return { y: add(x, at.y), logdet: this.#logdetAt(at).logdet };
+  protected root(y: Tensor): Tensor {
+    const block = this.block.evaluate();
+    return this.#iterate((x) => sub(y, block.apply(x)), y);
   }
 
-  protected invert(y: Tensor) {
-    const at = this.#solve(y);
-    return { x: at.x, logdet: neg(this.#logdetAt(at).logdet) };
+  protected pull(p: ResidualPoint, dy: Tensor | undefined, dlogdet: Tensor | undefined): Tensor {
+    const towardsX = p.block.gradient(dy, dlogdet && weighted(p.found(), dlogdet));
+    return dy ? add(dy, towardsX) : towardsX;
   }
 
-  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet }: BackwardOptions, kept?: Tensor) {
-    const at = kept ? this.block.evaluate().at(kept) : this.#solve(y);
-    const bends = dlogdet && weighted(this.#logdetAt(at), dlogdet);
-    return { x: at.x, dx: add(dy, at.gradient(dy, bends)) };
+  protected push({ block }: ResidualPoint, tangent: Tangent): Tensor | undefined {
+    const moved = block.tangent(tangent);
+    return moved && tangent.x ? add(tangent.x, moved) : moved;
   }
 
-  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet }: BackwardOptions) {
-    const at = this.block.evaluate().at(x);
-    const bends = dlogdet && weighted(this.#logdetAt(at), neg(dlogdet));
-    const towardsX = bends ? add(dx, at.gradient(undefined, bends)) : dx;
-    const dy = this.#iterate((d) => sub(towardsX, at.pull(d)), towardsX);
-    at.gradient(neg(dy));
-    return { y: add(x, at.y), dy };
+  protected pushLogdet({ block, found }: ResidualPoint, tangent: Tangent): Tensor {
+    return block.bendAlong(tangent, found().pairings());
   }
 
-  protected applyTangent(x: Tensor, tangent: Tangent) {
-    const at = this.block.evaluate().at(x);
-    const { logdet, pairings } = this.#logdetAt(at);
-    const moved = at.tangent(tangent);
-    const dy = moved && tangent.x ? add(tangent.x, moved) : moved;
-    return { y: add(x, at.y), dy, logdet, dlogdet: at.bendAlong(tangent, pairings()) };
+  protected solve({ block }: ResidualPoint, v: Tensor): Tensor {
+    return this.#iterate((d) => sub(v, block.push(d)), v);
   }
 
-  protected invertTangent(y: Tensor, { x: dy, parameters }: Tangent) {
-    const at = this.#solve(y);
-    const { logdet, pairings } = this.#logdetAt(at);
-    const moved = at.tangent({ parameters });
-    const towardsY = moved ? (dy ? sub(dy, moved) : neg(moved)) : dy;
-    const dx = towardsY && this.#iterate((d) => sub(towardsY, at.push(d)), towardsY);
-    const dlogdet = neg(at.bendAlong({ x: dx, parameters }, pairings()));
-    return { x: at.x, dx, logdet: neg(logdet), dlogdet };
+  protected solveTransposed({ block }: ResidualPoint, v: Tensor): Tensor {
+    return this.#iterate((d) => sub(v, block.pull(d)), v);
   }
 
   protected override applyShape(x: Shape): Shape {
     return this.block.outputShape(x);
-  }
-
-  /** The block at x = f⁻¹(y). */
-  #solve(y: Tensor): BlockAt {
-    const block: EvaluatedBlock = this.block.evaluate();
-    return block.at(this.#iterate((x) => sub(y, block.apply(x)), y));
   }
 
   /** z = step(z), from z = start on. */
