@@ -161,6 +161,7 @@ export const laterInPython: readonly string[] = [
   // Linear, permuting and constraining layers.
   ...['Box', 'CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],
   ...['LearnedSlopes', 'Ordered', 'Orthogonal', 'PeriodicFeatures', 'Reshape', 'StickBreaking'],
+  'ScalingTransformer',
   // Functions with their inverse, and halves along any axis.
   ...['CustomBijection', 'AxisHalves'],
   // Residual flows.

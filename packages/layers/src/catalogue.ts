@@ -83,6 +83,7 @@ import { ElementwiseTransform } from './transformers/elementwise-transform.ts';
 import { LinearSpline } from './transformers/linear-spline.ts';
 import { QuadraticSpline } from './transformers/quadratic-spline.ts';
 import { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
+import { ScalingTransformer } from './transformers/scaling-transformer.ts';
 import { VolumePreservingTransformer } from './transformers/volume-preserving-transformer.ts';
 import type { ModuleType } from './tree/module.ts';
 
@@ -110,6 +111,7 @@ export const layerCatalogue: readonly ModuleType[] =
     WaveletSqueeze,
     AdditiveTransformer,
     AffineTransformer,
+    ScalingTransformer,
     ElementwiseTransform,
     LinearSpline,
     QuadraticSpline,

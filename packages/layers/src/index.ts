@@ -260,6 +260,8 @@ export type {
   SplineTails,
 } from './transformers/rational-quadratic-spline.ts';
 export { RationalQuadraticSpline } from './transformers/rational-quadratic-spline.ts';
+export type { ScalingTransformerOptions } from './transformers/scaling-transformer.ts';
+export { ScalingTransformer } from './transformers/scaling-transformer.ts';
 export { Transformer } from './transformers/transformer.ts';
 export type { VolumePreservingTransformerOptions } from './transformers/volume-preserving-transformer.ts';
 export { VolumePreservingTransformer } from './transformers/volume-preserving-transformer.ts';

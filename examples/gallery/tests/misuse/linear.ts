@@ -58,6 +58,7 @@ export function linearCalls(): Calls {
       make(api.Reshape, [{ from: [channels], to: [2, 2] }]),
       ...methodsOf(new api.Reshape({ from: [channels], to: [2, 2] }), x),
     ],
+    ScalingTransformer: [make(api.ScalingTransformer, [{ scaleFunction: api.expClamp() }])],
     StickBreaking: [
       make(api.StickBreaking, [{ channels }]),
       ...methodsOf(new api.StickBreaking({ channels }), x),

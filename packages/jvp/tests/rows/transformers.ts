@@ -8,6 +8,7 @@ import {
   LinearSpline,
   QuadraticSpline,
   RationalQuadraticSpline,
+  ScalingTransformer,
   sigmoid,
   type Transformer,
   TransformerCoupling,
@@ -67,6 +68,7 @@ export function transformerRows(ndims: number): Row[] {
   const spline = { bins: 3, bound: [-1, 1.5], minSlope: 0.01 } as const;
   return [
     ...rows,
+    alone('scaling', () => new ScalingTransformer()),
     alone('affine by exp', () => new AffineTransformer({ scaleFunction: exp() })),
     alone(
       'affine by sigmoid',

@@ -3,6 +3,7 @@ import { formatValue, requireFinite, requireOptions, tensor, ValueError } from '
 import { conv1x1Of } from '../linear/conv1x1-of.ts';
 import { AdditiveTransformer } from '../transformers/additive-transformer.ts';
 import { ElementwiseTransform } from '../transformers/elementwise-transform.ts';
+import { Construction } from '../tree/construction.ts';
 import { Sequential } from './sequential.ts';
 
 /**
@@ -20,20 +21,16 @@ export function fixedLinear(
 ): Sequential {
   requireOptions('fixedLinear', options, ['offset']);
   const { offset } = options;
+  using building = new Construction();
   const mix = conv1x1Of(matrix, { frozen: true });
   const { channels } = mix;
-  try {
-    requireOffset(offset, channels);
-    const transformer = new AdditiveTransformer();
-    const shift = new ElementwiseTransform({ channels, transformer });
-    using values = tensor(Float64Array.from(offset), [channels]);
-    shift.p.assign(values);
-    shift.p.frozen = true;
-    return new Sequential({ mix, shift });
-  } catch (error) {
-    mix.dispose();
-    throw error;
-  }
+  requireOffset(offset, channels);
+  const shift = new ElementwiseTransform({ channels, transformer: new AdditiveTransformer() });
+  using values = tensor(Float64Array.from(offset), [channels]);
+  shift.p.assign(values);
+  shift.p.frozen = true;
+  building.complete();
+  return new Sequential({ mix, shift });
 }
 
 function requireOffset(offset: ArrayLike<number>, channels: number): void {
