@@ -59,14 +59,10 @@ export interface OutputOrder {
   /** The row of r, and of t, for channel j of the `moved` that move. */
   readonly scaleRow: (j: number, moved: number) => number;
   readonly shiftRow: (j: number, moved: number) => number;
-  /** Our r is `factor`·theirs + `offset`, our t is `shiftFactor`·theirs. Default: 1, 0, 1. */
+  /** Our r is `factor`·theirs + `offset`, our t is theirs. Default: 1, 0. */
   readonly factor?: number;
   readonly offset?: number;
-  readonly shiftFactor?: number;
 }
-
-/** Scale first, then shift, as here. */
-export const scaleFirst: OutputOrder = { scaleRow: (j) => j, shiftRow: (j, moved) => moved + j };
 
 /** Weights and bias of a layer, [out, in, …kernel] and [out]. */
 export interface LayerNumbers {
@@ -85,11 +81,11 @@ export function reordered(
   const moved = rows / 2;
   const size = layer.w.length / rows;
   const [w, b] = [new Float64Array(layer.w.length), new Float64Array(rows)];
-  const { factor = 1, offset = 0, shiftFactor = 1 } = order;
+  const { factor = 1, offset = 0 } = order;
   for (let row = 0; row < rows; row++) {
     const scales = row < moved;
     const theirs = scales ? order.scaleRow(row, moved) : order.shiftRow(row - moved, moved);
-    const [f, o] = scales ? [factor, offset] : [shiftFactor, 0];
+    const [f, o] = scales ? [factor, offset] : [1, 0];
     const [from, to] = direction === 'in' ? [theirs, row] : [row, theirs];
     for (let i = 0; i < size; i++) {
       const value = layer.w[from * size + i]!;

@@ -1,30 +1,31 @@
 /**
  * Networks of FrEIA 0.2 (Ardizzone et al., 2018-2022): a `SequenceINN`, or a `GraphINN` that is one chain,
- * of `AllInOneBlock`, `GLOWCouplingBlock` and `PermuteRandom`. Left out: conditions, GIN blocks, learned
- * Householder permutations, `reverse_permutation`, and graphs that branch.
+ * of `AllInOneBlock`, its blocks of two sides and `PermuteRandom`. Left out: conditions, and graphs that branch.
  */
 import {
   type Activation,
+  AdditiveTransformer,
+  AffineTransformer,
+  AllInOneBlock,
   atanClamp,
   type Bijection,
-  ChannelHalves,
+  type Conditioner,
   Construction,
   expClamp,
+  JoinedConditioners,
   Permutation,
   placesIn,
   relu,
   requireActivation,
+  ScaledConditioner,
   Sequential,
   ShuffleSqueeze,
+  type Transformer,
+  TransformerCoupling,
+  TwoSidedCoupling,
+  VolumePreservingTransformer,
 } from '@invnet/layers';
-import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
-import {
-  couplingOf,
-  type OutputOrder,
-  partsOfCoupling,
-  reordered,
-  scaleFirst,
-} from './coupling.ts';
+import { requireBetween, requireBoolean, requireOneOf, requireOptions } from '@invnet/tensor';
 import { type Kind, type Kinds, readModules, writeModules } from './kinds.ts';
 import { factorize, inverseOrder, matrixOf, orderOfPermutation, transposed } from './matrix.ts';
 import { factorsOf, mixingOf } from './mixing.ts';
@@ -32,12 +33,11 @@ import {
   conditionerOf,
   expectLayer,
   expectSequential,
-  layerOf,
+  fill,
   layersOf,
   ndimsOf,
+  numbersOf,
   readChain,
-  scaleAndShift,
-  scaleAndShiftOf,
   sizesOf,
   writeChain,
 } from './pieces.ts';
@@ -51,12 +51,13 @@ export interface FreiaOptions {
   readonly clampActivation?: 'ATAN' | 'TANH' | 'SIGMOID';
   /** `global_affine_type` of AllInOneBlock. Default: `SOFTPLUS`. */
   readonly globalAffineType?: 'SOFTPLUS' | 'SIGMOID' | 'EXP';
+  /** `gin_block` of AllInOneBlock; and blocks with two networks are GINCouplingBlock. Default: false. */
+  readonly volumePreserving?: boolean;
+  /** `reverse_permutation` of AllInOneBlock. Default: false. */
+  readonly permutesBefore?: boolean;
   /** In the subnetworks, which are `nn.Sequential(layer, activation, layer, …)`. Default: `relu()`. */
   readonly activation?: Activation;
 }
-
-/** What the export needs to know beside the network. */
-export type FreiaExportOptions = Pick<FreiaOptions, 'globalAffineType'>;
 
 /** The options, and what is written. */
 interface Context extends Required<FreiaOptions> {
@@ -93,67 +94,87 @@ export function importFreia(source: WeightsSource, options: FreiaOptions = {}): 
  * @throws WeightsError for a network that is not built as an imported one.
  * @example await writeFile('inn.safetensors', await exportFreia(network));
  */
-export async function exportFreia(
-  network: Bijection,
-  options: FreiaExportOptions = {},
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function exportFreia(network: Bijection): Promise<Uint8Array<ArrayBuffer>> {
   const op = 'exportFreia';
-  requireOptions(op, options, ['globalAffineType']);
   const out = new SectionWriter(op);
   const layers = expectSequential(network, out);
-  const context = { ...contextOf(op, options), ndims: ndimsOf(layers), network: layers };
+  const context = { ...contextOf(op, {}), ndims: ndimsOf(layers), network: layers };
   await writeModules(layers, out.at('module_list'), kinds, context);
   return out.bytes();
 }
 
-/** A coupling, a scale and a shift of each channel, and a rotation or a permutation. */
+/** A coupling, a scale and a shift of each channel, reflections if it has any, and a rotation or a permutation. */
 const allInOne: Kind<Context> = {
-  recognizes: (state) => state.has('global_scale') && state.has('w_perm'),
-  read(state, { clamp, globalAffineType, activation }) {
+  recognizes: (state) => state.has('global_scale') && (state.has('w_perm') || state.has('w_0')),
+  read(state, context) {
+    const { clamp, globalAffineType, volumePreserving, permutesBefore } = context;
     const shape = state.shapeOf('global_scale');
-    const [, channels = 0, ...size] = shape;
-    const scale = state.numbers('global_scale').map(globalAffine[globalAffineType].scale);
-    const norm = scaleAndShift(shape, scale, state.numbers('global_offset', shape), state);
-    const halves = [Math.ceil(channels / 2), Math.floor(channels / 2)] as const;
-    const subnet = { state: state.at('subnet'), activation, order: tenth };
-    return new Sequential({
-      coupling: readCoupling(subnet, halves, 'second', expClamp({ clamp, rate: 0.1 })),
-      norm,
-      permutation: readRotation(state, [channels, channels, ...size]),
+    const [, channels = 0] = shape;
+    const scales = state.numbers('global_scale', [1, channels, ...shape.slice(2).map(() => 1)]);
+    const shifts = state.numbers('global_offset', shape);
+    const still = Math.ceil(channels / 2);
+    const reflections = state.has('w_0') ? state.shapeOf('vk_householder')[0]! : 0;
+    const block = new AllInOneBlock({
+      ...{ channels, clamp, volumePreserving, permutesBefore, reflections },
+      conditioner: subnet(state, 'subnet', [still, 2 * (channels - still)], context),
+      globalScale: globalScales[globalAffineType],
+      permutation: readRotation(state, channels, shape.slice(2)),
     });
+    const p = volumePreserving ? shifts : Float64Array.from([...scales, ...shifts]);
+    fill(block.affine.p, p, state);
+    if (block.reflections) {
+      const vectors = state.numbers('vk_householder', [reflections, channels]);
+      for (const [k, v] of block.reflections.weights.entries()) {
+        fill(v, vectors.subarray(k * channels, (k + 1) * channels), state);
+      }
+    }
+    return block;
   },
-  async write(layer, out, { globalAffineType, ndims }) {
-    const layers = expectSequential(layer, out);
-    await writeCoupling(layerOf(layers, 'coupling', out), out.at('subnet'), tenth);
-    const norm = layerOf(layers, 'norm', out);
-    const { shape, scale, shift } = await scaleAndShiftOf(norm, ndims, out);
-    out.set('global_scale', shape, scale.map(globalAffine[globalAffineType].inverse));
-    out.set('global_offset', shape, shift);
-    await writeRotation(layerOf(layers, 'permutation', out), out, shape.slice(2));
+  async write(layer, out, { ndims }) {
+    const block = expectLayer(layer, AllInOneBlock, out);
+    const { channels } = block.coupling;
+    const shape = [1, channels, ...new Array<number>(ndims).fill(1)];
+    const { inner } = expectLayer(block.coupling.conditioner, ScaledConditioner, out);
+    await writeSubnet(inner, out.at('subnet'));
+    const p = await numbersOf(block.affine.p);
+    // A block that keeps volumes has no scale, and FrEIA's one that it does not use.
+    out.set(
+      'global_scale',
+      shape,
+      p.length > channels ? p.subarray(0, channels) : new Float64Array(channels),
+    );
+    out.set('global_offset', shape, p.subarray(-channels));
+    await writeRotation(block, out, shape.slice(2));
+    if (!block.reflections) return;
+    const vectors = await Promise.all(block.reflections.weights.map(numbersOf));
+    const rows = Float64Array.from(vectors.flatMap((v) => [...v]));
+    out.set('vk_householder', [vectors.length, channels], rows);
   },
 };
 
-/** All that a subnetwork gives is a tenth of its outputs; that of the scale is within its clamp. */
-const tenth: OutputOrder = { ...scaleFirst, shiftFactor: 0.1 };
-
-/** x ↦ w_perm x, which is not trained. */
-function readRotation(state: Section, shape: readonly number[]): Bijection {
-  const w = state.numbers('w_perm', shape);
-  state.numbers('w_perm_inv', shape);
+/** x ↦ w_perm x, or w_0 x behind reflections, which is not trained. */
+function readRotation(state: Section, channels: number, size: readonly number[]): Bijection {
+  const reflected = state.has('w_0');
+  const shape = [channels, channels, ...(reflected ? [] : size)];
+  const name = reflected ? 'w_0' : 'w_perm';
+  const w = state.numbers(name, shape);
+  if (!reflected) state.numbers('w_perm_inv', shape);
   const order = orderOfPermutation(w);
   if (order) return new Permutation({ channels: order.length, order });
-  const factors = factorize(w, true) ?? state.fail('is a singular matrix', 'w_perm');
+  const factors = factorize(w, true) ?? state.fail('is a singular matrix', name);
   return mixingOf(factors, state, true);
 }
 
-async function writeRotation(layer: Bijection, out: SectionWriter, size: readonly number[]) {
+async function writeRotation(block: AllInOneBlock, out: SectionWriter, size: readonly number[]) {
+  const { permutation } = block;
   const w =
-    layer instanceof Permutation
-      ? matrixOfOrder(layer.order)
-      : matrixOf(await factorsOf(layer, out));
+    permutation instanceof Permutation
+      ? matrixOfOrder(permutation.order)
+      : matrixOf(await factorsOf(permutation, out));
   const n = Math.sqrt(w.length);
+  if (block.reflections) return out.set('w_0', [n, n], w);
   out.set('w_perm', [n, n, ...size], w);
-  out.set('w_perm_inv', [n, n, ...size], transposed(w));
+  return out.set('w_perm_inv', [n, n, ...size], transposed(w));
 }
 
 function matrixOfOrder(order: readonly number[]): Float64Array {
@@ -163,61 +184,72 @@ function matrixOfOrder(order: readonly number[]): Float64Array {
   );
 }
 
-/** First the first half moves by the second, then the second by the first. */
-const glowCoupling: Kind<Context> = {
-  recognizes: (state) => state.has('subnet1') && state.has('subnet2'),
-  read(state, { clamp, clampActivation, activation }) {
-    const [first, second] = ['subnet1', 'subnet2'].map(
-      (name) => sizesOf(readChain(state.at(name))).inputs,
-    );
-    const halves = [first!, second!] as const;
-    const scale = clamps[clampActivation](clamp);
-    const subnet = (name: string) => ({ state: state.at(name), activation, order: scaleFirst });
-    return new Sequential({
-      subnet2: readCoupling(subnet('subnet2'), halves, 'first', scale),
-      subnet1: readCoupling(subnet('subnet1'), halves, 'second', scale),
-    });
-  },
-  async write(layer, out) {
-    const layers = expectSequential(layer, out);
-    for (const name of ['subnet1', 'subnet2']) {
-      await writeCoupling(layerOf(layers, name, out), out.at(name), scaleFirst);
-    }
-  },
-};
-
-/** Where a coupling's network is, and how it is to be taken. */
-interface Subnet {
-  readonly state: Section;
-  readonly activation: Activation;
-  readonly order: OutputOrder;
+/** A block that moves both parts, each by what networks of the other one give, which are called so. */
+function twoSided(
+  transformer: (context: Context) => Transformer,
+  first: Subnets,
+  second: Subnets,
+  is: (context: Context) => boolean = () => true,
+): Kind<Context> {
+  const all = [...Object.values(first), ...Object.values(second)];
+  return {
+    recognizes: (state, context) => is(context) && all.every((name) => state.has(name)),
+    read(state, context) {
+      const [seen, moved] = [first, second].map(
+        ([name]) => sizesOf(readChain(state.at(name))).inputs,
+      );
+      const made = transformer(context);
+      const side = (names: Subnets, inputs: number, moves: number): Conditioner => {
+        const outputs = (made.size / names.length) * moves;
+        const [scale, shift] = names.map((name) => subnet(state, name, [inputs, outputs], context));
+        return shift ? new JoinedConditioners({ parts: { scale: scale!, shift } }) : scale!;
+      };
+      return new TwoSidedCoupling({
+        channels: seen! + moved!,
+        split: [moved!, seen!],
+        transformer: made,
+        conditioner: [side(first, seen!, moved!), side(second, moved!, seen!)],
+      });
+    },
+    async write(layer, out) {
+      const block = expectLayer(layer, TwoSidedCoupling, out);
+      const sides = [
+        [first, block.first.conditioner],
+        [second, block.second.conditioner],
+      ] as const;
+      for (const [names, g] of sides) {
+        const parts = g instanceof JoinedConditioners ? Object.values(g.inner) : [g];
+        if (parts.length !== names.length)
+          out.fail(`has ${parts.length} networks for ${names.join(' and ')}`);
+        for (const [i, name] of names.entries()) await writeSubnet(parts[i]!, out.at(name));
+      }
+    },
+  };
 }
 
-function readCoupling(
-  { state, activation, order }: Subnet,
-  channels: readonly [number, number],
-  moves: 'first' | 'second',
-  scaleFunction: Activation,
-): Bijection {
-  const layers = readChain(state);
-  const [kept, moved] = moves === 'second' ? channels : [channels[1], channels[0]];
-  const { inputs, outputs } = sizesOf(layers);
-  if (inputs !== kept || outputs !== 2 * moved) {
-    state.fail(
-      `maps ${inputs} to ${outputs} channels; expected ${kept} to ${2 * moved}, without conditions`,
+/** The names of the networks of one side: for scale and shift, or one for both. */
+type Subnets = readonly [string] | readonly [scale: string, shift: string];
+
+/** A network, which maps so many channels to so many. */
+function subnet(
+  state: Section,
+  name: string,
+  [inputs, outputs]: readonly [number, number],
+  { activation }: Context,
+): Conditioner {
+  const section = state.at(name);
+  const layers = readChain(section);
+  const found = sizesOf(layers);
+  if (found.inputs !== inputs || found.outputs !== outputs) {
+    section.fail(
+      `maps ${found.inputs} to ${found.outputs} channels; expected ${inputs} to ${outputs}, without conditions`,
     );
   }
-  layers.push(reordered(layers.pop()!, order, 'in'));
-  const conditioner = conditionerOf(layers, 'chain', activation, state);
-  return couplingOf({ channels, moves, conditioner, scaleFunction });
+  return conditionerOf(layers, 'chain', activation, section);
 }
 
-async function writeCoupling(layer: Bijection, out: SectionWriter, order: OutputOrder) {
-  const parts = partsOfCoupling(layer);
-  if (!parts?.scaleFunction) return out.fail('is no coupling as an import makes it');
-  const layers = await layersOf(parts.conditioner, 'chain', out);
-  layers.push(reordered(layers.pop()!, order, 'back'));
-  writeChain(layers, out);
+async function writeSubnet(g: Conditioner, out: SectionWriter): Promise<void> {
+  writeChain(await layersOf(g, 'chain', out), out);
 }
 
 const permuteRandom: Kind<Context> = {
@@ -261,9 +293,9 @@ function channelsBehind(
   for (const layer of layers.slice(layers.indexOf(squeeze) + 1)) {
     if (layer instanceof ShuffleSqueeze) factor *= 4;
     for (const { module } of placesIn(layer)) {
-      if (module instanceof Permutation) return module.channels / factor;
-      if (module instanceof ChannelHalves)
-        return (module.channels[0] + module.channels[1]) / factor;
+      if (module instanceof Permutation || module instanceof TransformerCoupling) {
+        return module.channels / factor;
+      }
     }
   }
   return out.fail('has no layer behind it that tells its channels; expected a coupling there');
@@ -274,9 +306,23 @@ function kernelOf(outputs: number): Float64Array {
   return Float64Array.from({ length: 4 * outputs }, (_, at) => ((at >> 2) % 4 === at % 4 ? 1 : 0));
 }
 
+const scaleOf = ({ clamp, clampActivation }: Context) => ({
+  scaleFunction: clamps[clampActivation](clamp),
+});
+const affine = (context: Context) => new AffineTransformer(scaleOf(context));
+const preserving = (context: Context) => new VolumePreservingTransformer(scaleOf(context));
+
 const kinds: Kinds<Context> = {
   AllInOneBlock: allInOne,
-  GLOWCouplingBlock: glowCoupling,
+  GINCouplingBlock: twoSided(
+    preserving,
+    ['subnet2'],
+    ['subnet1'],
+    ({ volumePreserving }) => volumePreserving,
+  ),
+  GLOWCouplingBlock: twoSided(affine, ['subnet2'], ['subnet1']),
+  RNVPCouplingBlock: twoSided(affine, ['subnet_s2', 'subnet_t2'], ['subnet_s1', 'subnet_t1']),
+  NICECouplingBlock: twoSided(() => new AdditiveTransformer(), ['F'], ['G']),
   PermuteRandom: permuteRandom,
   IRevNetDownsampling: downsampling,
 };
@@ -288,27 +334,19 @@ const clamps = {
   SIGMOID: (clamp: number) => expClamp({ clamp, rate: 0.5 }),
 };
 
-/** The scale of each channel, from its parameter and back. */
-const globalAffine = {
-  // 0.1·softplus of β = ½, which is 2 log(1 + e^(g/2))
-  SOFTPLUS: {
-    scale: (g: number) => 0.2 * (Math.max(g / 2, 0) + Math.log1p(Math.exp(-Math.abs(g / 2)))),
-    inverse: (s: number) => 2 * (5 * s + Math.log(-Math.expm1(-5 * s))),
-  },
-  SIGMOID: {
-    scale: (g: number) => 10 / (1 + Math.exp(2 - g)),
-    inverse: (s: number) => 2 - Math.log(10 / s - 1),
-  },
-  EXP: { scale: Math.exp, inverse: Math.log },
-};
+const globalScales = { SOFTPLUS: 'softplus', SIGMOID: 'sigmoid', EXP: 'exp' } as const;
 
 function contextOf(op: string, options: FreiaOptions): Context {
-  requireOptions(op, options, ['clamp', 'clampActivation', 'globalAffineType', 'activation']);
+  const names = ['clamp', 'clampActivation', 'globalAffineType', 'activation'];
+  requireOptions(op, options, [...names, 'volumePreserving', 'permutesBefore']);
   const { clamp = 2, clampActivation = 'ATAN', globalAffineType = 'SOFTPLUS' } = options;
-  const { activation = relu() } = options;
+  const { activation = relu(), volumePreserving = false, permutesBefore = false } = options;
   requireBetween(op, 'clamp', clamp, 0);
   requireOneOf(op, 'clampActivation', clampActivation, ['ATAN', 'TANH', 'SIGMOID']);
   requireOneOf(op, 'globalAffineType', globalAffineType, ['SOFTPLUS', 'SIGMOID', 'EXP']);
   requireActivation(op, 'activation', activation);
-  return { clamp, clampActivation, globalAffineType, activation, ndims: 0 };
+  requireBoolean(op, 'volumePreserving', volumePreserving);
+  requireBoolean(op, 'permutesBefore', permutesBefore);
+  const believed = { clamp, clampActivation, globalAffineType, activation };
+  return { ...believed, volumePreserving, permutesBefore, ndims: 0 };
 }

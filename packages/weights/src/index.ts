@@ -1,5 +1,5 @@
 /** Model files of other libraries as networks here, and back. */
-export type { FreiaExportOptions, FreiaOptions } from './freia.ts';
+export type { FreiaOptions } from './freia.ts';
 export { exportFreia, importFreia } from './freia.ts';
 export type { InvertibleNetworksJlOptions } from './invertible-networks-jl.ts';
 export {

@@ -27,10 +27,7 @@ const normflows = (options: NormflowsOptions = {}): Case => ({
 
 const freia = (options: FreiaOptions = {}): Case => ({
   load: (source) => new Flow({ network: importFreia(source, options) }),
-  save: (flow) => {
-    const { globalAffineType } = options;
-    return exportFreia(flow.network, globalAffineType && { globalAffineType });
-  },
+  save: ({ network }) => exportFreia(network),
 });
 
 const nflows = (options: NflowsOptions = {}): Case => ({
@@ -55,6 +52,8 @@ export const cases: Readonly<Record<string, Case>> = {
   'freia-odd': freia({ clamp: 1.5, globalAffineType: 'SIGMOID' }),
   'freia-glow': freia({ clamp: 1.5 }),
   'freia-tanh': freia({ clampActivation: 'TANH', globalAffineType: 'EXP' }),
+  'freia-blocks': freia({ permutesBefore: true }),
+  'freia-gin': freia({ volumePreserving: true }),
   'freia-sigmoid': freia({ clampActivation: 'SIGMOID', globalAffineType: 'EXP' }),
   'nflows-vectors': nflows(),
   'nflows-images': nflows({ gaps: { '_transform._transforms.0': 'SqueezeTransform' } }),

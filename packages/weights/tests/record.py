@@ -295,6 +295,42 @@ class FreiaClamps(FreiaAllInOne):
         return inn
 
 
+class FreiaBlocks(FreiaAllInOne):
+    """Blocks of two sides, with two networks and with four, and reflections that are undone before."""
+
+    shape = (5,)
+
+    def make(self):
+        import FrEIA.framework as ff
+        import FrEIA.modules as fm
+
+        inn = ff.SequenceINN(*self.shape)
+        np.random.seed(3)
+        inn.append(fm.NICECouplingBlock, subnet_constructor=dense_net, split_len=2)
+        inn.append(fm.RNVPCouplingBlock, subnet_constructor=dense_net, split_len=3)
+        inn.append(
+            fm.AllInOneBlock,
+            subnet_constructor=dense_net,
+            learned_householder_permutation=2,
+            reverse_permutation=True,
+        )
+        return inn
+
+
+class FreiaGin(FreiaAllInOne):
+    shape = (5,)
+
+    def make(self):
+        import FrEIA.framework as ff
+        import FrEIA.modules as fm
+
+        inn = ff.SequenceINN(*self.shape)
+        np.random.seed(4)
+        inn.append(fm.AllInOneBlock, subnet_constructor=dense_net, gin_block=True)
+        inn.append(fm.GINCouplingBlock, subnet_constructor=dense_net)
+        return inn
+
+
 # nflows 0.14
 
 
@@ -480,6 +516,8 @@ cases = {
     'freia-odd': FreiaOdd(),
     'freia-glow': FreiaGlow(),
     'freia-tanh': FreiaClamps('TANH'),
+    'freia-blocks': FreiaBlocks(),
+    'freia-gin': FreiaGin(),
     'freia-sigmoid': FreiaClamps('SIGMOID'),
     'nflows-vectors': NflowsVectors(),
     'nflows-images': NflowsImages(),

@@ -41,12 +41,13 @@ export function weightCalls(): Calls {
     importFreia: [
       call(weights.importFreia, [
         inn,
-        { clamp: 2, clampActivation: 'ATAN', globalAffineType: 'EXP', activation: relu() },
+        {
+          ...{ clamp: 2, clampActivation: 'ATAN', globalAffineType: 'EXP', activation: relu() },
+          ...{ volumePreserving: false, permutesBefore: true },
+        },
       ]),
     ],
-    exportFreia: [
-      call(weights.exportFreia, [weights.importFreia(inn!), { globalAffineType: 'EXP' }]),
-    ],
+    exportFreia: [call(weights.exportFreia, [weights.importFreia(inn!)])],
     importInvertibleNetworksJl: [
       call(weights.importInvertibleNetworksJl, [
         julia,
