@@ -102,6 +102,7 @@ export {
 
 export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
 export { alongChannels, channelSums, perSample, positions, sumOfTerms } from './core/idioms.ts';
+export type { SampleOptions } from './core/sample-shape.ts';
 export type { Saved } from './core/saved.ts';
 export type { Pair, ShapeOf, State } from './core/state.ts';
 export {
@@ -221,7 +222,6 @@ export type { PlanarOptions } from './residual/planar.ts';
 export { Planar } from './residual/planar.ts';
 export type { RadialOptions } from './residual/radial.ts';
 export { Radial } from './residual/radial.ts';
-export type { SampleOptions } from './residual/sample-shape.ts';
 export type { SpectralConvOptions } from './residual/spectral-conv.ts';
 export { SpectralConv } from './residual/spectral-conv.ts';
 export type { SpectralDenseOptions } from './residual/spectral-dense.ts';

@@ -1,25 +1,13 @@
 /** A scale and a shift of every number of a sample. Mathematics: docs/math/linear/affine-layer.md */
-import {
-  formatShape,
-  ones,
-  type Shape,
-  ShapeError,
-  sizeOf,
-  sum,
-  type Tensor,
-  zeros,
-} from '@invnet/tensor';
-import { requireModuleOptions, requireSpatialSizes, requireWhole } from '../core/checks.ts';
+import { ones, type Shape, sum, type Tensor, zeros } from '@invnet/tensor';
+import { requireModuleOptions } from '../core/checks.ts';
+import { requireSamples, type SampleOptions, sampleShape } from '../core/sample-shape.ts';
 import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { ScaleAndShift } from './scale-and-shift.ts';
 
 /** Options of `AffineLayer`. */
-export interface AffineLayerOptions {
-  readonly channels: number;
-  /** Spatial sizes of the data; none for vectors. Default: []. */
-  readonly size?: Shape;
-}
+export type AffineLayerOptions = SampleOptions;
 
 /**
  * y = s ⊙ x + b, with a scale and a shift per position and channel; logdet = Σ log|s|. It starts as
@@ -42,13 +30,11 @@ export class AffineLayer extends ScaleAndShift {
     using building = new Construction();
     requireModuleOptions('AffineLayer', options, ['channels', 'size']);
     const { channels, size = [] } = options;
-    requireWhole('AffineLayer', 'channels', channels, 1);
-    requireSpatialSizes('AffineLayer', 'size', size);
-    requireWhole('AffineLayer', 'channels × size', sizeOf([channels, ...size]), 1);
+    const shape = sampleShape('AffineLayer', options);
     this.channels = channels;
     this.size = [...size];
-    this.scale = new Parameter('scale', ones([channels, ...size]));
-    this.shift = new Parameter('shift', zeros([channels, ...size]));
+    this.scale = new Parameter('scale', ones(shape));
+    this.shift = new Parameter('shift', zeros(shape));
     building.complete();
   }
 
@@ -69,8 +55,6 @@ export class AffineLayer extends ScaleAndShift {
   }
 
   protected override applyShape(x: Shape): Shape {
-    const { shape } = this.scale;
-    if (x.length === shape.length + 1 && shape.every((s, i) => s === x[i + 1])) return x;
-    throw new ShapeError(`AffineLayer: got ${formatShape(x)}; expected [N, ${shape.join(', ')}].`);
+    return requireSamples('AffineLayer', x, this.scale.shape);
   }
 }

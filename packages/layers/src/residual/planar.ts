@@ -27,10 +27,10 @@ import {
 } from '@invnet/tensor';
 import { requireModuleOptions } from '../core/checks.ts';
 import { perSample, sumOfTerms } from '../core/idioms.ts';
+import { requireSamples, type SampleOptions, sampleShape } from '../core/sample-shape.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
-import { requireSamples, type SampleOptions, sampleShape } from './sample-shape.ts';
 import { type Point, SolvedBijection } from './solved-bijection.ts';
 import { determinantOf, tanhRoot, tanhSlope } from './tanh-root.ts';
 

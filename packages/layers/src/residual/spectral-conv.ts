@@ -3,19 +3,17 @@ import {
   conv,
   convFilterGrad,
   convInputGrad,
-  formatShape,
   formatValue,
   type Shape,
-  ShapeError,
   ValueError,
 } from '@invnet/tensor';
 import {
-  requireChannels,
   requireModuleOptions,
   requireOddKernel,
   requireSizes,
   requireSpatialSizes,
 } from '../core/checks.ts';
+import { requireSamples } from '../core/sample-shape.ts';
 import {
   SpectralLayer,
   type SpectralOptions,
@@ -80,11 +78,7 @@ export class SpectralConv extends SpectralLayer {
 
   outputShape(h: Shape): Shape {
     const { inChannels, outChannels, size } = this.options;
-    requireChannels('SpectralConv', h, inChannels);
-    if (h.length === size.length + 2 && size.every((s, i) => s === h[i + 2])) {
-      return [h[0]!, outChannels, ...size];
-    }
-    const expected = [inChannels, ...size].join(', ');
-    throw new ShapeError(`SpectralConv: got ${formatShape(h)}; expected [N, ${expected}].`);
+    requireSamples('SpectralConv', h, [inChannels, ...size]);
+    return [h[0]!, outChannels, ...size];
   }
 }

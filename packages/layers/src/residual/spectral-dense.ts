@@ -1,6 +1,7 @@
 /** A dense layer of bounded operator norm. Mathematics: docs/math/residual/spectral-layers.md */
-import { formatShape, matmul, type Shape, ShapeError } from '@invnet/tensor';
-import { requireChannels, requireModuleOptions, requireSizes } from '../core/checks.ts';
+import { matmul, type Shape } from '@invnet/tensor';
+import { requireModuleOptions, requireSizes } from '../core/checks.ts';
+import { requireSamples } from '../core/sample-shape.ts';
 import {
   SpectralLayer,
   type SpectralOptions,
@@ -44,8 +45,7 @@ export class SpectralDense extends SpectralLayer {
 
   outputShape(h: Shape): Shape {
     const { inChannels, outChannels } = this.options;
-    requireChannels('SpectralDense', h, inChannels);
-    if (h.length === 2) return [h[0]!, outChannels];
-    throw new ShapeError(`SpectralDense: got ${formatShape(h)}; expected [N, ${inChannels}].`);
+    requireSamples('SpectralDense', h, [inChannels]);
+    return [h[0]!, outChannels];
   }
 }

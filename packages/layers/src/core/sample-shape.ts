@@ -1,6 +1,6 @@
 /** Layers with parameters for every number of a sample. */
-import { formatShape, type Shape, ShapeError, sizeOf } from '@invnet/tensor';
-import { requireSpatialSizes, requireWhole } from '../core/checks.ts';
+import { formatShape, requireList, type Shape, ShapeError, sizeOf } from '@invnet/tensor';
+import { requireSpatialSizes, requireWhole } from './checks.ts';
 
 /** Of which samples a layer is. */
 export interface SampleOptions {
@@ -19,6 +19,7 @@ export function sampleShape(op: string, { channels, size = [] }: SampleOptions):
 
 /** The shape itself. @throws ShapeError unless it is of samples of this shape. */
 export function requireSamples(op: string, x: Shape, sample: Shape): Shape {
+  requireList(op, 'the shape', x);
   if (x.length === sample.length + 1 && sample.every((s, i) => s === x[i + 1])) return x;
   throw new ShapeError(`${op}: got ${formatShape(x)}; expected [N, ${sample.join(', ')}].`);
 }
