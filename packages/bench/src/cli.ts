@@ -8,6 +8,7 @@ import { describeStart, writeTable } from './documents.ts';
 import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
 import { chooseNetworks, describeGlow, describeProfiles, measureGlow } from './glow.ts';
 import { describeGpu, measureGpu } from './gpu.ts';
+import { describeKeeping, measureKeeping } from './keeping.ts';
 import { describeMemory, measureMemory } from './memory.ts';
 import { describeMpi, measureMpi } from './mpi.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
@@ -43,6 +44,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
   gpu: async ({ peers }) => {
     const report = await measureGpu({ peers });
     return { report: { ...report, figures: [] }, table: describeGpu(report) };
+  },
+  keep: async ({ network }) => {
+    const report = await measureKeeping({ chosen: chooseNetworks(network) });
+    return { report, table: describeKeeping(report) };
   },
   memory: async () => {
     const networks = await measureNetworks();
@@ -86,6 +91,7 @@ Suites:
   bundle   what the smallest page that trains downloads, compressed, beside its limit
   glow     training steps of six networks, on one thread and several, beside other libraries
   gpu      the gpu backend beside wasm, tfjs and jax-js: convolution, product, Glow step
+  keep     time and memory of training steps by what forwards keep for their backwards
   memory   peak memory of every network at two depths, and of a Glow training step at five
   mpi      two ranks of an mpirun beside one: images a second, and the share of communication
   ops      convolutions and products as shares of the machine's peak, beside other libraries
@@ -96,7 +102,7 @@ Suites:
   --backend <name>   wasm or reference (default wasm), where a suite does not measure all of ours
   --threads <count>  threads of the wasm backend (default 2 where there are two cores)
   --wide             asks for vectors of 256 bits (wasm in Node.js on x64)
-  --network <names>  those networks of glow alone, joined by commas
+  --network <names>  those networks of glow or keep alone, joined by commas
   --sweep            instead of ops: convolutions of some 360 shapes, and the worst ratios
   --no-peers         leaves other libraries out, which are otherwise installed on first use
   --save <file>      stores the run
