@@ -3,6 +3,7 @@ import {
   ActNorm,
   AveragePool,
   asConditioner,
+  attentionBlock,
   BatchNorm,
   ConditionalResidualBlock,
   type Conditioner,
@@ -11,6 +12,7 @@ import {
   CustomBlock,
   chain,
   convBlock,
+  DeepSet,
   Dense,
   DenseBlock,
   elu,
@@ -20,12 +22,14 @@ import {
   LayerNorm,
   MadeBlock,
   MaxPool,
+  MultiHeadAttention,
   Parameter,
   PeriodicFeatures,
   ResidualBlock,
   ResNet,
   residual,
   ScaledConditioner,
+  SetTransformer,
   SymmetricBlock,
   silu,
   UNet,
@@ -33,7 +37,18 @@ import {
   WithContext,
 } from '@invnet/layers';
 import { RevNet } from '@invnet/networks';
-import { add, affine, exp, mul, ones, type Shape, sum, type Tensor } from '@invnet/tensor';
+import {
+  add,
+  affine,
+  concat,
+  exp,
+  mul,
+  ones,
+  type RandomStream,
+  type Shape,
+  sum,
+  type Tensor,
+} from '@invnet/tensor';
 import { even, odd, random } from './row.ts';
 
 /** A conditioner and the shapes to check it on. */
@@ -42,6 +57,20 @@ export interface ConditionerRow {
   readonly shape: Shape;
   readonly context?: Shape;
   readonly make: () => Conditioner;
+  /** Input of the given shape. Default: standard normal. */
+  readonly draw?: (random: RandomStream, shape: Shape) => Tensor;
+}
+
+/** The row's input, from a stream. */
+export function drawn({ shape, draw }: ConditionerRow, stream: RandomStream): Tensor {
+  return draw ? draw(stream, shape) : stream.normal(shape);
+}
+
+/** Sets of random masks, none of which is empty. */
+function maskedSets(stream: RandomStream, [n, m, last]: Shape): Tensor {
+  const first = ones([n!, 1, 1]);
+  const mask = concat([first, stream.uniform([n!, m! - 1, 1])], 1);
+  return concat([stream.normal([n!, m!, last! - 1]), mask], 2);
 }
 
 function rowsIn(ndims: number): ConditionerRow[] {
@@ -107,6 +136,57 @@ function rowsIn(ndims: number): ConditionerRow[] {
 
 const pair = { inChannels: 2, hidden: 3, outChannels: 2 };
 const small = { inChannels: 1, outChannels: 2, hidden: 1 };
+
+const sets = { features: 2, hidden: 2, outChannels: 2 };
+
+/** Attention, and networks of sets: positions and elements are one axis to their code. */
+const setRows: readonly ConditionerRow[] = [
+  {
+    name: 'MultiHeadAttention, 2D',
+    shape: [2, 2, 2, 1],
+    make: () => new MultiHeadAttention({ channels: 2, heads: 2, random: random() }),
+  },
+  {
+    name: 'attentionBlock to a context of positions, some masked, 1D',
+    shape: [2, 2, 2],
+    context: [2, 2, 3],
+    make: () =>
+      attentionBlock({
+        ...{ channels: 2, heads: 2, contextChannels: 1, masked: true, ndims: 1 },
+        random: random(),
+      }),
+  },
+  {
+    name: 'DeepSet',
+    shape: [2, 3, 2],
+    make: () => new DeepSet({ ...sets, activation: elu(), random: random() }),
+  },
+  {
+    name: 'DeepSet, sums of masked sets',
+    shape: [2, 4, 3],
+    draw: maskedSets,
+    make: () => new DeepSet({ ...sets, masked: true, pooling: 'sum', random: random() }),
+  },
+  {
+    name: 'SetTransformer',
+    shape: [2, 2, 2],
+    make: () => new SetTransformer({ ...sets, heads: 1, blocks: 1, random: random() }),
+  },
+  {
+    name: 'SetTransformer of masked sets',
+    shape: [2, 4, 3],
+    draw: maskedSets,
+    make: () =>
+      new SetTransformer({
+        ...sets,
+        masked: true,
+        heads: 2,
+        blocks: 2,
+        seeds: 2,
+        random: random(),
+      }),
+  },
+];
 
 /** Blocks of chains: their code is that of all ranks, but where sizes are halved and doubled. */
 const chainRows: readonly ConditionerRow[] = [
@@ -289,5 +369,6 @@ export const conditionerRows: readonly ConditionerRow[] = [
   { name: 'CustomBlock', shape: [2, 3], make: doubling },
   { name: 'CustomBlock with a context', shape: [2, 1], context: [2, 1], make: growing },
   ...chainRows,
+  ...setRows,
   ...[1, 2, 3].flatMap(rowsIn),
 ];

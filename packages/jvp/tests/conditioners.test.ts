@@ -36,7 +36,7 @@ import {
 } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { assertConditioner } from '../src/index.ts';
-import { growing, conditionerRows as rows } from './conditioner-rows.ts';
+import { drawn, growing, conditionerRows as rows } from './conditioner-rows.ts';
 
 /** Moves parameters off their start. */
 function scatter(g: Conditioner): void {
@@ -50,12 +50,13 @@ function scatter(g: Conditioner): void {
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
 describe('conditioners in float64', () => {
-  it.each(rows)('$name', async ({ shape, context, make }) => {
+  it.each(rows)('$name', async (row) => {
+    const { context, make } = row;
     const g = make();
     scatter(g);
     const stream = new RandomStream(5);
     const options = {
-      x: stream.normal(shape),
+      x: drawn(row, stream),
       ...(context && { context: stream.normal(context) }),
     };
     await assertConditioner(g, options);
@@ -63,12 +64,13 @@ describe('conditioners in float64', () => {
 });
 
 describe('conditioners in float32 on wasm', () => {
-  it.each(rows)('$name', async ({ shape, context, make }) => {
+  it.each(rows)('$name', async (row) => {
+    const { context, make } = row;
     const run = async () => {
       const g = make();
       scatter(g);
       const stream = new RandomStream(5);
-      const x = stream.normal(shape);
+      const x = drawn(row, stream);
       const c = context && stream.normal(context);
       const { y, saved } = g.forward(x, c);
       const { dx } = g.backward(stream.normal(y.shape), saved);
@@ -86,11 +88,12 @@ describe('conditioners in float32 on wasm', () => {
 });
 
 describe('shapes, copies and contexts', () => {
-  it.each(rows)('$name', ({ shape, context, make }) => {
+  it.each(rows)('$name', (row) => {
+    const { shape, context, make } = row;
     const g = make();
     scatter(g);
     const stream = new RandomStream(5);
-    const x = stream.normal(shape);
+    const x = drawn(row, stream);
     const c = context && stream.normal(context);
     const y = evaluate(g, x, c);
     expect(g.outputShape(shape)).toEqual(y.shape);
@@ -103,7 +106,7 @@ describe('shapes, copies and contexts', () => {
   it.each(rows.filter((row) => row.context))('one context for all samples: $name', (row) => {
     const g = row.make();
     const stream = new RandomStream(5);
-    const x = stream.normal(row.shape);
+    const x = drawn(row, stream);
     const one = stream.normal([1, ...row.context!.slice(1)]);
     const all = concat(new Array<Tensor>(row.shape[0]!).fill(one), 0);
     const run = (context: Tensor) => {

@@ -20,15 +20,18 @@ import { Chain } from './conditioners/chain.ts';
 import { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
 import { Conv, ConvTranspose } from './conditioners/conv.ts';
 import { CustomBlock } from './conditioners/custom-block.ts';
+import { DeepSet } from './conditioners/deep-set.ts';
 import { Dense } from './conditioners/dense.ts';
 import { DenseBlock } from './conditioners/dense-block.ts';
 import { JoinedConditioners } from './conditioners/joined-conditioners.ts';
 import { LayerNorm } from './conditioners/layer-norm.ts';
+import { MultiHeadAttention } from './conditioners/multi-head-attention.ts';
 import { PeriodicFeatures } from './conditioners/periodic-features.ts';
 import { AveragePool, GlobalAveragePool, MaxPool } from './conditioners/pooling.ts';
 import { ResNet } from './conditioners/res-net.ts';
 import { ResidualBlock } from './conditioners/residual-block.ts';
 import { ScaledConditioner } from './conditioners/scaled-conditioner.ts';
+import { SetTransformer } from './conditioners/set-transformer.ts';
 import { SkipConnection } from './conditioners/skip-connection.ts';
 import { SymmetricBlock } from './conditioners/symmetric-block.ts';
 import { UNet } from './conditioners/unet.ts';
@@ -131,6 +134,9 @@ export const layerCatalogue: readonly ModuleType[] =
     WithContext,
     ActivationLayer,
     Chain,
+    DeepSet,
+    MultiHeadAttention,
+    SetTransformer,
     Conv,
     ConvTranspose,
     Dense,

@@ -164,6 +164,33 @@ const options: Record<string, Arbitrary<Json>> = {
   Conv: config('Conv', { ...convolution, stride: some(size), kernel: some(kernel) }),
   ConvTranspose: config('ConvTranspose', { ...convolution, stride: some(several) }),
   Dense: config('Dense', { inChannels: size, outChannels: size, gain: some(bound) }),
+  DeepSet: config('DeepSet', {
+    features: size,
+    hidden: some(size),
+    outChannels: size,
+    masked: some(fc.boolean()),
+    pooling: some(fc.constantFrom('mean', 'sum')),
+    activation: some(anyActivation),
+  }),
+  MultiHeadAttention: size.chain((heads) =>
+    config('MultiHeadAttention', {
+      channels: size.map((each) => each * heads),
+      heads: fc.constant(heads),
+      contextChannels: size,
+      masked: some(fc.boolean()),
+    }),
+  ),
+  SetTransformer: size.chain((heads) =>
+    config('SetTransformer', {
+      features: size,
+      hidden: size.map((each) => each * heads),
+      outChannels: size,
+      heads: fc.constant(heads),
+      blocks: some(size),
+      seeds: some(size),
+      masked: some(fc.boolean()),
+    }),
+  ),
   LayerNorm: config('LayerNorm', { channels: size, epsilon: some(bound) }),
   SkipConnection: config('SkipConnection', {
     inner: conditioner,

@@ -12,6 +12,8 @@ export function conditionerCalls(): Calls {
   const random = new RandomStream(3);
   const [x, v] = [random.normal([1, 2, 4, 4]), random.normal([2, 2])];
   const sizes = { inChannels: 2, outChannels: 2 };
+  const sets = { features: 2, hidden: 2, random };
+  const attention = { channels: 2, heads: 1, contextChannels: 2, masked: true, random };
   const conv = { ...sizes, kernel: 2, stride: 2, ndims: 2, gain: 1, random };
   const unet = { ...sizes, hidden: 1, levels: 1, ndims: 2, kernel: 3, down: 'conv', up: 'nearest' };
   const blocks = { ...sizes, hidden: 2, activation: api.elu(), normalization: 'layer' };
@@ -42,6 +44,29 @@ export function conditionerCalls(): Calls {
     GlobalAveragePool: [
       make(api.GlobalAveragePool, [{}]),
       ...blockMethods(new api.GlobalAveragePool(), x),
+    ],
+    attentionBlock: [
+      call(api.attentionBlock, [{ ...attention, ndims: 1, hidden: 2, activation: api.relu() }]),
+    ],
+    DeepSet: [
+      make(api.DeepSet, [
+        { ...sets, activation: api.relu(), pooling: 'sum', masked: false, outChannels: 1 },
+      ]),
+      ...blockMethods(new api.DeepSet({ ...sets, outChannels: 1 }), ones([2, 3, 2])),
+    ],
+    MultiHeadAttention: [
+      make(api.MultiHeadAttention, [attention]),
+      ...blockMethods(new api.MultiHeadAttention({ channels: 2 }), x),
+    ],
+    padSets: [call(api.padSets, [[v, ones([1, 2])]])],
+    SetTransformer: [
+      make(api.SetTransformer, [
+        { ...sets, heads: 1, blocks: 1, seeds: 1, masked: true, outChannels: 1 },
+      ]),
+      ...blockMethods(
+        new api.SetTransformer({ ...sets, heads: 1, outChannels: 1 }),
+        ones([2, 3, 2]),
+      ),
     ],
     LayerNorm: [
       make(api.LayerNorm, [{ channels: 2, epsilon: 1e-5 }]),

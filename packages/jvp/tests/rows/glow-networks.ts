@@ -1,10 +1,13 @@
 /** Rows of Glow, its conditional form and summarized networks. */
 import {
   ConditionalGlowCoupling,
+  DeepSet,
   defaultConditioner,
   expClamp,
   HaarSqueeze,
   ShuffleSqueeze,
+  UNet,
+  withContext,
 } from '@invnet/layers';
 import { ConditionalGlow, Glow, type GlowOptions, SummarizedNetwork } from '@invnet/networks';
 import { even, odd, type Row, random, twice } from '../row.ts';
@@ -62,6 +65,43 @@ function makeGlow(ndims: number, options: Partial<GlowOptions> = {}): Glow {
   return new Glow({ ...sizes, random: random(), ...options });
 }
 
+const small = { hidden: 2, scales: 1, steps: 1, actnorm: false };
+
+const ofSets: Row = {
+  name: 'SummarizedNetwork of a DeepSet',
+  shape: [2, 2],
+  context: [2, 3, 1],
+  make: () =>
+    new SummarizedNetwork({
+      network: new ConditionalGlow({
+        ...small,
+        channels: 2,
+        contextChannels: 2,
+        ndims: 0,
+        random: random(),
+      }),
+      summary: new DeepSet({ features: 1, hidden: 2, outChannels: 2, random: random() }),
+    }),
+};
+
+/** In 1D, for a U-Net has many operations, and in 2D each of them fails once in turn. */
+const ofUNets: Row = {
+  name: 'ConditionalGlow of U-Nets',
+  shape: [1, 1, 4],
+  context: [1, 1, 4],
+  make: () =>
+    new ConditionalGlow({
+      ...small,
+      channels: 1,
+      contextChannels: 1,
+      ndims: 1,
+      random: random(),
+      conditioner: withContext(
+        (shape) => new UNet({ ...shape, hidden: 1, levels: 1, random: random() }),
+      ),
+    }),
+};
+
 function conditionalRows(ndims: number): Row[] {
   const size = odd(ndims);
   const sizes = () => ({ hidden: 3, ndims, random: random() });
@@ -90,5 +130,7 @@ function conditionalRows(ndims: number): Row[] {
           summary: defaultConditioner({ ...sizes(), inChannels: 3, outChannels: 2 }),
         }),
     },
+    ...(ndims === 0 ? [ofSets] : []),
+    ...(ndims === 1 ? [ofUNets] : []),
   ];
 }
