@@ -27,7 +27,7 @@ export function confusions(matrix: ConfusionMatrix): Figure {
   return confusion({
     counts: matrix,
     classes: matrix.map((_, digit) => `${digit}`),
-    title: 'rows: the digit; columns: what it was taken for; in percent',
+    title: 'percent of each digit',
   });
 }
 

@@ -48,7 +48,8 @@ export class LearnedSqueeze extends Composite {
     this.options = { channels, ndims };
     this.mix = new Orthogonal({ channels: channels * 2 ** ndims });
     const [a] = this.mix.weights;
-    a!.assign(zeros(a!.shape));
+    using still = zeros(a!.shape);
+    a!.assign(still);
     building.complete();
   }
 

@@ -21,7 +21,8 @@ beforeEach(() => setBackend('reference'));
 
 const operator = named('doubling', { forward: (u: object) => u, adjoint: (r: object) => r });
 const customParts = named('block', { forward: () => {}, backward: () => {} });
-const factories = { doubling: () => operator, block: () => customParts };
+const ownParts = named('own', { forward: () => {}, inverse: () => {}, backward: () => {} });
+const factories = { doubling: () => operator, block: () => customParts, own: () => ownParts };
 
 const size = fc.integer({ min: 1, max: 4 });
 const several = fc.integer({ min: 2, max: 5 });
@@ -48,6 +49,8 @@ const activation = {
   expClamp: config('expClamp', { clamp: bound, rate: some(bound) }),
   atanClamp: config('atanClamp', { clamp: some(bound), rate: some(bound) }),
   softsignClamp: config('softsignClamp', { clamp: some(bound) }),
+  shiftedSigmoid: config('shiftedSigmoid', { shift: some(bound) }),
+  softplusScale: config('softplusScale', { factor: some(bound), rate: some(bound) }),
   elu: config('elu', { alpha: some(bound) }),
   gelu: config('gelu'),
   silu: config('silu'),
@@ -83,6 +86,46 @@ const bijection = fc.oneof(
 );
 const additive = config('AdditiveCoupling', { conditioner });
 const two = fc.tuple(size, size);
+const spline = config('RationalQuadraticSpline', {
+  bins: some(several),
+  bound: some(bound),
+  tails: some(fc.constantFrom('identity', 'circular')),
+  minWidth: some(fc.constantFrom(1e-3, 1e-2)),
+  softClamp: some(bound),
+});
+const transformer = fc.oneof(
+  config('AffineTransformer', { scaleFunction: some(scale) }),
+  config('AdditiveTransformer'),
+  spline,
+);
+/** The channels of a coupling, and ways to part them. */
+const splitChannels = ($type: string, more: Record<string, Arbitrary<unknown>>) =>
+  several.chain((channels) =>
+    config($type, {
+      channels: fc.constant(channels),
+      split: some(
+        fc.oneof(
+          fc.integer({ min: 1, max: channels - 1 }).map((a) => [a, channels - a]),
+          fc.constant({ first: [channels - 1] }),
+        ),
+      ),
+      hidden: some(size),
+      ndims: some(fc.integer({ min: 0, max: 3 })),
+      contextChannels: some(size),
+      ...more,
+    }),
+  );
+const lipschitz = fc.integer({ min: 1, max: 3 }).map(
+  (n): Json => ({
+    $type: 'LipschitzBlock',
+    layers: [
+      { $type: 'LipSwish' },
+      { $type: 'SpectralDense', inChannels: n, outChannels: 2, coefficient: 0.8 },
+      { $type: 'LipschitzActivation', activation: 'elu' },
+      { $type: 'SpectralDense', inChannels: 2, outChannels: n, coefficient: 0.8 },
+    ],
+  }),
+);
 const affine = {
   hidden: some(size),
   ndims: some(fc.integer({ min: 0, max: 3 })),
@@ -302,6 +345,154 @@ const options: Record<string, Arbitrary<Json>> = {
         [true, true, false],
       ]),
     ),
+  }),
+  Box: config('Box', { low: fc.constant([-1, 0]), high: fc.constant([1, 2]) }),
+  CircularShift: config('CircularShift', {
+    channels: fc.constant(3),
+    circular: some(fc.constant([0, 2])),
+    bound: some(bound),
+    shift: some(bound),
+    frozen: some(fc.boolean()),
+  }),
+  LearnedSlopes: config('LearnedSlopes', {
+    channels: size,
+    above: some(bound),
+    below: some(bound),
+    frozen: some(fc.boolean()),
+  }),
+  Ordered: config('Ordered', {
+    channels: several,
+    gap: some(fc.oneof(config('exp'), config('softplus'))),
+  }),
+  StickBreaking: config('StickBreaking', { channels: size }),
+  Householder: config('Householder', {
+    channels: size,
+    reflections: some(size),
+    frozen: some(fc.boolean()),
+  }),
+  ConditionalHouseholder: config('ConditionalHouseholder', {
+    channels: size,
+    reflections: some(size),
+  }),
+  Orthogonal: config('Orthogonal', {
+    channels: fc.constant(2),
+    map: some(fc.constantFrom('exponential', 'cayley')),
+    start: some(fc.constant([0, 1, 1, 0])),
+    frozen: some(fc.boolean()),
+  }),
+  InvertibleBatchNorm: config('InvertibleBatchNorm', {
+    channels: size,
+    momentum: some(fc.constantFrom(0.1, 0.5)),
+  }),
+  Reshape: config('Reshape', { from: fc.constant([2, 6]), to: some(fc.constant([3, 4])) }),
+  AxisHalves: config('AxisHalves', { inner: additive, axis: axes }),
+  CustomBijection: config('CustomBijection', { parts: fc.constant({ $named: 'own' }) }),
+  AdditiveTransformer: config('AdditiveTransformer'),
+  ScalingTransformer: config('ScalingTransformer'),
+  AffineTransformer: config('AffineTransformer', { scaleFunction: some(exponential) }),
+  VolumePreservingTransformer: config('VolumePreservingTransformer', {
+    scaleFunction: some(exponential),
+    over: some(fc.constantFrom('channels', 'sample')),
+  }),
+  LinearSpline: config('LinearSpline', {
+    bins: some(several),
+    bound: some(bound),
+    tails: some(fc.constantFrom('identity', 'linear')),
+  }),
+  QuadraticSpline: config('QuadraticSpline', {
+    bins: some(several),
+    bound: some(bound),
+    minSlope: some(fc.constantFrom(1e-3, 1e-2)),
+  }),
+  RationalQuadraticSpline: spline,
+  ElementwiseTransform: config('ElementwiseTransform', {
+    channels: size,
+    transformer,
+    size: some(shape),
+  }),
+  ConditionalTransform: config('ConditionalTransform', {
+    channels: size,
+    transformer,
+    contextChannels: size,
+    hidden: some(size),
+    ndims: some(fc.integer({ min: 0, max: 3 })),
+  }),
+  TransformerCoupling: splitChannels('TransformerCoupling', {
+    transformer,
+    moves: some(fc.constantFrom('first', 'second')),
+  }),
+  TwoSidedCoupling: splitChannels('TwoSidedCoupling', { transformer: some(transformer) }),
+  MaskedCoupling: config('MaskedCoupling', {
+    channels: fc.constant(2),
+    mask: some(fc.constantFrom<Json>('checkerboard', { shape: [2], seed: 3 })),
+    inverted: some(fc.boolean()),
+    transformer: some(transformer),
+    hidden: some(size),
+    contextChannels: some(size),
+  }),
+  AllInOneBlock: config('AllInOneBlock', {
+    channels: several,
+    hidden: some(size),
+    ndims: some(fc.integer({ min: 0, max: 3 })),
+    contextChannels: some(size),
+    clamp: some(bound),
+    volumePreserving: some(fc.boolean()),
+    globalScale: some(fc.constantFrom('softplus', 'sigmoid', 'exp')),
+    permutation: some(fc.constantFrom('hard', 'soft')),
+    reflections: some(fc.constantFrom(0, 2)),
+    permutesBefore: some(fc.boolean()),
+  }),
+  PeriodicFeatures: config('PeriodicFeatures', {
+    channels: fc.constant(3),
+    circular: some(fc.constant([0, 2])),
+    bound: some(bound),
+  }),
+  JoinedConditioners: config('JoinedConditioners', {
+    parts: fc.record({ scale: conditioner, shift: conditioner }),
+  }),
+  ScaledConditioner: config('ScaledConditioner', { inner: conditioner, factor: bound }),
+  LipSwish: config('LipSwish'),
+  LipschitzActivation: config('LipschitzActivation', {
+    activation: fc.constantFrom('elu', 'tanh'),
+  }),
+  LipschitzBlock: lipschitz,
+  SpectralDense: config('SpectralDense', { inChannels: size, outChannels: size }),
+  SpectralConv: config('SpectralConv', {
+    inChannels: size,
+    outChannels: size,
+    size: shape,
+    kernel: some(kernel),
+  }),
+  InvertibleResidual: config('InvertibleResidual', {
+    block: lipschitz,
+    maxIterations: some(fc.constantFrom(50, 100)),
+  }),
+  Planar: config('Planar', {
+    channels: size,
+    size: some(shape),
+    activation: some(fc.constantFrom('tanh', 'leakyRelu')),
+  }),
+  Radial: config('Radial', { channels: size, size: some(shape) }),
+  TriangularSylvester: config('TriangularSylvester', {
+    channels: several,
+    units: some(fc.constant(2)),
+  }),
+  Sylvester: config('Sylvester', { channels: several, units: some(fc.constant(2)) }),
+  InvertibleUNet: config('InvertibleUNet', {
+    channels: several,
+    levels: some(fc.constantFrom(1, 2)),
+    steps: some(fc.constantFrom(1, 2)),
+    hidden: some(size),
+    ndims: some(axes),
+    transformer: some(transformer),
+  }),
+  LearnedSqueeze: config('LearnedSqueeze', { channels: size, ndims: some(axes) }),
+  RevNet: config('RevNet', {
+    channels: size,
+    classes: several,
+    width: some(fc.constantFrom(2, 4)),
+    blocks: some(fc.array(size, { minLength: 1, maxLength: 2 })),
+    ndims: some(axes),
   }),
   Glow: config('Glow', {
     ...affine,
