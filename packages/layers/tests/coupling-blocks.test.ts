@@ -15,7 +15,9 @@ import {
   AffineTransformer,
   AllInOneBlock,
   Autoregressive,
+  asConditioner,
   type ChannelSplit,
+  chain,
   DenseBlock,
   exp,
   GlowCoupling,
@@ -26,6 +28,7 @@ import {
   Permutation,
   relu,
   ScaledConditioner,
+  shiftedSigmoid,
   TransformerCoupling,
   TwoSidedCoupling,
   VolumePreservingTransformer,
@@ -58,6 +61,20 @@ describe('a TwoSidedCoupling', () => {
         expect(v).toBeCloseTo(expected[i]!, 12);
       });
     }
+  });
+
+  it("has MemCNN's adapter of interleaved channels by a permutation behind a block", () => {
+    const f = dense(2, 4);
+    const order = asConditioner(new Permutation({ channels: 4, order: [1, 3, 0, 2] }));
+    const transformer = new AffineTransformer({ scaleFunction: shiftedSigmoid() });
+    const conditioner = [chain(f, order), chain(f, order)] as const;
+    const both = new TwoSidedCoupling({ channels: 4, transformer, conditioner });
+    const x = tensor([0.3, -0.7, 1.2, 0.4], [1, 4]);
+    const h = f.forward(tensor([1.2, 0.4], [1, 2])).y.dataSync();
+    const expected = [0.3, -0.7].map((v, i) => v / (1 + Math.exp(-h[2 * i + 1]! - 2)) + h[2 * i]!);
+    const [y1, y2] = both.forward(x).y.dataSync();
+    expect(y1).toBeCloseTo(expected[0]!, 12);
+    expect(y2).toBeCloseTo(expected[1]!, 12);
   });
 
   it('takes a function that makes both conditioners, and refuses half a pair', () => {
