@@ -14,6 +14,7 @@ import { describeMpi, measureMpi } from './mpi.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 import { describeScaling, measureScaling } from './scaling.ts';
+import { describeSplines, measureSplines } from './splines.ts';
 import { describeSweep, measureSweep } from './sweep.ts';
 import { describeWaves, measureWaves } from './waves.ts';
 
@@ -78,6 +79,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     const report = await measureScaling();
     return { report, table: describeScaling(report) };
   },
+  splines: async ({ threads, peers }) => {
+    const report = await measureSplines({ threads, peers });
+    return { report, table: describeSplines(report) };
+  },
   waves: async ({ threads }) => {
     const report = await measureWaves({ threads });
     return { report, table: describeWaves(report) };
@@ -96,6 +101,7 @@ Suites:
   mpi      two ranks of an mpirun beside one: images a second, and the share of communication
   ops      convolutions and products as shares of the machine's peak, beside other libraries
   scaling  time and memory of a 3D Glow's training step with volume and with depth
+  splines  training steps of couplings by splines, beside affine ones, nflows and zuko
   waves    wave fields: updates of a cell a second
   start    what the last \`start\` measured of the model that it trained
 

@@ -4,6 +4,9 @@ import { type Served, start } from './process.ts';
 
 const program = fileURLToPath(new URL('./training.py', import.meta.url));
 
+/** What trains splines in the libraries that have them. */
+export const splineProgram = fileURLToPath(new URL('./splines.py', import.meta.url));
+
 /**
  * The training step of a library, a key of `offersOf`, on the problem in a file.
  *
