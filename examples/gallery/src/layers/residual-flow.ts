@@ -33,7 +33,7 @@ const norm = new ActNorm({ channels: 2 });
 const [flow, exact] = [flowOf('roulette'), flowOf('exact')];
 
 const adam = new Adam();
-const steps = 80;
+const steps = 50;
 for (let i = 1; i <= steps; i++) {
   using x = twoMoons().sample(128, random);
   zeroGrad(flow.parameters);
@@ -57,7 +57,7 @@ console.log(
   [...(await known.data())].map((v) => v.toFixed(2)).join(' '),
 );
 
-const [width, height] = [96, 72];
+const [width, height] = [64, 48];
 const place = (i: number, count: number, low: number, high: number) =>
   low + ((i + 0.5) / count) * (high - low);
 const [across, down] = [[-2, 2] as const, [-1.5, 1.5] as const];

@@ -25,10 +25,16 @@ export function residualRows(ndims: number): Row[] {
   const block = () => {
     const stream = random();
     if (ndims === 2) {
-      return lipschitzBlock({ channels: 2, hidden: [3], size: [2, 2], random: stream });
+      return lipschitzBlock({
+        channels: 2,
+        hidden: [3],
+        size: [2, 2],
+        coefficient: 0.5,
+        random: stream,
+      });
     }
     // All activations, and norms within bounds and beyond.
-    const dense = { coefficient: 0.8, random: stream };
+    const dense = { coefficient: 0.5, random: stream };
     return new LipschitzBlock({
       layers: [
         new LipSwish(),
