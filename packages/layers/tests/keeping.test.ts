@@ -11,8 +11,10 @@ import {
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   ActNorm,
+  AdditiveCoupling,
   type Bijection,
   Conv1x1,
+  CustomBlock,
   DenseBlock,
   GlowCoupling,
   type Keep,
@@ -81,6 +83,21 @@ describe.each(['reference', 'wasm'] as const)('on %s, a conditioner', (backend) 
     expect(evaluations()).toEqual([times, times]);
     keeping(keep, () => passBack(network, x));
     expect(evaluations()).toEqual([2 * times, 2 * times]);
+  });
+
+  it.each(['inputs', 'all'] as const)('with %s kept has the same gradients', (keep) => {
+    const { network } = flow(3);
+    const x = random.normal([3, 4]);
+    const gradients = (keep: Keep) => {
+      zeroGrad(network.parameters);
+      const { dx } = keeping(keep, () => pass(network, x));
+      return [dx, ...network.parameters.map((p) => p.grad!)].flatMap((t) => [...t.dataSync()]);
+    };
+    const expected = gradients('nothing');
+    const largest = Math.max(...expected.map(Math.abs));
+    gradients(keep).forEach((g, i) => {
+      expect(Math.abs(g - expected[i]!)).toBeLessThan(1e-5 * largest);
+    });
   });
 });
 
@@ -167,6 +184,32 @@ describe('what is kept', () => {
     });
     expect(memory()).toMatchObject({ liveBytes: before.liveBytes, tensors: before.tensors });
     expect(memory()).toMatchObject({ liveBytes: before.liveBytes, tensors: before.tensors });
+  });
+
+  it('is freed once by a block that frees what it left itself', () => {
+    let [left, freed] = [0, 0];
+    const block = new CustomBlock({
+      forward: (x) => {
+        left += 1;
+        const dispose = () => {
+          freed += 1;
+        };
+        return { y: affine(x, 2), saved: { dispose } };
+      },
+      backward: (dy) => ({ dx: affine(dy, 2) }),
+    });
+    const coupling = new AdditiveCoupling(block);
+    const pair = [random.normal([3, 2]), random.normal([3, 2])] as const;
+    const forward = () => coupling.forward(pair).y;
+    keeping('inputs', () => {
+      const y = forward();
+      expect([left, freed]).toEqual([1, 0]);
+      coupling.backward(y, y);
+      expect([left, freed]).toEqual([1, 1]);
+      forward();
+    });
+    expect(left).toBe(2);
+    expect(freed).toBe(2);
   });
 
   it('is one of three levels, for paths that there are, of what is synchronous', () => {

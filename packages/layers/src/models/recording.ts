@@ -110,7 +110,11 @@ class Recording implements Tape {
       const made = new Set([y]);
       collectTensors(saved.kept, made);
       for (const t of made) if (isTemporary(t)) keep(t);
+      // Once: whoever takes it frees it, and so does the end of the backward.
+      let freed = false;
       const dispose = () => {
+        if (freed) return;
+        freed = true;
         saved.dispose();
         y.dispose();
         free();
