@@ -241,6 +241,21 @@ const chainRows: readonly ConditionerRow[] = [
     make: () => convBlock({ ...pair, stride: 2, normalization: 'actnorm', random: random() }),
   },
   {
+    name: 'DenseBlock of ELU',
+    shape: [3, 2],
+    make: () => new DenseBlock({ ...pair, activation: elu(), random: random() }),
+  },
+  {
+    name: 'ConditionalResidualBlock of GELU, 2D',
+    shape: [2, 2, 2, 3],
+    context: [2, 2],
+    make: () =>
+      new ConditionalResidualBlock({
+        ...{ ...pair, contextSize: 2, size: [2, 3], activation: gelu() },
+        random: random(),
+      }),
+  },
+  {
     name: 'ResNet, layer norm and GELU, 2D',
     shape: [2, 2, 3, 2],
     make: () =>

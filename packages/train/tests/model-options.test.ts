@@ -186,10 +186,11 @@ const options: Record<string, Arbitrary<Json>> = {
     contextSize: size,
     size: shape,
     contextChannels: some(size),
+    activation: some(anyActivation),
     outputActivation: some(fc.constantFrom('none', 'relu', 'galu')),
   }),
   CustomBlock: config('CustomBlock', { parts: fc.constant({ $named: 'block' }) }),
-  DenseBlock: config('DenseBlock', blocks),
+  DenseBlock: config('DenseBlock', { ...blocks, activation: some(anyActivation) }),
   ResNet: config('ResNet', {
     ...blocks,
     blocks: some(size),
@@ -257,6 +258,7 @@ const options: Record<string, Arbitrary<Json>> = {
     kernel1: some(kernel),
     kernel2: some(kernel),
     stride: some(size),
+    activation: some(anyActivation),
     outputActivation: some(fc.constantFrom('none', 'relu', 'galu')),
   }),
   SymmetricBlock: config('SymmetricBlock', {

@@ -73,7 +73,8 @@ interface SavedConditional {
  */
 export class ConditionalResidualBlock extends Conditioner<SavedConditional> {
   static readonly type: string = 'ConditionalResidualBlock';
-  readonly options: Required<Omit<ConditionalResidualBlockOptions, 'random'>>;
+  readonly options: Required<Omit<ConditionalResidualBlockOptions, 'random' | 'activation'>> &
+    Pick<ConditionalResidualBlockOptions, 'activation'>;
   readonly w0: Parameter;
   readonly b0: Parameter;
   readonly inner: ResidualBlock;
