@@ -4,11 +4,21 @@
  *
  * Parameters and their gradients are set aside, as in the table of Glow.
  */
-import { type Bijection, Flattened, initialize, type PairShape } from '@invnet/layers';
+import {
+  ActNorm,
+  type Bijection,
+  ConditionalGlowCoupling,
+  Flattened,
+  initialize,
+  type PairShape,
+  ResidualBlock,
+} from '@invnet/layers';
 import {
   ConditionalGlow,
   ConditionalHint,
   Glow,
+  type GraphNetwork,
+  graph,
   HyperbolicNetwork,
   MultiScaleConditionalHint,
   MultiScaleHint,
@@ -84,6 +94,11 @@ const subjects: Readonly<Record<string, (depth: number, random: RandomStream) =>
       random,
     );
   },
+  GraphNetwork: (depth, random) => ({
+    network: deepGraph(depth, random),
+    x: random.normal([batch, 4, ...size]),
+    context: random.normal([batch, 1, ...size]),
+  }),
   UnrolledLoop: (iterations, random) => {
     const half = (t: Tensor) => affine(t, 0.5);
     const operator = { forward: half, adjoint: half };
@@ -154,6 +169,23 @@ function pairs(
     network: new Flattened(network, [shape, shape]),
     x: random.normal([batch, 2 * numbers]),
   };
+}
+
+/** Two paths of a state each; one sees, at each step, a feature of the condition and of the other path. */
+function deepGraph(depth: number, random: RandomStream): GraphNetwork {
+  const sizes = { hidden: 8, random };
+  const g = graph();
+  const c = g.condition('c', [1, ...size]);
+  let [seen, moved] = g.split('part', g.input('x', [4, ...size]), { sizes: [2, 2] });
+  for (let i = 0; i < depth; i++) {
+    const block = new ResidualBlock({ ...sizes, inChannels: 3, outChannels: 2 });
+    const feature = g.feature(`feature${i}`, [c, seen], block);
+    const coupling = new ConditionalGlowCoupling({ ...sizes, channels: 2, contextChannels: 2 });
+    moved = g.node(`couple${i}`, moved, coupling, { conditions: [feature] });
+    seen = g.node(`norm${i}`, seen, new ActNorm({ channels: 2 }));
+  }
+  g.output('y', g.concat('join', [seen, moved]));
+  return g.build();
 }
 
 async function measurePass(name: string, depth: number): Promise<{ peak: number; left: number }> {

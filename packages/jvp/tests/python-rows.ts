@@ -179,6 +179,8 @@ export const laterInPython: readonly string[] = [
   ...['VolumePreservingTransformer', 'shiftedSigmoid', 'softplusScale'],
   // Networks of those.
   ...['InvertibleUNet', 'LearnedSqueeze', 'RevNet'],
+  // Graphs, and what makes pairs of what they map.
+  ...['GraphNetwork', 'Unflattened'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

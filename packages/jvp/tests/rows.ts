@@ -8,6 +8,7 @@ import { couplingBlockRows } from './rows/coupling-blocks.ts';
 import { couplingRows } from './rows/couplings.ts';
 import { elementwiseRows } from './rows/elementwise.ts';
 import { glowRows } from './rows/glow-networks.ts';
+import { graphRows } from './rows/graphs.ts';
 import { linearRows } from './rows/linear.ts';
 import { networkRows } from './rows/networks.ts';
 import { residualRows } from './rows/residual.ts';
@@ -27,6 +28,7 @@ const tables: readonly ((ndims: number) => Row[])[] = [
   residualRows,
   glowRows,
   networkRows,
+  graphRows,
 ];
 
 /** Every layer and network on vectors, where it takes them, and in 1D, 2D and 3D. */

@@ -13,6 +13,7 @@ import { Reshape } from './combinators/reshape.ts';
 import { Reversed } from './combinators/reverse.ts';
 import { Sequential } from './combinators/sequential.ts';
 import { Swapped } from './combinators/swapped.ts';
+import { Unflattened } from './combinators/unflattened.ts';
 import { ActivationLayer } from './conditioners/activation-layer.ts';
 import { AsConditioner } from './conditioners/as-conditioner.ts';
 import { BatchNorm } from './conditioners/batch-norm.ts';
@@ -159,6 +160,7 @@ export const layerCatalogue: readonly ModuleType[] =
     Reversed,
     Sequential,
     Swapped,
+    Unflattened,
     AdditiveCoupling,
     AllInOneBlock,
     BasicCoupling,

@@ -30,6 +30,7 @@ export { Reversed, reverse } from './combinators/reverse.ts';
 export type { Layers } from './combinators/sequential.ts';
 export { compose, Sequential } from './combinators/sequential.ts';
 export { Swapped } from './combinators/swapped.ts';
+export { Unflattened } from './combinators/unflattened.ts';
 // Conditioners.
 export type { ActivationLayerOptions } from './conditioners/activation-layer.ts';
 export { ActivationLayer } from './conditioners/activation-layer.ts';
@@ -110,6 +111,7 @@ export {
 } from './core/checks.ts';
 
 export { Conditioner, evaluate, requireConditioner } from './core/conditioner.ts';
+export { asMethod } from './core/guard.ts';
 export { alongChannels, channelSums, perSample, positions, sumOfTerms } from './core/idioms.ts';
 export type { SampleOptions } from './core/sample-shape.ts';
 export type { Saved } from './core/saved.ts';
@@ -299,3 +301,4 @@ export {
   scaleVector,
   unflatten,
 } from './tree/parameter-vector.ts';
+export { requireName } from './tree/path.ts';

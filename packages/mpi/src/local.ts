@@ -97,6 +97,8 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
   DenseBlock: always('it is made for vectors, which have no axis to split'),
   MadeBlock: always('it is made for vectors, which have no axis to split'),
   Flattened: always('it makes vectors of volumes, which have no axis to split'),
+  Unflattened: always('it makes vectors of volumes, which have no axis to split'),
+  GraphNetwork: ({ options: { nodes } }) => graphObstacle(nodes as readonly Node[]),
   ConditionalResidualBlock: always('its dense layer makes the whole volume; expected WithContext'),
   MisfitGradient: always('its operator sees the whole volume'),
   InvertibleResidual: always('its inverse and its log-determinant are found for whole samples'),
@@ -141,6 +143,23 @@ export function requireLocal(network: Module, options: LocalOptions = {}): void 
     const place = path === '' ? '' : `, at ${path},`;
     throw new ValueError(`requireLocal: ${type}${place} cannot be split: ${reason}.`);
   }
+}
+
+/** A node of a graph, as its options have it. */
+interface Node {
+  readonly kind: string;
+  readonly name: string;
+  readonly axis?: number;
+}
+
+/** Several ends are packed into vectors, and parts along an axis of space lie on different ranks. */
+function graphObstacle(nodes: readonly Node[]): string | undefined {
+  for (const end of ['input', 'output', 'condition']) {
+    if (nodes.filter(({ kind }) => kind === end).length < 2) continue;
+    return `it makes vectors of each ${end}, which have no axis to split; expected one of each kind`;
+  }
+  const along = nodes.find(({ axis = 1 }) => axis > 1);
+  return along && `its node '${along.name}' is along an axis of space; expected the channels`;
 }
 
 /** What is composed of parts is what they are, and they come as well. */

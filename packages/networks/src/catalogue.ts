@@ -3,6 +3,7 @@ import { layerCatalogue, type ModuleType } from '@invnet/layers';
 import { ConditionalGlow } from './conditional-glow.ts';
 import { ConditionalHint, MultiScaleConditionalHint } from './conditional-hint.ts';
 import { Glow } from './glow.ts';
+import { GraphNetwork } from './graph/graph-network.ts';
 import { HyperbolicNetwork } from './hyperbolic-network.ts';
 import { InvertibleUNet } from './invertible-u-net.ts';
 import { LearnedSqueeze } from './learned-squeeze.ts';
@@ -27,6 +28,7 @@ export const networkCatalogue: readonly ModuleType[] =
     InvertibleUNet,
     LearnedSqueeze,
     RevNet,
+    GraphNetwork,
     SummarizedNetwork,
     MisfitGradient,
     UnrolledLoop,

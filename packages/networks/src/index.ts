@@ -10,6 +10,25 @@ export type {
 export { ConditionalHint, MultiScaleConditionalHint } from './conditional-hint.ts';
 export type { GlowOptions } from './glow.ts';
 export { Glow } from './glow.ts';
+export type {
+  ConditionPort,
+  GraphBuilder,
+  GraphPort,
+  NodeOptions,
+  SplitOptions,
+  StatePort,
+} from './graph/builder.ts';
+export { graph } from './graph/builder.ts';
+export type { GraphSide } from './graph/graph-network.ts';
+export { GraphNetwork } from './graph/graph-network.ts';
+export { graphSvg } from './graph/graph-svg.ts';
+export type { GraphNode } from './graph/nodes.ts';
+export type {
+  GraphBackwardOptions,
+  GraphDerivatives,
+  GraphTangent,
+  Tensors,
+} from './graph/records.ts';
 export type { HyperbolicNetworkOptions, HyperbolicStage } from './hyperbolic-network.ts';
 export { HyperbolicNetwork } from './hyperbolic-network.ts';
 export type { InvertibleUNetOptions } from './invertible-u-net.ts';

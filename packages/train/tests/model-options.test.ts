@@ -282,6 +282,7 @@ const options: Record<string, Arbitrary<Json>> = {
     }),
   ),
   Swapped: config('Swapped', { inner: additive }),
+  Unflattened: config('Unflattened', { inner: bijection, shapes: fc.tuple(shape, shape) }),
   AdditiveCoupling: additive,
   BasicCoupling: config('BasicCoupling', {
     ...affine,
@@ -550,6 +551,23 @@ const options: Record<string, Arbitrary<Json>> = {
     ),
     ndims: some(axes),
   }),
+  GraphNetwork: fc.tuple(two, some(fc.constant(1))).map(
+    ([[a, b], axis]): Json => ({
+      $type: 'GraphNetwork',
+      nodes: [
+        { kind: 'input', name: 'x', shape: [a + b, 2] },
+        { kind: 'split', name: 'part', inputs: ['x'], sizes: [a, b], ...(axis && { axis }) },
+        {
+          kind: 'module',
+          name: 'a',
+          inputs: ['part.0'],
+          module: { $type: 'ActNorm', channels: a },
+        },
+        { kind: 'concat', name: 'join', inputs: ['a', 'part.1'] },
+        { kind: 'output', name: 'y', inputs: ['join'] },
+      ],
+    }),
+  ),
   SummarizedNetwork: config('SummarizedNetwork', {
     network: config('ConditionalGlowCoupling', {
       ...affine,

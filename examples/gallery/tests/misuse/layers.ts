@@ -126,7 +126,13 @@ function classes(): Calls {
       on(chain, 'slice', [0, 1]),
       ...methodsOf(chain, v),
     ],
+    Unflattened: [
+      make(api.Unflattened, [norm(), [[1], [3]]]),
+      ...methodsOf(new api.Unflattened(norm(), [[2], [2]]), pair),
+    ],
     Swapped: [make(api.Swapped, [coupling]), ...methodsOf(new api.Swapped(coupling), pair)],
+    asMethod: [call(api.asMethod, [norm(), () => 1])],
+    requireName: [call(api.requireName, ['Own', 'w1'])],
     // Conditioners.
     AsConditioner: [
       make(api.AsConditioner, [{ inner: chain }]),

@@ -4,6 +4,7 @@ import * as layers from '@invnet/layers';
 import * as networks from '@invnet/networks';
 import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import { type Calls, call, make, on } from './call.ts';
+import { graphCalls } from './graphs.ts';
 import { blockMethods, methodsOf } from './layers.ts';
 
 const random = () => new RandomStream(5);
@@ -73,6 +74,7 @@ export function networkCalls(): Calls {
       make(networks.InvertibleUNet, [{ ...uNet, transformer: new layers.AdditiveTransformer() }]),
       ...methodsOf(new networks.InvertibleUNet(uNet), image),
     ],
+    ...graphCalls(),
     Glow: [
       make(networks.Glow, [{ ...glow, squeeze: new layers.HaarSqueeze() }]),
       ...methodsOf(new networks.Glow(glow), v),

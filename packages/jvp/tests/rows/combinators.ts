@@ -2,6 +2,7 @@
 import {
   ActNorm,
   AdditiveCoupling,
+  AffineLayer,
   AxisHalves,
   BasicCoupling,
   ChannelHalves,
@@ -22,6 +23,7 @@ import {
   reverse,
   Sequential,
   Swapped,
+  Unflattened,
 } from '@invnet/layers';
 import { sizeOf } from '@invnet/tensor';
 import { stretching } from '../operators.ts';
@@ -99,6 +101,7 @@ export function combinatorRows(ndims: number): Row[] {
     },
   ];
   if (ndims === 0) return [...rows, customRow];
+  if (ndims === 2) rows.push(unflattenedRow(ndims));
   const more = ndims < 3 ? [axisRow(ndims)] : [];
   return [...rows, reversedRow(ndims), ...more];
 }
@@ -123,6 +126,20 @@ function axisRow(ndims: number): Row {
         new BasicCoupling({ ...sizes, channels: [2, 2] }),
       );
       return new AxisHalves({ inner, axis: ndims + 1 });
+    },
+  };
+}
+
+/** Whatever has axes will do. */
+function unflattenedRow(ndims: number): Row {
+  const shapes = pairOf(1, 2, odd(ndims));
+  const numbers = 3 * sizeOf(odd(ndims));
+  return {
+    name: 'Unflattened',
+    shape: [2, numbers],
+    make: () => {
+      const map = new AffineLayer({ channels: numbers });
+      return new Flattened(new Unflattened(map, shapes), shapes);
     },
   };
 }

@@ -104,7 +104,8 @@ export function unflattenPair(flat: Tensor, shapes: PairShape): Pair {
   });
 }
 
-function requirePairShape(op: string, name: string, shapes: PairShape): void {
+/** @throws ValueError, ShapeError unless it is a pair of shapes. */
+export function requirePairShape(op: string, name: string, shapes: PairShape): void {
   requireList(op, name, shapes);
   if (shapes.length !== 2) {
     throw new ValueError(`${op}: ${name} is ${formatValue(shapes)}; expected a pair of shapes.`);

@@ -3,8 +3,8 @@
  * and says in an error at which path of the network it arose. Calls within calls are told apart from
  * those that come from outside, whose arguments are checked.
  */
-import { clone, InvNetError, type Tensor, tidy } from '@invnet/tensor';
-import { type Module, placesIn } from '../tree/module.ts';
+import { clone, InvNetError, requireFunction, type Tensor, tidy } from '@invnet/tensor';
+import { type Module, placesIn, requireModule } from '../tree/module.ts';
 import { mapState, type State } from './state.ts';
 
 /** How many guarded calls are under way. Calls are synchronous, so they nest. */
@@ -31,6 +31,22 @@ export function traceErrors<T>(module: Module, body: (outermost: boolean) => T):
   } finally {
     depth -= 1;
   }
+}
+
+/**
+ * Runs `body` as a method of a module of one's own that is neither a bijection nor a conditioner, or has methods
+ * beside theirs: what it makes is freed but for what its result reaches, also when it throws, and errors of parts
+ * end with their place in the module.
+ *
+ * @example
+ * energy(x: Tensor) {
+ *   return asMethod(this, () => sumPerSample(square(this.network.forward(x).y)));
+ * }
+ */
+export function asMethod<T>(module: Module, body: () => T): T {
+  requireModule('asMethod', module);
+  requireFunction('asMethod', 'body', body);
+  return guarded(module, body);
 }
 
 /** The state, with copies in place of tensors that the caller gave: a result belongs to the caller. */
