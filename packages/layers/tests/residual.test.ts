@@ -261,33 +261,33 @@ describe('bad inputs', () => {
   const layer = { inChannels: 2, outChannels: 2 };
   const made = (options: object) => () => new InvertibleResidual({ block: dense(), ...options });
 
-  it.each([
-    [() => new SpectralDense({ ...layer, coefficient: 1 }), 'coefficient is 1'],
-    [() => new SpectralDense({ ...layer, iterations: 0 }), 'iterations is 0'],
-    [() => new SpectralConv(layer as never), 'size is undefined; expected the spatial sizes'],
-    [() => new SpectralConv({ ...layer, size: [] }), 'expected the spatial sizes'],
-    [() => new SpectralConv({ ...layer, size: [4], kernel: 2 }), 'expected an odd size'],
-    [() => new LipschitzActivation({ activation: 'relu' as never }), "'elu', 'tanh'"],
-    [() => new LipschitzBlock({ layers: [new LipSwish()] }), 'expected less than 1'],
+  it.each<[string, () => unknown]>([
+    ['coefficient is 1', () => new SpectralDense({ ...layer, coefficient: 1 })],
+    ['iterations is 0', () => new SpectralDense({ ...layer, iterations: 0 })],
+    ['size is undefined; expected the spatial sizes', () => new SpectralConv(layer as never)],
+    ['expected the spatial sizes', () => new SpectralConv({ ...layer, size: [] })],
+    ['expected an odd size', () => new SpectralConv({ ...layer, size: [4], kernel: 2 })],
+    ["'elu', 'tanh'", () => new LipschitzActivation({ activation: 'relu' as never })],
+    ['expected less than 1', () => new LipschitzBlock({ layers: [new LipSwish()] })],
     [
-      () => new LipschitzBlock({ layers: [1 as never] }),
       'layer 0 is 1; expected a Lipschitz layer',
+      () => new LipschitzBlock({ layers: [1 as never] }),
     ],
-    [() => dense({ hidden: [0] }), 'hidden[0] is 0'],
-    [made({ block: new LipSwish() }), 'expected a LipschitzBlock'],
-    [made({ tolerance: 1e-17 }), 'tolerance in float64 is 1e-17'],
-    [made({ maxIterations: 0 }), 'maxIterations is 0'],
-    [made({ terms: 3 }), "terms is given, and logdet 'exact' has none"],
-    [made({ logdet: 'series', rate: 0.5 }), "rate is given, and logdet 'series' has none"],
-    [made({ logdet: 'series', terms: 0 }), 'terms is 0'],
-    [made({ logdet: 'roulette', rate: 1 }), 'rate is 1'],
-    [() => updateLipschitz(dense(), { iterations: 0 }), 'iterations is 0'],
-    [() => new Planar({ channels: 0 }), 'channels is 0'],
-    [() => new Planar({ channels: 1, activation: 'relu' as never }), "'tanh', 'leakyRelu'"],
-    [() => new Radial({ channels: 2, size: [0] }), 'size is 0'],
-    [() => new Sylvester({ channels: 2, units: 3 }), 'units is 3'],
-    [() => new Sylvester({ channels: 2, rotation: 1 as never }), 'expected a bijection'],
-  ])('%s', (make, said) => {
+    ['hidden[0] is 0', () => dense({ hidden: [0] })],
+    ['expected a LipschitzBlock', made({ block: new LipSwish() })],
+    ['tolerance in float64 is 1e-17', made({ tolerance: 1e-17 })],
+    ['maxIterations is 0', made({ maxIterations: 0 })],
+    ["terms is given, and logdet 'exact' has none", made({ terms: 3 })],
+    ["rate is given, and logdet 'series' has none", made({ logdet: 'series', rate: 0.5 })],
+    ['terms is 0', made({ logdet: 'series', terms: 0 })],
+    ['rate is 1', made({ logdet: 'roulette', rate: 1 })],
+    ['iterations is 0', () => updateLipschitz(dense(), { iterations: 0 })],
+    ['channels is 0', () => new Planar({ channels: 0 })],
+    ["'tanh', 'leakyRelu'", () => new Planar({ channels: 1, activation: 'relu' as never })],
+    ['size is 0', () => new Radial({ channels: 2, size: [0] })],
+    ['units is 3', () => new Sylvester({ channels: 2, units: 3 })],
+    ['expected a bijection', () => new Sylvester({ channels: 2, rotation: 1 as never })],
+  ])('%s', (said, make) => {
     expect(make).toThrow(ValueError);
     expect(make).toThrow(said);
   });
