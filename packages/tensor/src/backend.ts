@@ -9,6 +9,7 @@
  * Left out on purpose: automatic differentiation, lazy graphs, integer types.
  */
 import type { MemoryAccount } from './memory.ts';
+import type { SplineGeometry } from './spline.ts';
 
 /** Element types. `float64` exists on the reference backend only, as the oracle of all tests. */
 export type DType = 'float32' | 'float64';
@@ -297,6 +298,19 @@ export interface FusedPasses {
   reflections(v: Triplet): Storage;
   /** The gradients of the vectors for that of W. */
   reflectionsBack(v: Triplet, g: Storage): Triplet;
+  /** y of x by splines, or x of y, and the logarithm of the slope of that, of each number. */
+  spline?(
+    given: Storage,
+    p: Storage,
+    inverse: boolean,
+    g: SplineGeometry,
+  ): readonly [found: Storage, log: Storage];
+  /** From the result of that and the gradients of both: its argument, and the gradients of that and of p. */
+  splineBack?(
+    given: readonly [made: Storage, p: Storage, dmade: Storage, dlog: Storage | undefined],
+    inverse: boolean,
+    g: SplineGeometry,
+  ): readonly [found: Storage, dfound: Storage, dp: Storage];
 }
 
 /** Three vectors of one length. */

@@ -10,6 +10,7 @@ import {
   reflectionsSource,
 } from './kernels/invertible.ts';
 import type { WgslSource } from './kernels/shader.ts';
+import { splineBackSource, splineSource } from './kernels/spline.ts';
 import { rowSums } from './kernels/sums.ts';
 import { addToFirstSource } from './kernels/updates.ts';
 
@@ -88,6 +89,25 @@ export function fusedPasses(r: Passes): FusedPasses {
         r.launch(reflectionsBackSource(size), [...v, g], [...made, scratch]);
         r.free(scratch);
         return made;
+      }),
+    spline: (given, p, inverse, g) =>
+      r.making('spline', (make) => {
+        const [found, log] = [make(given.size), make(given.size)];
+        const call = { fromY: inverse, inverse, numbers: given.size };
+        r.launch(splineSource(g, call), [given, p], [found, log]);
+        return [found, log];
+      }),
+    splineBack: ([given, p, dgiven, dlog], inverse, g) =>
+      r.making('spline', (make) => {
+        const [found, dfound, dp] = [make(given.size), make(given.size), make(p.size)];
+        const call = { fromY: !inverse, inverse, numbers: given.size };
+        const weights = dlog ? [dlog] : [];
+        r.launch(
+          splineBackSource(g, call, dlog !== undefined),
+          [given, p, dgiven, ...weights],
+          [found, dfound, dp],
+        );
+        return [found, dfound, dp];
       }),
   };
 }

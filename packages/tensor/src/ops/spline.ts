@@ -2,6 +2,7 @@
  * Rational-quadratic splines in one pass. Where a backend has none, the layer composes its map from other operations.
  * Mathematics: docs/math/transformers/splines.md
  */
+import type { Backend, FusedPasses } from '../backend.ts';
 import { requireOneOf, requireRecord, requireWhole } from '../checks.ts';
 import { formatShape, ShapeError } from '../errors.ts';
 import type { SplineGeometry } from '../spline.ts';
@@ -32,6 +33,27 @@ export interface FusedSpline {
 /** Numbers of a sample from which vectors are filled by each alone. */
 const WHOLE_VECTORS = 16;
 
+/** The passes of a backend, and how many numbers a row should have at least. */
+interface SplinePasses {
+  readonly least: number;
+  readonly apply: NonNullable<FusedPasses['spline']>;
+  readonly back: NonNullable<FusedPasses['splineBack']>;
+}
+
+/** Those of wasm are a module that stands here, so that only pages with splines have it. */
+function passesOf(backend: Backend): SplinePasses | undefined {
+  if (backend instanceof WasmBackend) {
+    const { runtime } = backend;
+    return {
+      least: WHOLE_VECTORS,
+      apply: (given, p, inverse, g) => spline(runtime, given, p, inverse, g),
+      back: (given, inverse, g) => splineBack(runtime, given, inverse, g),
+    };
+  }
+  const { spline: apply, splineBack: back } = backend.fused ?? {};
+  return apply && back && { least: 0, apply, back };
+}
+
 /**
  * The splines by parameters p [N, S·C, …] of numbers [N, C, …], parameter j of channel c in channel j·C + c: K widths,
  * K heights, and the slopes at edges that the tails leave open. Undefined where their backend has no such pass.
@@ -56,8 +78,8 @@ export function fusedSpline(
     3 * form.bins + slopes,
     3 * form.bins + slopes,
   );
-  if (!(backend instanceof WasmBackend)) return undefined;
-  const { runtime } = backend;
+  const passes = passesOf(backend);
+  if (!passes) return undefined;
   const inverse = direction === 'inverse';
   /** Parameters as the kernels take them: samples of few numbers are one row. */
   const rows = (x: Tensor) => {
@@ -70,7 +92,7 @@ export function fusedSpline(
       );
     }
     const numbers = x.size / n!;
-    const few = numbers < WHOLE_VECTORS && n! > 1;
+    const few = numbers < passes.least && n! > 1;
     return {
       geometry: { ...form, size: few ? x.size : numbers },
       laidOut: few ? permute(p.reshape([n!, form.parameters, numbers]), [1, 0, 2]) : p,
@@ -85,7 +107,7 @@ export function fusedSpline(
       tidy(() => {
         commonBackend('spline', p, x);
         const { geometry, laidOut } = rows(x);
-        const [y, log] = spline(runtime, x.storage, laidOut.storage, inverse, geometry);
+        const [y, log] = passes.apply(x.storage, laidOut.storage, inverse, geometry);
         const logs = wrap(x.shape, backend, log);
         return { y: wrap(x.shape, backend, y), logdet: sumPerSample(logs) };
       }),
@@ -97,7 +119,7 @@ export function fusedSpline(
         const [n] = y.shape;
         const each = dlogdet && add(zeros([n!, y.size / n!], y), dlogdet.reshape([n!, 1]));
         const given = [y.storage, laidOut.storage, dy.storage, each?.storage] as const;
-        const [x, dx, dp] = splineBack(runtime, given, inverse, geometry);
+        const [x, dx, dp] = passes.back(given, inverse, geometry);
         return {
           x: wrap(y.shape, backend, x),
           dx: wrap(y.shape, backend, dx),
