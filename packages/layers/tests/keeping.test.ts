@@ -1,10 +1,12 @@
 /** What forwards keep for their backwards: how often conditioners are evaluated, which states come back, and memory. */
 import {
+  add,
   affine,
   clone,
   memory,
   RandomStream,
   setBackend,
+  sub,
   type Tensor,
   ValueError,
 } from '@invnet/tensor';
@@ -16,10 +18,13 @@ import {
   Conv1x1,
   CustomBlock,
   DenseBlock,
+  evaluate,
   GlowCoupling,
   type Keep,
   Keeping,
   keeping,
+  type Pair,
+  PairBijection,
   Parallel,
   Sequential,
   zeroGrad,
@@ -55,6 +60,54 @@ function flow(steps: number) {
   );
   const evaluations = () => blocks.map((block) => block.evaluations);
   return { network, evaluations };
+}
+
+/** (x₁, x₂) ↦ (x₁, x₂ + g(x₁) + g(2 x₁)), whose backward goes by the order of the forward. */
+class Twice extends PairBijection {
+  readonly block: DenseBlock;
+
+  constructor(block: DenseBlock) {
+    super();
+    this.block = block;
+  }
+
+  get options() {
+    return { block: this.block };
+  }
+
+  protected apply([x1, x2]: Pair) {
+    const once = add(x2, evaluate(this.block, x1));
+    return { y: [x1, add(once, evaluate(this.block, affine(x1, 2)))] as const };
+  }
+
+  protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair) {
+    const first = this.block.forward(x1);
+    const second = this.block.forward(affine(x1, 2));
+    const dx1 = add(
+      this.block.backward(dy2, first.saved).dx,
+      affine(this.block.backward(dy2, second.saved).dx, 2),
+    );
+    const x2 = sub(sub(y2, first.y), second.y);
+    first.saved.dispose();
+    second.saved.dispose();
+    return { x: [x1, x2] as const, dx: [add(dy1, dx1), dy2] as const };
+  }
+
+  protected invert(): never {
+    throw new ValueError('not asked for');
+  }
+
+  protected invertBackward(): never {
+    throw new ValueError('not asked for');
+  }
+
+  protected applyTangent(): never {
+    throw new ValueError('not asked for');
+  }
+
+  protected invertTangent(): never {
+    throw new ValueError('not asked for');
+  }
 }
 
 /** A forward and its backward. */
@@ -151,6 +204,20 @@ describe('what is kept', () => {
     gradients('inputs').forEach((g, i) => {
       expect(g).toBeCloseTo(expected[i]!, 3);
     });
+  });
+
+  it('is not mistaken where a layer evaluates one block at two places', () => {
+    const block = new DenseBlock({ inChannels: 2, hidden: 4, outChannels: 2, random });
+    const layer = new Twice(block);
+    const pair = [random.normal([3, 2]), random.normal([3, 2])] as const;
+    const gradients = (keep: Keep) => {
+      const { dx } = keeping(keep, () => {
+        const { y } = layer.forward(pair);
+        return layer.backward(y, y);
+      });
+      return dx.flatMap((t) => [...t.dataSync()]);
+    };
+    expect(gradients('inputs')).toEqual(gradients('nothing'));
   });
 
   it('lives until its backward, which may come in a later run', async () => {

@@ -102,8 +102,8 @@ export function combinatorRows(ndims: number): Row[] {
   ];
   if (ndims === 0) return [...rows, customRow];
   if (ndims === 2) rows.push(unflattenedRow(ndims));
-  const more = ndims < 3 ? [axisRow(ndims)] : [];
-  return [...rows, reversedRow(ndims), ...more];
+  // Which of the axes is parted is all that other ranks would tell.
+  return [...rows, reversedRow(ndims), ...(ndims === 1 ? [axisRow] : [])];
 }
 
 const customRow: Row = {
@@ -113,22 +113,19 @@ const customRow: Row = {
   make: () => new CustomBijection(stretching()),
 };
 
-/** Along the last axis. */
-function axisRow(ndims: number): Row {
-  return {
-    name: 'AxisHalves',
-    shape: [2, 2, ...even(ndims)],
-    make: () => {
-      const sizes = { hidden: 3, ndims, random: random() };
-      const block = new ResidualBlock({ ...sizes, inChannels: 2, outChannels: 2 });
-      const inner = compose(
-        new Swapped(new AdditiveCoupling(block)),
-        new BasicCoupling({ ...sizes, channels: [2, 2] }),
-      );
-      return new AxisHalves({ inner, axis: ndims + 1 });
-    },
-  };
-}
+const axisRow: Row = {
+  name: 'AxisHalves',
+  shape: [2, 2, 6],
+  make: () => {
+    const sizes = { hidden: 3, ndims: 1, random: random() };
+    const block = new ResidualBlock({ ...sizes, inChannels: 2, outChannels: 2 });
+    const inner = compose(
+      new Swapped(new AdditiveCoupling(block)),
+      new BasicCoupling({ ...sizes, channels: [2, 2] }),
+    );
+    return new AxisHalves({ inner, axis: 2 });
+  },
+};
 
 /** Whatever has axes will do. */
 function unflattenedRow(ndims: number): Row {

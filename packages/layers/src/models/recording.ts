@@ -1,7 +1,8 @@
 /**
  * The calls of one forward of a network and what they left, and its backward, which takes that. Both go by the
- * tree: what a module left is found under that module, within the call that it was called in, the last of
- * several first. So backwards call their parts in the reverse of the order of their forwards.
+ * tree: what a module left is found under that module, within the call that it was called in. Of several calls
+ * of one bijection the last comes first, so backwards call their parts in the reverse of the order of their
+ * forwards; several evaluations of one conditioner are not told apart, and are made again.
  *
  * What is made for one call alone, as `whole` of a `Composite` is, stands in no tree and is looked through.
  */
@@ -168,7 +169,9 @@ class Replay implements Tape {
   }
 
   evaluate<K>(g: Module, x: Tensor, context: Tensor | undefined, run: Evaluate<K>): Evaluation<K> {
-    const left = this.#take(g, 'evaluation');
+    // Of several in one call nobody knows in which order they are asked for.
+    const several = this.#here.within.filter(({ by }) => by === g).length > 1;
+    const left = several ? undefined : this.#take(g, 'evaluation');
     if (left?.way !== 'evaluation') return withTape(undefined, () => run(x, context));
     this.#lent.push(left);
     const y = view(left.y);
