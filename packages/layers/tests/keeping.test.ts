@@ -62,7 +62,7 @@ function flow(steps: number) {
   return { network, evaluations };
 }
 
-/** (x₁, x₂) ↦ (x₁, x₂ + g(x₁) + g(2 x₁)), whose backward goes by the order of the forward. */
+/** (x₁, x₂) ↦ (x₁, x₂ + g(x₁) + g(1 − x₁)), whose backward goes by the order of the forward. */
 class Twice extends PairBijection {
   readonly block: DenseBlock;
 
@@ -77,15 +77,15 @@ class Twice extends PairBijection {
 
   protected apply([x1, x2]: Pair) {
     const once = add(x2, evaluate(this.block, x1));
-    return { y: [x1, add(once, evaluate(this.block, affine(x1, 2)))] as const };
+    return { y: [x1, add(once, evaluate(this.block, affine(x1, -1, 1)))] as const };
   }
 
   protected applyBackward([x1, y2]: Pair, [dy1, dy2]: Pair) {
     const first = this.block.forward(x1);
-    const second = this.block.forward(affine(x1, 2));
+    const second = this.block.forward(affine(x1, -1, 1));
     const dx1 = add(
       this.block.backward(dy2, first.saved).dx,
-      affine(this.block.backward(dy2, second.saved).dx, 2),
+      affine(this.block.backward(dy2, second.saved).dx, -1),
     );
     const x2 = sub(sub(y2, first.y), second.y);
     first.saved.dispose();
