@@ -5,13 +5,16 @@
 
 import {
   Composite,
+  type Conditioners,
   Construction,
   channelsAfter,
   HyperbolicLayer,
+  type Options,
   type Pair,
   type ResolutionChange,
   requireModuleOptions,
   Sequential,
+  supplyConditioners,
 } from '@invnet/layers';
 import { RandomStream, requireList, requireOptions, ValueError } from '@invnet/tensor';
 
@@ -35,6 +38,8 @@ export interface HyperbolicNetworkOptions {
   readonly kernel?: number;
   /** Step size α of all layers. Default: 1. */
   readonly stepSize?: number;
+  /** Makes the forces of the layers, or all of them, in order. Default: see `HyperbolicLayer`. */
+  readonly conditioner?: Conditioners | undefined;
   /** Draws all weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -53,13 +58,13 @@ export interface HyperbolicNetworkOptions {
 export class HyperbolicNetwork extends Composite<Pair> {
   static readonly type: string = 'HyperbolicNetwork';
   readonly inner: Sequential<Pair>;
-  readonly #options: Required<Omit<HyperbolicNetworkOptions, 'random'>>;
+  readonly #options: Options;
 
   /** @throws ValueError for an empty architecture, or channels that doubling cannot divide. */
   constructor(options: HyperbolicNetworkOptions) {
     super();
     using building = new Construction();
-    const names = ['channels', 'architecture', 'ndims', 'kernel', 'stepSize'];
+    const names = ['channels', 'architecture', 'ndims', 'kernel', 'stepSize', 'conditioner'];
     requireModuleOptions('HyperbolicNetwork', options, names);
     const { architecture, ndims = 2, kernel = 3, stepSize = 1 } = options;
     const { random = new RandomStream(0) } = options;
@@ -68,16 +73,18 @@ export class HyperbolicNetwork extends Composite<Pair> {
       throw new ValueError('HyperbolicNetwork: expected at least one layer in the architecture.');
     }
     let { channels } = options;
+    const { conditioner, made } = supplyConditioners('HyperbolicNetwork', options.conditioner);
     const sizes = { ndims, kernel, stepSize };
     const layers = architecture.map((stage) => {
       requireOptions('HyperbolicNetwork, architecture', stage, ['resolution', 'hidden']);
-      const layer = new HyperbolicLayer({ ...sizes, ...stage, channels, random });
+      const layer = new HyperbolicLayer({ ...sizes, ...stage, channels, conditioner, random });
       channels = channelsAfter(channels, stage.resolution ?? 'keep', ndims);
       return layer;
     });
     this.inner = new Sequential(layers);
     const stages = layers.map(({ options: { resolution, hidden } }) => ({ resolution, hidden }));
-    this.#options = { ...sizes, channels: options.channels, architecture: stages };
+    const { channels: before } = options;
+    this.#options = { ...sizes, channels: before, architecture: stages, conditioner: made };
     building.complete();
   }
 

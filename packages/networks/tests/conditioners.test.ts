@@ -17,6 +17,7 @@ import {
   IrimCoupling,
   named,
   type Pair,
+  ResidualBlock,
   replacePart,
   withContext,
 } from '@invnet/layers';
@@ -26,6 +27,7 @@ import {
   ConditionalGlow,
   ConditionalHint,
   Glow,
+  HyperbolicNetwork,
   MultiScaleConditionalHint,
   MultiScaleHint,
   networkCatalogue,
@@ -152,6 +154,25 @@ describe('conditioners of the caller', () => {
       { inChannels: 2, outChannels: 2, ndims: 0, contextChannels: 0 },
       { inChannels: 1, outChannels: 2, ndims: 0, contextChannels: 0 },
     ]);
+  });
+
+  it('are the forces of hyperbolic networks', () => {
+    const conditioner = ({ inChannels, outChannels, ndims }: ConditionerShape) =>
+      new ResidualBlock({ inChannels, outChannels, ndims, hidden: 2, random });
+    const architecture = [{ resolution: 'halve' }, { hidden: 3 }] as const;
+    const net = new HyperbolicNetwork({ channels: 1, ndims: 1, architecture, conditioner });
+    const config = describeModule(net);
+    expect(config.conditioner).toMatchObject([{ inChannels: 2 }, { outChannels: 2 }]);
+    expect(describeModule(build(config, { modules: networkCatalogue }))).toEqual(config);
+    const x = zeros([1, 1, 4]);
+    expect(net.forward([x, x]).y[0].shape).toEqual([1, 2, 2]);
+    const wide = () => new DenseBlock({ inChannels: 2, outChannels: 3, hidden: 2 });
+    expect(() =>
+      new HyperbolicNetwork({ channels: 1, ndims: 1, architecture, conditioner: wide }).forward([
+        x,
+        x,
+      ]),
+    ).toThrow(/of HyperbolicNetwork/);
   });
 
   it('see what of the context they like', () => {

@@ -7,6 +7,7 @@ import { Composite } from '../combinators/composite.ts';
 import { Parallel } from '../combinators/parallel.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import {
   SymmetricBlock,
   type SymmetricBlockOptions,
@@ -14,6 +15,7 @@ import {
 } from '../conditioners/symmetric-block.ts';
 import type { Bijection } from '../core/bijection.ts';
 import { requireDimensions, requireModuleOptions, requireWhole } from '../core/checks.ts';
+import type { Conditioner } from '../core/conditioner.ts';
 import type { Pair } from '../core/state.ts';
 import { HaarSqueeze } from '../squeezes/haar-squeeze.ts';
 import { Construction } from '../tree/construction.ts';
@@ -33,6 +35,8 @@ export interface HyperbolicLayerOptions extends SymmetricBlockOptions {
   readonly resolution?: ResolutionChange;
   /** Step size α of the second time derivative. Default: 1. */
   readonly stepSize?: number;
+  /** The force, which keeps the shape, or a function that makes it. Default: a `SymmetricBlock`. */
+  readonly conditioner?: Conditioner | ConditionerFactory | undefined;
 }
 
 /**
@@ -46,28 +50,33 @@ export interface HyperbolicLayerOptions extends SymmetricBlockOptions {
 export class HyperbolicLayer extends Composite<Pair> {
   static readonly type: string = 'HyperbolicLayer';
   readonly step: Leapfrog;
-  readonly #options: Required<Omit<HyperbolicLayerOptions, 'random'>>;
+  readonly #options: Required<Omit<HyperbolicLayerOptions, 'random' | 'conditioner'>>;
+  readonly #conditioner: Conditioner | undefined;
 
   /** @throws ValueError for channels that doubling cannot divide, or an unknown resolution change. */
   constructor(options: HyperbolicLayerOptions) {
     super();
     using building = new Construction();
-    const names = [...symmetricBlockOptions, 'resolution', 'stepSize'];
+    const names = [...symmetricBlockOptions, 'resolution', 'stepSize', 'conditioner'];
     requireModuleOptions('HyperbolicLayer', options, names);
     const { resolution = 'keep', stepSize = 1, random, ndims = 2, kernel = 3 } = options;
     const channels = channelsAfter(options.channels, resolution, ndims);
     const { hidden = channels } = options;
-    this.step = new Leapfrog({
-      force: new SymmetricBlock({ channels, hidden, ndims, kernel, ...(random && { random }) }),
-      stepSize,
-    });
+    const shape = { inChannels: channels, outChannels: channels, ndims, contextChannels: 0 };
+    const { conditioner: given } = options;
+    const force =
+      given === undefined
+        ? new SymmetricBlock({ channels, hidden, ndims, kernel, ...(random && { random }) })
+        : makeConditioner('HyperbolicLayer', given, shape, {});
+    this.step = new Leapfrog({ force, stepSize });
+    this.#conditioner = given === undefined ? given : force;
     const before = options.channels;
     this.#options = { channels: before, hidden, ndims, kernel, resolution, stepSize };
     building.complete();
   }
 
   get options() {
-    return this.#options;
+    return { ...this.#options, conditioner: this.#conditioner };
   }
 
   protected get whole(): Bijection<Pair> {
