@@ -157,6 +157,11 @@ const setRows: readonly ConditionerRow[] = [
       }),
   },
   {
+    name: 'SetTransformer by induced points',
+    shape: [2, 3, 2],
+    make: () => new SetTransformer({ ...sets, heads: 1, blocks: 1, inducing: 2, random: random() }),
+  },
+  {
     name: 'DeepSet',
     shape: [2, 3, 2],
     make: () => new DeepSet({ ...sets, activation: elu(), random: random() }),

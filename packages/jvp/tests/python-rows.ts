@@ -157,7 +157,7 @@ export const laterInPython: readonly string[] = [
   // Blocks of chains, and what they are made of.
   ...['ActivationLayer', 'AveragePool', 'Chain', 'Conv', 'ConvTranspose', 'Dense'],
   ...['GlobalAveragePool', 'LayerNorm', 'MaxPool', 'SkipConnection', 'UNet', 'Upsample'],
-  ...['DeepSet', 'MultiHeadAttention', 'SetTransformer'],
+  ...['DeepSet', 'InducedAttention', 'MultiHeadAttention', 'SetTransformer'],
   ...['elu', 'gelu', 'silu'],
   // Linear, permuting and constraining layers.
   ...['Box', 'CircularShift', 'ConditionalHouseholder', 'Householder', 'InvertibleBatchNorm'],

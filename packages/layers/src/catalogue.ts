@@ -24,6 +24,7 @@ import { CustomBlock } from './conditioners/custom-block.ts';
 import { DeepSet } from './conditioners/deep-set.ts';
 import { Dense } from './conditioners/dense.ts';
 import { DenseBlock } from './conditioners/dense-block.ts';
+import { InducedAttention } from './conditioners/induced-attention.ts';
 import { JoinedConditioners } from './conditioners/joined-conditioners.ts';
 import { LayerNorm } from './conditioners/layer-norm.ts';
 import { MultiHeadAttention } from './conditioners/multi-head-attention.ts';
@@ -136,6 +137,7 @@ export const layerCatalogue: readonly ModuleType[] =
     ActivationLayer,
     Chain,
     DeepSet,
+    InducedAttention,
     MultiHeadAttention,
     SetTransformer,
     Conv,

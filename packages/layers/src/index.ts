@@ -68,6 +68,8 @@ export type { DenseOptions } from './conditioners/dense.ts';
 export { Dense } from './conditioners/dense.ts';
 export type { DenseBlockOptions } from './conditioners/dense-block.ts';
 export { DenseBlock } from './conditioners/dense-block.ts';
+export type { InducedAttentionOptions } from './conditioners/induced-attention.ts';
+export { InducedAttention } from './conditioners/induced-attention.ts';
 export type { JoinedConditionersOptions } from './conditioners/joined-conditioners.ts';
 export { JoinedConditioners } from './conditioners/joined-conditioners.ts';
 export type { LayerNormOptions } from './conditioners/layer-norm.ts';

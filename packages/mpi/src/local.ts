@@ -88,6 +88,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       : 'what is less than x inside has zeros behind it, in each slab; expected residual',
   AveragePool: always('its windows may lie across two slabs; expected a Conv with a stride'),
   MaxPool: always('its windows may lie across two slabs; expected a Conv with a stride'),
+  InducedAttention: always('each place sees all of the volume; expected convolutions'),
   MultiHeadAttention: always('each place sees all of the volume; expected convolutions'),
   DeepSet: always('it is made for sets, which have no axis to split'),
   SetTransformer: always('it is made for sets, which have no axis to split'),

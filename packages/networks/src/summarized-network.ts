@@ -25,7 +25,8 @@ export interface SummarizedNetworkParts<S extends State> {
 
 /**
  * x ↦ f(x, h(context)) with a summary network h (Radev et al., "BayesFlow", 2020): its gradients are
- * those of f with respect to its context, taken back through h. Each backward evaluates h once.
+ * those of f with respect to its context, taken back through h. Each backward evaluates h once. A `DeepSet`
+ * or a `SetTransformer` summarizes sets of any size.
  *
  * @example
  * const net = new SummarizedNetwork({

@@ -224,6 +224,15 @@ const options: Record<string, Arbitrary<Json>> = {
       masked: some(fc.boolean()),
     }),
   ),
+  InducedAttention: size.chain((heads) =>
+    config('InducedAttention', {
+      channels: size.map((each) => each * heads),
+      contextChannels: size,
+      points: size,
+      heads: fc.constant(heads),
+      masked: some(fc.boolean()),
+    }),
+  ),
   SetTransformer: size.chain((heads) =>
     config('SetTransformer', {
       features: size,
@@ -232,6 +241,7 @@ const options: Record<string, Arbitrary<Json>> = {
       heads: fc.constant(heads),
       blocks: some(size),
       seeds: some(size),
+      inducing: some(size),
       masked: some(fc.boolean()),
     }),
   ),

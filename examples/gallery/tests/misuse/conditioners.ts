@@ -54,6 +54,14 @@ export function conditionerCalls(): Calls {
       ]),
       ...blockMethods(new api.DeepSet({ ...sets, outChannels: 1 }), ones([2, 3, 2])),
     ],
+    InducedAttention: [
+      make(api.InducedAttention, [{ ...attention, points: 2 }]),
+      ...blockMethods(
+        new api.InducedAttention({ channels: 2, contextChannels: 1, points: 1 }),
+        ones([1, 2, 3]),
+        ones([1, 1, 2]),
+      ),
+    ],
     MultiHeadAttention: [
       make(api.MultiHeadAttention, [attention]),
       ...blockMethods(new api.MultiHeadAttention({ channels: 2 }), x),
@@ -61,7 +69,7 @@ export function conditionerCalls(): Calls {
     padSets: [call(api.padSets, [[v, ones([1, 2])]])],
     SetTransformer: [
       make(api.SetTransformer, [
-        { ...sets, heads: 1, blocks: 1, seeds: 1, masked: true, outChannels: 1 },
+        { ...sets, heads: 1, blocks: 1, seeds: 1, inducing: 1, masked: true, outChannels: 1 },
       ]),
       ...blockMethods(
         new api.SetTransformer({ ...sets, heads: 1, outChannels: 1 }),

@@ -1,6 +1,6 @@
 /**
  * A network of sets whose elements see each other (Lee et al., "Set transformer", 2019), as a conditioner or
- * a summary network. Left out: induced points. Mathematics: docs/math/conditioners/sets.md
+ * a summary network. Mathematics: docs/math/conditioners/sets.md
  */
 import {
   add,
@@ -15,7 +15,12 @@ import {
   ValueError,
   zeros,
 } from '@invnet/tensor';
-import { requireModuleOptions, requireRepeats, requireSizes } from '../core/checks.ts';
+import {
+  requireModuleOptions,
+  requireRepeats,
+  requireSizes,
+  requireWhole,
+} from '../core/checks.ts';
 import { Conditioner } from '../core/conditioner.ts';
 import type { Saved } from '../core/saved.ts';
 import type { Tangent } from '../core/tangent.ts';
@@ -25,6 +30,7 @@ import { attentionBlock } from './attention-block.ts';
 import type { Chain } from './chain.ts';
 import { Conv } from './conv.ts';
 import { Dense } from './dense.ts';
+import { InducedAttention, repeated } from './induced-attention.ts';
 import { asSets, elementsOf, maskOf, requireSets, sizesOf } from './sets.ts';
 
 /** Options of `SetTransformer`. */
@@ -40,18 +46,32 @@ export interface SetTransformerOptions {
   readonly blocks?: number;
   /** How many learned vectors gather the set in the end. Default: 1. */
   readonly seeds?: number;
+  /**
+   * Lets elements see each other by way of so many learned vectors, see `InducedAttention`. Default: 0, each
+   * sees all.
+   */
+  readonly inducing?: number;
   /** Has each element a last feature more, which is 1 where it is there, as of `padSets`? Default: false. */
   readonly masked?: boolean;
   /** Draws the weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
 
-const names = ['features', 'hidden', 'outChannels', 'heads', 'blocks', 'seeds', 'masked'];
+const names = [
+  'features',
+  'hidden',
+  'outChannels',
+  'heads',
+  'blocks',
+  'seeds',
+  'inducing',
+  'masked',
+];
 
 /** What its backward needs. */
 interface SavedSetTransformer {
   readonly embedded: Saved<Tensor>;
-  readonly blocks: readonly Saved<readonly Saved[]>[];
+  readonly blocks: readonly Saved[];
   readonly pooled: Saved<readonly Saved[]>;
   readonly head: Saved<Tensor>;
 }
@@ -61,7 +81,8 @@ interface SavedSetTransformer {
  * each, blocks in which all see all (`attentionBlock`), a block in which learned seeds see all elements, and a
  * linear map of what they saw and of log m, for m elements.
  *
- * Sets of different sizes come in one batch by `padSets` and `masked`. Time and memory grow with M².
+ * Sets of different sizes come in one batch by `padSets` and `masked`. Time and memory grow with M², and with
+ * M by `inducing`.
  *
  * @example
  * new SummarizedNetwork({
@@ -73,7 +94,7 @@ export class SetTransformer extends Conditioner<SavedSetTransformer> {
   static readonly type: string = 'SetTransformer';
   readonly options: Required<Omit<SetTransformerOptions, 'random'>>;
   readonly embedding: Conv;
-  readonly blocks: readonly Chain[];
+  readonly blocks: readonly (Chain | InducedAttention)[];
   readonly seeds: Parameter;
   readonly pooling: Chain;
   readonly head: Dense;
@@ -84,30 +105,26 @@ export class SetTransformer extends Conditioner<SavedSetTransformer> {
     using building = new Construction();
     requireModuleOptions('SetTransformer', options, names);
     const { features, hidden = 32, outChannels, heads = 4, blocks = 2, seeds = 1 } = options;
-    const { masked = false, random = new RandomStream(0) } = options;
+    const { inducing = 0, masked = false, random = new RandomStream(0) } = options;
     requireSizes('SetTransformer', { features, hidden, outChannels, heads, seeds });
     requireRepeats('SetTransformer', 'blocks', blocks);
+    requireWhole('SetTransformer', 'inducing', inducing, 0);
     requireBoolean('SetTransformer', 'masked', masked);
     if (hidden % heads !== 0) {
       throw new ValueError(
         `SetTransformer: hidden is ${hidden} for ${heads} heads; expected a multiple of the heads.`,
       );
     }
-    this.options = { features, hidden, outChannels, heads, blocks, seeds, masked };
-    const block = () =>
-      attentionBlock({
-        channels: hidden,
-        heads,
-        contextChannels: hidden,
-        masked,
-        ndims: 1,
-        random,
-      });
+    this.options = { features, hidden, outChannels, heads, blocks, seeds, inducing, masked };
+    const block = { channels: hidden, heads, contextChannels: hidden, masked, random };
+    const attention = () => attentionBlock({ ...block, ndims: 1 });
     const pointwise = { ndims: 1, kernel: 1, random };
     this.embedding = new Conv({ ...pointwise, inChannels: features, outChannels: hidden });
-    this.blocks = Array.from({ length: blocks }, block);
+    this.blocks = Array.from({ length: blocks }, () =>
+      inducing > 0 ? new InducedAttention({ ...block, points: inducing }) : attention(),
+    );
     this.seeds = new Parameter('seeds', random.normal([hidden, seeds]));
-    this.pooling = block();
+    this.pooling = attention();
     this.head = new Dense({ inChannels: hidden * seeds + 1, outChannels, random });
     building.complete();
   }
@@ -126,7 +143,10 @@ export class SetTransformer extends Conditioner<SavedSetTransformer> {
       h = y;
       return saved;
     });
-    const { y: gathered, saved: pooled } = this.pooling.forward(this.#seedsFor(x), seen(h, mask));
+    const { y: gathered, saved: pooled } = this.pooling.forward(
+      repeated(this.seeds.data, x),
+      seen(h, mask),
+    );
     const { y, saved: head } = this.head.forward(concat([this.#flat(gathered), log(sizes)], 1));
     return { y, saved: { embedded, blocks, pooled, head } };
   }
@@ -138,7 +158,8 @@ export class SetTransformer extends Conditioner<SavedSetTransformer> {
     if (!this.seeds.frozen) this.seeds.takeGrad(sum(back.dx, { axes: [0] }));
     let dh = slice(back.dcontext!, 1, 0, hidden);
     for (let i = blocks.length - 1; i >= 0; i--) {
-      const { dx, dcontext } = this.blocks[i]!.backward(dh, blocks[i]!);
+      const block: Conditioner = this.blocks[i]!;
+      const { dx, dcontext } = block.backward(dh, blocks[i]!);
       dh = add(dx, slice(dcontext!, 1, 0, hidden));
     }
     return { dx: asSets(this.embedding.backward(dh, embedded).dx, masked) };
@@ -155,11 +176,11 @@ export class SetTransformer extends Conditioner<SavedSetTransformer> {
     }
     const ds = parameters?.get(this.seeds);
     const direction = {
-      ...(ds && { x: this.#seedsFor(x, ds) }),
+      ...(ds && { x: repeated(ds, x) }),
       context: seen(dh, still),
       parameters,
     };
-    const gathered = this.pooling.jvp(this.#seedsFor(x), direction, seen(h, mask));
+    const gathered = this.pooling.jvp(repeated(this.seeds.data, x), direction, seen(h, mask));
     const joined = concat([this.#flat(gathered.y), log(sizes)], 1);
     const djoined = concat([this.#flat(gathered.dy), zeros(sizes.shape, sizes)], 1);
     return this.head.jvp(joined, { x: djoined, parameters });
@@ -174,11 +195,6 @@ export class SetTransformer extends Conditioner<SavedSetTransformer> {
     const { features, masked } = this.options;
     const mask = masked ? maskOf('SetTransformer', x) : undefined;
     return { elements: elementsOf(x, features), mask, sizes: sizesOf(x, mask) };
-  }
-
-  /** The seeds for each sample, [N, hidden, seeds]. */
-  #seedsFor(x: Tensor, seeds = this.seeds.data): Tensor {
-    return add(zeros([x.shape[0]!, ...seeds.shape], seeds), seeds.reshape([1, ...seeds.shape]));
   }
 
   #flat(gathered: Tensor): Tensor {
