@@ -23,7 +23,7 @@ import { guarded, owned } from './guard.ts';
 import { requireSaved, type Saved, savedBy } from './saved.ts';
 import { ShapeRule } from './shape-rule.ts';
 import type { Tangent } from './tangent.ts';
-import { evaluation } from './tape.ts';
+import { evaluation, evaluationBack } from './tape.ts';
 
 /**
  * A differentiable function y = g(x), or g(x, context). `forward` returns what `backward` needs, so
@@ -62,7 +62,7 @@ export abstract class Conditioner<K = unknown> extends Module {
 
   /** dx = (∂g/∂x)ᵀ dy; adds to each parameter's grad. Does not dispose `saved`. */
   backward(dy: Tensor, saved: Saved<K>): { dx: Tensor; dcontext?: Tensor } {
-    return guarded(this, () => {
+    return evaluationBack(this, () => {
       requireSaved(this, saved);
       requireShape([this, 'backward'], 'the gradient', dy, saved.shape);
       const { dx, dcontext } = madeBy([this, 'applyBackward'], this.applyBackward(dy, saved.kept));

@@ -81,3 +81,9 @@ export function evaluation<K>(
     guarded(g, (outermost) => body(outermost, x, context));
   return tape ? tape.evaluate(g, x, context, run) : run(x, context);
 }
+
+/** A guarded backward of a conditioner: what is called within it is its own, as it was in its forward. */
+export function evaluationBack<R>(g: Module, body: () => R): R {
+  const run = () => guarded(g, body);
+  return tape ? withTape(undefined, run) : run();
+}
