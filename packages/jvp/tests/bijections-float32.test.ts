@@ -27,7 +27,9 @@ const onGpu = rows.filter(
     (/2D$/.test(r.name) &&
       !ofOthers.test(r.name) &&
       rows.find((other) => /2D$/.test(other.name) && typeOf(other) === typeOf(r)) === r) ||
-    /^(Conv1x1|HaarSqueeze), [13]D|^Glow, 3D|, (rational-quadratic|quadratic|linear), 2D$/.test(r.name),
+    /^(Conv1x1|HaarSqueeze), [13]D|^Glow, 3D|, (rational-quadratic|quadratic|linear), 2D$/.test(
+      r.name,
+    ),
 );
 
 describe.each([
