@@ -20,6 +20,23 @@ from invnet.torch.linear import ActNorm  # noqa: E402
 FOLDER = Path(os.environ.get("INVNET_MODELS", Path(__file__).parent / "models"))
 
 
+class Stretching(nn.Module):
+    """x·exp(a·c) on two channels"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return x * torch.exp(self.a * c)
+
+    def inverse(self, y: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return y * torch.exp(-self.a * c)
+
+    def logdet(self, x: torch.Tensor, y: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return 2 * (self.a * c).reshape(-1)
+
+
 class Growing(nn.Module):
     """k·exp(x)·c"""
 
@@ -34,6 +51,7 @@ class Growing(nn.Module):
 
 
 NAMED = {
+    "stretching": Stretching,
     "scaling": lambda: lambda u: 0.7 * u,
     "first channel": lambda: lambda u: u[:, :1],
     "squares": lambda: lambda u: u**2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -98,7 +99,7 @@ class _Building:
 def _snake(name: str) -> str:
     """The name of an option as that of a Python argument."""
     snake = re.sub(r"(?<!^)([A-Z])", lambda m: f"_{m[1].lower()}", name)
-    return "lambda_" if snake == "lambda" else snake
+    return f"{snake}_" if keyword.iskeyword(snake) else snake
 
 
 def _fail(path: str, problem: str, cause: BaseException | None = None) -> NoReturn:

@@ -242,6 +242,52 @@ class Swapped(Rearranged):
         return state[1], state[0]
 
 
+class AxisHalves(Rearranged):
+    """y = f(x₁, x₂) for the halves of x along an axis, x₁ being the first ⌈n/2⌉ of n."""
+
+    def __init__(self, inner: Bijection, axis: int) -> None:
+        super().__init__(inner)
+        self.axis = axis
+
+    def _enter(self, state: Tensor, side: str) -> Any:
+        if state.dim() <= self.axis or state.shape[self.axis] < 2:
+            raise ShapeError(
+                f"AxisHalves: got {list(state.shape)}; expected 2 entries along axis {self.axis}."
+            )
+        return state.tensor_split([(state.shape[self.axis] + 1) // 2], self.axis)
+
+    def _leave(self, state: Pair) -> Tensor:
+        return torch.cat(state, self.axis)
+
+
+class Reshape(Bijection):
+    """The numbers of each sample in another shape, in the order of memory; logdet = 0."""
+
+    def __init__(self, from_: list[int], to: list[int] | None = None) -> None:
+        super().__init__()
+        size = torch.Size(from_).numel()
+        self.inside, self.outside = from_, [size] if to is None else to
+        if torch.Size(self.outside).numel() != size:
+            raise ArgumentError(f"to is {to}; expected as many numbers as {from_} has")
+
+    def _map(self, x: Tensor, context: Any) -> tuple[Tensor, None]:
+        return x.reshape(self.output_shape(tuple(x.shape))), None
+
+    def _map_back(self, y: Tensor, context: Any) -> tuple[Tensor, None]:
+        return y.reshape(self.input_shape(tuple(y.shape))), None
+
+    def output_shape(self, x: Shape) -> Shape:
+        return self._changed(x, self.inside, self.outside)
+
+    def input_shape(self, y: Shape) -> Shape:
+        return self._changed(y, self.outside, self.inside)
+
+    def _changed(self, x: Shape, before: list[int], after: list[int]) -> Shape:
+        if list(x[1:]) != list(before):
+            raise ShapeError(f"Reshape: got {list(x)}; expected samples of {list(before)}.")
+        return (x[0], *after)
+
+
 class Flattened(Rearranged):
     """f on vectors [N, A + B] that hold both tensors of a pair one behind the other."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ArgumentError, ShapeError
-from .core import Bijection, Conditioner, along_channels, require_channels
+from .core import Bijection, Conditioner, along_channels, require_channels, run
+from .custom import as_conditioner
+from .elementwise import Activation, Relu
+from .linear import ActNorm
 from .tree import Module, parameter
 
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -21,22 +26,29 @@ _CONV_TRANSPOSE = {
 
 
 class DenseBlock(Conditioner):
-    """y = W₃ relu(W₂ relu(W₁ x + b₁) + b₂) + b₃ on vectors [N, C]."""
+    """y = W₃ f(W₂ f(W₁ x + b₁) + b₂) + b₃ on vectors [N, C]."""
 
-    def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int,
+        out_channels: int,
+        activation: Activation | None = None,
+    ) -> None:
         super().__init__()
+        self.activation = Relu() if activation is None else activation
         self.w1, self.b1 = parameter(hidden, in_channels), parameter(hidden)
         self.w2, self.b2 = parameter(hidden, hidden), parameter(hidden)
         self.w3, self.b3 = parameter(out_channels, hidden), parameter(out_channels)
 
     def _value(self, x: Tensor, context: Any) -> Tensor:
-        h = torch.relu(functional.linear(x, self.w1, self.b1))
-        h = torch.relu(functional.linear(h, self.w2, self.b2))
+        h = self.activation(functional.linear(x, self.w1, self.b1))
+        h = self.activation(functional.linear(h, self.w2, self.b2))
         return functional.linear(h, self.w3, self.b3)
 
 
 class ResidualBlock(Conditioner):
-    """y = f(w₃ ∗ relu(w₂ ∗ relu(w₁ ∗ x + b₁) + b₂) + b₃), keeping the resolution."""
+    """y = out(w₃ ∗ f(w₂ ∗ f(w₁ ∗ x + b₁) + b₂) + b₃), keeping the resolution."""
 
     def __init__(
         self,
@@ -48,8 +60,10 @@ class ResidualBlock(Conditioner):
         kernel2: int = 1,
         stride: int = 1,
         output_activation: str = "none",
+        activation: Activation | None = None,
     ) -> None:
         super().__init__()
+        self.activation = Relu() if activation is None else activation
         if output_activation not in ("none", "relu", "galu"):
             raise ArgumentError(f"outputActivation is {output_activation!r}, which is not known")
         self.channels, self.ndims, self.stride = in_channels, ndims, stride
@@ -63,10 +77,11 @@ class ResidualBlock(Conditioner):
         self.w3, self.b3 = parameter(*ends, *wide), parameter(last)
 
     def _value(self, x: Tensor, context: Any) -> Tensor:
-        _require_image(self, x, self.channels, self.ndims)
+        require_image(self, x, self.channels, self.ndims)
         outer = {"stride": self.stride, "padding": self.padding}
-        h = torch.relu(_CONV[self.ndims](x, self.w1, self.b1, **outer))
-        h = torch.relu(_CONV[self.ndims](h, self.w2, self.b2, padding=_padding(self.w2.shape[2])))
+        h = self.activation(_CONV[self.ndims](x, self.w1, self.b1, **outer))
+        inner = {"padding": _padding(self.w2.shape[2])}
+        h = self.activation(_CONV[self.ndims](h, self.w2, self.b2, **inner))
         if self.stride > 1:
             y = _transposed(h, self.w3, self.b3, x.shape[2:], **outer)
         else:
@@ -139,20 +154,49 @@ class BatchNorm(Conditioner):
             self.runningVariance.lerp_(variance * (count / (count - 1)), self.momentum)
 
 
-class ConvLayer(Module):
-    """y = w ∗ x + b, keeping the resolution: a part of `ResNet`."""
+class LayerNorm(Conditioner):
+    """y = s ⊙ (x − μ)/√(v + ε) + b with mean and variance over the channels at each position."""
 
-    def __init__(self, in_channels: int, out_channels: int, ndims: int, kernel: int) -> None:
+    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.w = parameter(out_channels, in_channels, *[kernel] * ndims)
+        self.epsilon = epsilon
+        self.scale, self.shift = parameter(channels), parameter(channels)
+
+    def _value(self, x: Tensor, context: Any) -> Tensor:
+        require_channels(self, x, len(self.scale))
+        variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
+        normalized = (x - mean) / (variance + self.epsilon).sqrt()
+        return normalized * along_channels(self.scale, x) + along_channels(self.shift, x)
+
+
+class ConvLayer(Module):
+    """y = w ∗ x + b, or its transposed form, padded so that a stride of 1 keeps the resolution."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        ndims: int,
+        kernel: int,
+        stride: int = 1,
+        transposed: bool = False,
+    ) -> None:
+        super().__init__()
+        channels = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        self.stride, self.transposed = stride, transposed
+        self.w = parameter(*channels, *[kernel] * ndims)
         self.b = parameter(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _CONV[x.dim() - 2](x, self.w, self.b, padding=_padding(self.w.shape[2]))
+        outer = {"stride": self.stride, "padding": _padding(self.w.shape[2], self.stride)}
+        if self.transposed:
+            size = torch.Size(s * self.stride for s in x.shape[2:])
+            return _transposed(x, self.w, self.b, size, **outer)
+        return _CONV[x.dim() - 2](x, self.w, self.b, **outer)
 
 
 class ResNet(Conditioner):
-    """h₀ = w ∗ x + b, hₖ = hₖ₋₁ + U(U(hₖ₋₁)), y = U(h) with U(h) = w ∗ relu(norm(h)) + b."""
+    """h₀ = w ∗ x + b, hₖ = hₖ₋₁ + U(U(hₖ₋₁)), y = U(h) with U(h) = w ∗ f(norm(h)) + b."""
 
     def __init__(
         self,
@@ -162,13 +206,16 @@ class ResNet(Conditioner):
         blocks: int = 2,
         ndims: int = 2,
         kernel: int = 3,
+        activation: Activation | None = None,
+        normalization: str = "batch",
     ) -> None:
         super().__init__()
         self.channels, self.ndims = in_channels, ndims
+        self.activation = Relu() if activation is None else activation
 
         def unit(out: int) -> nn.ModuleDict:
-            conv = ConvLayer(hidden, out, ndims, kernel)
-            return nn.ModuleDict({"norm": BatchNorm(hidden), "conv": conv})
+            norms = {"norm": norm for norm in normalizations(normalization, hidden)}
+            return nn.ModuleDict({**norms, "conv": ConvLayer(hidden, out, ndims, kernel)})
 
         self.lift = ConvLayer(in_channels, hidden, ndims, kernel)
         pairs = [nn.ModuleList([unit(hidden), unit(hidden)]) for _ in range(blocks)]
@@ -176,11 +223,15 @@ class ResNet(Conditioner):
         self.last = unit(out_channels)
 
     def _value(self, x: Tensor, context: Any) -> Tensor:
-        _require_image(self, x, self.channels, self.ndims)
+        require_image(self, x, self.channels, self.ndims)
         h = self.lift(x)
         for first, second in self.blocks:
-            h = h + _unit(second, _unit(first, h))
-        return _unit(self.last, h)
+            h = h + self._unit(second, self._unit(first, h))
+        return self._unit(self.last, h)
+
+    def _unit(self, unit: Any, h: Tensor) -> Tensor:
+        normalized = unit["norm"](h) if "norm" in unit else h
+        return unit["conv"](self.activation(normalized))
 
 
 class SymmetricBlock(Conditioner):
@@ -195,7 +246,7 @@ class SymmetricBlock(Conditioner):
         self.w, self.b = parameter(width, channels, *[kernel] * ndims), parameter(width)
 
     def _value(self, x: Tensor, context: Any) -> Tensor:
-        _require_image(self, x, self.channels, self.ndims)
+        require_image(self, x, self.channels, self.ndims)
         padding = _padding(self.w.shape[2])
         h = torch.relu(_CONV[self.ndims](x, self.w, self.b, padding=padding))
         return -_CONV_TRANSPOSE[self.ndims](h, self.w, padding=padding)
@@ -229,21 +280,98 @@ class AsConditioner(Conditioner):
         return self.inner(x)[0]
 
 
-def default_conditioner(
+class PeriodicFeatures(Conditioner):
+    """(sin πx_A/b, cos πx_A/b, x_B) for the channels A that are angles and the others B."""
+
+    def __init__(
+        self, channels: int, circular: list[int] | None = None, bound: float = math.pi
+    ) -> None:
+        super().__init__()
+        self.channels, self.rate = channels, math.pi / bound
+        self.circular = list(range(channels)) if circular is None else circular
+        self.others = [c for c in range(channels) if c not in self.circular]
+
+    def _value(self, x: Tensor, context: Any) -> Tensor:
+        require_channels(self, x, self.channels)
+        angles = x[:, self.circular] * self.rate
+        return torch.cat([angles.sin(), angles.cos(), x[:, self.others]], 1)
+
+
+class ScaledConditioner(Conditioner):
+    """factor·g(x), with a factor that is not trained."""
+
+    def __init__(self, inner: Conditioner, factor: float) -> None:
+        super().__init__()
+        self.inner, self.factor = inner, factor
+
+    def _value(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return self.factor * run(self.inner, x, context)
+
+
+class JoinedConditioners(Conditioner):
+    """g(x) = [g₁(x), g₂(x), ...], joined along channels; a context goes to those that use it."""
+
+    _transparent = ()
+
+    def __init__(self, parts: dict[str, Conditioner]) -> None:
+        super().__init__()
+        if not parts:
+            raise ArgumentError("parts is empty; expected at least one conditioner")
+        # Not by attribute: a part may be called as something that torch's modules have.
+        self._modules.update(parts)
+
+    def _value(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return torch.cat([run(g, x, context) for g in self._modules.values()], 1)
+
+
+def normalizations(name: str, channels: int) -> list[Conditioner]:
+    """The normalization of a name, none for ``none``."""
+    if name == "none":
+        return []
+    if name == "batch":
+        return [BatchNorm(channels)]
+    if name == "layer":
+        return [LayerNorm(channels)]
+    if name == "actnorm":
+        return [AsConditioner(ActNorm(channels))]
+    raise ArgumentError(f"normalization is {name!r}, which is not known")
+
+
+ConditionerFactory = Callable[[int, int, int, int], Any]
+"""Makes a conditioner of channels in and out, spatial axes, and channels of a context."""
+
+
+def supplied(given: Any) -> ConditionerFactory | None:
+    """What makes a network's conditioners: a function of a name, or all of them in their order."""
+    if not isinstance(given, list):
+        return given
+    left = iter(given)
+
+    def make(*shape: int) -> Any:
+        made = next(left, None)
+        if made is None:
+            raise ArgumentError(f"there are {len(given)} conditioners; expected one for each")
+        return made
+
+    return make
+
+
+def made_conditioner(
+    given: Any,
     in_channels: int,
     out_channels: int,
+    ndims: int,
     context_channels: int = 0,
     hidden: int = 64,
-    ndims: int = 2,
 ) -> Conditioner:
-    """What a coupling makes when it is given no conditioner."""
+    """A coupling's conditioner: the given one, what the given function makes, or the default."""
+    if isinstance(given, Conditioner):
+        return given
+    if given is not None:
+        return as_conditioner(given(in_channels, out_channels, ndims, context_channels))
     sizes = (in_channels + context_channels, hidden, out_channels)
     inner = DenseBlock(*sizes) if ndims == 0 else ResidualBlock(*sizes, ndims=ndims)
     return WithContext(inner, context_channels) if context_channels else inner
-
-
-def _unit(unit: nn.Module, h: Tensor) -> Tensor:
-    return unit["conv"](torch.relu(unit["norm"](h)))  # type: ignore[index]
 
 
 def _padding(kernel: int, stride: int = 1) -> int:
@@ -262,7 +390,7 @@ def _transposed(
     return convolve(x, w, b, stride=stride, padding=padding, output_padding=rest)
 
 
-def _require_image(module: Module, x: Tensor, channels: int, ndims: int) -> None:
+def require_image(module: Module, x: Tensor, channels: int, ndims: int) -> None:
     require_channels(module, x, channels)
     if x.dim() != ndims + 2:
         raise ShapeError(

@@ -140,6 +140,12 @@ def require_shape(module: Module, what: str, x: Tensor, shape: tuple[int, ...]) 
         )
 
 
+def require_count(name: str, value: Any, most: int = 4096) -> None:
+    """Raises unless it is a number of steps, scales or iterations: one that ends."""
+    if type(value) is not int or not 1 <= value <= most:
+        raise ArgumentError(f"{name} is {value!r}; expected a whole number from 1 to {most}")
+
+
 def per_sample(x: Tensor) -> Tensor:
     """The sum over all numbers of each sample, of shape [N]."""
     return x.reshape(len(x), -1).sum(1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import ArgumentError, ShapeError
 from .combinators import ChannelHalves, Composite, Pair, Parallel, Reversed, Sequential, Swapped
-from .conditioners import SymmetricBlock, default_conditioner
+from .conditioners import ConditionerFactory, SymmetricBlock, made_conditioner
 from .core import Bijection, Conditioner, halves_of, per_sample, run, run_back
 from .elementwise import Activation, Sigmoid
 from .linear import Conv1x1
@@ -43,17 +43,15 @@ class BasicCoupling(Bijection):
     def __init__(
         self,
         channels: tuple[int, int],
-        conditioner: Conditioner | None = None,
+        conditioner: Conditioner | ConditionerFactory | None = None,
         scale_function: Activation | None = None,
         context_channels: int = 0,
         hidden: int = 64,
         ndims: int = 2,
     ) -> None:
         super().__init__()
-        if conditioner is None:
-            sizes = (channels[0], 2 * channels[1], context_channels, hidden, ndims)
-            conditioner = default_conditioner(*sizes)
-        self.conditioner = conditioner
+        shape = (channels[0], 2 * channels[1], ndims, context_channels)
+        self.conditioner = made_conditioner(conditioner, *shape, hidden=hidden)
         self.scale_function = Sigmoid(0.5, 1.5) if scale_function is None else scale_function
 
     def _map(self, x: Pair, context: Tensor | None) -> tuple[Pair, Tensor]:
@@ -133,16 +131,15 @@ class IrimCoupling(Composite):
     def __init__(
         self,
         channels: int,
-        conditioner: Conditioner | None = None,
+        conditioner: Conditioner | ConditionerFactory | None = None,
         hidden: int = 64,
         ndims: int = 2,
     ) -> None:
         super().__init__()
         halves = halves_of(channels)
         self.mix = Conv1x1(channels)
-        if conditioner is None:
-            conditioner = default_conditioner(*halves, hidden=hidden, ndims=ndims)
-        self.coupling = ChannelHalves(AdditiveCoupling(conditioner), halves)
+        made = made_conditioner(conditioner, *halves, ndims, hidden=hidden)
+        self.coupling = ChannelHalves(AdditiveCoupling(made), halves)
 
     @property
     def whole(self) -> Bijection:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..errors import ArgumentError
 from .core import Bijection, log_sigmoid_slope, per_sample, softplus
@@ -173,6 +174,91 @@ class AtanClamp(InvertibleActivation):
     def log_slope(self, x: Tensor) -> Tensor:
         spread = torch.log1p((self.rate * x) ** 2)
         return self.log(x) - spread + math.log(self.factor * self.rate)
+
+
+class SoftsignClamp(InvertibleActivation):
+    """exp(x/(1 + |x|/c)), between exp(−c) and exp(c)."""
+
+    def __init__(self, clamp: float = 2) -> None:
+        self.clamp = clamp
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.exp(self.log(x))
+
+    def log(self, x: Tensor) -> Tensor:
+        return x / (1 + x.abs() / self.clamp)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        u = torch.log(y)
+        return u / (1 - u.abs() / self.clamp)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return self.log(x) - 2 * torch.log1p(x.abs() / self.clamp)
+
+
+class ShiftedSigmoid(InvertibleActivation):
+    """low + (high − low)·σ(x + shift)"""
+
+    def __init__(self, low: float = 0, high: float = 1, shift: float = 2) -> None:
+        self.f, self.shift = Sigmoid(low, high), shift
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.f(x + self.shift)
+
+    def log(self, x: Tensor) -> Tensor:
+        return self.f.log(x + self.shift)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return self.f.inverse(y) - self.shift
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return self.f.log_slope(x + self.shift)
+
+
+class SoftplusScale(InvertibleActivation):
+    """(factor/rate)·log(1 + exp(rate·x))"""
+
+    def __init__(self, factor: float = 1, rate: float = 1) -> None:
+        self.f, self.factor, self.rate = Softplus(), factor, rate
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.f(self.rate * x) * (self.factor / self.rate)
+
+    def log(self, x: Tensor) -> Tensor:
+        u = self.rate * x
+        # Below −36, log(1 + exp u) is exp u to the digits of float64, and exp u may be zero.
+        near = torch.log(softplus(u.clamp(min=-36))) + (u + 36).clamp(max=0)
+        return near + math.log(self.factor / self.rate)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return self.f.inverse(y * (self.rate / self.factor)) / self.rate
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return self.f.log_slope(self.rate * x) + math.log(self.factor)
+
+
+class Elu(Activation):
+    """x for x > 0, α(exp x − 1) otherwise."""
+
+    def __init__(self, alpha: float = 1) -> None:
+        self.alpha = alpha
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.elu(x, self.alpha)
+
+
+class Gelu(Activation):
+    """x·½(1 + tanh(√(2/π)(x + 0.044715 x³)))"""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.gelu(x, approximate="tanh")
+
+
+class Silu(Activation):
+    """x·σ(x)"""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.silu(x)
 
 
 class Elementwise(Bijection):

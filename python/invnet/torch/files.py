@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import CheckpointError
 from ..model_file import Model, read_model, write_model
 from .build import build
-from .linear import ActNorm
+from .linear import SET_BY_DATA
 from .tree import Module, arrays_in, assign, joined, places_in
 
 
@@ -100,7 +100,7 @@ def model_of(module: Module) -> Model:
         )
     _require_whole(config)
     places = places_in(module)
-    flags = {joined(path, "initialized") for path, m in places if isinstance(m, ActNorm)}
+    flags = {joined(path, "initialized") for path, m in places if isinstance(m, SET_BY_DATA)}
     tensors = arrays_in(module)
     trained = [joined(path, "initialized") for path, m in places if _was_set(m)]
     arrays = {path: _array(path, t) for path, t in tensors.items() if path not in flags}
@@ -116,8 +116,8 @@ def model_of(module: Module) -> Model:
 
 
 def _was_set(m: Module) -> bool:
-    """Was an ActNorm set by data, or trained since? InvNet sets none of these by data again."""
-    if not isinstance(m, ActNorm):
+    """Was it set by data, or trained since? InvNet sets none of these by data again."""
+    if not isinstance(m, SET_BY_DATA):
         return False
     moved = bool((m.scale != 1).any() or (m.shift != 0).any())
     return moved or bool(m.initialized)

@@ -8,6 +8,7 @@ from torch import nn
 
 from ..errors import ArgumentError
 from .combinators import ChannelHalves, Composite, Identity, Parallel, Reversed, Sequential, Swapped
+from .conditioners import supplied
 from .core import Bijection, halves_of
 from .couplings import BasicCoupling, RecursiveCoupling
 from .linear import Conv1x1
@@ -22,9 +23,11 @@ class HintCoupling(Composite):
         permute: str = "none",
         depth: int | None = None,
         shared: bool = False,
+        conditioner: Any = None,
         **affine: Any,
     ) -> None:
         super().__init__()
+        affine = {"conditioner": supplied(conditioner), **affine}
         if permute not in ("none", "lower", "both", "full"):
             raise ArgumentError(f"permute is {permute!r}, which is not known")
         levels = channels.bit_length() - 1 if depth is None else depth
@@ -106,9 +109,11 @@ class ConditionalHintCoupling(Composite):
         permute: bool = True,
         depth: int | None = None,
         shared: bool = False,
+        conditioner: Any = None,
         **affine: Any,
     ) -> None:
         super().__init__()
+        affine = {"conditioner": supplied(conditioner), **affine}
         condition = channels if condition_channels is None else condition_channels
         mixing = "full" if permute else "none"
         self.lane = HintCoupling(condition, mixing, depth, shared, **affine)

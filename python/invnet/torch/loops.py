@@ -10,13 +10,18 @@ from torch import Tensor
 
 from ..errors import ArgumentError
 from .combinators import Composite, Identity, JoinedChannels, Sequential
-from .core import Bijection, Conditioner, halves_of, require_channels, require_shape
+from .conditioners import supplied
+from .core import (
+    Bijection,
+    Conditioner,
+    require_channels,
+    require_count,
+    require_shape,
+)
 from .couplings import AdditiveCoupling, IrimCoupling
-from .custom import as_conditioner
 from .elementwise import Activation
 from .hint import HintCoupling
 from .linear import ActNorm
-from .networks import require_count
 
 Operator = Callable[[Tensor], Tensor]
 """The physics: maps an image to the data that would be observed, by torch's operations."""
@@ -77,20 +82,18 @@ class UnrolledLoop(Composite):
         coupling: str = "additive",
         hidden: int = 64,
         ndims: int = 2,
-        conditioner: Callable[[int, int], Any] | None = None,
+        conditioner: Any = None,
         actnorm: bool = True,
     ) -> None:
         super().__init__()
         require_count("iterations", iterations)
         total = channels + memory_channels
+        sizes = {"hidden": hidden, "ndims": ndims, "conditioner": supplied(conditioner)}
 
         def mixing() -> Bijection:
             if coupling == "hint":
-                return HintCoupling(total, "both", hidden=hidden, ndims=ndims)
-            made = None
-            if conditioner is not None:
-                made = as_conditioner(conditioner(*halves_of(total)))
-            return IrimCoupling(total, made, hidden=hidden, ndims=ndims)
+                return HintCoupling(total, "both", **sizes)
+            return IrimCoupling(total, **sizes)
 
         def iteration() -> Sequential:
             gradient = MisfitGradient(channels, memory_channels, operator, link, actnorm)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError
 from .combinators import Composite, FirstHalf, Identity, Parallel, Reversed, Sequential
-from .conditioners import AsConditioner
-from .core import Bijection, Conditioner, run, run_back
+from .conditioners import AsConditioner, supplied
+from .core import Bijection, Conditioner, require_count, run, run_back
 from .couplings import ConditionalGlowCoupling, GlowCoupling, HyperbolicLayer, channels_after
 from .elementwise import Activation
 from .hint import ConditionalHintCoupling, HintCoupling
@@ -22,19 +22,21 @@ class MultiScale(Composite):
     """Per scale a squeeze and K steps, then the scales inside it on the first half of the channels.
 
     As a type of its own, ``step(channels, scale)`` and ``around(network, scale)`` are functions
-    that the file knows by name: they make and wrap bijections of this package.
+    that the file knows by name: they make and wrap bijections of this package. Where there is a
+    ``conditioner``, ``step`` gets what makes the couplings' conditioners as its last argument.
     """
 
     def __init__(
         self,
         channels: list[int],
         squeeze: Bijection,
-        step: Callable[[list[int], int], Bijection],
+        step: Callable[..., Bijection],
         scales: int = 2,
         steps: int = 8,
         ndims: int = 2,
         split_scales: bool = True,
         around: Callable[[Bijection, int], Bijection] | None = None,
+        conditioner: Any = None,
     ) -> None:
         super().__init__()
         require_count("scales", scales, 16)
@@ -43,9 +45,10 @@ class MultiScale(Composite):
         self._wrap = around
         self.squeeze = squeeze
         self.scales: Any = nn.ModuleList()
+        more = () if conditioner is None else (supplied(conditioner),)
         bands, widths = 2**ndims, [c * 2**ndims for c in channels]
         for scale in range(scales):
-            flow = Sequential([step(widths, scale) for _ in range(steps)])
+            flow = Sequential([step(widths, scale, *more) for _ in range(steps)])
             self.scales.append(nn.ModuleDict({"steps": flow}))
             kept = [(c + 1) // 2 if split_scales else c for c in widths]
             widths = [c * bands for c in kept]
@@ -82,8 +85,8 @@ class Glow(MultiScale):
     ) -> None:
         affine: Any = {"hidden": hidden, "ndims": ndims, "scale_function": scale_function}
 
-        def step(widths: list[int], scale: int) -> Bijection:
-            coupling = GlowCoupling(widths[0], **affine)
+        def step(widths: list[int], scale: int, conditioner: Any = None) -> Bijection:
+            coupling = GlowCoupling(widths[0], conditioner=conditioner, **affine)
             return _glow_step(widths[0], coupling, actnorm, frozen_conv1x1)
 
         chosen = ShuffleSqueeze() if squeeze is None else squeeze
@@ -107,9 +110,10 @@ class ConditionalGlow(MultiScale):
     ) -> None:
         affine: Any = {"hidden": hidden, "ndims": ndims, "scale_function": scale_function}
 
-        def step(widths: list[int], scale: int) -> Bijection:
+        def step(widths: list[int], scale: int, conditioner: Any = None) -> Bijection:
             context = context_channels * 2 ** (ndims * (scale + 1))
-            coupling = ConditionalGlowCoupling(widths[0], context, **affine)
+            made = {"conditioner": conditioner, **affine}
+            coupling = ConditionalGlowCoupling(widths[0], context, **made)
             return _glow_step(widths[0], coupling, actnorm, frozen_conv1x1)
 
         chosen = ShuffleSqueeze() if squeeze is None else squeeze
@@ -139,12 +143,15 @@ class MultiScaleHint(MultiScale):
         steps: int = 8,
         ndims: int = 2,
         split_scales: bool = True,
+        conditioner: Any = None,
         **hint: Any,
     ) -> None:
+        hint = {"ndims": ndims, "conditioner": supplied(conditioner), **hint}
+
         def step(channels: list[int], scale: int) -> Bijection:
             return _step(
                 actnorm=ActNorm(channels[0]) if actnorm else None,
-                coupling=HintCoupling(channels[0], permute, ndims=ndims, **hint),
+                coupling=HintCoupling(channels[0], permute, **hint),
             )
 
         chosen = HaarSqueeze() if squeeze is None else squeeze
@@ -159,10 +166,12 @@ class ConditionalHint(Composite):
         channels: int,
         condition_channels: int | None = None,
         steps: int = 8,
+        conditioner: Any = None,
         **options: Any,
     ) -> None:
         super().__init__()
         require_count("steps", steps)
+        options = {"conditioner": supplied(conditioner), **options}
         condition = channels if condition_channels is None else condition_channels
         made = [_conditional_step(channels, condition, **options) for _ in range(steps)]
         self.steps = Sequential(made)
@@ -189,10 +198,13 @@ class MultiScaleConditionalHint(MultiScale):
         steps: int = 8,
         ndims: int = 2,
         split_scales: bool = True,
+        conditioner: Any = None,
         **options: Any,
     ) -> None:
+        options = {"ndims": ndims, "conditioner": supplied(conditioner), **options}
+
         def step(widths: list[int], scale: int) -> Bijection:
-            return _conditional_step(widths[0], widths[1], ndims=ndims, **options)
+            return _conditional_step(widths[0], widths[1], **options)
 
         condition = channels if condition_channels is None else condition_channels
         chosen = HaarSqueeze() if squeeze is None else squeeze
@@ -267,12 +279,6 @@ class SummarizedNetwork(Bijection):
 
     def input_shape(self, y: Any) -> Any:
         return self.network.input_shape(y)
-
-
-def require_count(name: str, value: Any, most: int = 4096) -> None:
-    """Raises unless it is a number of steps, scales or iterations: one that ends."""
-    if type(value) is not int or not 1 <= value <= most:
-        raise ArgumentError(f"{name} is {value!r}; expected a whole number from 1 to {most}")
 
 
 def _step(**layers: Bijection | None) -> Sequential:
