@@ -13,6 +13,7 @@ import { describeMemory, measureMemory } from './memory.ts';
 import { describeMpi, measureMpi } from './mpi.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
+import { describeParity, measureParity } from './parity.ts';
 import { describeScaling, measureScaling } from './scaling.ts';
 import { describeSplines, measureSplines } from './splines.ts';
 import { describeSweep, measureSweep } from './sweep.ts';
@@ -31,6 +32,8 @@ interface Outcome {
   readonly table: string;
   /** What is printed behind it, and not written into a document. */
   readonly details?: string;
+  /** Does something not hold that the suite is to show? The command ends with 1 then. */
+  readonly failed?: boolean;
 }
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome>>> = {
@@ -75,6 +78,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     const report = await measureOps({ peers, threads });
     return { report, table: describeOps(report) };
   },
+  parity: async () => {
+    const report = await measureParity();
+    return { report, table: describeParity(report), failed: !report.holds };
+  },
   scaling: async () => {
     const report = await measureScaling();
     return { report, table: describeScaling(report) };
@@ -100,6 +107,7 @@ Suites:
   memory   peak memory of every network at two depths, and of a Glow training step at five
   mpi      two ranks of an mpirun beside one: images a second, and the share of communication
   ops      convolutions and products as shares of the machine's peak, beside other libraries
+  parity   whether layers agree with those of FrEIA, MemCNN, nflows, normflows and zuko, of the same weights
   scaling  time and memory of a 3D Glow's training step with volume and with depth
   splines  training steps of couplings by splines, beside affine ones, nflows and zuko
   waves    wave fields: updates of a cell a second
@@ -160,11 +168,12 @@ async function main(args: readonly string[]): Promise<void> {
   // Holds for the process, so for the backends that suites make as well.
   await setBackend(backend, { threads, wide: values.wide });
   const { peers, network, sweep } = values;
-  const { report, table, details } = await suite({ threads, peers, network, sweep });
+  const { report, table, details, failed } = await suite({ threads, peers, network, sweep });
   console.log(details ? `${table}\n\n${details}` : table);
   if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);
   if (values.save !== undefined) await saveRun(values.save, report);
   if (values.write) await writeTable(name, table);
+  if (failed) process.exitCode = 1;
   if (values.json) console.log(JSON.stringify(report));
   // GPU devices and other libraries' processes would keep this one waiting.
   process.stdout.write('', () => process.exit());
