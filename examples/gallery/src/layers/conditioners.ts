@@ -2,9 +2,16 @@
 import {
   ConditionalResidualBlock,
   Conditioner,
+  Conv,
+  chain,
+  gelu,
+  LayerNorm,
+  MultiHeadAttention,
   ResidualBlock,
   ResNet,
+  residual,
   type Tangent,
+  UNet,
 } from '@invnet/layers';
 import { affine, mul, RandomStream, type Shape, square, type Tensor } from '@invnet/tensor';
 
@@ -46,6 +53,14 @@ const blocks: Record<string, Conditioner> = {
     size: [16, 16],
   }),
   ResNet: new ResNet(sizes),
+  UNet: new UNet(sizes),
+  'a chain, as in Flux and PyTorch': chain(
+    new Conv({ inChannels: 2, outChannels: 8, random }),
+    new LayerNorm({ channels: 8 }),
+    gelu(),
+    residual(new MultiHeadAttention({ channels: 8, heads: 2, random })),
+    new Conv({ inChannels: 8, outChannels: 4, random }),
+  ),
   'Squares, our own': new Squares(),
 };
 for (const [name, block] of Object.entries(blocks)) {
