@@ -9,7 +9,6 @@ import {
   QuadraticSpline,
   RationalQuadraticSpline,
   ScalingTransformer,
-  sigmoid,
   type Transformer,
   TransformerCoupling,
   type TransformerCouplingOptions,
@@ -18,7 +17,8 @@ import { odd, type Row, random } from '../row.ts';
 
 export function transformerRows(ndims: number): Row[] {
   const size = odd(ndims);
-  const sizes = () => ({ hidden: 3, ndims, random: random() });
+  // As rows of GlowCoupling have them, whose kernels on gpu serve here as well.
+  const sizes = () => ({ hidden: 4, ndims, random: random() });
   const alone = (name: string, transformer: () => Transformer): Row => ({
     name: `ElementwiseTransform, ${name}`,
     shape: [2, 2, ...size],
@@ -35,7 +35,10 @@ export function transformerRows(ndims: number): Row[] {
         ...options(),
       }),
   });
-  const rows: Row[] = [
+  const spline = { bins: 3, bound: [-1, 1.5], minSlope: 0.01 } as const;
+  // Positions are numbers beside each other, along however many axes they lie: each row stands in few ranks, and
+  // in 2D what runs on gpu as well.
+  const held: Row[] = [
     {
       name: 'ConditionalTransform, one channel',
       shape: [2, 1, ...size],
@@ -50,10 +53,6 @@ export function transformerRows(ndims: number): Row[] {
         });
       },
     },
-    coupling('affine', () => ({})),
-    coupling('rational-quadratic', () => ({
-      transformer: new RationalQuadraticSpline({ bins: 3, bound: 2.5 }),
-    })),
     {
       ...coupling('additive, first two moved, with context', () => ({
         transformer: new AdditiveTransformer(),
@@ -64,16 +63,11 @@ export function transformerRows(ndims: number): Row[] {
       context: [2, 2, ...size],
     },
   ];
-  if (ndims % 2 === 1) return rows;
-  const spline = { bins: 3, bound: [-1, 1.5], minSlope: 0.01 } as const;
-  return [
-    ...rows,
-    alone('scaling', () => new ScalingTransformer()),
-    alone('affine by exp', () => new AffineTransformer({ scaleFunction: exp() })),
-    alone(
-      'affine by sigmoid',
-      () => new AffineTransformer({ scaleFunction: sigmoid({ low: 0.2 }) }),
-    ),
+  const fused: Row[] = [
+    coupling('affine', () => ({})),
+    coupling('rational-quadratic', () => ({
+      transformer: new RationalQuadraticSpline({ bins: 3, bound: 2.5 }),
+    })),
     alone(
       'rational-quadratic, sloped tails',
       () => new RationalQuadraticSpline({ ...spline, tails: 'linear' }),
@@ -82,18 +76,30 @@ export function transformerRows(ndims: number): Row[] {
       'rational-quadratic, circular',
       () => new RationalQuadraticSpline({ ...spline, tails: 'circular', softClamp: 6.9 }),
     ),
+  ];
+  if (ndims === 0) return [...held, ...fused];
+  if (ndims === 1) {
+    return [
+      ...held,
+      alone('scaling', () => new ScalingTransformer()),
+      alone('affine by exp', () => new AffineTransformer({ scaleFunction: exp() })),
+      alone(
+        'quadratic, sloped tails',
+        () => new QuadraticSpline({ bins: 3, bound: 1.5, tails: 'linear', minSlope: 0.01 }),
+      ),
+      alone('linear, sloped tails', () => new LinearSpline({ bins: 3, bound: 1, tails: 'linear' })),
+      {
+        name: 'ElementwiseTransform, additive for each number',
+        shape: [2, 2, ...size],
+        make: () =>
+          new ElementwiseTransform({ channels: 2, size, transformer: new AdditiveTransformer() }),
+      },
+    ];
+  }
+  if (ndims === 3) return [];
+  return [
+    ...fused,
     alone('quadratic', () => new QuadraticSpline({ bins: 3, bound: [-1, 1.5] })),
-    alone(
-      'quadratic, sloped tails',
-      () => new QuadraticSpline({ bins: 3, bound: 1.5, tails: 'linear', minSlope: 0.01 }),
-    ),
     alone('linear', () => new LinearSpline({ bins: 3, bound: 1 })),
-    alone('linear, sloped tails', () => new LinearSpline({ bins: 3, bound: 1, tails: 'linear' })),
-    {
-      name: 'ElementwiseTransform, additive for each number',
-      shape: [2, 2, ...size],
-      make: () =>
-        new ElementwiseTransform({ channels: 2, size, transformer: new AdditiveTransformer() }),
-    },
   ];
 }
