@@ -34,6 +34,8 @@ const keepLevels: readonly KeepLevel[] = ['nothing', 'inputs', 'all'];
  *   and the states between layers are still recomputed, by arithmetic.
  * - `all`: the states too. They are those of the forward bit for bit.
  *
+ * Of a conditioner, such as a `RevNet`, the bijections in it keep.
+ *
  * By path, as `freeze` has them, `keep` differs within a network: a pattern that is the path of a module
  * means all in it, and what none matches keeps nothing. Paths are those from the network that is called; in
  * what is made for a call alone, as `whole` of a `Composite` is, only the parts have one, and keep.
@@ -86,23 +88,28 @@ export class Keeping implements Disposable {
     this.dispose();
   }
 
-  /** What outermost calls pass by. */
-  readonly #outside: Tape = {
-    forth: (f, way, x, run) => {
-      const { result, recorded } = record(levelsIn(f, this.#keep), f, way, x, run);
-      const y = result[way === 'forward' ? 'y' : 'x'];
-      if (y) this.#results.push({ y, recorded });
-      return result;
-    },
-    back: (f, way, y, run) => {
-      const at = this.#results.findIndex(
-        ({ recorded, y: known }) => recorded.isOf(f, way) && sameTensors(known, y),
-      );
-      const [found] = at < 0 ? [] : this.#results.splice(at, 1);
-      return found ? found.recorded.replay(run) : withTape(undefined, run);
-    },
-    evaluate: (_, x, context, run) => withTape(undefined, () => run(x, context)),
-  };
+  readonly #outside = this.#within();
+
+  /** What outermost calls pass by, and bijections within a conditioner, whose paths are from that one. */
+  #within(root?: Module): Tape {
+    return {
+      forth: (f, way, x, run) => {
+        const { result, recorded } = record(levelsIn(root ?? f, this.#keep), f, way, x, run);
+        const y = result[way === 'forward' ? 'y' : 'x'];
+        if (y) this.#results.push({ y, recorded });
+        return result;
+      },
+      back: (f, way, y, run) => {
+        const at = this.#results.findIndex(
+          ({ recorded, y: known }) => recorded.isOf(f, way) && sameTensors(known, y),
+        );
+        const [found] = at < 0 ? [] : this.#results.splice(at, 1);
+        return found ? found.recorded.replay(run) : withTape(undefined, run);
+      },
+      evaluate: (g, x, context, run) =>
+        root ? run(x, context) : withTape(this.#within(g), () => run(x, context)),
+    };
+  }
 }
 
 /** The very same tensors, whose numbers are therefore those that a forward gave. */
