@@ -1,11 +1,13 @@
 /**
  * What a training step takes and holds with nothing kept between forward and backward, with what conditioners
- * leave, and with all states: the networks of `glow`, in turns, on the current backend.
+ * leave, and with all states: the networks of `glow`, and a forward and a backward of deep ones of `memory`, in
+ * turns, on the current backend.
  */
 import { type KeepLevel, keeping } from '@invnet/layers';
 import { backendInfo, memory, resetPeakMemory } from '@invnet/tensor';
 import { type Spread, spreadOf } from './contest.ts';
 import type { Figure } from './figures.ts';
+import { deepNetwork } from './network-memory.ts';
 import { describeNetwork, type Network, networks } from './networks.ts';
 import { makeTrainingProblem, optimizing, trainingOf } from './peers/own-network.ts';
 import { formatTable, mebibytes } from './table.ts';
@@ -22,23 +24,42 @@ export interface KeepingRow extends Spread {
 export interface KeepingReport {
   readonly suite: 'keep';
   readonly backend: ReturnType<typeof backendInfo>;
-  readonly networks: Readonly<Record<string, Network>>;
+  /** What each network is. */
+  readonly networks: Readonly<Record<string, string>>;
   readonly results: readonly KeepingRow[];
   readonly figures: readonly Figure[];
 }
 
 const levels: readonly KeepLevel[] = ['nothing', 'inputs', 'all'];
 const bytesPerNumber = 4;
+/** Networks of `memory`, and how deep they are. */
+const deepNames = ['GraphNetwork', 'RevNet', 'InvertibleUNet', 'residual flow'];
+const [depth, hidden] = [16, 64];
 
 /** Measures each network with each level. */
 export async function measureKeeping(
-  options: { chosen?: Readonly<Record<string, Network>>; repeats?: number } = {},
+  options: {
+    chosen?: Readonly<Record<string, Network>>;
+    deep?: readonly string[];
+    repeats?: number;
+  } = {},
 ): Promise<KeepingReport> {
-  const { chosen = networks, repeats = 9 } = options;
+  const { chosen = networks, deep = deepNames, repeats = 9 } = options;
   const results: KeepingRow[] = [];
   for (const [name, network] of Object.entries(chosen)) {
     results.push(...(await measureNetwork(name, network, repeats)));
   }
+  for (const name of deep) {
+    const { pass, dispose } = await deepNetwork(name, depth, hidden);
+    const stepWith = (keep: KeepLevel) => () => keeping(keep, pass);
+    results.push(...(await measureSteps(name, stepWith, { repeats })));
+    dispose();
+  }
+  const described = Object.entries(chosen).map(([name, n]) => [name, describeNetwork(n)]);
+  const passes = deep.map((name) => [
+    name,
+    `depth ${depth}, width ${hidden}, a forward and a backward`,
+  ]);
   const figures = results.flatMap(({ network, keep, ...r }): Figure[] => {
     const name = `${network}, ${keep}`;
     return [
@@ -46,12 +67,18 @@ export async function measureKeeping(
       { name: `${name}, peak`, unit: 'bytes', value: r.peak, low: r.peak, high: r.peak },
     ];
   });
-  return { suite: 'keep', backend: backendInfo(), networks: chosen, results, figures };
+  return {
+    suite: 'keep',
+    backend: backendInfo(),
+    networks: Object.fromEntries([...described, ...passes]),
+    results,
+    figures,
+  };
 }
 
 /** The report as a table for each network. */
 export function describeKeeping({ backend, networks, results }: KeepingReport): string {
-  const tables = Object.entries(networks).map(([name, network]) => {
+  const tables = Object.entries(networks).map(([name, what]) => {
     const own = results.filter((r) => r.network === name);
     const [nothing] = own;
     const rows = own.map((r) => [
@@ -62,7 +89,7 @@ export function describeKeeping({ backend, networks, results }: KeepingReport): 
       (r.peak / nothing!.peak).toFixed(1),
     ]);
     const header = ['keep', 'ms (fastest … slowest)', 'of nothing', 'peak, MiB', 'times nothing'];
-    return `${name}: ${describeNetwork(network)}\n\n${formatTable(header, rows)}`;
+    return `${name}: ${what}\n\n${formatTable(header, rows)}`;
   });
   return [
     `One training step, backend ${backend.name}, ${backend.details.threads ?? 1} thread(s). Peak: above ` +
@@ -77,11 +104,28 @@ async function measureNetwork(
   repeats: number,
 ): Promise<KeepingRow[]> {
   const training = trainingOf(await makeTrainingProblem(network));
-  const gradients = training.network.parameters.reduce((sum, p) => sum + p.size, 0);
-  const contestants = levels.map((keep) => {
+  const stepWith = (keep: KeepLevel) => {
     const differentiate = () => keeping(keep, () => training.differentiate());
-    return { keep, times: [] as number[], step: optimizing({ ...training, differentiate }) };
-  });
+    return optimizing({ ...training, differentiate });
+  };
+  // They are made in each step.
+  const gradients = training.network.parameters.reduce((sum, p) => sum + p.size, 0);
+  const setAside = gradients * bytesPerNumber;
+  const rows = await measureSteps(name, stepWith, { repeats, setAside });
+  training.network.dispose();
+  return rows;
+}
+
+async function measureSteps(
+  name: string,
+  stepWith: (keep: KeepLevel) => () => unknown,
+  { repeats, setAside = 0 }: { readonly repeats: number; readonly setAside?: number },
+): Promise<KeepingRow[]> {
+  const contestants = levels.map((keep) => ({
+    keep,
+    times: [] as number[],
+    step: stepWith(keep),
+  }));
   const peaks: number[] = [];
   for (const { step } of contestants) {
     // The first step makes the optimizer's state, and compiles.
@@ -89,7 +133,7 @@ async function measureNetwork(
     const before = memory().liveBytes;
     resetPeakMemory();
     await step();
-    peaks.push(memory().peakBytes - before - gradients * bytesPerNumber);
+    peaks.push(memory().peakBytes - before - setAside);
   }
   for (let i = 0; i < repeats; i++) {
     for (const { step, times } of contestants) {
@@ -98,7 +142,6 @@ async function measureNetwork(
       times.push(performance.now() - start);
     }
   }
-  training.network.dispose();
   return contestants.map(({ keep, times }, i) => {
     return { network: name, keep, peak: peaks[i]!, ...spreadOf(times) };
   });

@@ -6,12 +6,15 @@
  */
 import {
   ActNorm,
-  type Bijection,
+  Bijection,
   ConditionalGlowCoupling,
   Flattened,
+  InvertibleResidual,
   initialize,
+  lipschitzBlock,
   type PairShape,
   ResidualBlock,
+  Sequential,
 } from '@invnet/layers';
 import {
   ConditionalGlow,
@@ -20,13 +23,14 @@ import {
   type GraphNetwork,
   graph,
   HyperbolicNetwork,
+  InvertibleUNet,
   MultiScaleConditionalHint,
   MultiScaleHint,
+  RevNet,
   UnrolledLoop,
 } from '@invnet/networks';
 import {
   affine,
-  full,
   memory,
   RandomStream,
   resetPeakMemory,
@@ -48,16 +52,25 @@ export interface NetworkMemory {
 
 /** A network of some depth, with data. */
 interface Subject {
-  readonly network: Bijection;
+  readonly network: Bijection | RevNet;
   readonly x: Tensor;
   readonly context?: Tensor;
+}
+
+/** A deep network that `bench keep` measures as well. */
+export interface DeepNetwork {
+  /** One forward and backward. */
+  pass(): void;
+  dispose(): void;
 }
 
 const size = [16, 16];
 const batch = 4;
 
 /** Networks by name; each is made anew at each depth. */
-const subjects: Readonly<Record<string, (depth: number, random: RandomStream) => Subject>> = {
+const subjects: Readonly<
+  Record<string, (depth: number, random: RandomStream, hidden: number) => Subject>
+> = {
   Glow: (steps, random) => ({
     network: new Glow({ channels: 1, hidden: 16, scales: 2, steps, random }),
     x: random.normal([batch, 1, ...size]),
@@ -94,8 +107,28 @@ const subjects: Readonly<Record<string, (depth: number, random: RandomStream) =>
       random,
     );
   },
-  GraphNetwork: (depth, random) => ({
-    network: deepGraph(depth, random),
+  InvertibleUNet: (steps, random, hidden) => ({
+    network: new InvertibleUNet({ channels: 4, levels: 2, steps, hidden, random }),
+    x: random.normal([batch, 4, ...size]),
+  }),
+  RevNet: (depth, random, hidden) => ({
+    network: new RevNet({
+      ...{ channels: 1, classes: 10, width: hidden / 2 },
+      ...{ blocks: [depth, depth], random },
+    }),
+    x: random.normal([batch, 1, ...size]),
+  }),
+  'residual flow': (depth, random, hidden) => {
+    const sizes = { channels: 8, hidden: [4 * hidden, 4 * hidden], coefficient: 0.8, random };
+    const residual = () =>
+      new InvertibleResidual({ block: lipschitzBlock(sizes), logdet: 'roulette', random });
+    return {
+      network: new Sequential(Array.from({ length: depth }, residual)),
+      x: random.normal([16 * batch, 8]),
+    };
+  },
+  GraphNetwork: (depth, random, hidden) => ({
+    network: deepGraph(depth, random, hidden / 2),
     x: random.normal([batch, 4, ...size]),
     context: random.normal([batch, 1, ...size]),
   }),
@@ -172,8 +205,8 @@ function pairs(
 }
 
 /** Two paths of a state each; one sees, at each step, a feature of the condition and of the other path. */
-function deepGraph(depth: number, random: RandomStream): GraphNetwork {
-  const sizes = { hidden: 8, random };
+function deepGraph(depth: number, random: RandomStream, hidden: number): GraphNetwork {
+  const sizes = { hidden, random };
   const g = graph();
   const c = g.condition('c', [1, ...size]);
   let [seen, moved] = g.split('part', g.input('x', [4, ...size]), { sizes: [2, 2] });
@@ -189,23 +222,46 @@ function deepGraph(depth: number, random: RandomStream): GraphNetwork {
 }
 
 async function measurePass(name: string, depth: number): Promise<{ peak: number; left: number }> {
-  const { network, x, context } = subjects[name]!(depth, new RandomStream(1));
-  await initialize(network, x, { context });
+  const deep = await deepNetwork(name, depth);
+  const before = memory().liveBytes;
+  resetPeakMemory();
+  deep.pass();
+  const { liveBytes, peakBytes } = memory();
+  deep.dispose();
+  return { peak: peakBytes - before, left: liveBytes - before };
+}
+
+/** A network of `measuredNetworks` at a depth, initialized, its gradients made; some take a width. */
+export async function deepNetwork(name: string, depth: number, hidden = 16): Promise<DeepNetwork> {
+  const { network, x, context } = subjects[name]!(depth, new RandomStream(1), hidden);
+  if (network instanceof Bijection) await initialize(network, x, { context });
   for (const p of network.parameters) {
     using zeros = zerosLike(p.data);
     p.accumulateGrad(zeros);
   }
-  const before = memory().liveBytes;
-  resetPeakMemory();
+  return {
+    pass: () =>
+      network instanceof Bijection ? through(network, x, context) : classify(network, x),
+    dispose: () => {
+      network.dispose();
+      x.dispose();
+      context?.dispose();
+    },
+  };
+}
+
+function through(network: Bijection, x: Tensor, context: Tensor | undefined): void {
   const { y, logdet } = network.forward(x, context);
-  logdet.dispose();
   const dy = affine(y, 1 / batch);
-  const dlogdet = full([batch], -1 / batch);
+  const dlogdet = affine(logdet, 0, -1 / batch);
   const back = network.backward(y, dy, { dlogdet, context });
-  for (const t of [y, dy, dlogdet, ...Object.values(back)]) t.dispose();
-  const { liveBytes, peakBytes } = memory();
-  network.dispose();
-  x.dispose();
-  context?.dispose();
-  return { peak: peakBytes - before, left: liveBytes - before };
+  for (const t of [y, logdet, dy, dlogdet, ...Object.values(back)]) t.dispose();
+}
+
+function classify(network: RevNet, x: Tensor): void {
+  const { y, saved } = network.forward(x);
+  const dy = affine(y, 1 / batch);
+  const { dx } = network.backward(dy, saved);
+  saved.dispose();
+  for (const t of [y, dy, dx]) t.dispose();
 }
