@@ -171,6 +171,8 @@ export class Runtime {
     if (kernel in kernels) return;
     const bytes = decode(text, this.#relaxedSimd, this.#pool !== undefined, this.#wide);
     if (this.#pool) {
+      // What was freed may still be written to by jobs that have not run.
+      this.#pool.join();
       // Workers find it there when they meet the first job that needs it.
       const { address } = this.#allocate(bytes.length);
       new Uint8Array(linear.buffer, address, bytes.length).set(bytes);
