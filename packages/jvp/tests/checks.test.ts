@@ -3,6 +3,8 @@ import {
   ActNorm,
   type BackwardOptions,
   Bijection,
+  CustomBijection,
+  type CustomBijectionParts,
   GlowCoupling,
   initialize,
   ResidualBlock,
@@ -160,6 +162,30 @@ describe('the checks', () => {
     const failure = assertBijection(f, { x: input() });
     await expect(failure).rejects.toThrow(CheckError);
     await expect(failure).rejects.toThrow(/FAILED forward: round trip/);
+  });
+
+  it('check what there is of a function without its other derivatives', async () => {
+    const double = {
+      forward: (x: Tensor) => affine(x, 2),
+      inverse: (y: Tensor) => affine(y, 0.5),
+      backward: (_: Tensor, dy: Tensor) => ({ dx: affine(dy, 2) }),
+    };
+    const logdet = (x: Tensor) => affine(ones([x.shape[0]!]), 12 * Math.log(2));
+    const failed = async (parts: CustomBijectionParts) =>
+      (await checkBijection(new CustomBijection(parts), { x: input() }))
+        .filter(({ passed }) => !passed)
+        .map(({ name }) => name);
+    expect(await failed({ ...double, logdet })).toEqual([]);
+    const ofBoth = (name: string) => [`forward: ${name}`, `inverse: ${name}`];
+    expect(await failed(double)).toEqual(ofBoth('log-determinant of the full Jacobian'));
+    const inverse = (y: Tensor) => affine(y, 0.4);
+    expect(await failed({ ...double, logdet, inverse })).toEqual(
+      expect.arrayContaining(ofBoth('round trip')),
+    );
+    const backward = (_: Tensor, dy: Tensor) => ({ dx: affine(dy, 3) });
+    expect(await failed({ ...double, logdet, backward })).toEqual([
+      'forward: gradient of the input against central differences',
+    ]);
   });
 
   it('rest on a determinant that is right', () => {

@@ -16,7 +16,7 @@ export { ChannelHalves, halvesOf } from './combinators/channel-halves.ts';
 export type { ChannelSplit } from './combinators/channel-parts.ts';
 export { Composite } from './combinators/composite.ts';
 export type { CustomBijectionParts } from './combinators/custom-bijection.ts';
-export { CustomBijection } from './combinators/custom-bijection.ts';
+export { CustomBijection, MissingPartError } from './combinators/custom-bijection.ts';
 export { FirstHalf } from './combinators/first-half.ts';
 export { fixedLinear } from './combinators/fixed-linear.ts';
 export type { PairShape } from './combinators/flattened.ts';

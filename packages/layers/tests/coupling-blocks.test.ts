@@ -143,6 +143,10 @@ describe('parts of the channels', () => {
     refuses([2, 3], /split is \[2, 3\]; expected two numbers that add up to 4/);
     refuses([4, 0], /split is 0; expected .* at least 1/);
     refuses([4], /expected two numbers/);
+    refuses([0, 2, 3], /split is \[0, 2, 3\]; .* or \{ first: \[…\] \} for a list of channels/);
+    expect(
+      () => new TransformerCoupling({ channels: 1, transformer: new AffineTransformer() }),
+    ).toThrow(/^TransformerCoupling: channels is 1/);
     for (const split of [0, 4, 0.1, 1.5, -1, Number.NaN]) refuses(split, /split is .* from 1 to 3/);
     refuses({ first: [] }, /0 of 4 channels; .* so that one part conditions/);
     refuses({ first: [0, 1, 2, 3] }, /4 of 4 channels/);
@@ -189,6 +193,7 @@ describe('a MaskedCoupling', () => {
     expect(make({ shape: [2], stays: [1] })).toThrow(/has 1 numbers; expected 2/);
     expect(make({ shape: [3], seed: 1 })).toThrow(/mask.shape is \[3\]; expected .*\[2, …\]/);
     expect(make({ shape: [2], seed: -1 })).toThrow(/mask.seed is -1/);
+    expect(make({ shape: [2], seed: 1, stays: [0, 1] })).toThrow(/both stays and seed/);
     expect(make({ shape: [2] })).toThrow(/stays is undefined/);
     expect(make('stripes')).toThrow(/'stripes'; expected one of 'checkerboard'/);
     const board = new MaskedCoupling({ channels: 2, ndims: 0 });

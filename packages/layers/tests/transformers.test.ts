@@ -149,6 +149,16 @@ describe.each([
       expect(found.filter((v) => !Number.isFinite(v))).toEqual([]);
     }
   });
+
+  it('stays within its interval in float32, where neighbouring bins differ most', async () => {
+    await setBackend('reference', { dtype: 'float32' });
+    const y = random().uniform([1000, 1], -3, 3);
+    const p = affine(random().normal([1000, f.size]), 1e4);
+    const { x, logdet } = f.invert(y, p);
+    const { dx } = f.applyBackward(y, p, ones([1000, 1]), ones([1000]));
+    const odd = [x, logdet, dx].flatMap(numbers).filter((v) => !Number.isFinite(v));
+    expect([...odd, ...numbers(x).filter((v) => Math.abs(v) > 3.000001)]).toEqual([]);
+  });
 });
 
 describe('splines', () => {
@@ -160,7 +170,9 @@ describe('splines', () => {
       'minWidth is 0.001 for 1000 bins; expected less than 0.001',
     );
     expect(() => new LinearSpline({ bins: 4, minHeight: 0.25 })).toThrow('minHeight is 0.25 for 4');
-    expect(() => new RationalQuadraticSpline({ minSlope: 1 })).toThrow('minSlope is 1');
+    expect(() => new RationalQuadraticSpline({ minSlope: 1 })).toThrow(
+      'minSlope is 1; expected a finite number below 1',
+    );
     expect(() => new RationalQuadraticSpline({ bound: [1, 1] })).toThrow('bound[1] is 1');
     expect(() => new RationalQuadraticSpline({ bound: -1 })).toThrow('bound is -1');
     expect(() => new LinearSpline({ bound: [1] as unknown as [number, number] })).toThrow(

@@ -24,5 +24,6 @@ export function ownFunctionCalls(): Calls {
       make(api.CustomBijection, [parts]),
       ...methodsOf(new api.CustomBijection(parts), x),
     ],
+    MissingPartError: [],
   };
 }

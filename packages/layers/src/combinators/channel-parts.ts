@@ -47,8 +47,9 @@ export class ChannelParts {
    * @throws ValueError for parts that do not add up, lists with repetitions or channels that there are not, or
    * a part without channels: one conditions, and the other one is moved.
    */
-  constructor(op: string, channels: number, split: ChannelSplit = halvesOf(channels)) {
+  constructor(op: string, channels: number, given?: ChannelSplit) {
     requireParts(op, channels);
+    const split = given ?? halvesOf(channels);
     this.#op = op;
     if (typeof split === 'number' || !isRecord(split)) {
       this.lengths =
@@ -91,11 +92,13 @@ function pairOf(
   channels: number,
   split: readonly [number, number],
 ): readonly [number, number] {
-  requireChannelPair(op, 'split', split);
+  const list = Array.isArray(split) && split.length !== 2;
+  if (!list) requireChannelPair(op, 'split', split);
   const [first, second] = split;
-  if (first + second === channels) return [first, second];
+  if (!list && first + second === channels) return [first, second];
   throw new ValueError(
-    `${op}: split is [${first}, ${second}]; expected two numbers that add up to ${channels}.`,
+    `${op}: split is ${formatValue(split)}; expected two numbers that add up to ${channels}, or ` +
+      '{ first: […] } for a list of channels.',
   );
 }
 

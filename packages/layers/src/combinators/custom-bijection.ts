@@ -64,7 +64,7 @@ const names = [...needed, ...optional, 'parameters', 'usesContext'];
  * Any function that has an inverse as a layer: what it computes between x and y is not stored, and backward
  * finds x again by `inverse`, or has it with `keeping('inputs')`. With a name (see `named`) it can be saved.
  *
- * Whether `inverse` is one, and `backward` the derivative, `checkBijection` of `@invnet/jvp` tells.
+ * Whether `inverse` is one, and `backward` the derivative, `checkBijection` of `@invnet/jvp` tells, of what there is.
  *
  * @example
  * const cubes = new CustomBijection(named('cubes', {
@@ -129,7 +129,7 @@ export class CustomBijection extends Bijection {
     return { ...this.#parts.backward(x, dy, options), x };
   }
 
-  /** @throws ValueError when the layer was made without a `backwardInverse`. */
+  /** @throws MissingPartError when the layer was made without a `backwardInverse`. */
   protected invertBackward(x: Tensor, dx: Tensor, options: BackwardOptions, kept?: Tensor) {
     const parts = this.#parts;
     if (!parts.backwardInverse) throw missing('backwardInverse', 'gradients of its inverse');
@@ -137,14 +137,14 @@ export class CustomBijection extends Bijection {
     return { ...parts.backwardInverse(y, dx, options), y };
   }
 
-  /** @throws ValueError when the layer was made without a `jvp`. */
+  /** @throws MissingPartError when the layer was made without a `jvp`. */
   protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
     const parts = this.#parts;
     if (!parts.jvp) throw missing('jvp', 'Jacobians');
     return { ...parts.jvp(x, tangent, context), ...this.apply(x, context) };
   }
 
-  /** @throws ValueError when the layer was made without a `jvpInverse`. */
+  /** @throws MissingPartError when the layer was made without a `jvpInverse`. */
   protected invertTangent(y: Tensor, tangent: Tangent, context?: Tensor) {
     const parts = this.#parts;
     if (!parts.jvpInverse) throw missing('jvpInverse', 'Jacobians of its inverse');
@@ -160,9 +160,13 @@ export class CustomBijection extends Bijection {
   }
 }
 
-/** That a part is left out which a method needs. */
-function missing(part: string, users: string): ValueError {
-  return new ValueError(
+/** A method needs a part that a `CustomBijection` was made without. */
+export class MissingPartError extends ValueError {
+  override name = 'MissingPartError';
+}
+
+function missing(part: string, users: string): MissingPartError {
+  return new MissingPartError(
     `CustomBijection: made without ${part}, which ${users} need; expected it among the parts.`,
   );
 }

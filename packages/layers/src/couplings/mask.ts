@@ -56,6 +56,9 @@ export function maskRule(op: string, mask: Mask, channels: number): MaskRule {
         'of two numbers or more.',
     );
   }
+  if ('seed' in mask && 'stays' in mask) {
+    throw new ValueError(`${op}: mask has both stays and seed; expected one of them.`);
+  }
   const stays = 'seed' in mask ? drawn(op, mask.seed, size) : listed(op, mask.stays, shape);
   return {
     mask:

@@ -13,6 +13,7 @@ import {
   type FusedSpline,
   fusedSpline,
   log,
+  minimum,
   mul,
   neg,
   ones,
@@ -95,7 +96,7 @@ export class RationalQuadraticSpline extends Spline {
     this.minWidth = requireLeast(op, 'minWidth', minWidth, this.bins);
     this.minHeight = requireLeast(op, 'minHeight', minHeight, this.bins);
     requireAtLeast(op, 'minSlope', minSlope, 0);
-    requireBetween(op, 'minSlope', minSlope, -1, 1);
+    requireBetween(op, 'minSlope', minSlope, undefined, 1);
     this.minSlope = minSlope;
     if (softClamp !== undefined) requireBetween(op, 'softClamp', softClamp, 0);
     this.softClamp = softClamp;
@@ -179,7 +180,8 @@ export class RationalQuadraticSpline extends Spline {
     const constant = mul(delta, zeta);
     // The discriminant is not negative but for rounding.
     const root = sqrt(relu(add(square(half), affine(mul(first, constant), 4))));
-    return add(x0, mul(w, div(affine(constant, 2), add(half, root))));
+    const theta = div(affine(constant, 2), add(half, root));
+    return add(x0, mul(w, minimum(theta, ones([1, 1, 1], theta))));
   }
 
   protected differentiate(values: readonly Tensor[], x: Tensor): Piece {
@@ -301,7 +303,8 @@ type Six = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 function curve(values: readonly Tensor[], x: Tensor) {
   const [x0, w, y0, h, a, b] = values as Six;
   const delta = div(h, w);
-  const theta = div(sub(x, x0), w);
+  // Beyond 1 by rounding slopes may be negative, where neighbours differ much.
+  const theta = minimum(div(sub(x, x0), w), ones([1, 1, 1], x));
   const rest = affine(theta, -1, 1);
   const u = mul(theta, rest);
   const top = add(mul(delta, square(theta)), mul(a, u));
