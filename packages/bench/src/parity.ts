@@ -74,6 +74,7 @@ export async function measureParity(): Promise<ParityReport> {
   const recordings = await Promise.all(
     files.map(async (file) => new Recording(await readFile(file))),
   );
+  requireAll(recorded);
   const results = await compareAll(recordings);
   const missing = recorded.flatMap(({ library, missing }) =>
     missing === undefined ? [] : [{ library, reason: missing }],
@@ -130,6 +131,17 @@ async function record(folder: string): Promise<readonly Recorded[]> {
     const said = error instanceof Error ? error.message.trimEnd().split('\n').at(-1)! : `${error}`;
     if (!/ENOENT|ModuleNotFoundError/.test(said)) throw new Error(`python3 failed: ${said}`);
     return Object.keys(libraries).map((library) => ({ library, layers: [], missing: said }));
+  }
+}
+
+/** @throws Error where a layer here has nothing to be compared with, though its library is there. */
+function requireAll(recorded: readonly Recorded[]): void {
+  for (const { library, layers, missing } of recorded) {
+    const names = layers.map(({ name }) => name);
+    const left = Object.keys(libraries[library] ?? {}).filter((name) => !names.includes(name));
+    if (missing === undefined && left.length > 0) {
+      throw new Error(`${library} has not recorded ${left.join(', ')}.`);
+    }
   }
 }
 

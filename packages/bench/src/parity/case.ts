@@ -39,6 +39,13 @@ export const shiftOf = (channels: number): Bijection =>
 export const triangles = (channels: number): Bijection =>
   new Conv1x1({ channels, parametrization: 'plu', rows: [...Array(channels).keys()] });
 
+/** x ↦ P L U x, by the rows and signs that are given. */
+export const factored = (given: (name: string) => number[], channels: number): Bijection =>
+  new Conv1x1({
+    ...{ channels, parametrization: 'plu' },
+    ...{ rows: given('rows'), signs: given('signs') },
+  });
+
 /** What a layer is made of, in a few words. */
 export function nameOf(layer: Bijection): string {
   if (layer instanceof Sequential) return layer.names.map((n) => nameOf(layer.at(n))).join(', ');

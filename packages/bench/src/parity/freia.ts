@@ -3,7 +3,6 @@ import {
   type Activation,
   ActNorm,
   AdditiveTransformer,
-  AffineLayer,
   AffineTransformer,
   AllInOneBlock,
   type AllInOneBlockOptions,
@@ -19,12 +18,15 @@ import {
   fixedLinear,
   HaarSqueeze,
   Householder,
+  InvertibleResidual,
   JoinedConditioners,
   LearnedSlopes,
+  lipschitzBlock,
   Orthogonal,
   Permutation,
   Reshape,
   reverse,
+  ScalingTransformer,
   ShuffleSqueeze,
   sigmoid,
   type Transformer,
@@ -101,7 +103,23 @@ export const freia: Builds = {
   InvAutoAct: () => new LearnedSlopes({ channels: 5 }),
   InvAutoActFixed: () => new LearnedSlopes({ channels: 5, frozen: true }),
   InvAutoActTwoSided: () => new LearnedSlopes({ channels: 3, below: 0.5 }),
-  LearnedElementwiseScaling: () => new AffineLayer({ channels: 3, size: [2] }),
+  LearnedElementwiseScaling: () =>
+    new ElementwiseTransform({ channels: 3, size: [2], transformer: new ScalingTransformer() }),
+  IResNetLayer: () => {
+    const block = lipschitzBlock({
+      channels: 5,
+      hidden: [6, 6],
+      activation: 'elu',
+      coefficient: 0.8,
+    });
+    return new InvertibleResidual({ block });
+  },
+  'IRevNetDownsampling, legacy_backend': () => new ShuffleSqueeze({ order: 'position' }),
+  'HaarDownsampling, by channels': () =>
+    compose(
+      new HaarSqueeze(),
+      new Permutation({ channels: 12, order: [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11] }),
+    ),
   IRevNetDownsampling: channelSqueeze,
   IRevNetUpsampling: () => reverse(channelSqueeze()),
   HaarDownsampling: () => new HaarSqueeze(),

@@ -5,7 +5,9 @@ import {
   AffineTransformer,
   Autoregressive,
   type AutoregressiveOptions,
+  ConditionalTransform,
   compose,
+  Dense,
   Elementwise,
   ElementwiseTransform,
   exp,
@@ -17,6 +19,7 @@ import {
   QuadraticSpline,
   RationalQuadraticSpline,
   reverse,
+  ScalingTransformer,
   ShuffleSqueeze,
   shiftedSigmoid,
   sigmoid,
@@ -25,7 +28,7 @@ import {
   TransformerCoupling,
   tanh,
 } from '@invnet/layers';
-import { type Builds, shiftOf, triangles, withTwo } from './case.ts';
+import { type Builds, factored, shiftOf, triangles, withTwo } from './case.ts';
 
 /** The channels that condition, where the mask of `of_nflows.py` is not positive. */
 const split = { first: [0, 3] };
@@ -61,6 +64,10 @@ export const nflows: Builds = {
   PiecewiseQuadraticCouplingTransform: coupling(quadratic),
   PiecewiseLinearCouplingTransform: coupling(linear),
   MaskedAffineAutoregressiveTransform: autoregressive(scale(softplus({ low: 1e-3 })), context),
+  'MaskedAffineAutoregressiveTransform, no residual blocks': autoregressive(
+    scale(softplus({ low: 1e-3 })),
+    { blocks: 'plain', hidden: [6, 6] },
+  ),
   MaskedPiecewiseRationalQuadraticAutoregressiveTransform: autoregressive(rational, context),
   MaskedPiecewiseQuadraticAutoregressiveTransform: autoregressive(quadratic),
   MaskedPiecewiseLinearAutoregressiveTransform: autoregressive(linear),
@@ -68,6 +75,7 @@ export const nflows: Builds = {
   PiecewiseQuadraticCDF: elementwise(quadratic),
   PiecewiseLinearCDF: elementwise(linear),
   LULinear: () => compose(triangles(4), shiftOf(4)),
+  NaiveLinear: (given) => compose(factored(given, 4), shiftOf(4)),
   QRLinear: () =>
     compose(triangles(4), new Householder({ channels: 4, reflections: 3 }), shiftOf(4)),
   SVDLinear: () =>
@@ -83,7 +91,17 @@ export const nflows: Builds = {
   RandomPermutation: (given) => new Permutation({ channels: 5, order: given('order') }),
   ReversePermutation: () => new Permutation({ channels: 5, order: 'reversed' }),
   PointwiseAffineTransform: elementwise(scale(exp())),
+  GatedLinearUnit: () =>
+    new ConditionalTransform({
+      ...{ channels: 1, contextChannels: 1, ndims: 0 },
+      transformer: new ScalingTransformer({ scaleFunction: sigmoid({ low: 0, high: 1 }) }),
+      conditioner: new Dense({ inChannels: 1, outChannels: 1 }),
+    }),
   SqueezeTransform: () => new ShuffleSqueeze({ order: 'channel' }),
+  CompositeCDFTransform: () => {
+    const squash = () => new Elementwise(sigmoid());
+    return compose(squash(), elementwise(quadratic)(), reverse(squash()));
+  },
   Sigmoid: () => new Elementwise(sigmoid()),
   Logit: () => reverse(new Elementwise(sigmoid())),
   Tanh: () => new Elementwise(tanh()),

@@ -9,7 +9,7 @@ import {
   CircularShift,
   ConditionalTransform,
   type Conditioner,
-  Conv1x1,
+  Conv,
   chain,
   compose,
   Dense,
@@ -25,6 +25,7 @@ import {
   Planar,
   Radial,
   RationalQuadraticSpline,
+  relu,
   residual,
   reverse,
   ShuffleSqueeze,
@@ -34,7 +35,7 @@ import {
   TransformerCoupling,
   tanh,
 } from '@invnet/layers';
-import { type Build, type Builds, net, shiftOf, triangles } from './case.ts';
+import { type Build, type Builds, factored, net, shiftOf, triangles } from './case.ts';
 
 const exponential = new AffineTransformer({ scaleFunction: exp() });
 const coupling = (transformer: Transformer) => () =>
@@ -45,13 +46,7 @@ const coupling = (transformer: Transformer) => () =>
 const permuted: Build = (given) => new Permutation({ channels: 5, order: given('order') });
 
 /** By the factors of its matrix: the inverse comes first, as in their direction of samples. */
-const unmixed: Build = (given) =>
-  reverse(
-    new Conv1x1({
-      ...{ channels: 4, parametrization: 'plu' },
-      ...{ rows: given('rows'), signs: given('signs') },
-    }),
-  );
+const unmixed: Build = (given) => reverse(factored(given, 4));
 
 const autoregressive = (transformer: Transformer) => () => {
   const options: AutoregressiveOptions = {
@@ -134,6 +129,18 @@ export const normflows: Builds = {
       chain(new PeriodicFeatures({ channels: 2, bound: 2 }), first(4)),
     ),
   AutoregressiveRationalQuadraticSpline: autoregressive(spline('identity')),
+  GlowBlock: (given) => {
+    const conv = (inChannels: number, outChannels: number, kernel: number) =>
+      new Conv({ inChannels, outChannels, kernel, ndims: 2 });
+    const activation = () => new ActivationLayer({ activation: relu() });
+    const layers = [conv(2, 3, 3), activation(), conv(3, 3, 1), activation(), conv(3, 4, 3)];
+    const transformer = new AffineTransformer({ scaleFunction: exp({ low: 1 }) });
+    return compose(
+      new TransformerCoupling({ channels: 4, transformer, conditioner: chain(...layers) }),
+      unmixed(given),
+      new ActNorm({ channels: 4 }),
+    );
+  },
   'Residual, brute_force': () => {
     const dense = (inChannels: number, outChannels: number) =>
       new SpectralDense({ inChannels, outChannels, coefficient: 0.97 });

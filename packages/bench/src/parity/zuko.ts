@@ -81,6 +81,11 @@ export const zuko: Builds = {
   'MaskedAutoregressiveTransform, RQS': autoregressive(spline(5), { contextChannels: 2 }),
   CircularRQSTransform: () => compose(shifted(Math.PI), elementwise(spline(Math.PI))()),
   AdditiveTransform: () => shiftOf(3),
+  NICE: () => {
+    const by = (first: number[]) =>
+      new TransformerCoupling({ channels: 4, transformer: scaled, split: { first }, ...withTwo });
+    return compose(by([0, 2]), by([1, 3]));
+  },
   RotationTransform: () => new Orthogonal({ channels: 4 }),
   LULinearTransform: (given) =>
     new Conv1x1({

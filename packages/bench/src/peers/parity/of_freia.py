@@ -26,12 +26,10 @@ def back(m, y, c):
 
 
 def case(name, module, weights, *, conditioned=False, x=(4, 5), **options):
-    calls = (
-        dict(forward=forward, inverse=inverse) if conditioned else dict(forward=plain, inverse=back)
-    )
-    return Case(
-        name, module.double(), weights, x, (4, 2) if conditioned else None, **calls, **options
-    )
+    calls = dict(forward=plain, inverse=back)
+    if conditioned:
+        calls = dict(forward=forward, inverse=inverse, context=(4, 2))
+    return Case(name, module.double(), weights, x, **{**calls, **options})
 
 
 def none(m):
@@ -94,6 +92,17 @@ def orthogonal(m):
         "0.a": torch.zeros(5, 5),
         "1.p": torch.cat([m.scaling.reshape(-1), torch.exp(log_scale) * m.bias.reshape(-1)]),
     }
+
+
+def residual(m):
+    """With weights whose norms are well below the bound; there it is kept in another way."""
+    with torch.no_grad():
+        for layer in m.layers:
+            layer.weight *= 0.5 / torch.linalg.matrix_norm(layer.weight, 2)
+    ours = {}
+    for i, layer in enumerate(m.layers):
+        ours |= {f"block.{2 * i}.w": layer.weight, f"block.{2 * i}.b": layer.bias}
+    return ours
 
 
 def cases():
@@ -188,13 +197,27 @@ def cases():
         lambda m: {"above": m.alpha_pos.reshape(-1), "below": m.alpha_neg.reshape(-1)},
         x=(2, 3, 4, 2),
     )
-    scaling = fm.LearnedElementwiseScaling([(3, 2)])
     yield case(
         "LearnedElementwiseScaling",
-        scaling,
-        lambda m: {"scale": torch.exp(m.s[0]), "shift": torch.zeros(3, 2)},
+        fm.LearnedElementwiseScaling([(3, 2)]),
+        lambda m: {"p": m.s[0]},
         x=(4, 3, 2),
     )
+    yield case(
+        "IResNetLayer",
+        fm.IResNetLayer(VECTOR, internal_size=6),
+        residual,
+        forward=lambda m, x, c: (m([x], jac=False)[0][0], None),
+        inverse=lambda m, y, c: m([y], rev=True, jac=False)[0][0],
+        deviation=0.0,
+    )
+    yield case(
+        "IRevNetDownsampling, legacy_backend",
+        fm.IRevNetDownsampling(IMAGE, legacy_backend=True),
+        none,
+        x=(2, 3, 4, 2),
+    )
+    yield case("HaarDownsampling, by channels", fm.HaarDownsampling(IMAGE), none, x=(2, 3, 4, 2))
     yield case("IRevNetDownsampling", fm.IRevNetDownsampling(IMAGE), none, x=(2, 3, 4, 2))
     yield case("IRevNetUpsampling", fm.IRevNetUpsampling([(8, 2, 3)]), none, x=(2, 8, 2, 3))
     yield case(

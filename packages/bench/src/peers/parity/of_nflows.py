@@ -6,7 +6,7 @@ the input instead.
 
 import numpy as np
 import torch
-from case import SLOPE, Case, Net, apart, made_of_nflows, net, spread, triangles
+from case import SLOPE, Case, Net, apart, factors, made_of_nflows, net, spread, triangles
 from nflows import transforms as t
 from torch.nn import functional as F
 
@@ -67,7 +67,7 @@ def coupling(name, kind, size, ahead=0.0, **options):
 
 
 def autoregressive(name, kind, size, x, context=None, ahead=0.0, **options):
-    module = kind(features=3, hidden_features=6, context_features=context, **SOFT, **options)
+    module = kind(features=3, hidden_features=6, context_features=context, **{**SOFT, **options})
     return Case(
         name,
         module,
@@ -91,6 +91,10 @@ def elementwise(name, kind, parts, ahead=0.0, **options):
     return Case(
         name, kind([3], num_bins=4, **options), weights, inside(4, 3) if free else (4, 3), **inexact
     )
+
+
+def inner_of(m):
+    return m._transforms[1]
 
 
 def cases():
@@ -159,6 +163,13 @@ def cases():
         context=2,
     )
     yield autoregressive(
+        "MaskedAffineAutoregressiveTransform, no residual blocks",
+        t.MaskedAffineAutoregressiveTransform,
+        2,
+        (4, 3),
+        use_residual_blocks=False,
+    )
+    yield autoregressive(
         "MaskedPiecewiseRationalQuadraticAutoregressiveTransform",
         t.MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
         11,
@@ -195,6 +206,18 @@ def cases():
     yield elementwise("PiecewiseQuadraticCDF", t.PiecewiseQuadraticCDF, wide)
     yield elementwise("PiecewiseLinearCDF", t.PiecewiseLinearCDF, ["unnormalized_pdf"])
     yield Case("LULinear", t.LULinear(4), lambda m: {"0.lu": lu_linear(m), "1.p": m.bias}, (4, 4))
+    naive = t.NaiveLinear(4, orthogonal_initialization=False)
+    _, rows, signs = factors(naive._weight.detach())
+    yield Case(
+        "NaiveLinear",
+        naive,
+        lambda m: {"0.lu": factors(m._weight)[0], "1.p": m.bias},
+        (4, 4),
+        # It calls a function that torch no longer has.
+        inverse=None,
+        given={"rows": rows, "signs": signs},
+        deviation=0.02,
+    )
     yield Case("QRLinear", t.QRLinear(4, 3), qr_linear, (4, 4))
     yield Case("SVDLinear", t.SVDLinear(4, 2), svd_linear, (4, 4))
     yield Case(
@@ -225,7 +248,23 @@ def cases():
         lambda m: {"p": torch.cat([torch.log(m._scale), m._shift])},
         (4, 3),
     )
+    yield Case(
+        "GatedLinearUnit",
+        t.GatedLinearUnit(),
+        # A layer of the context that gives it back: fixed, as there is none there.
+        lambda m: {"conditioner.w": torch.eye(1), "conditioner.b": torch.zeros(1)},
+        (4, 1),
+        (4, 1),
+    )
     yield Case("SqueezeTransform", t.SqueezeTransform(), none, (2, 3, 4, 2))
+    squash = t.Sigmoid()
+    inner = t.PiecewiseQuadraticCDF([3], num_bins=4)
+    yield Case(
+        "CompositeCDFTransform",
+        t.CompositeCDFTransform(squash, inner),
+        lambda m: {"1.p": torch.cat([getattr(inner_of(m), k) for k in wide], -1).T.reshape(-1)},
+        (4, 3),
+    )
     yield Case("Sigmoid", t.Sigmoid(), none, (4, 3))
     yield Case("Logit", t.Logit(), none, inside(4, 3))
     yield Case("Tanh", t.Tanh(), none, (4, 3))

@@ -112,6 +112,25 @@ def residual(m):
     return ours
 
 
+def glow(m):
+    """A coupling by three convolutions, the inverse of a 1×1 convolution, a scale and a shift."""
+    block, mixing, norm = m.flows
+    convolutions = block.flows[1].param_map.net[0:5:2]
+    ours = {
+        "1.lu": lu(mixing),
+        "2.scale": torch.exp(norm.s.reshape(-1)),
+        "2.shift": norm.t.reshape(-1),
+    }
+    for i, conv in enumerate(convolutions):
+        w, b = conv.weight, conv.bias
+        if i == 2:
+            # Shifts at the even channels, scales at the odd ones.
+            w = torch.cat([-w[1::2], w[0::2]])
+            b = torch.cat([-b[1::2] - 2, b[0::2]])
+        ours |= {f"0.conditioner.{2 * i}.w": w, f"0.conditioner.{2 * i}.b": b}
+    return ours
+
+
 def cases():
     rows = [1, 3, 0, 2]
     for name, module, weights in (
@@ -270,3 +289,8 @@ def cases():
     )
     module = f.Residual(LipschitzMLP([2, 5, 2], init_zeros=False), reverse=False)
     yield case("Residual, brute_force", module, residual, (4, 2), inverse=None)
+    block = f.GlowBlock(4, 3, init_zeros=False)
+    block.flows[2].data_dep_init_done.fill_(1.0)
+    mixing = block.flows[1]
+    given = {"rows": mixing.P.argmax(1).tolist(), "signs": mixing.sign_S.tolist()}
+    yield case("GlowBlock", block, glow, (2, 4, 3, 2), given=given, deviation=0.1)

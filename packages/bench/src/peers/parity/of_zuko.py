@@ -151,6 +151,17 @@ def cases():
         (4, 3),
     )
     yield case(
+        "NICE",
+        zuko.flows.NICE(4, 2, transforms=2, **small).transform,
+        lambda m: {
+            f"{i}.{path}": p
+            for i, part in enumerate(m.transforms)
+            for path, p in mlp(2, 2, SCALE_FIRST)(part).items()
+        },
+        (4, 4),
+        (4, 2),
+    )
+    yield case(
         "RotationTransform",
         Held(t.RotationTransform, torch.randn(4, 4)),
         lambda m: {"a": m.tensors[0]},
