@@ -141,9 +141,11 @@ class Refusals(unittest.TestCase):
         block = {"$type": "CustomBlock", "parts": {"$named": "doubling"}}
         coupling = flow({"$type": "AdditiveCoupling", "conditioner": block})
         glow = invnet.load(FLOW).config["network"]
+        estimated = model_at("invertibleresidual-0d").config | {"logdet": "series"}
         parts = {"scales.9": {"$type": "Identity"}}
         for config, problem in [
-            (octave, "at 'network.layers.1' is of the type 'Octave', which this package does not"),
+            (octave, "at 'network.layers.1' is of the type 'Octave', which is not in the Python"),
+            (flow(estimated), "at 'network' .* estimates are not in the Python package yet"),
             (coupling, "at 'network.conditioner.parts' needs 'doubling'"),
             (flow(glow | {"depth": 3}), "at 'network' cannot be built as a Glow: .*'depth'"),
             (flow(glow | {"steps": 10**9}), "steps is 1000000000"),
@@ -179,6 +181,10 @@ class Refusals(unittest.TestCase):
             (lambda: coupling(x), "expected a context, got none"),
             (lambda: coupling(x[:1], context), "the context has 2 entries; expected 1"),
             (lambda: pair(x), "BasicCoupling.forward: got Tensor; expected a pair of tensors"),
+            (lambda: model_at("allinoneblock-hard-0d")(x[:, :2, 0]), r"expected \[N, 3, "),
+            (lambda: model_at("autoregressive-affine-0d")(x[:, 0]), r"\[2, 5\]|\[1, 5\]"),
+            (lambda: model_at("graphnetwork-0d")(x[:, :, 0]), r"got \[2, 3\]; expected \[2, 4"),
+            (lambda: model_at("deepset")(x), r"expected sets \[N, elements, 2\]"),
             (lambda: flow.sample(1, (2,), temperature=-1), "temperature is -1"),
             (lambda: flow.sample(0, (2,)), "n is 0; expected at least 1"),
             (lambda: flow.log_prob(torch.zeros(0, 2)), "no samples"),

@@ -16,6 +16,7 @@ import {
   Flattened,
   freeze,
   GlowCoupling,
+  InducedAttention,
   initialize,
   type Module,
   named,
@@ -27,6 +28,7 @@ import {
   Sequential,
   ShuffleSqueeze,
   TensorBuffer,
+  TriangularSylvester,
   zeroGrad,
 } from '@invnet/layers';
 import { ConditionalGlow, Glow, MisfitGradient, MultiScale } from '@invnet/networks';
@@ -138,6 +140,18 @@ const fileRows: readonly PythonRow[] = [
       }),
   },
   {
+    name: 'InducedAttention',
+    shape: [2, 2, 3],
+    context: [2, 1, 2],
+    make: () =>
+      new InducedAttention({ channels: 2, contextChannels: 1, points: 2, random: random() }),
+  },
+  {
+    name: 'TriangularSylvester',
+    shape: [2, 3, 2],
+    make: () => new TriangularSylvester({ channels: 3, units: 2, random: random() }),
+  },
+  {
     name: 'MultiScale of a named step',
     shape: [2, 1, 4],
     make: () => {
@@ -147,20 +161,8 @@ const fileRows: readonly PythonRow[] = [
   },
 ];
 
-/** Types that Python has no class of yet: the rows that hold any wait for it. */
-export const laterInPython: readonly string[] = [
-  // Autoregressive maps.
-  ...['Autoregressive', 'MadeBlock'],
-  // Attention, and networks of sets.
-  ...['DeepSet', 'InducedAttention', 'MultiHeadAttention', 'SetTransformer'],
-  // Residual flows.
-  ...['InvertibleResidual', 'LipschitzBlock', 'LipschitzActivation', 'LipSwish'],
-  ...['SpectralDense', 'SpectralConv', 'Planar', 'Radial', 'Sylvester', 'TriangularSylvester'],
-  // Networks of those.
-  ...['InvertibleUNet', 'LearnedSqueeze', 'RevNet'],
-  // Graphs, and what makes pairs of what they map.
-  ...['GraphNetwork', 'Unflattened'],
-];
+/** Types that Python has no class of yet, none at present: the rows that hold any wait for it. */
+export const laterInPython: readonly string[] = [];
 
 /** All of them; functions without a name cannot be saved. */
 export const pythonRows: readonly PythonRow[] = [
@@ -199,8 +201,9 @@ export async function computedRow(row: PythonRow): Promise<{
   const context = row.context && stream.normal(row.context);
   if (f instanceof Bijection || f instanceof Flow) await initialize(f, x, { context });
   scatterParameters(f);
-  for (const buffer of namedBuffers(f).values()) {
-    if (!(buffer instanceof TensorBuffer)) continue;
+  for (const [path, buffer] of namedBuffers(f)) {
+    // Without its zeros, what is behind a mask would be no inverse.
+    if (!(buffer instanceof TensorBuffer) || /mask\d+$/.test(path)) continue;
     using moved = stream.uniform(buffer.shape, 0.5, 1.5);
     buffer.assign(moved);
   }

@@ -71,7 +71,7 @@ class _Building:
         kind = config["$type"]
         make = TYPES.get(kind) if isinstance(kind, str) else None
         if make is None:
-            _fail(path, f"is of the type {kind!r}, which this package does not know")
+            _fail(path, f"is of the type {kind!r}, which is not in the Python package yet")
         options = {k: v for k, v in config.items() if not k.startswith("$")}
         values = {_snake(k): self.decoded(v, joined(path, k)) for k, v in options.items()}
         try:

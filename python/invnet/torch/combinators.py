@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ArgumentError, ShapeError
-from .core import Bijection, Shape, State, require_channels, run, run_back
+from .core import Bijection, Shape, State, require_channels, require_shape, run, run_back
 
 Pair = tuple[Tensor, Tensor]
 
@@ -306,6 +306,26 @@ class Flattened(Rearranged):
 
     def _leave(self, state: Pair) -> Tensor:
         return torch.cat([t.flatten(1) for t in state], 1)
+
+
+class Unflattened(Rearranged):
+    """f on pairs, which it sees as vectors that hold both tensors one behind the other."""
+
+    state_size = 2
+
+    def __init__(self, inner: Bijection, shapes: Any) -> None:
+        super().__init__(inner)
+        self.shapes = shapes
+
+    def _enter(self, state: Pair, side: str) -> Tensor:
+        for part, shape in zip(state, self.shapes, strict=True):
+            require_shape(self, "a sample", part[:1], (1, *shape))
+        return torch.cat([t.flatten(1) for t in state], 1)
+
+    def _leave(self, state: Tensor) -> Any:
+        parts = state.split([torch.Size(shape).numel() for shape in self.shapes], 1)
+        held = zip(parts, self.shapes, strict=True)
+        return tuple(part.reshape(len(state), *shape) for part, shape in held)
 
 
 def _through(layers: Any, move: Any, state: Any, context: Tensor | None) -> tuple[Any, Tensor]:

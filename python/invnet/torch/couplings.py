@@ -168,7 +168,10 @@ class Leapfrog(Bijection):
 
 
 class HyperbolicLayer(Composite):
-    """(x₀, x₁) ↦ (x₁, 2x₁ − x₀ − α Kᵀrelu(K x₁ + b)), behind a change of the resolution."""
+    """(x₀, x₁) ↦ (x₁, 2x₁ − x₀ + α g(x₁)), behind a change of the resolution.
+
+    The force g is −Kᵀrelu(K x + b) where no conditioner is given.
+    """
 
     def __init__(
         self,
@@ -178,10 +181,15 @@ class HyperbolicLayer(Composite):
         kernel: int = 3,
         resolution: str = "keep",
         step_size: float = 1,
+        conditioner: Conditioner | ConditionerFactory | None = None,
     ) -> None:
         super().__init__()
         self.resolution = resolution
-        force = SymmetricBlock(channels_after(channels, resolution, ndims), hidden, ndims, kernel)
+        width = channels_after(channels, resolution, ndims)
+        if conditioner is None:
+            force: Conditioner = SymmetricBlock(width, hidden, ndims, kernel)
+        else:
+            force = made_conditioner(conditioner, width, width, ndims)
         self.step = Leapfrog(force, step_size)
 
     @property

@@ -236,12 +236,15 @@ class HyperbolicNetwork(Composite):
         ndims: int = 2,
         kernel: int = 3,
         step_size: float = 1,
+        conditioner: Any = None,
     ) -> None:
         super().__init__()
+        make = supplied(conditioner)
         layers = []
         for stage in architecture:
             hidden, resolution = stage.get("hidden"), stage.get("resolution", "keep")
-            layers.append(HyperbolicLayer(channels, hidden, ndims, kernel, resolution, step_size))
+            sizes = (channels, hidden, ndims, kernel, resolution, step_size)
+            layers.append(HyperbolicLayer(*sizes, conditioner=make))
             channels = channels_after(channels, resolution, ndims)
         self.inner = Sequential(layers)
 
