@@ -29,7 +29,7 @@ export interface InducedAttentionOptions {
 }
 
 /** What the two blocks left. */
-interface SavedInduced {
+export interface SavedInduced {
   readonly gathered: Saved<readonly Saved[]>;
   readonly spread: Saved<readonly Saved[]>;
 }
