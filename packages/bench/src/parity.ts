@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { setBackend } from '@invnet/tensor';
 import type { Figure } from './figures.ts';
+import { makeOwnBackend } from './own-backends.ts';
 import { type Build, type Builds, nameOf } from './parity/case.ts';
 import { compare, type Errors, Recording } from './parity/compare.ts';
 import { freia } from './parity/freia.ts';
@@ -33,8 +34,12 @@ export const libraries: Readonly<Record<string, Builds>> = {
   zuko,
 };
 
-/** What errors are to stay below. */
-export const bounds = { float32: 1e-5, float64: 1e-10 } as const;
+/** Where layers here run: a backend of ours, its precision, and what errors are to stay below. */
+const runs = [
+  { name: 'wasm', dtype: 'float32', bound: 1e-5, make: () => makeOwnBackend('wasm', 1) },
+  { name: 'native', dtype: 'float32', bound: 1e-5, make: () => makeOwnBackend('native', 1) },
+  { name: 'reference', dtype: 'float64', bound: 1e-10, make: () => 'reference' as const },
+] as const;
 
 /** One layer of a library. */
 export interface ParityRow {
@@ -42,19 +47,22 @@ export interface ParityRow {
   readonly layer: string;
   /** What it is here. */
   readonly here: string;
-  /** On wasm. */
-  readonly float32: Errors;
-  /** On the reference backend. */
-  readonly float64: Errors;
+  /** By the backend; in float32, but for `reference`. */
+  readonly errors: Readonly<Record<string, Errors>>;
   readonly holds: boolean;
+}
+
+interface Missing {
+  readonly name: string;
+  readonly reason: string;
 }
 
 /** What `bench parity` found. */
 export interface ParityReport {
   readonly suite: 'parity';
   readonly results: readonly ParityRow[];
-  /** Libraries that are not there, and why. */
-  readonly missing: readonly { readonly library: string; readonly reason: string }[];
+  /** Libraries and backends that are not there, and why. */
+  readonly missing: readonly Missing[];
   readonly figures: readonly Figure[];
   readonly holds: boolean;
 }
@@ -75,25 +83,39 @@ export async function measureParity(): Promise<ParityReport> {
     files.map(async (file) => new Recording(await readFile(file))),
   );
   requireAll(recorded);
-  const results = await compareAll(recordings);
-  const missing = recorded.flatMap(({ library, missing }) =>
-    missing === undefined ? [] : [{ library, reason: missing }],
+  const { results, missing: backends } = await compareAll(recordings);
+  const absent = recorded.flatMap(({ library, missing }) =>
+    missing === undefined ? [] : [{ name: library, reason: missing }],
   );
+  const missing = [...absent, ...backends];
   return { suite: 'parity', results, missing, figures: [], holds: results.every((r) => r.holds) };
 }
 
-/** Rows of recorded layers. @throws Error for one that has no counterpart in `libraries`. */
-export async function compareAll(recordings: readonly Recording[]): Promise<readonly ParityRow[]> {
-  await setBackend('wasm');
-  const single = recordings.map((r) => compareOf(r, 'float32'));
-  await setBackend('reference', { dtype: 'float64' });
-  return recordings.map((recording, i): ParityRow => {
+/** Rows of recorded layers, on every backend that is there. @throws Error for one that has no counterpart here. */
+export async function compareAll(
+  recordings: readonly Recording[],
+): Promise<Pick<ParityReport, 'results' | 'missing'>> {
+  const missing: Missing[] = [];
+  const errors = recordings.map((): Record<string, Errors> => ({}));
+  for (const { name, dtype, make } of runs) {
+    try {
+      await setBackend(await make(), { dtype });
+    } catch (error) {
+      missing.push({ name, reason: error instanceof Error ? error.message : `${error}` });
+      continue;
+    }
+    for (const [i, recording] of recordings.entries()) {
+      errors[i]![name] = compareOf(recording, dtype);
+    }
+  }
+  const results = recordings.map((recording, i): ParityRow => {
     const { library, layer } = recording;
-    const [float32, float64] = [single[i]!, compareOf(recording, 'float64')];
-    const holds = worstOf(float32) < bounds.float32 && worstOf(float64) < bounds.float64;
     const here = nameOf(buildOf(recording)((name) => recording.numbers(`given.${name}`)));
-    return { library, layer, here, float32, float64, holds };
+    const found = errors[i]!;
+    const holds = runs.every(({ name, bound }) => !found[name] || worstOf(found[name]) < bound);
+    return { library, layer, here, errors: found, holds };
   });
+  return { results, missing };
 }
 
 /** The report as a table, what does not hold marked and said in full. */
@@ -102,22 +124,22 @@ export function describeParity({ results, missing }: ParityReport): string {
     r.library,
     r.layer,
     r.here,
-    worstOf(r.float32).toExponential(1),
-    worstOf(r.float64).toExponential(1),
+    ...runs.map(({ name }) => (r.errors[name] ? worstOf(r.errors[name]).toExponential(1) : '—')),
     r.holds ? '' : '✗',
   ]);
-  const header = ['library', 'layer', 'here', 'float32', 'float64', ''];
+  const header = ['library', 'layer', 'here', ...runs.map((r) => `${r.dtype}, ${r.name}`), ''];
   const broken = results.filter((r) => !r.holds);
-  const details = broken.map(
-    (r) => `✗ ${r.library} ${r.layer}: float32 ${said(r.float32)}; float64 ${said(r.float64)}`,
-  );
+  const details = broken.map((r) => {
+    const each = Object.entries(r.errors).map(([name, errors]) => `${name} ${said(errors)}`);
+    return `✗ ${r.library} ${r.layer}: ${each.join('; ')}`;
+  });
   return [
     formatTable(header, rows),
     '',
-    `Worst errors |a − b|/(1 + |b|); bounds ${bounds.float32} and ${bounds.float64}. ` +
+    `Worst errors |a − b|/(1 + |b|); bounds 1e-5 in float32 and 1e-10 in float64. ` +
       `${results.length - broken.length} of ${results.length} layers hold.`,
     ...details,
-    ...missing.map((m) => `${m.library} was left out: ${m.reason}`),
+    ...missing.map((m) => `${m.name} was left out: ${m.reason}`),
   ].join('\n');
 }
 
@@ -151,7 +173,7 @@ function buildOf({ library, layer }: Recording): Build {
   return build;
 }
 
-function compareOf(recording: Recording, dtype: keyof typeof bounds): Errors {
+function compareOf(recording: Recording, dtype: 'float32' | 'float64'): Errors {
   try {
     return compare(buildOf(recording), recording, dtype);
   } catch (error) {
