@@ -304,7 +304,9 @@ describe('bad input', () => {
     expect(() => couple.forward([x, x], zeros([2, 2, 5]))).toThrow(
       /same batch size and resolution/,
     );
-    expect(() => couple.forward([x, x], zeros([2, 3, 4]))).toThrow(/4 channels; expected 3/);
+    expect(() => couple.forward([x, x], zeros([2, 3, 4]))).toThrow(
+      /context \[2, 3, 4\] for data \[2, 1, 4\]; expected \[2, 2, 4\]/,
+    );
     expect(() => asConditioner(new ActNorm({ channels: 1 })).forward(x, x)).toThrow(
       /nothing here uses one/,
     );

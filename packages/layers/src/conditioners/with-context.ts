@@ -64,7 +64,7 @@ export class WithContext extends Conditioner<SavedJoin> {
     return true;
   }
 
-  /** @throws ValueError without a context, ShapeError for one of another batch or resolution. */
+  /** @throws ValueError without a context, ShapeError for one of another batch or resolution, or other channels. */
   protected apply(x: Tensor, context?: Tensor) {
     const c = this.#context(x, context);
     const { y, saved: joined } = this.inner.forward(concat([x, c], 1));
@@ -94,10 +94,12 @@ export class WithContext extends Conditioner<SavedJoin> {
 
   #context(x: Tensor, context: Tensor | undefined): Tensor {
     if (!context) throw new ValueError('conditioner: expected a context, got none.');
-    if (context.rank !== x.rank || x.shape.some((s, i) => i !== 1 && s !== context.shape[i])) {
+    const { contextChannels = context.shape[1]! } = this;
+    const expected = formatShape(x.shape.map((s, i) => (i === 1 ? contextChannels : s)));
+    if (formatShape(context.shape) !== expected) {
       throw new ShapeError(
         `conditioner: context ${formatShape(context.shape)} for data ${formatShape(x.shape)}; ` +
-          'expected the same batch size and resolution.',
+          `expected ${expected}, of the same batch size and resolution.`,
       );
     }
     this.#joinedShape(x.shape, context.shape[1]!);

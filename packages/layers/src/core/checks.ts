@@ -111,7 +111,7 @@ export function requireChannelPair(
   name: string,
   channels: readonly [number, number],
 ): void {
-  requireList(op, name, channels);
+  requireList(op, name, channels, 'two numbers of channels');
   if (channels.length !== 2) {
     throw new ValueError(
       `${op}: ${name} is ${formatValue(channels)}; expected two numbers of channels.`,
