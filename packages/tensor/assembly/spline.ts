@@ -280,7 +280,7 @@ function move(plan: Spline, at: usize, p: usize, pitch: usize, count: i32, scrat
   const curvature = nmadd(splat(2), delta, f32x4.add(a, b));
   const theta = plan.fromY
     ? solve(f32x4.sub(clamped, y0), height, delta, a, curvature)
-    : f32x4.div(f32x4.sub(clamped, x0), width);
+    : f32x4.pmin(f32x4.div(f32x4.sub(clamped, x0), width), splat(1));
   const rest = f32x4.sub(splat(1), theta);
   const u = f32x4.mul(theta, rest);
   const square = f32x4.mul(theta, theta);
@@ -374,7 +374,7 @@ function moveBack(
   const curvature = nmadd(two, delta, f32x4.add(a, b));
   const theta = plan.fromY
     ? solve(f32x4.sub(clamped, y0), height, delta, a, curvature)
-    : f32x4.div(f32x4.sub(clamped, x0), width);
+    : f32x4.pmin(f32x4.div(f32x4.sub(clamped, x0), width), splat(1));
   const rest = f32x4.sub(one, theta);
   const u = f32x4.mul(theta, rest);
   const square = f32x4.mul(theta, theta);

@@ -156,7 +156,7 @@ function main(g: SplineGeometry, { fromY, numbers }: SplineCall, body: string): 
        let half = by.length * a - bent;
        let square = half * half + 4.0 * (by.length * (delta - a) + bent) * delta * zeta;
        let theta = min(1.0, 2.0 * delta * zeta / (half + sqrt(max(square, 0.0))));`
-    : 'let theta = (c - bx.start) / bx.length;';
+    : 'let theta = min(1.0, (c - bx.start) / bx.length);';
   return `
     const SIZE = ${size}u; const K = ${bins}u; const COUNT = ${parameters}u; const TOTAL = ${numbers}u;
     const FIRST = ${ends ? 1 : 0}u;
