@@ -15,7 +15,7 @@ import invnet
 import invnet.torch
 from invnet.torch.tree import places_in
 
-# By what was recorded; torch computes all in float64, so that the rounding is that of one side alone.
+# By what was recorded; torch computes all in float64, so that the rounding is of one side alone.
 TOLERANCES = {"float64": 1e-10, "float32": 1e-5}
 
 
@@ -63,7 +63,9 @@ class Rows(unittest.TestCase):
                             found[f"{path}.grad"] = p.grad
                 if "inverse.x" in arrays:
                     with torch.no_grad():
-                        x_again, back = module.inverse(torch.from_numpy(arrays["y"]).double(), context)
+                        x_again, back = module.inverse(
+                            torch.from_numpy(arrays["y"]).double(), context
+                        )
                     found["inverse.x"] = x_again
                     self.check("the inverse's logdet", back, -arrays["logdet"])
                 wanted = {k: v for k, v in arrays.items() if k not in inputs}

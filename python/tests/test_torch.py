@@ -14,6 +14,7 @@ from test_files import FLOW, MODELS, bytes_with
 
 import invnet
 import invnet.torch
+from invnet.torch.build import build
 
 
 def model_at(slug):
@@ -81,6 +82,21 @@ class Modules(unittest.TestCase):
             x, y = (torch.randn(2, c, 8, dtype=torch.float64) for c in sizes)
             (_, z), _ = network((x, y))
             self.assertLess((network.lane(y)[0] - z).abs().max(), 1e-12)
+
+    def test_conditioners_of_a_network_come_from_a_function_or_a_list(self):
+        shapes = []
+
+        def block(*shape):
+            shapes.append(shape)
+            return lambda x: x
+
+        sizes = {"channels": 2, "ndims": 0, "scales": 1, "steps": 2}
+        glow = {"$type": "Glow", "conditioner": {"$named": "block"}} | sizes
+        build(glow, {"block": lambda: block})
+        self.assertEqual(shapes, [(1, 2, 0, 0)] * 2)
+        one = {"$type": "DenseBlock", "inChannels": 1, "hidden": 4, "outChannels": 2}
+        with self.assertRaisesRegex(invnet.ConfigurationError, "there are 1 conditioners"):
+            build(glow | {"conditioner": [one]}, {})
 
     def test_copies_and_pickles_are_the_same_function(self):
         for slug in ("multiscalehint-1d", "resnet-evaluation-1d", "customblock-with-a-parameter"):

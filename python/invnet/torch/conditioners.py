@@ -214,8 +214,8 @@ class ResNet(Conditioner):
         self.activation = Relu() if activation is None else activation
 
         def unit(out: int) -> nn.ModuleDict:
-            norms = {"norm": norm for norm in normalizations(normalization, hidden)}
-            return nn.ModuleDict({**norms, "conv": ConvLayer(hidden, out, ndims, kernel)})
+            norms = [("norm", norm) for norm in normalizations(normalization, hidden)]
+            return nn.ModuleDict([*norms, ("conv", ConvLayer(hidden, out, ndims, kernel))])
 
         self.lift = ConvLayer(in_channels, hidden, ndims, kernel)
         pairs = [nn.ModuleList([unit(hidden), unit(hidden)]) for _ in range(blocks)]

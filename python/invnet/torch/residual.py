@@ -163,8 +163,8 @@ class InvertibleResidual(Bijection):
             if change <= limit or not math.isfinite(change):
                 return x, -self._map(x, context)[1]
         raise ArgumentError(
-            f"InvertibleResidual: after {self.max_iterations} iterations the change is {change:.3g} of "
-            f"the largest number; expected at most {limit:.3g}."
+            f"InvertibleResidual: after {self.max_iterations} iterations x changes by {change:.3g} "
+            f"of the largest number; expected at most {limit:.3g}."
         )
 
 

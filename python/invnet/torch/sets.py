@@ -186,9 +186,7 @@ def _attention_block(channels: int, heads: int, context_channels: int, masked: b
     )
 
 
-def _elements(
-    module: Conditioner, x: Tensor, features: int, masked: bool
-) -> tuple[Tensor, Tensor]:
+def _elements(module: Conditioner, x: Tensor, features: int, masked: bool) -> tuple[Tensor, Tensor]:
     """The elements as [N, features, M], and ones where they are there, [N, 1, M]."""
     if x.dim() != 3 or x.shape[2] != features + masked:
         raise ShapeError(
