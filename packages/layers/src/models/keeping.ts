@@ -26,7 +26,8 @@ const keepLevels: readonly KeepLevel[] = ['nothing', 'inputs', 'all'];
 /**
  * Runs `fn`, in which each forward of a network keeps what its backward can use, at the cost of memory that
  * grows with depth; gradients are the same to rounding. `backward` of the very y that `forward` gave takes
- * it, and frees it as it goes; what is left is freed in the end.
+ * it, and frees it as it goes; what is left is freed in the end. As for any backward, parameters are those of the
+ * forward: what is moved in between gives gradients of neither, and nobody notices.
  *
  * - `nothing`: the output alone, from which all is recomputed, with one more evaluation of each conditioner.
  *   So it is without `keeping`.
