@@ -98,6 +98,24 @@ class Modules(unittest.TestCase):
         with self.assertRaisesRegex(invnet.ConfigurationError, "there are 1 conditioners"):
             build(glow | {"conditioner": [one]}, {})
 
+    def test_inverses_are_differentiated(self):
+        for slug, shape in [
+            ("autoregressive-affine-0d", (1, 3)),
+            ("invertibleresidual-0d", (1, 3)),
+            ("planar-0d", (1, 2)),
+            ("sylvester-1d", (1, 3, 2)),
+            ("transformercoupling-rational-quadratic-0d", (1, 3)),
+        ]:
+            module = model_at(slug)
+            numbers = torch.Size(shape).numel()
+            y = torch.linspace(-1, 1, numbers, dtype=torch.float64).reshape(shape)
+            jacobian = torch.autograd.functional.jacobian(lambda t, f=module: f.inverse(t)[0], y)
+            volume = torch.linalg.slogdet(jacobian.reshape(y.numel(), -1)).logabsdet
+            with torch.no_grad():
+                x, logdet = module.inverse(y)
+                self.assertLess((module(x)[0] - y).abs().max(), 1e-9, slug)
+                self.assertLess((volume - logdet).abs().max(), 1e-9, slug)
+
     def test_copies_and_pickles_are_the_same_function(self):
         for slug in ("multiscalehint-1d", "resnet-evaluation-1d", "customblock-with-a-parameter"):
             module = model_at(slug)
