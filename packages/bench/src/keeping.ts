@@ -34,7 +34,7 @@ const levels: readonly KeepLevel[] = ['nothing', 'inputs', 'all'];
 const bytesPerNumber = 4;
 /** Networks of `memory`, and how deep they are. */
 const deepNames = ['GraphNetwork', 'RevNet', 'InvertibleUNet', 'residual flow'];
-const [depth, hidden] = [16, 64];
+const [depth, hidden] = [16, 128];
 
 /** Measures each network with each level. */
 export async function measureKeeping(

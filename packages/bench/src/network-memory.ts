@@ -15,6 +15,7 @@ import {
   type PairShape,
   ResidualBlock,
   Sequential,
+  updateLipschitz,
 } from '@invnet/layers';
 import {
   ConditionalGlow,
@@ -119,16 +120,23 @@ const subjects: Readonly<
     x: random.normal([batch, 1, ...size]),
   }),
   'residual flow': (depth, random, hidden) => {
-    const sizes = { channels: 8, hidden: [4 * hidden, 4 * hidden], coefficient: 0.8, random };
+    const sizes = { channels: 8, hidden: [4 * hidden, 4 * hidden], random };
     const residual = () =>
       new InvertibleResidual({ block: lipschitzBlock(sizes), logdet: 'roulette', random });
+    const network = new Sequential(Array.from({ length: depth }, residual));
+    // As after training: as far from the identity as blocks may be.
+    for (const p of network.parameters) {
+      using larger = affine(p.data, 10);
+      if (p.name.endsWith('.w')) p.assign(larger);
+    }
+    updateLipschitz(network);
     return {
-      network: new Sequential(Array.from({ length: depth }, residual)),
+      network,
       x: random.normal([16 * batch, 8]),
     };
   },
   GraphNetwork: (depth, random, hidden) => ({
-    network: deepGraph(depth, random, hidden / 2),
+    network: deepGraph(depth, random, hidden),
     x: random.normal([batch, 4, ...size]),
     context: random.normal([batch, 1, ...size]),
   }),

@@ -1,7 +1,7 @@
 /** Networks that are no bijections keep what the bijections in them can use. */
 import { keeping, zeroGrad } from '@invnet/layers';
-import { memory, RandomStream, setBackend } from '@invnet/tensor';
-import { expect, it } from 'vitest';
+import { getBackend, memory, RandomStream, setBackend } from '@invnet/tensor';
+import { expect, it, vi } from 'vitest';
 import { RevNet } from '../src/index.ts';
 
 it('a RevNet has the same gradients, whatever it keeps, and leaves nothing', async () => {
@@ -9,7 +9,9 @@ it('a RevNet has the same gradients, whatever it keeps, and leaves nothing', asy
   const random = new RandomStream(1);
   const net = new RevNet({ channels: 1, classes: 3, width: 4, blocks: [2, 1], random });
   const [x, dy] = [random.normal([3, 1, 5, 4]), random.normal([3, 3])];
+  const convolutions = vi.spyOn(getBackend(), 'conv');
   const step = (keep: 'nothing' | 'inputs' | 'all') => {
+    convolutions.mockClear();
     const before = memory().liveBytes;
     const { kept, dx } = keeping(keep, () => {
       const { y, saved } = net.forward(x);
@@ -25,7 +27,7 @@ it('a RevNet has the same gradients, whatever it keeps, and leaves nothing', asy
     dx.dispose();
     zeroGrad(net.parameters);
     expect(memory().liveBytes).toBe(before);
-    return { kept, gradients };
+    return { kept, gradients, convolutions: convolutions.mock.calls.length };
   };
   const [nothing, inputs, all] = [step('nothing'), step('inputs'), step('all')];
   for (const { gradients } of [inputs, all]) {
@@ -35,6 +37,8 @@ it('a RevNet has the same gradients, whatever it keeps, and leaves nothing', asy
       });
     });
   }
+  // Two in each of the six residual functions, and one before each resolution.
+  expect([nothing, inputs, all].map((s) => s.convolutions)).toEqual([26, 14, 14]);
   expect(inputs.kept).toBeGreaterThan(2 * nothing.kept);
   expect(all.kept).toBeGreaterThan(inputs.kept);
 });

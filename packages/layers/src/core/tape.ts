@@ -33,6 +33,8 @@ export interface Tape {
   back<S extends State, R>(f: Mapping, way: Way, y: S, run: (x?: S) => R): R;
   /** A conditioner's forward. */
   evaluate<K>(g: Module, x: Tensor, context: Tensor | undefined, run: Evaluate<K>): Evaluation<K>;
+  /** A conditioner's backward. */
+  evaluateBack<R>(run: () => R): R;
 }
 
 let tape: Tape | undefined;
@@ -82,8 +84,8 @@ export function evaluation<K>(
   return tape ? tape.evaluate(g, x, context, run) : run(x, context);
 }
 
-/** A guarded backward of a conditioner: what is called within it is its own, as it was in its forward. */
+/** A guarded backward of a conditioner. */
 export function evaluationBack<R>(g: Module, body: () => R): R {
   const run = () => guarded(g, body);
-  return tape ? withTape(undefined, run) : run();
+  return tape ? tape.evaluateBack(run) : run();
 }

@@ -109,6 +109,7 @@ export class Keeping implements Disposable {
       },
       evaluate: (g, x, context, run) =>
         root ? run(x, context) : withTape(this.#within(g), () => run(x, context)),
+      evaluateBack: (run) => run(),
     };
   }
 }

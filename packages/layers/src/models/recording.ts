@@ -129,6 +129,10 @@ class Recording implements Tape {
     }
   }
 
+  evaluateBack<R>(run: () => R): R {
+    return withTape(undefined, run);
+  }
+
   #keepsArgument({ by, delegates }: Call): boolean {
     const level = this.#levels.get(by);
     if (level === 'all') return !delegates;
@@ -178,6 +182,11 @@ class Replay implements Tape {
     left.y.dispose();
     // It is what g itself left.
     return { y, saved: left.saved as Evaluation<K>['saved'] };
+  }
+
+  /** What is called within it is its own, as it was in its forward. */
+  evaluateBack<R>(run: () => R): R {
+    return withTape(undefined, run);
   }
 
   #replay<S extends State, R>(call: Call, run: (x?: S) => R): R {

@@ -165,18 +165,23 @@ export class BlockAt {
    * `grad`. One pairing is followed at a time, so memory does not grow with their number.
    */
   gradient(u: Tensor | undefined, pairings: Iterable<Pairing> = []): Tensor {
-    let total = u && this.#back(u);
+    let total: Tensor | undefined;
+    // The first pairing goes along with u.
+    let alone = u;
     for (const pairing of pairings) {
-      const before = total;
+      const [before, start] = [total, alone];
+      alone = undefined;
       total = tidy(() => {
-        const found = this.#backWith(pairing, (layer, h, gradient, { v, w }) => {
+        const visit: Visit = (layer, h, gradient, { v, w }) => {
           if (gradient) layer.accumulate(h, gradient);
           layer.accumulateBend(h, v, w);
-        });
+        };
+        const found = this.#backWith(pairing, visit, start);
         return before ? add(before, found) : found;
       });
       before?.dispose();
     }
+    if (alone) total = this.#back(alone);
     return total ?? zerosLike(this.x);
   }
 
@@ -215,11 +220,13 @@ export class BlockAt {
     }, u);
   }
 
-  /** Backwards through the derivative along v: each layer has w for that, and u for what it was taken at. */
-  #backWith({ v, w }: Pairing, visit: Visit): Tensor {
+  /**
+   * Backwards through the derivative along v: each layer has w for that, and u for what it was taken at, which is
+   * `start` for the result.
+   */
+  #backWith({ v, w }: Pairing, visit: Visit, start?: Tensor): Tensor {
     const pushes = this.#pushes(v);
-    let u: Tensor | undefined;
-    let weight = w;
+    let [u, weight] = [start, w];
     for (let i = this.#layers.length - 1; i >= 0; i--) {
       const [layer, h, along] = [this.#layers[i]!, this.#arguments[i]!, pushes[i]!];
       visit(layer, h, u, { v: along, w: weight });
