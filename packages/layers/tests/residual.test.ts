@@ -1,5 +1,6 @@
 import {
   full,
+  getBackend,
   memory,
   neg,
   RandomStream,
@@ -9,15 +10,18 @@ import {
   sub,
   type Tensor,
   tensor,
+  tidy,
   ValueError,
   zeros,
 } from '@invnet/tensor';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type Bijection,
   copyModule,
   InvertibleResidual,
   type InvertibleResidualOptions,
+  type Keep,
+  keeping,
   LipSwish,
   LipschitzActivation,
   LipschitzBlock,
@@ -113,6 +117,32 @@ describe('estimates of the log-determinant', () => {
     layer.w.assign(tensor([-0.5, 0.05, 0, 0.1, -0.5, 0.05, 0, -0.05, -0.45], [3, 3]));
     return new LipschitzBlock({ layers: [layer, new LipschitzActivation({ activation: 'elu' })] });
   }
+
+  it.each(estimators)('by %s are kept for their gradients, where they are asked for', (_, how) => {
+    const f = new InvertibleResidual({ block: shrinking(), seed: 3, ...how });
+    const products = vi.spyOn(getBackend(), 'matmul');
+    const step = (keep: Keep) => {
+      zeroGrad(f.parameters);
+      products.mockClear();
+      const before = memory().liveBytes;
+      const { logdet, dx } = tidy(() =>
+        keeping(keep, () => {
+          const { y, logdet } = f.forward(x());
+          return { logdet, dx: f.backward(y, full([1, 3], 0.5), { dlogdet: full([1], 1) }).dx };
+        }),
+      );
+      const found = [logdet, dx, ...f.parameters.map(({ grad }) => grad!)].flatMap(numbers);
+      for (const t of [logdet, dx]) t.dispose();
+      zeroGrad(f.parameters);
+      expect(memory().liveBytes).toBe(before);
+      return { found, products: products.mock.calls.length };
+    };
+    const [nothing, inputs] = [step('nothing'), step('inputs')];
+    inputs.found.forEach((value, i) => {
+      expect(Math.abs(value - nothing.found[i]!)).toBeLessThan(1e-11);
+    });
+    expect(inputs.products).toBeLessThan(0.7 * nothing.products);
+  });
 
   it.each(estimators)('by %s have the right mean, and their gradients too', (_, options) => {
     const block = shrinking();

@@ -17,6 +17,7 @@ import {
 import { requireModuleOptions, requireRepeats } from '../core/checks.ts';
 import { perSample } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { evaluation } from '../core/tape.ts';
 import { activeStep } from '../core/training-step.ts';
 import { Counter } from '../tree/buffer.ts';
 import { epsilonOf, fixedPoint } from './fixed-point.ts';
@@ -168,10 +169,28 @@ export class InvertibleResidual extends SolvedBijection<ResidualPoint> {
     });
   }
 
+  /** As an evaluation of the block, so that a forward can keep it for its backward. */
   #logdetAt(at: BlockAt): FoundLogDeterminant {
     const { draws, training } = this;
-    if (draws && training) activeStep()?.noteDraw(draws);
-    return this.#logdet.at(at, draws?.value ?? 0, training);
+    const { shape } = at.x;
+    const { y: logdet, saved } = evaluation(this.block, at.x, undefined, () => {
+      if (draws && training) activeStep()?.noteDraw(draws);
+      const found = this.#logdet.at(at, draws?.value ?? 0, training);
+      const dispose = () => {
+        for (const t of [found.logdet, ...found.tensors]) t.dispose();
+      };
+      return {
+        y: found.logdet,
+        saved: {
+          kept: found,
+          input: shape,
+          shape: found.logdet.shape,
+          context: undefined,
+          dispose,
+        },
+      };
+    });
+    return { ...saved.kept, logdet };
   }
 }
 

@@ -18,7 +18,7 @@ import {
   tensor,
   tidy,
   ValueError,
-  zerosLike,
+  zeros,
 } from '@invnet/tensor';
 import { requireRepeats, requireWhole } from '../core/checks.ts';
 import { inverseByElimination, unitRow } from './elimination.ts';
@@ -51,6 +51,8 @@ export const logDeterminantOptions = ['logdet', 'terms', 'samples', 'distributio
 /** A log-determinant per sample, and the pairings of which its gradient is the sum. */
 export interface FoundLogDeterminant {
   readonly logdet: Tensor;
+  /** What the pairings are made of, so that they can be kept. */
+  readonly tensors: readonly Tensor[];
   pairings(): Iterable<Pairing>;
 }
 
@@ -109,17 +111,17 @@ export function logDeterminantBy(
 
 /** log det(I + J) and its gradient tr((I + J)⁻¹ ∂J), a pairing for each number of a sample. */
 function exactAt(block: BlockAt): FoundLogDeterminant {
-  const { x } = block;
-  const [samples, size] = [x.shape[0]!, x.size / x.shape[0]!];
-  const direction = (k: number) => {
+  const { shape } = block.x;
+  const [samples, size] = [shape[0]!, block.x.size / shape[0]!];
+  const direction = (k: number, like: Tensor) => {
     const values = new Float64Array(size);
     values[k] = 1;
-    return add(zerosLike(x), tensor(values, [1, ...x.shape.slice(1)], x));
+    return add(zeros(shape, like), tensor(values, [1, ...shape.slice(1)], like));
   };
   const { inverse, logdet } = tidy(() => {
     const columns = Array.from({ length: size }, (_, k) =>
       tidy(() => {
-        const v = direction(k);
+        const v = direction(k, block.x);
         return add(block.push(v), v).reshape([samples, size, 1]);
       }),
     );
@@ -127,11 +129,12 @@ function exactAt(block: BlockAt): FoundLogDeterminant {
   });
   return {
     logdet,
+    tensors: [inverse],
     *pairings() {
       for (let k = 0; k < size; k++) {
         const pairing = tidy(() => ({
-          v: direction(k),
-          w: matmul(unitRow(inverse, k), inverse).reshape(x.shape),
+          v: direction(k, inverse),
+          w: matmul(unitRow(inverse, k), inverse).reshape(shape),
         }));
         yield pairing;
         pairing.v.dispose();
@@ -214,7 +217,8 @@ function estimateAt(
     }
     return { logdet: total!, pairings };
   });
-  return { logdet: found.logdet, pairings: () => found.pairings };
+  const { logdet, pairings } = found;
+  return { logdet, tensors: pairings.flatMap(({ v, w }) => [v, w]), pairings: () => pairings };
 }
 
 function estimateWith(
