@@ -65,7 +65,7 @@ for (let step = 1; step <= 150; step++) {
   adam.step(net.parameters, { learningRate: 4e-3 });
   if (step === 1 || step % 50 === 0) {
     const error = Math.sqrt(2 * (await found.data())[0]!);
-    console.log(`step ${step}: ${error.toFixed(3)} is left of noise of 0.5`);
+    console.log(`step ${step}: error ${error.toFixed(3)}, of the noisy images 0.500`);
   }
   clean.dispose();
   noisy.dispose();
