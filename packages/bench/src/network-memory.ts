@@ -65,7 +65,7 @@ export interface DeepNetwork {
   dispose(): void;
 }
 
-const size = [16, 16];
+const size = [32, 32];
 const batch = 4;
 
 /** Networks by name; each is made anew at each depth. */

@@ -100,11 +100,11 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
   }
 
   protected applyBackward(dy: Tensor, { normalized, deviation, training }: SavedBatchNorm) {
-    if (!this.scale.frozen) this.scale.takeGrad(channelSums(mul(dy, normalized)));
-    if (!this.shift.frozen) this.shift.takeGrad(channelSums(dy));
-    const dn = mul(dy, alongChannels(this.scale.data, dy));
-    const moved = training ? this.#project(dn, normalized) : dn;
-    return { dx: div(moved, alongChannels(deviation, dy)) };
+    const [sum, along] = [channelSums(dy), channelSums(mul(dy, normalized))];
+    if (!this.scale.frozen) this.scale.accumulateGrad(along);
+    if (!this.shift.frozen) this.shift.accumulateGrad(sum);
+    const moved = training ? this.#without(dy, normalized, { sum, along }) : dy;
+    return { dx: mul(moved, alongChannels(div(this.scale.data, deviation), dy)) };
   }
 
   protected applyTangent(x: Tensor, tangent: Tangent) {
@@ -128,8 +128,14 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
 
   /** Takes out what moves the mean and the deviation: v − mean(v) − n̂·mean(n̂ ⊙ v), symmetric in v. */
   #project(v: Tensor, normalized: Tensor): Tensor {
-    const average = alongChannels(this.#average(v), v);
-    const along = alongChannels(this.#average(mul(normalized, v)), v);
+    const along = channelSums(mul(normalized, v));
+    return this.#without(v, normalized, { sum: channelSums(v), along });
+  }
+
+  /** The same by the sums of v and of n̂ ⊙ v. */
+  #without(v: Tensor, normalized: Tensor, sums: { readonly sum: Tensor; readonly along: Tensor }) {
+    const average = alongChannels(this.#mean(sums.sum, v), v);
+    const along = alongChannels(this.#mean(sums.along, v), v);
     return sub(sub(v, average), mul(normalized, along));
   }
 
@@ -164,7 +170,11 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
 
   /** Over the batch, which in a step of several processes is all of theirs. */
   #average(x: Tensor): Tensor {
-    const average = affine(channelSums(x), this.options.channels / x.size);
+    return this.#mean(channelSums(x), x);
+  }
+
+  #mean(sums: Tensor, of: Tensor): Tensor {
+    const average = affine(sums, this.options.channels / of.size);
     activeStep()?.ranks?.average(average);
     return average;
   }
