@@ -9,6 +9,7 @@ import process from 'node:process';
 import * as datasets from '@invnet/datasets';
 import * as devito from '@invnet/devito';
 import * as flows from '@invnet/flows';
+import * as inference from '@invnet/inference';
 import * as jax from '@invnet/jax';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
@@ -30,6 +31,7 @@ import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { conditionerCalls } from './misuse/conditioners.ts';
 import { couplingBlockCalls } from './misuse/coupling-blocks.ts';
 import { fileCalls, files } from './misuse/files.ts';
+import { inferenceCalls } from './misuse/inference.ts';
 import { jaxCalls } from './misuse/jax.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { linearCalls } from './misuse/linear.ts';
@@ -81,6 +83,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['datasets', datasets, dataCalls, 'wasm'],
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
+  ['inference', inference, inferenceCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
   ['mpi', mpi, mpiCalls, 'wasm'],

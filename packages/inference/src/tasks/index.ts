@@ -1,0 +1,2 @@
+/** The tasks of the benchmark of simulation-based inference, an entry of its own. */
+export {};

@@ -1,0 +1,6 @@
+import base from '../../tsup.config.base.ts';
+
+export default {
+  ...base,
+  entry: { index: 'src/index.ts', tasks: 'src/tasks/index.ts' },
+};
