@@ -13,9 +13,13 @@ export type {
 export { banana, checkerboard, eightGaussians, swirl, twoMoons } from './densities.ts';
 export type { LayeredEarthOptions, SmoothedEarthOptions } from './earth.ts';
 export { layeredEarth, smoothedEarth } from './earth.ts';
+export type { HostArray } from './host-array.ts';
+export { maskMissing } from './host-array.ts';
 export type { IdxArray, IdxData } from './idx.ts';
 export { IdxFormatError, parseIdx } from './idx.ts';
 export type { Mnist, MnistOptions } from './mnist.ts';
 export { loadMnist } from './mnist.ts';
+export type { RowBatchOptions, RowSource, Rows, SplitRowsOptions } from './rows.ts';
+export { arrayRows, selectRows, splitRows } from './rows.ts';
 export type { Affine, AffineRow, Volume } from './volume.ts';
 export { orientVolume } from './volume.ts';

@@ -263,6 +263,12 @@ export function dataCalls(): Calls {
     [0, -1, 0, 0],
   ];
   const volume = { shape: [1, 2, 3], data: new Float32Array(6), affine, spacing: [2, 1, 1] };
+  const rows = {
+    x: { shape: [3, 1], data: Float32Array.of(1, 2, 3) },
+    context: { shape: [3], data: Float64Array.of(1, 2, 3) },
+    weights: { shape: [3], data: Float32Array.of(1, 0, 1) },
+  };
+  const epoch = { batchSize: 2, seed: 1, epoch: 0, from: 1, shuffle: true };
   const batches = { count: 10, batchSize: 2, seed: 1, shuffle: true, dropLast: true, epochs: 2 };
   return {
     IdxFormatError: [make(datasets.IdxFormatError, [])],
@@ -273,6 +279,10 @@ export function dataCalls(): Calls {
     twoMoons: density('twoMoons', [{ noise: 0.1 }]),
     indexBatches: [call(datasets.indexBatches, [{ ...batches, start: { epoch: 0, position: 2 } }])],
     takeRows: [call(datasets.takeRows, [Uint8Array.of(1, 2, 3, 4), [1, 0], 2])],
+    arrayRows: [call(datasets.arrayRows, [rows]), on(datasets.arrayRows(rows), 'batches', [epoch])],
+    selectRows: [call(datasets.selectRows, [rows, [1, 0]])],
+    splitRows: [call(datasets.splitRows, [rows, { validation: 0.5, seed: 1 }])],
+    maskMissing: [call(datasets.maskMissing, [rows.x])],
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
     layeredEarth: [
       call(datasets.layeredEarth, [

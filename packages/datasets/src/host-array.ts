@@ -1,0 +1,89 @@
+/**
+ * Arrays of floats in plain memory, batch first: what rows are made of before they become tensors. Integers are
+ * made floats where they are read; here they are refused, so that nothing is rounded in silence.
+ */
+import {
+  checkShape,
+  formatShape,
+  formatValue,
+  requireRecord,
+  ShapeError,
+  sizeOf,
+  ValueError,
+} from '@invnet/tensor';
+
+/** Floats with a shape, batch first, row-major. */
+export interface HostArray {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Float64Array;
+}
+
+/**
+ * Marks what is missing for a network that can do without: [N, D] with NaN cells becomes [N, 2D], in which the first
+ * D columns have 0 in place of NaN, and the others are 1 where a number was and 0 where none was. For contexts: a
+ * density of x itself needs all of x.
+ *
+ * @throws ShapeError unless the array is [N, D]. @throws ValueError for what is no array, or infinite.
+ * @example
+ * maskMissing({ shape: [1, 2], data: Float32Array.of(5, Number.NaN) }); // [1, 4]: 5, 0, 1, 0
+ */
+export function maskMissing(array: HostArray): HostArray {
+  const { shape, data } = requireHostArray('maskMissing', 'the array', array);
+  const [count, columns] = shape;
+  if (shape.length !== 2 || columns === undefined) {
+    throw new ShapeError(`maskMissing: the array is ${formatShape(shape)}; expected [N, D].`);
+  }
+  const masked = likeArray(data, 2 * data.length);
+  data.forEach((value, i) => {
+    const at = 2 * columns * Math.floor(i / columns) + (i % columns);
+    masked[at] = Number.isNaN(value) ? 0 : value;
+    masked[at + columns] = Number.isNaN(value) ? 0 : 1;
+  });
+  const result = { shape: [count!, 2 * columns], data: masked };
+  requireFiniteCells('maskMissing', 'the array', result, 0);
+  return result;
+}
+
+/**
+ * A copy whose shape is checked and frozen, over the same numbers.
+ *
+ * @throws ValueError for what is no array of floats. @throws ShapeError for a shape that its numbers do not fill.
+ */
+export function requireHostArray(op: string, name: string, array: HostArray): HostArray {
+  requireRecord(op, name, array, '{ shape, data }');
+  const { data } = array;
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) {
+    throw new ValueError(
+      `${op}: the data of ${name} are ${formatValue(data)}; expected a Float32Array or a Float64Array.`,
+    );
+  }
+  const shape = checkShape(`${op}: ${name}`, array.shape);
+  if (shape.length === 0 || sizeOf(shape) !== data.length) {
+    throw new ShapeError(
+      `${op}: ${name} has shape ${formatShape(shape)} and ${data.length} numbers; expected a batch of rows, ` +
+        'and as many numbers as it holds.',
+    );
+  }
+  return { shape, data };
+}
+
+/** @throws ValueError with row and column of the first cell that is NaN or infinite; rows are counted from `first`. */
+export function requireFiniteCells(
+  op: string,
+  name: string,
+  { shape, data }: HostArray,
+  first: number,
+): void {
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const size = data.length / shape[0]!;
+  throw new ValueError(
+    `${op}: ${name} is ${data[at]} in row ${first + Math.floor(at / size)}, column ${at % size} (both from 0); ` +
+      'expected finite numbers. Leave such rows out; in contexts, maskMissing marks what is missing.',
+  );
+}
+
+/** An array of zeros of the same type. */
+export function likeArray(data: Float32Array | Float64Array, size: number) {
+  return data instanceof Float32Array ? new Float32Array(size) : new Float64Array(size);
+}
