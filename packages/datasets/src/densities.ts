@@ -6,9 +6,11 @@ import {
   add,
   affine,
   concat,
+  div,
   exp,
   formatShape,
   log,
+  matmul,
   max,
   mul,
   type RandomStream,
@@ -23,6 +25,7 @@ import {
   slice,
   square,
   sub,
+  sum,
   sumPerSample,
   type Tensor,
   tensor,
@@ -39,6 +42,12 @@ export interface Samplable {
 export interface Density extends Samplable {
   /** log p(x) for points [n, 2], in nats: [n]. @throws ShapeError */
   logDensity(x: Tensor): Tensor;
+}
+
+/** A distribution whose density has a gradient that is known as well. */
+export interface SmoothDensity extends Density {
+  /** ∇ log p(x) for points [n, D], of their shape. @throws ShapeError */
+  score(x: Tensor): Tensor;
 }
 
 /** Shape of the banana. */
@@ -59,12 +68,19 @@ export interface BananaOptions {
  * const density = banana();
  * const x = density.sample(1000, new RandomStream(1)); // [1000, 2]
  * const truth = density.logDensity(x); // [1000]
+ * const slope = density.score(x); // ∇ log p, [1000, 2]
  */
-export function banana(options: BananaOptions = {}): Density {
+export function banana(options: BananaOptions = {}): SmoothDensity {
   requireOptions('banana', options, ['bend', 'thickness']);
   const { bend = 1, thickness = 0.5 } = options;
   requireFinite('banana', 'bend', bend);
   requireBetween('banana', 'thickness', thickness, 0);
+  /** The z that gives x, each as [n, 1]. */
+  const latent = (x: Tensor) => {
+    const z1 = slice(x, 1, 0, 1);
+    const parabola = affine(square(z1), bend, -bend);
+    return { z1, z2: affine(sub(slice(x, 1, 1, 1), parabola), 1 / thickness) };
+  };
   return {
     sample(n, random) {
       requireCount('banana', n, random);
@@ -77,11 +93,17 @@ export function banana(options: BananaOptions = {}): Density {
     logDensity(x) {
       requirePoints('banana', x);
       return tidy(() => {
-        const z1 = slice(x, 1, 0, 1);
-        const parabola = affine(square(z1), bend, -bend);
-        const z2 = affine(sub(slice(x, 1, 1, 1), parabola), 1 / thickness);
+        const { z1, z2 } = latent(x);
         const squares = sumPerSample(add(mul(z1, z1), mul(z2, z2)));
         return affine(squares, -0.5, -Math.log(2 * Math.PI * thickness));
+      });
+    },
+    score(x) {
+      requirePoints('banana', x);
+      return tidy(() => {
+        const { z1, z2 } = latent(x);
+        const along = affine(mul(z1, z2), (2 * bend) / thickness);
+        return concat([sub(along, z1), affine(z2, -1 / thickness)], 1);
       });
     },
   };
@@ -127,14 +149,16 @@ export function swirl(options: SwirlOptions = {}): Samplable {
   };
 }
 
-function requireCount(name: string, n: number, random: RandomStream): void {
+export function requireCount(name: string, n: number, random: RandomStream): void {
   requireWhole(name, 'the number of points', n, 1);
   requireStream(name, random);
 }
 
-function requirePoints(name: string, x: Tensor): void {
-  if (requireTensor(name, x).rank === 2 && x.shape[1] === 2) return;
-  throw new ShapeError(`${name}: points of shape ${formatShape(x.shape)}; expected [n, 2].`);
+export function requirePoints(name: string, x: Tensor, channels = 2): void {
+  if (requireTensor(name, x).rank === 2 && x.shape[1] === channels) return;
+  throw new ShapeError(
+    `${name}: points of shape ${formatShape(x.shape)}; expected [n, ${channels}].`,
+  );
 }
 
 /** Shape of the two moons. */
@@ -211,7 +235,7 @@ export interface EightGaussiansOptions {
  * @throws ValueError unless both are finite and above 0.
  * @example const truth = eightGaussians().logDensity(x); // [n] for x [n, 2]
  */
-export function eightGaussians(options: EightGaussiansOptions = {}): Density {
+export function eightGaussians(options: EightGaussiansOptions = {}): SmoothDensity {
   requireOptions('eightGaussians', options, ['radius', 'deviation']);
   const { radius = 2, deviation = 0.2 } = options;
   requireBetween('eightGaussians', 'radius', radius, 0);
@@ -220,6 +244,15 @@ export function eightGaussians(options: EightGaussiansOptions = {}): Density {
     radius * Math.cos((k * Math.PI) / 4),
     radius * Math.sin((k * Math.PI) / 4),
   ]);
+  /** −‖x − centre‖²/2·deviation² of each, [n, 8], and the largest, [n, 1]: it is taken out of log Σ exp. */
+  const logarithms = (x: Tensor) => {
+    const logs = centres.map((centre) => {
+      const distance = sub(x, tensor(centre, [1, 2], x));
+      return affine(sumPerSample(square(distance)), -0.5 / deviation ** 2).reshape([-1, 1]);
+    });
+    const all = concat(logs, 1);
+    return { all, largest: max(all, { axes: [1], keepDims: true }) };
+  };
   return {
     sample(n, random) {
       requireCount('eightGaussians', n, random);
@@ -235,17 +268,20 @@ export function eightGaussians(options: EightGaussiansOptions = {}): Density {
     logDensity(x) {
       requirePoints('eightGaussians', x);
       return tidy(() => {
-        const n = x.shape[0]!;
-        const logs = centres.map((centre) => {
-          const distance = sub(x, tensor(centre, [1, 2], x));
-          return affine(sumPerSample(square(distance)), -0.5 / deviation ** 2).reshape([n, 1]);
-        });
-        // log Σ exp, the largest taken out.
-        const all = concat(logs, 1);
-        const largest = max(all, { axes: [1], keepDims: true });
+        const { largest, all } = logarithms(x);
         const rest = log(sumPerSample(exp(sub(all, largest))));
         const constant = -Math.log(8 * 2 * Math.PI * deviation ** 2);
-        return affine(add(largest.reshape([n]), rest), 1, constant);
+        return affine(add(largest.reshape(rest.shape), rest), 1, constant);
+      });
+    },
+    score(x) {
+      requirePoints('eightGaussians', x);
+      return tidy(() => {
+        const { largest, all } = logarithms(x);
+        const shares = exp(sub(all, largest));
+        const total = sum(shares, { axes: [1], keepDims: true });
+        const centre = matmul(div(shares, total), tensor(centres, [8, 2], x));
+        return affine(sub(centre, x), 1 / deviation ** 2);
       });
     },
   };

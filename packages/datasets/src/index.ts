@@ -7,12 +7,15 @@ export type {
   Density,
   EightGaussiansOptions,
   Samplable,
+  SmoothDensity,
   SwirlOptions,
   TwoMoonsOptions,
 } from './densities.ts';
 export { banana, checkerboard, eightGaussians, swirl, twoMoons } from './densities.ts';
 export type { LayeredEarthOptions, SmoothedEarthOptions } from './earth.ts';
 export { layeredEarth, smoothedEarth } from './earth.ts';
+export type { FunnelOptions } from './funnel.ts';
+export { funnel } from './funnel.ts';
 export type { HostArray } from './host-array.ts';
 export { maskMissing } from './host-array.ts';
 export type { IdxArray, IdxData } from './idx.ts';

@@ -8,7 +8,15 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { banana, checkerboard, eightGaussians, swirl, twoMoons } from '../src/index.ts';
+import {
+  banana,
+  checkerboard,
+  eightGaussians,
+  funnel,
+  type SmoothDensity,
+  swirl,
+  twoMoons,
+} from '../src/index.ts';
 
 beforeAll(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -168,5 +176,63 @@ describe('all of them', () => {
 
   it.each([banana(), eightGaussians()])('take points only', (density) => {
     expect(() => density.logDensity([[1, 2]] as never)).toThrow(/expected a tensor/);
+  });
+});
+
+describe('funnel', () => {
+  it('has the density that its formula says', () => {
+    const points = [
+      [0, 0, 0],
+      [2, -1, 3],
+      [-1.5, 0.2, 0.4],
+    ];
+    const found = funnel({ channels: 3, deviation: 2 }).logDensity(tensor(points)).dataSync();
+    const normal = (v: number, variance: number) =>
+      -(v ** 2) / (2 * variance) - 0.5 * Math.log(2 * Math.PI * variance);
+    points.forEach(([v, ...rest], i) => {
+      const expected = rest.reduce((sum, x) => sum + normal(x, Math.exp(v!)), normal(v!, 4));
+      expect(found[i]).toBeCloseTo(expected, 12);
+    });
+  });
+
+  it('has samples whose entropy is that of the density', () => {
+    const [density, n] = [funnel({ channels: 3 }), 20_000];
+    const found = density.logDensity(density.sample(n, new RandomStream(6))).dataSync();
+    // Of normal numbers, of log-deviations log 3 and twice x₁/2, whose mean is 0.
+    const exact = 1.5 * (1 + Math.log(2 * Math.PI)) + Math.log(3);
+    const entropy = -found.reduce((sum, l) => sum + l / n, 0);
+    const spread = Math.sqrt(found.reduce((sum, l) => sum + (l + entropy) ** 2, 0)) / n;
+    expect(Math.abs(entropy - exact)).toBeLessThan(3 * spread);
+  });
+
+  it('refuses one channel, and points of others', () => {
+    expect(() => funnel({ channels: 1 })).toThrow(/channels is 1/);
+    expect(() => funnel().logDensity(tensor([[1, 2, 3]]))).toThrow(/expected \[n, 2\]/);
+  });
+});
+
+describe('the gradient of a log-density', () => {
+  const densities: Record<string, SmoothDensity> = {
+    banana: banana({ bend: 0.7, thickness: 0.3 }),
+    eightGaussians: eightGaussians({ radius: 1.5, deviation: 0.6 }),
+    funnel: funnel({ deviation: 1.5 }),
+    'funnel of four': funnel({ channels: 4 }),
+  };
+
+  it.each(Object.entries(densities))('of %s is that of central differences', (_, density) => {
+    using x = density.sample(6, new RandomStream(8));
+    const [values, [n, channels]] = [Array.from(x.dataSync()), x.shape];
+    const before = memory();
+    const found = density.score(x);
+    expect(memory().tensors).toBe(before.tensors + 1);
+    expect(memory().liveBytes).toBe(before.liveBytes + 8 * x.size);
+    const h = 1e-6;
+    const at = (i: number, by: number) =>
+      density.logDensity(tensor(values.with(i, values[i]! + by), [n!, channels!])).dataSync();
+    found.dataSync().forEach((slope, i) => {
+      const sample = Math.floor(i / channels!);
+      const expected = (at(i, h)[sample]! - at(i, -h)[sample]!) / (2 * h);
+      expect(Math.abs(slope - expected)).toBeLessThan(1e-7 * (1 + Math.abs(slope)));
+    });
   });
 });

@@ -253,7 +253,7 @@ export function dataCalls(): Calls {
   const density = (name: string, options: readonly unknown[]) => {
     const make = Reflect.get(datasets, name);
     const made = make();
-    const points = 'logDensity' in made ? [on(made, 'logDensity', [x])] : [];
+    const points = ['logDensity', 'score'].flatMap((f) => (f in made ? [on(made, f, [x])] : []));
     return [call(make, options), on(made, 'sample', [3, r]), ...points];
   };
   const idx = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6);
@@ -274,6 +274,7 @@ export function dataCalls(): Calls {
     IdxFormatError: [make(datasets.IdxFormatError, [])],
     banana: density('banana', [{ bend: 1, thickness: 0.5 }]),
     checkerboard: density('checkerboard', []),
+    funnel: density('funnel', [{ channels: 2, deviation: 3 }]),
     eightGaussians: density('eightGaussians', [{ radius: 2, deviation: 0.2 }]),
     swirl: density('swirl', [{ turns: 1, radius: 2, noise: 0.1 }]),
     twoMoons: density('twoMoons', [{ noise: 0.1 }]),
