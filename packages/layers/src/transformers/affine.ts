@@ -141,13 +141,13 @@ export function halvesOf(p: Tensor): readonly [Tensor, Tensor] {
   return [r!, t!];
 }
 
-/** Σ log s */
-function sumOfLogs(f: Activation, r: Tensor, s: Tensor): Tensor {
+/** Σ log s, for s = f(r). */
+export function sumOfLogs(f: Activation, r: Tensor, s: Tensor): Tensor {
   return tidy(() => sumPerSample(f.log?.apply(r) ?? log(s)));
 }
 
-/** The gradient of r for those of s and of Σ log s. */
-function scaleGrad(
+/** The gradient of r for those of s = f(r) and of Σ log s. */
+export function scaleGrad(
   f: Activation,
   r: Tensor,
   s: Tensor,
@@ -160,12 +160,18 @@ function scaleGrad(
   return f.grad(s, add(ds, div(dlog, s)), r);
 }
 
-/** s and t, Σ log s, and the derivatives of all along dp. */
-function tangents(f: Activation, p: Tensor, dp: Tensor | undefined) {
-  const { r, s, t } = unpack(f, p);
-  const [dr, dt] = dp ? halvesOf(dp) : [];
+/** s = f(r) and Σ log s, and the derivatives of both along dr. */
+export function scaleTangents(f: Activation, r: Tensor, dr: Tensor | undefined) {
+  const s = f.apply(r);
   const ds = dr && f.grad(s, dr, r);
   const dlog = dr && ds && (f.log?.grad(s, dr, r) ?? div(ds, s));
   const logdet = sumOfLogs(f, r, s);
-  return { s, t, ds, dt, logdet, dlogdet: sumOfTerms(logdet, dlog && sumPerSample(dlog)) };
+  return { s, ds, logdet, dlogdet: sumOfTerms(logdet, dlog && sumPerSample(dlog)) };
+}
+
+/** s and t, Σ log s, and the derivatives of all along dp. */
+function tangents(f: Activation, p: Tensor, dp: Tensor | undefined) {
+  const [r, t] = halvesOf(p);
+  const [dr, dt] = dp ? halvesOf(dp) : [];
+  return { t, dt, ...scaleTangents(f, r, dr) };
 }

@@ -1,17 +1,10 @@
 /** Scales. Mathematics: docs/math/transformers/transformers.md */
-import { concat, type Tensor, tidy, zerosLike } from '@invnet/tensor';
+import { div, mul, neg, type Tensor } from '@invnet/tensor';
 import { requireModuleOptions } from '../core/checks.ts';
+import { sumOfTerms } from '../core/idioms.ts';
 import { type Activation, requireScaleFunction } from '../elementwise/activation.ts';
 import { exp } from '../elementwise/exponentials.ts';
-import {
-  halvesOf,
-  scaleAndShift,
-  scaleAndShiftBackward,
-  scaleAndShiftTangent,
-  undoScaleAndShift,
-  undoScaleAndShiftBackward,
-  undoScaleAndShiftTangent,
-} from './affine.ts';
+import { scaleGrad, scaleTangents, sumOfLogs } from './affine.ts';
 import { Transformer } from './transformer.ts';
 
 /** Options of `ScalingTransformer`. */
@@ -46,40 +39,39 @@ export class ScalingTransformer extends Transformer {
     return 1;
   }
 
-  apply(x: Tensor, p: Tensor) {
-    return scaleAndShift(this.scaleFunction, x, withoutShift(p));
+  apply(x: Tensor, r: Tensor) {
+    const s = this.scaleFunction.apply(r);
+    return { y: mul(s, x), logdet: sumOfLogs(this.scaleFunction, r, s) };
   }
 
-  invert(y: Tensor, p: Tensor) {
-    return undoScaleAndShift(this.scaleFunction, y, withoutShift(p));
+  invert(y: Tensor, r: Tensor) {
+    const s = this.scaleFunction.apply(r);
+    return { x: div(y, s), logdet: neg(sumOfLogs(this.scaleFunction, r, s)) };
   }
 
-  applyBackward(y: Tensor, p: Tensor, dy: Tensor, dlogdet?: Tensor) {
-    const back = scaleAndShiftBackward(this.scaleFunction, y, withoutShift(p), dy, dlogdet);
-    return { ...back, dp: halvesOf(back.dp)[0] };
+  applyBackward(y: Tensor, r: Tensor, dy: Tensor, dlogdet?: Tensor) {
+    const f = this.scaleFunction;
+    const s = f.apply(r);
+    const x = div(y, s);
+    return { x, dx: mul(s, dy), dp: scaleGrad(f, r, s, mul(dy, x), dlogdet) };
   }
 
-  invertBackward(x: Tensor, p: Tensor, dx: Tensor, dlogdet?: Tensor) {
-    const back = undoScaleAndShiftBackward(this.scaleFunction, x, withoutShift(p), dx, dlogdet);
-    return { ...back, dp: halvesOf(back.dp)[0] };
+  invertBackward(x: Tensor, r: Tensor, dx: Tensor, dlogdet?: Tensor) {
+    const f = this.scaleFunction;
+    const s = f.apply(r);
+    const dy = div(dx, s);
+    return { y: mul(s, x), dy, dp: neg(scaleGrad(f, r, s, mul(dy, x), dlogdet)) };
   }
 
-  applyTangent(x: Tensor, p: Tensor, dx?: Tensor, dp?: Tensor) {
-    return scaleAndShiftTangent(this.scaleFunction, x, withoutShift(p), dx, dp && withoutShift(dp));
+  applyTangent(x: Tensor, r: Tensor, dx?: Tensor, dr?: Tensor) {
+    const { s, ds, ...logs } = scaleTangents(this.scaleFunction, r, dr);
+    return { y: mul(s, x), dy: sumOfTerms(x, ds && mul(ds, x), dx && mul(s, dx)), ...logs };
   }
 
-  invertTangent(y: Tensor, p: Tensor, dy?: Tensor, dp?: Tensor) {
-    return undoScaleAndShiftTangent(
-      this.scaleFunction,
-      y,
-      withoutShift(p),
-      dy,
-      dp && withoutShift(dp),
-    );
+  invertTangent(y: Tensor, r: Tensor, dy?: Tensor, dr?: Tensor) {
+    const { s, ds, logdet, dlogdet } = scaleTangents(this.scaleFunction, r, dr);
+    const x = div(y, s);
+    const dx = div(sumOfTerms(y, dy, ds && neg(mul(ds, x))), s);
+    return { x, dx, logdet: neg(logdet), dlogdet: neg(dlogdet) };
   }
-}
-
-/** (r, 0) */
-function withoutShift(r: Tensor): Tensor {
-  return tidy(() => concat([r, zerosLike(r)], 1));
 }
