@@ -34,10 +34,15 @@ export type ConditionerFactory = (shape: ConditionerShape) => Conditioner;
 /** What a network takes for its conditioners: what makes them, or all of them, in order; more are left alone. */
 export type Conditioners = ConditionerFactory | readonly Conditioner[];
 
-/** What the default conditioner is made with. */
+/** What the default conditioner of a coupling is made with. */
 export interface ConditionerDefaults {
-  /** Default: 64. */
+  /** Channels of the context, which it sees beside the part of x that stays. Default: 0. */
+  readonly contextChannels?: number;
+  /** Its width. Default: 64. */
   readonly hidden?: number;
+  /** Number of spatial axes, 0 to 3. Default: 2. */
+  readonly ndims?: number;
+  /** Draws its weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
 
@@ -50,7 +55,7 @@ export function makeConditioner(
   op: string,
   given: Conditioner | ConditionerFactory | undefined,
   shape: ConditionerShape,
-  defaults: ConditionerDefaults,
+  defaults: Pick<ConditionerDefaults, 'hidden' | 'random'>,
 ): Conditioner {
   if (given === undefined) return defaultConditioner({ ...defaults, ...shape });
   const made = typeof given === 'function' ? given(shape) : given;

@@ -15,7 +15,11 @@ import { requireParts } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
-import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import {
+  type ConditionerDefaults,
+  type ConditionerFactory,
+  makeConditioner,
+} from '../conditioners/conditioner-factory.ts';
 import { ScaledConditioner } from '../conditioners/scaled-conditioner.ts';
 import { type Bijection, requireBijection } from '../core/bijection.ts';
 import { requireDimensions, requireModuleOptions, requireWhole } from '../core/checks.ts';
@@ -32,7 +36,7 @@ import { Construction } from '../tree/construction.ts';
 import { TransformerCoupling } from './transformer-coupling.ts';
 
 /** Options of `AllInOneBlock`. */
-export interface AllInOneBlockOptions {
+export interface AllInOneBlockOptions extends ConditionerDefaults {
   /** At least 2. */
   readonly channels: number;
   /**
@@ -40,12 +44,6 @@ export interface AllInOneBlockOptions {
    * `defaultConditioner`.
    */
   readonly conditioner?: Conditioner | ConditionerFactory;
-  /** Channels of the context, which the default conditioner sees as well. Default: 0. */
-  readonly contextChannels?: number;
-  /** Width of the default conditioner. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes of the conditioner, 0 to 3. Default: 2. */
-  readonly ndims?: number;
   /** Log scales of the coupling are within ± this. Default: 2. */
   readonly clamp?: number;
   /** Keeps volumes: the coupling is GIN's, and channels are shifted but not scaled. Default: false. */

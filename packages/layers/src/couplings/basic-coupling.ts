@@ -18,7 +18,11 @@ import {
   type Tensor,
   zerosLike,
 } from '@invnet/tensor';
-import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import {
+  type ConditionerDefaults,
+  type ConditionerFactory,
+  makeConditioner,
+} from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { requireChannelPair, requireChannels, requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate } from '../core/conditioner.ts';
@@ -37,13 +41,7 @@ import {
 } from '../transformers/affine.ts';
 
 /** What all affine couplings take. */
-export interface AffineOptions {
-  /** Channels of the context, which the default conditioner sees beside x₁. Default: 0. */
-  readonly contextChannels?: number;
-  /** Width of the default conditioner. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
-  readonly ndims?: number;
+export interface AffineOptions extends ConditionerDefaults {
   /**
    * Gives the scale; its lower bound is positive, or it knows its own logarithm, as `exp()` does.
    * Default: `sigmoid({ low: 0.5, high: 1.5 })`.

@@ -1,6 +1,10 @@
 /** Transformers whose parameters a context gives. Mathematics: docs/math/couplings/conditional-transform.md */
 import { type RandomStream, type Shape, type Tensor, ValueError } from '@invnet/tensor';
-import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import {
+  type ConditionerDefaults,
+  type ConditionerFactory,
+  makeConditioner,
+} from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { Conditioner, evaluate } from '../core/conditioner.ts';
@@ -13,7 +17,7 @@ import {
 import { Construction } from '../tree/construction.ts';
 
 /** Options of `ConditionalTransform`. */
-export interface ConditionalTransformOptions {
+export interface ConditionalTransformOptions extends ConditionerDefaults {
   /** One is enough. */
   readonly channels: number;
   readonly transformer: Transformer;
@@ -24,10 +28,6 @@ export interface ConditionalTransformOptions {
    * it. Default: see `defaultConditioner`.
    */
   readonly conditioner?: Conditioner | ConditionerFactory;
-  /** Width of the default conditioner. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
-  readonly ndims?: number;
   /** Draws the default conditioner's weights. */
   readonly random?: RandomStream;
 }

@@ -19,7 +19,11 @@ import {
   tensor,
   zeros,
 } from '@invnet/tensor';
-import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import {
+  type ConditionerDefaults,
+  type ConditionerFactory,
+  makeConditioner,
+} from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import {
   requireChannels,
@@ -39,7 +43,7 @@ import { Construction } from '../tree/construction.ts';
 import { type Mask, type MaskRule, maskRule } from './mask.ts';
 
 /** Options of `MaskedCoupling`. */
-export interface MaskedCouplingOptions {
+export interface MaskedCouplingOptions extends ConditionerDefaults {
   /** One is enough. */
   readonly channels: number;
   /** Which numbers of a sample stay and condition the others. Default: `checkerboard`. */
@@ -53,12 +57,6 @@ export interface MaskedCouplingOptions {
    * Default: see `defaultConditioner`.
    */
   readonly conditioner?: Conditioner | ConditionerFactory;
-  /** Channels of the context, which the default conditioner sees as well. Default: 0. */
-  readonly contextChannels?: number;
-  /** Width of the default conditioner. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes of the conditioner, 0 to 3. Default: 2. */
-  readonly ndims?: number;
   /** Draws the default conditioner's weights. */
   readonly random?: RandomStream;
 }

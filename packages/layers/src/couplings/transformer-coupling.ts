@@ -11,7 +11,11 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import { ChannelParts, type ChannelSplit } from '../combinators/channel-parts.ts';
-import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import {
+  type ConditionerDefaults,
+  type ConditionerFactory,
+  makeConditioner,
+} from '../conditioners/conditioner-factory.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate } from '../core/conditioner.ts';
@@ -26,7 +30,7 @@ import {
 import { Construction } from '../tree/construction.ts';
 
 /** Options of `TransformerCoupling`. */
-export interface TransformerCouplingOptions {
+export interface TransformerCouplingOptions extends ConditionerDefaults {
   /** At least 2. */
   readonly channels: number;
   readonly transformer: Transformer;
@@ -39,12 +43,6 @@ export interface TransformerCouplingOptions {
    * a function that makes it. Default: see `defaultConditioner`.
    */
   readonly conditioner?: Conditioner | ConditionerFactory;
-  /** Channels of the context, which the default conditioner sees beside the part that stays. Default: 0. */
-  readonly contextChannels?: number;
-  /** Width of the default conditioner. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes of the default conditioner, 0 to 3. Default: 2. */
-  readonly ndims?: number;
   /** Draws the default conditioner's weights. */
   readonly random?: RandomStream;
 }

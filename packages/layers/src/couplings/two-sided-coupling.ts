@@ -7,7 +7,10 @@ import { formatValue, RandomStream, ValueError } from '@invnet/tensor';
 import type { ChannelSplit } from '../combinators/channel-parts.ts';
 import { Composite } from '../combinators/composite.ts';
 import { compose } from '../combinators/sequential.ts';
-import type { ConditionerFactory } from '../conditioners/conditioner-factory.ts';
+import type {
+  ConditionerDefaults,
+  ConditionerFactory,
+} from '../conditioners/conditioner-factory.ts';
 import { requireModuleOptions } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import { AffineTransformer } from '../transformers/affine-transformer.ts';
@@ -16,7 +19,7 @@ import { Construction } from '../tree/construction.ts';
 import { TransformerCoupling } from './transformer-coupling.ts';
 
 /** Options of `TwoSidedCoupling`. */
-export interface TwoSidedCouplingOptions {
+export interface TwoSidedCouplingOptions extends ConditionerDefaults {
   /** At least 2. */
   readonly channels: number;
   /**
@@ -31,12 +34,6 @@ export interface TwoSidedCouplingOptions {
    * it and moves the second; or what makes both. Default: see `defaultConditioner`.
    */
   readonly conditioner?: ConditionerFactory | readonly [Conditioner, Conditioner];
-  /** Channels of the context, which the default conditioners see as well. Default: 0. */
-  readonly contextChannels?: number;
-  /** Width of the default conditioners. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes of the conditioners, 0 to 3. Default: 2. */
-  readonly ndims?: number;
   /** Draws the default conditioners' weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
