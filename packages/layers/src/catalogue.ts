@@ -69,6 +69,7 @@ import { Householder } from './linear/householder.ts';
 import { InvertibleBatchNorm } from './linear/invertible-batch-norm.ts';
 import { Orthogonal } from './linear/orthogonal.ts';
 import { Permutation } from './linear/permutation.ts';
+import { Standardization } from './linear/standardization.ts';
 import { InvertibleResidual } from './residual/invertible-residual.ts';
 import { LipSwish } from './residual/lip-swish.ts';
 import { LipschitzActivation } from './residual/lipschitz-activation.ts';
@@ -111,6 +112,7 @@ export const layerCatalogue: readonly ModuleType[] =
     ConditionalHouseholder,
     Orthogonal,
     InvertibleBatchNorm,
+    Standardization,
     ShuffleSqueeze,
     HaarSqueeze,
     WaveletSqueeze,

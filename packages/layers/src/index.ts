@@ -199,6 +199,8 @@ export type { OrthogonalOptions } from './linear/orthogonal.ts';
 export { Orthogonal } from './linear/orthogonal.ts';
 export type { PermutationOptions } from './linear/permutation.ts';
 export { Permutation } from './linear/permutation.ts';
+export type { Moments } from './linear/standardization.ts';
+export { Standardization } from './linear/standardization.ts';
 export type { BuildOptions } from './models/build.ts';
 export { build } from './models/build.ts';
 export type { Json, ModuleConfig } from './models/config.ts';

@@ -158,6 +158,7 @@ const options: Record<string, Arbitrary<Json>> = {
   }),
   Logit: config('Logit', { lambda: some(fc.double({ min: 0.01, max: 0.4, noNaN: true })) }),
   ActNorm: norm,
+  Standardization: config('Standardization', { channels: size }),
   AffineLayer: config('AffineLayer', {
     channels: size,
     size: some(fc.array(size, { maxLength: 3 })),

@@ -63,6 +63,7 @@ TYPES: dict[str, Callable[..., Any]] = {
     "Orthogonal": linear.Orthogonal,
     "ConditionalHouseholder": linear.ConditionalHouseholder,
     "InvertibleBatchNorm": linear.InvertibleBatchNorm,
+    "Standardization": linear.Standardization,
     "ShuffleSqueeze": squeezes.ShuffleSqueeze,
     "HaarSqueeze": squeezes.HaarSqueeze,
     "WaveletSqueeze": squeezes.WaveletSqueeze,

@@ -279,6 +279,32 @@ class InvertibleBatchNorm(Bijection):
         return everywhere(x, positions(x) * self._factor.abs().log().sum())
 
 
+class Standardization(Bijection):
+    """y = (x − μ)/σ per channel, with buffers μ and σ; logdet = −P·Σ log σ over P positions."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        for name in ("mean", "deviation"):
+            self.register_buffer(name, torch.empty(channels, device="meta"))
+
+    def _map(self, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        require_channels(self, x, self.channels)
+        y = (x - along_channels(self.mean, x)) / along_channels(self.deviation, x)
+        return y, -self._log_deviations(x)
+
+    def _map_back(self, y: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        require_channels(self, y, self.channels)
+        x = y * along_channels(self.deviation, y) + along_channels(self.mean, y)
+        return x, self._log_deviations(y)
+
+    def _log_deviations(self, x: Tensor) -> Tensor:
+        return everywhere(x, positions(x) * self.deviation.log().sum())
+
+
 SET_BY_DATA = (ActNorm, InvertibleBatchNorm)
 """What InvNet sets by the first batch of training, and says so in the file."""
 

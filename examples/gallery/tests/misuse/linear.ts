@@ -1,7 +1,7 @@
 /** Right calls of the linear, permuting and constraining layers of `@invnet/layers`. */
 import * as api from '@invnet/layers';
 import { RandomStream } from '@invnet/tensor';
-import { type Calls, call, make } from './call.ts';
+import { type Calls, call, make, on } from './call.ts';
 import { blockMethods, methodsOf } from './layers.ts';
 
 /** Calls of their exports. */
@@ -53,6 +53,11 @@ export function linearCalls(): Calls {
     PeriodicFeatures: [
       make(api.PeriodicFeatures, [circular]),
       ...blockMethods(new api.PeriodicFeatures(circular), x),
+    ],
+    Standardization: [
+      make(api.Standardization, [{ channels }]),
+      on(new api.Standardization({ channels: 1 }), 'set', [{ mean: [2], deviation: [3] }]),
+      ...methodsOf(new api.Standardization({ channels }), x),
     ],
     Reshape: [
       make(api.Reshape, [{ from: [channels], to: [2, 2] }]),

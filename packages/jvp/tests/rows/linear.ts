@@ -11,6 +11,7 @@ import {
   Orthogonal,
   Permutation,
   type PermutationOptions,
+  Standardization,
 } from '@invnet/layers';
 import { odd, type Row, random } from '../row.ts';
 
@@ -34,6 +35,7 @@ export function linearRows(ndims: number): Row[] {
       shape: [3, 2, ...size],
       make: () => new AffineLayer({ channels: 2, size }),
     },
+    { name: 'Standardization', shape: [3, 3, ...size], make: standardization },
     conv1x1('Conv1x1', { channels: 4 }),
     conv1x1('Conv1x1, frozen', { channels: 3, frozen: true }),
     conv1x1('Conv1x1, PLU', { ...plu, channels: 5 }),
@@ -54,6 +56,12 @@ export function linearRows(ndims: number): Row[] {
     permutation('Permutation, random', 'random'),
     permutation('Permutation, reversed', 'reversed'),
   ];
+}
+
+function standardization(): Standardization {
+  const layer = new Standardization({ channels: 3 });
+  layer.set({ mean: [1, -2, 0.5], deviation: [2, 0.5, 3] });
+  return layer;
 }
 
 /** Rows of maps that do not care what a position is: on vectors, and in 2D. */
