@@ -15,7 +15,16 @@ const always = (reason: string) => () => reason;
 export const obstacles: Readonly<Record<string, Obstacle>> = {
   ...Object.fromEntries(
     [
-      ...['ActNorm', 'Standardization', 'Conv1x1', 'Elementwise', 'Logit', 'HaarSqueeze', 'Identity', 'Permutation'],
+      ...[
+        'ActNorm',
+        'Standardization',
+        'Conv1x1',
+        'Elementwise',
+        'Logit',
+        'HaarSqueeze',
+        'Identity',
+        'Permutation',
+      ],
       ...['AsConditioner', 'ResidualBlock', 'SymmetricBlock', 'ResNet', 'ConvLayer', 'WithContext'],
       ...['ActivationLayer', 'Chain', 'Conv', 'ConvTranspose', 'LayerNorm', 'UNet'],
       'Upsample',

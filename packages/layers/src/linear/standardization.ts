@@ -99,8 +99,8 @@ export class Standardization extends Bijection {
           'constant has none: leave it out of the data.',
       );
     }
-    this.mean.write([...mean]);
-    this.deviation.write([...deviation]);
+    this.mean.write(Float64Array.from(mean));
+    this.deviation.write(Float64Array.from(deviation));
   }
 
   protected apply(x: Tensor) {
