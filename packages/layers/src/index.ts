@@ -43,7 +43,6 @@ export { Chain, chain } from './conditioners/chain.ts';
 export type { ConditionalResidualBlockOptions } from './conditioners/conditional-residual-block.ts';
 export { ConditionalResidualBlock } from './conditioners/conditional-residual-block.ts';
 export type {
-  ConditionerDefaults,
   ConditionerFactory,
   ConditionerShape,
   ConditionerSupply,
@@ -62,7 +61,10 @@ export type { CustomBlockParts } from './conditioners/custom-block.ts';
 export { CustomBlock } from './conditioners/custom-block.ts';
 export type { DeepSetOptions } from './conditioners/deep-set.ts';
 export { DeepSet } from './conditioners/deep-set.ts';
-export type { DefaultConditionerOptions } from './conditioners/default-conditioner.ts';
+export type {
+  ConditionerDefaults,
+  DefaultConditionerOptions,
+} from './conditioners/default-conditioner.ts';
 export { defaultConditioner } from './conditioners/default-conditioner.ts';
 export type { DenseOptions } from './conditioners/dense.ts';
 export { Dense } from './conditioners/dense.ts';

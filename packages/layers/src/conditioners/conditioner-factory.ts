@@ -2,10 +2,10 @@
  * Who makes the conditioners inside couplings and networks: the caller, by one of his own or a function, or
  * the default. Left out: what they compute.
  */
-import { type RandomStream, requireFunction, requireList } from '@invnet/tensor';
+import { requireFunction, requireList } from '@invnet/tensor';
 import { type Conditioner, requireConditioner } from '../core/conditioner.ts';
 import { nameOf } from '../tree/named.ts';
-import { defaultConditioner } from './default-conditioner.ts';
+import { type ConditionerDefaults, defaultConditioner } from './default-conditioner.ts';
 import { WithContext } from './with-context.ts';
 
 /** What a coupling asks of its conditioner. */
@@ -33,18 +33,6 @@ export type ConditionerFactory = (shape: ConditionerShape) => Conditioner;
 
 /** What a network takes for its conditioners: what makes them, or all of them, in order; more are left alone. */
 export type Conditioners = ConditionerFactory | readonly Conditioner[];
-
-/** What the default conditioner of a coupling is made with. */
-export interface ConditionerDefaults {
-  /** Channels of the context, which it sees beside the part of x that stays. Default: 0. */
-  readonly contextChannels?: number;
-  /** Its width. Default: 64. */
-  readonly hidden?: number;
-  /** Number of spatial axes, 0 to 3. Default: 2. */
-  readonly ndims?: number;
-  /** Draws its weights. Default: seed 0. */
-  readonly random?: RandomStream;
-}
 
 /**
  * A coupling's conditioner: the given one, what the given function makes, or the default.

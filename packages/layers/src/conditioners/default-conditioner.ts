@@ -6,17 +6,22 @@ import { DenseBlock } from './dense-block.ts';
 import { ResidualBlock } from './residual-block.ts';
 import { WithContext } from './with-context.ts';
 
-/** Sizes of a default conditioner. */
-export interface DefaultConditionerOptions {
-  readonly inChannels: number;
-  readonly outChannels: number;
-  /** Default: 0, no context. */
+/** What the default conditioner of a coupling is made with. */
+export interface ConditionerDefaults {
+  /** Channels of the context, which it sees beside the part of x that stays. Default: 0. */
   readonly contextChannels?: number;
-  /** Default: 64. */
+  /** Its width. Default: 64. */
   readonly hidden?: number;
   /** Number of spatial axes, 0 to 3. Default: 2. */
   readonly ndims?: number;
+  /** Draws its weights. Default: seed 0. */
   readonly random?: RandomStream;
+}
+
+/** Sizes of a default conditioner. */
+export interface DefaultConditionerOptions extends ConditionerDefaults {
+  readonly inChannels: number;
+  readonly outChannels: number;
 }
 
 /**

@@ -15,11 +15,8 @@ import { requireParts } from '../combinators/channel-halves.ts';
 import { Composite } from '../combinators/composite.ts';
 import { reverse } from '../combinators/reverse.ts';
 import { compose } from '../combinators/sequential.ts';
-import {
-  type ConditionerDefaults,
-  type ConditionerFactory,
-  makeConditioner,
-} from '../conditioners/conditioner-factory.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { ScaledConditioner } from '../conditioners/scaled-conditioner.ts';
 import { type Bijection, requireBijection } from '../core/bijection.ts';
 import { requireDimensions, requireModuleOptions, requireWhole } from '../core/checks.ts';

@@ -18,11 +18,8 @@ import {
   type Tensor,
   zerosLike,
 } from '@invnet/tensor';
-import {
-  type ConditionerDefaults,
-  type ConditionerFactory,
-  makeConditioner,
-} from '../conditioners/conditioner-factory.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, PairBijection } from '../core/bijection.ts';
 import { requireChannelPair, requireChannels, requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate } from '../core/conditioner.ts';

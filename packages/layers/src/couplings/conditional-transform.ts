@@ -1,10 +1,7 @@
 /** Transformers whose parameters a context gives. Mathematics: docs/math/couplings/conditional-transform.md */
 import { type RandomStream, type Shape, type Tensor, ValueError } from '@invnet/tensor';
-import {
-  type ConditionerDefaults,
-  type ConditionerFactory,
-  makeConditioner,
-} from '../conditioners/conditioner-factory.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireChannels, requireModuleOptions, requireWhole } from '../core/checks.ts';
 import { Conditioner, evaluate } from '../core/conditioner.ts';

@@ -19,11 +19,8 @@ import {
   tensor,
   zeros,
 } from '@invnet/tensor';
-import {
-  type ConditionerDefaults,
-  type ConditionerFactory,
-  makeConditioner,
-} from '../conditioners/conditioner-factory.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import {
   requireChannels,

@@ -11,11 +11,8 @@ import {
   zerosLike,
 } from '@invnet/tensor';
 import { ChannelParts, type ChannelSplit } from '../combinators/channel-parts.ts';
-import {
-  type ConditionerDefaults,
-  type ConditionerFactory,
-  makeConditioner,
-} from '../conditioners/conditioner-factory.ts';
+import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireModuleOptions } from '../core/checks.ts';
 import { type Conditioner, evaluate } from '../core/conditioner.ts';

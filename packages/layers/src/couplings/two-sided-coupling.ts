@@ -7,10 +7,8 @@ import { formatValue, RandomStream, ValueError } from '@invnet/tensor';
 import type { ChannelSplit } from '../combinators/channel-parts.ts';
 import { Composite } from '../combinators/composite.ts';
 import { compose } from '../combinators/sequential.ts';
-import type {
-  ConditionerDefaults,
-  ConditionerFactory,
-} from '../conditioners/conditioner-factory.ts';
+import type { ConditionerFactory } from '../conditioners/conditioner-factory.ts';
+import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { requireModuleOptions } from '../core/checks.ts';
 import type { Conditioner } from '../core/conditioner.ts';
 import { AffineTransformer } from '../transformers/affine-transformer.ts';
