@@ -1,8 +1,8 @@
 /** All types of this package and of those it is made from, for loading and building. */
 import type { ModuleType } from '@invnet/layers';
 import { networkCatalogue } from '@invnet/networks';
+import { StandardNormal } from './bases/standard-normal.ts';
 import { Flow } from './flow.ts';
-import { StandardNormal } from './standard-normal.ts';
 
 /** The flows, networks, layers and activations that `loadModel` and `build` may be passed. */
 export const flowCatalogue: readonly ModuleType[] =

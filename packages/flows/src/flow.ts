@@ -11,7 +11,6 @@ import {
 } from '@invnet/layers';
 import {
   add,
-  affine,
   formatValue,
   full,
   mean,
@@ -25,7 +24,8 @@ import {
   tidy,
   ValueError,
 } from '@invnet/tensor';
-import { BaseDistribution, StandardNormal } from './standard-normal.ts';
+import { type BaseDistribution, requireBase } from './bases/base-distribution.ts';
+import { StandardNormal } from './bases/standard-normal.ts';
 
 /** What to sample. */
 export interface SampleOptions {
@@ -35,7 +35,7 @@ export interface SampleOptions {
   readonly seed: number | RandomStream;
   /** Scales the base's deviation; below 1, samples lie closer to the mode. Default: 1. */
   readonly temperature?: number;
-  /** What the network takes as its context, for each of the samples. */
+  /** What the network and the base take as their context, for each of the samples or one for all. */
   readonly context?: Tensor;
 }
 
@@ -55,9 +55,7 @@ export class Flow extends Module {
     super();
     requireModuleOptions('Flow', options, ['network', 'base']);
     this.network = requireBijection('Flow', 'network', options.network, 1);
-    this.base = options.base ?? new StandardNormal();
-    if (this.base instanceof BaseDistribution) return;
-    throw new ValueError(`Flow: base is ${formatValue(this.base)}; expected a base distribution.`);
+    this.base = requireBase('Flow', 'base', options.base ?? new StandardNormal());
   }
 
   get options() {
@@ -69,14 +67,50 @@ export class Flow extends Module {
     return this.network.outputShape(x);
   }
 
+  /** Does the density depend on a context? The network or the base may use it, or both. */
+  get usesContext(): boolean {
+    return this.network.usesContext || this.base.usesContext;
+  }
+
   /** log p(x), or log p(x | context), per sample in nats, shape [N]. */
   logProb(x: Tensor, context?: Tensor): Tensor {
-    return outsideSteps(() =>
-      tidy(() => {
-        const { y, logdet } = this.network.forward(x, context);
-        return add(this.base.logProb(y), logdet);
-      }),
-    );
+    return outsideSteps(() => tidy(() => this.forward(x, context).logProb));
+  }
+
+  /**
+   * The latent z = f(x), and log p(x) as `logProb`; in a training step, what depends on data sets itself. For losses of
+   * one's own.
+   *
+   * @example
+   * const { z, logProb } = flow.forward(x);
+   * const { dx } = flow.backward(z, full([N], -1 / N)); // of −mean log p(x)
+   */
+  forward(x: Tensor, context?: Tensor): { z: Tensor; logProb: Tensor } {
+    return tidy(() => {
+      const { y: z, logdet } = this.network.forward(x, networkContext(this, context));
+      return { z, logProb: add(this.base.logProb(z, baseContext(this, context)), logdet) };
+    });
+  }
+
+  /**
+   * From z = f(x) the gradients of Σ dlogProb · log p(x), for x and the context; adds to each parameter's grad. x is
+   * recomputed on the way.
+   *
+   * @param dlogProb ∂loss/∂ log p(x) per sample, shape [N]
+   */
+  backward(
+    z: Tensor,
+    dlogProb: Tensor,
+    context?: Tensor,
+  ): { x: Tensor; dx: Tensor; dcontext?: Tensor } {
+    return tidy(() => {
+      const { dz, dcontext } = this.base.backward(z, dlogProb, baseContext(this, context));
+      const options = { dlogdet: dlogProb, context: networkContext(this, context) };
+      const back = this.network.backward(z, dz, options);
+      const sum = dcontext && back.dcontext ? add(dcontext, back.dcontext) : undefined;
+      const all = sum ?? dcontext ?? back.dcontext;
+      return { x: back.x, dx: back.dx, ...(all && { dcontext: all }) };
+    });
   }
 
   /** Samples of the given shape. @throws ValueError unless the temperature is finite and not negative. */
@@ -87,8 +121,12 @@ export class Flow extends Module {
     const random = seed instanceof RandomStream ? seed : new RandomStream(seed);
     return outsideSteps(() =>
       tidy(() => {
-        const z = this.base.sample(this.network.outputShape(shape), random, temperature);
-        return this.network.inverse(z, context).x;
+        const z = this.base.sample(this.network.outputShape(shape), {
+          random,
+          temperature,
+          context: baseContext(this, context),
+        });
+        return this.network.inverse(z, networkContext(this, context)).x;
       }),
     );
   }
@@ -113,17 +151,29 @@ export function negativeLogLikelihood(flow: Flow, x: Tensor, context?: Tensor): 
     throw new ValueError(`negativeLogLikelihood: got ${formatValue(flow)}; expected a Flow.`);
   }
   const { network, base } = flow;
+  const own = networkContext(flow, context);
   // Within a training step layers set themselves as they meet the data.
-  if (!activeStep()) initializeSync(network, x, { context });
+  if (!activeStep()) initializeSync(network, x, { context: own });
   const samples = requireTensor('negativeLogLikelihood', x, 'x').shape[0]!;
   return tidy(() => {
+    const dlogProb = full([samples], -1 / samples, x);
     // What only the loss needs is freed before the gradients are computed.
-    const { y, loss, dy } = tidy(() => {
-      const { y, logdet } = network.forward(x, context);
-      const loss = neg(mean(add(base.logProb(y), logdet)));
-      return { y, loss, dy: affine(base.gradient(y), -1 / samples) };
+    const { y, loss, dz } = tidy(() => {
+      const { y, logdet } = network.forward(x, own);
+      const { logProb, dz } = base.backward(y, dlogProb, baseContext(flow, context));
+      return { y, loss: neg(mean(add(logProb, logdet))), dz };
     });
-    network.backward(y, dy, { dlogdet: full([samples], -1 / samples, x), context });
+    network.backward(y, dz, { dlogdet: dlogProb, context: own });
     return loss;
   });
+}
+
+/** A context for the network: what it uses, or what nothing uses, which it says is an error. */
+function networkContext({ network, base }: Flow, context: Tensor | undefined): Tensor | undefined {
+  return network.usesContext || !base.usesContext ? context : undefined;
+}
+
+/** A context for the base, where it uses one. */
+function baseContext({ base }: Flow, context: Tensor | undefined): Tensor | undefined {
+  return base.usesContext ? context : undefined;
 }

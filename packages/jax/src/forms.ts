@@ -2,9 +2,9 @@
  * How states and results of maps look as trees of arrays: a tensor is an array, a pair is a list of two, and a
  * network's result is [y, logdet], a flow's the log-density alone.
  */
-import type { BaseDistribution } from '@invnet/flows';
-import { type Pair, perSample, type State, tensorsOf } from '@invnet/layers';
-import { add, formatValue, mul, sumPerSample, type Tensor, ValueError } from '@invnet/tensor';
+import type { Flow } from '@invnet/flows';
+import { type Pair, type State, tensorsOf } from '@invnet/layers';
+import { add, formatValue, mul, ones, sumPerSample, type Tensor, ValueError } from '@invnet/tensor';
 import type { JaxArray } from './arrays.ts';
 
 /** A place of an array, or places in a list. */
@@ -48,9 +48,13 @@ export const pairForm: StateForm<Pair, [JaxArray, JaxArray]> = {
 /** What a map's function gives of y and its log-determinant, and how that is differentiated. */
 export interface Ending<S extends State, Out> {
   readonly template: Template;
-  values(y: S, logdet: Tensor): Tensor[];
-  /** Gradients of the values, taken back to y and logdet. */
-  pull(gradients: readonly Tensor[], y: S): { dy: S; dlogdet: Tensor };
+  values(y: S, logdet: Tensor, context: Tensor | undefined): Tensor[];
+  /** Gradients of the values, taken back to y, logdet and the context. */
+  pull(
+    gradients: readonly Tensor[],
+    y: S,
+    context: Tensor | undefined,
+  ): { dy: S; dlogdet: Tensor; dcontext?: Tensor };
   /** Derivatives of the values along those of y and logdet. */
   push(y: S, dy: S, dlogdet: Tensor): Tensor[];
   tree(arrays: readonly JaxArray[]): Out;
@@ -68,12 +72,24 @@ export function networkEnding<S extends State, X>(form: StateForm<S, X>): Ending
 }
 
 /** log p(x) = log p(y) + logdet */
-export function flowEnding(base: BaseDistribution): Ending<Tensor, JaxArray> {
+export function flowEnding({ base }: Flow): Ending<Tensor, JaxArray> {
+  const own = (context: Tensor | undefined) => (base.usesContext ? context : undefined);
   return {
     template: 'array',
-    values: (y, logdet) => [add(base.logProb(y), logdet)],
-    pull: ([d], y) => ({ dy: mul(base.gradient(y), perSample(d!, y)), dlogdet: d! }),
-    push: (y, dy, dlogdet) => [add(sumPerSample(mul(base.gradient(y), dy)), dlogdet)],
+    values: (y, logdet, context) => [add(base.logProb(y, own(context)), logdet)],
+    pull: ([d], y, context) => {
+      const { dz, dcontext } = base.backward(y, d!, own(context));
+      return { dy: dz, dlogdet: d!, ...(dcontext && { dcontext }) };
+    },
+    push: (y, dy, dlogdet) => {
+      if (base.usesContext || base.parameters.length > 0) {
+        throw new ValueError(
+          `toJax(Flow).jvp: its base, ${base.type}, has parameters or a context; expected vjp, or a base without.`,
+        );
+      }
+      const { dz } = base.backward(y, ones([y.shape[0]!], y));
+      return [add(sumPerSample(mul(dz, dy)), dlogdet)];
+    },
     tree: ([logProb]) => logProb!,
   };
 }

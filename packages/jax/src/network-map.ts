@@ -8,6 +8,7 @@ import {
   type Parameter,
   ParameterMap,
   type State,
+  sumOfTerms,
   tensorsOf,
 } from '@invnet/layers';
 import {
@@ -108,7 +109,10 @@ export class NetworkMap<S extends State, X extends JaxTree, Out extends JaxTree>
             },
             from!.context,
           );
-          return [...this.#ending.values(y, logdet), ...this.#ending.push(y, dy, dlogdet)];
+          return [
+            ...this.#ending.values(y, logdet, from!.context),
+            ...this.#ending.push(y, dy, dlogdet),
+          ];
         }),
       );
       const arrays = toArrays(made.tensors, device);
@@ -133,8 +137,9 @@ export class NetworkMap<S extends State, X extends JaxTree, Out extends JaxTree>
       const { y, values, context } = tidy(() => {
         const [from] = this.#moved(given);
         load(given.params);
-        const { y, logdet } = this.#network.forward(from!.x, from!.context);
-        return { y, values: this.#ending.values(y, logdet), context: from!.context };
+        const { context } = from!;
+        const { y, logdet } = this.#network.forward(from!.x, this.#own(context));
+        return { y, values: this.#ending.values(y, logdet, context), context };
       });
       kept = [...tensorsOf(y), ...(context ? [context] : [])].map(keep);
       using _ = new Disposables(values.filter((t) => !kept.includes(t)));
@@ -177,9 +182,10 @@ export class NetworkMap<S extends State, X extends JaxTree, Out extends JaxTree>
         tidy(() => {
           const taken = tensorsFrom(gradients, this.#place);
           for (const [p, a] of given.params) if (sources.get(p.identity) !== a) loadOne(p, a);
-          const { dy, dlogdet } = this.#ending.pull(taken, y);
-          const { dx, dcontext } = this.#network.backward(y, dy, { dlogdet, context });
-          const rest = context ? [dcontext ?? zerosLike(context)] : [];
+          const { dy, dlogdet, dcontext: ofEnding } = this.#ending.pull(taken, y, context);
+          const options = { dlogdet, context: this.#own(context) };
+          const { dx, dcontext } = this.#network.backward(y, dy, options);
+          const rest = context ? [sumOfTerms(context, ofEnding, dcontext)] : [];
           return [...tensorsOf(dx), ...rest];
         }),
       );
@@ -197,6 +203,11 @@ export class NetworkMap<S extends State, X extends JaxTree, Out extends JaxTree>
         if (before[i]) p.attachGrad(before[i]);
       }
     }
+  }
+
+  /** The context where the network uses it, or nothing does. */
+  #own(context: Tensor | undefined): Tensor | undefined {
+    return this.#network.usesContext || !this.#of.usesContext ? context : undefined;
   }
 
   #op(method: string): string {

@@ -37,7 +37,7 @@ export function toJax(
 ): JaxMap<[JaxArray, JaxArray], [y: [JaxArray, JaxArray], logdet: JaxArray]>;
 export function toJax(map: Flow | Bijection | Bijection<Pair>): JaxOperation {
   if (map instanceof Flow) {
-    return new NetworkMap(map, map.network, tensorForm, flowEnding(map.base));
+    return new NetworkMap(map, map.network, tensorForm, flowEnding(map));
   }
   if (isOfPairs(map)) return new NetworkMap(map, map, pairForm, networkEnding(pairForm));
   requireBijection('toJax', 'the map', map, 1);

@@ -15,7 +15,7 @@ import {
   TensorBuffer,
   tensorsOf,
 } from '@invnet/layers';
-import { add, full, mul, neg, type Shape, sum, Tensor } from '@invnet/tensor';
+import { full, mul, neg, type Shape, sum, Tensor } from '@invnet/tensor';
 import { FLOAT, type Graph, type Value } from './graph.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -71,15 +71,14 @@ export class Trace {
   }
 
   /** As `negativeLogLikelihood`, of the sum over samples, which N divides in the graph. */
-  #outputGradients({ network, base, parameters }: Flow, x: Tensor, context: Tensor | undefined) {
-    const { y, logdet } = network.forward(x, context);
-    const loss = neg(sum(add(base.logProb(y), logdet)));
-    const dlogdet = full([this.#graph.batch], -1, x);
-    network.backward(y, neg(base.gradient(y)), { dlogdet, context });
+  #outputGradients(flow: Flow, x: Tensor, context: Tensor | undefined) {
+    const { z, logProb } = flow.forward(x, context);
+    const loss = neg(sum(logProb));
+    flow.backward(z, full([this.#graph.batch], -1, x), context);
     const samples = this.#graph.node('Cast', [this.#graph.samples()], { to: FLOAT });
     const share = this.#tensor({ name: this.#graph.node('Reciprocal', [samples]), sizes: [1] });
     this.#output('loss', mul(loss, share).reshape([]));
-    for (const { name, grad, shape } of parameters) {
+    for (const { name, grad, shape } of flow.parameters) {
       if (!grad) continue;
       this.#output(this.#graph.claim(`${name}.grad`), mul(grad, share).reshape(shape));
     }

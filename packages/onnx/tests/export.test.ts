@@ -100,7 +100,7 @@ describe.each(Object.entries(runtimes))('a flow in %s', (_, open) => {
       const { logProb } = await density({ x, context });
       await expectEqual(logProb, flow.logProb(x, context), 'logProb');
       const [shape, temperature] = [[samples, 2, 8, 8], 0.7];
-      const z = flow.base.sample(flow.outputShape(shape), random(), temperature);
+      const z = flow.base.sample(flow.outputShape(shape), { random: random(), temperature });
       const drawn = await sampler({ z, context });
       expect(Object.keys(drawn)).toEqual(['x']);
       const expected = flow.sample({ shape, seed: random(), temperature, context });

@@ -124,6 +124,11 @@ export class TfjsBijection implements Disposable {
     return this.network.parameters[0]?.data ?? currentPlacement();
   }
 
+  /** The variables, with the parameters that they are. */
+  protected get trained(): Mirror['trained'] {
+    return this.#mirror.trained;
+  }
+
   #call(
     x: tf.Tensor,
     context: tf.Tensor | undefined,
@@ -216,26 +221,53 @@ export class TfjsFlow extends TfjsBijection {
    */
   logProb(x: tf.Tensor, context?: tf.Tensor): tf.Tensor1D {
     return tf.tidy(() => {
-      const { y, logdet } = this.forward(x, context);
-      return tf.add<tf.Tensor1D>(this.#baseLogProb(y), logdet);
+      const { network, base } = this.flow;
+      const own = network.usesContext || !base.usesContext ? context : undefined;
+      const { y, logdet } = this.forward(x, own);
+      return tf.add<tf.Tensor1D>(
+        this.#baseLogProb(y, base.usesContext ? context : undefined),
+        logdet,
+      );
     });
   }
 
-  #baseLogProb(z: tf.Tensor): tf.Tensor1D {
+  #baseLogProb(z: tf.Tensor, context: tf.Tensor | undefined): tf.Tensor1D {
     const op = 'toTfjs, logProb';
     const { base } = this.flow;
     const { place } = this;
-    return tf.customGrad<tf.Tensor1D>((...given) => {
-      const save = given.at(-1);
-      if (typeof save === 'function') save([z]);
-      const value = tf.tensor1d(tidy(() => readNow(op, base.logProb(fromHost(op, z, place)))));
-      const gradFunc = (d: tf.Tensor, [end]: tf.Tensor[]) => {
-        const slope = tidy(() => toHost(op, base.gradient(fromHost(op, end!, place))));
-        const known = differentiatedOnce(op, slope, [z]);
-        return tf.mul(known, tf.reshape(d, [-1, ...z.shape.slice(1).map(() => 1)]));
-      };
+    if (context !== undefined) requireHostTensor(op, 'the context', context);
+    const own = new Set(base.parameters.map((p) => p.identity));
+    const trained = this.trained.filter(({ parameter }) => own.has(parameter.identity));
+    const given = [z, ...(context ? [context] : [])];
+    const inputs = [...given, ...trained.map((t) => t.variable)];
+    return tf.customGrad<tf.Tensor1D>((...args) => {
+      const save = args.at(-1);
+      if (typeof save === 'function') save(given);
+      const value = tf.tensor1d(
+        tidy(() => {
+          const here = context && fromHost(op, context, place);
+          return readNow(op, base.logProb(fromHost(op, z, place), here));
+        }),
+      );
+      const gradFunc = (d: tf.Tensor, [end, c]: tf.Tensor[]) =>
+        tf.tidy(() => {
+          const parameters = trained.map((t) => t.parameter);
+          const { result, gradients } = gathered(op, parameters, () =>
+            tidy(() => {
+              const here = c && fromHost(op, c, place);
+              const back = base.backward(fromHost(op, end!, place), fromHost(op, d, place), here);
+              return {
+                dz: toHost(op, back.dz),
+                dcontext: back.dcontext && toHost(op, back.dcontext),
+              };
+            }),
+          );
+          const dcontext = context && (result.dcontext ?? tf.zeros(context.shape));
+          const all = [result.dz, ...(dcontext ? [dcontext] : []), ...gradients];
+          return all.map((gradient) => differentiatedOnce(op, gradient, [...inputs, d]));
+        });
       return { value, gradFunc };
-    })(z);
+    })(...inputs);
   }
 }
 

@@ -145,6 +145,8 @@ export function flowCalls(): Calls {
       make(flows.Flow, [{ network: affine, base }]),
       on(flow, 'outputShape', [[2, 2]]),
       on(flow, 'logProb', [x]),
+      on(flow, 'forward', [x]),
+      on(flow, 'backward', [z, random().normal([3])], { undo }),
       on(flow, 'sample', [{ shape: [3, 2], seed: 1, temperature: 0.5, context: undefined }]),
     ],
     negativeLogLikelihood: [call(flows.negativeLogLikelihood, [flow, x], { undo })],
@@ -152,8 +154,9 @@ export function flowCalls(): Calls {
     StandardNormal: [
       make(flows.StandardNormal, []),
       on(base, 'logProb', [z]),
-      on(base, 'gradient', [z]),
-      on(base, 'sample', [[3, 2], random(), 0.5]),
+      on(base, 'backward', [z, random().normal([3])]),
+      on(base, 'sample', [[3, 2], { random: random(), temperature: 0.5, context: undefined }]),
+      on(base, 'backwardSample', [z, z]),
     ],
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { Flow } from '@invnet/flows';
 import { freeze, Parameter, unfreeze } from '@invnet/layers';
-import { full, neg, type Tensor, tidy } from '@invnet/tensor';
+import { full, type Tensor, tidy } from '@invnet/tensor';
 import { Adam } from '@invnet/train';
 import { fromCoordinates, toCoordinates } from '../coordinates.ts';
 import type { InverseProblem, Observations } from '../problem.ts';
@@ -45,10 +45,9 @@ export function mostProbable(options: {
 }
 
 /** −∂ log p(v | context)/∂v */
-function descent({ network, base }: Flow, v: Tensor, context: Tensor): Tensor {
+function descent(flow: Flow, v: Tensor, context: Tensor): Tensor {
   return tidy(() => {
-    const { y } = network.forward(v, context);
-    const dlogdet = full([v.shape[0]!], -1, v);
-    return network.backward(y, neg(base.gradient(y)), { dlogdet, context }).dx;
+    const { z } = flow.forward(v, context);
+    return flow.backward(z, full([v.shape[0]!], -1, v), context).dx;
   });
 }

@@ -107,8 +107,11 @@ function checked<S extends State>(model: Initializable<S>, x: S, options: Initia
   requireState(['initialize'], x, network.stateSize);
   requireOptions('initialize', options, ['context']);
   const { context } = options;
-  if (context !== undefined) requireContext(['initialize'], network.usesContext, x, context);
-  return { network, context };
+  const { usesContext } = network;
+  const used = usesContext || ('usesContext' in model && model.usesContext === true);
+  if (context !== undefined) requireContext(['initialize'], used, x, context);
+  // A flow's context may be its base's alone.
+  return { network, context: usesContext ? context : undefined };
 }
 
 function isDataDependent(module: Module): module is DataDependent {
