@@ -4,22 +4,50 @@
  * Bürkner and Vehtari, "Graphical test for discrete uniformity and its applications", 2022).
  * Mathematics: docs/math/metrics/calibration.md
  */
-import { requireBetween, requireFinite, requireOptions, requireWhole } from '@invnet/tensor';
+import {
+  type RandomStream,
+  requireBetween,
+  requireFinite,
+  requireOptions,
+  requireStream,
+  requireWhole,
+} from '@invnet/tensor';
+import {
+  binomial,
+  countsAbove,
+  logFactorialsTo,
+  quantile,
+  stayingWithin,
+  tailOf,
+} from './binomial.ts';
 import { requireNumbers } from './numbers.ts';
 
 /**
  * How many draws are below a value: uniform over 0 … draws.length where value and draws come from one
- * continuous distribution, as a functional of the truth and of posterior samples do.
+ * distribution, as a functional of the truth and of posterior samples do.
  *
+ * @param options - `random`: where equal numbers are taken in random order, as counts need it. By default they
+ * are not below, which is right for continuous distributions.
  * @throws ValueError for numbers that are not finite.
  * @example rankAmong(0.3, [0.1, 0.2, 0.5]); // 2
  */
-export function rankAmong(value: number, draws: ArrayLike<number>): number {
+export function rankAmong(
+  value: number,
+  draws: ArrayLike<number>,
+  options: { readonly random?: RandomStream } = {},
+): number {
+  requireOptions('rankAmong', options, ['random']);
   requireFinite('rankAmong', 'value', value);
   requireNumbers('rankAmong', 'draws', draws);
-  let rank = 0;
-  for (let i = 0; i < draws.length; i++) if (draws[i]! < value) rank += 1;
-  return rank;
+  const { random } = options;
+  let [below, equal] = [0, 0];
+  for (let i = 0; i < draws.length; i++) {
+    if (draws[i]! < value) below += 1;
+    else if (draws[i]! === value) equal += 1;
+  }
+  if (random === undefined) return below;
+  const [place] = requireStream('rankAmong', random).uniformArray(1, 0, equal + 1);
+  return below + Math.floor(place!);
 }
 
 /** The empirical distribution function of ranks less that of uniform ones. */
@@ -47,20 +75,9 @@ export function ecdfDifference(
 ): EcdfDifference {
   requireOptions('ecdfDifference', options, ['draws']);
   const { draws } = options;
-  requireWhole('ecdfDifference', 'draws', draws, 1, MOST_DRAWS);
-  requireNumbers('ecdfDifference', 'ranks', ranks);
-  const counts = new Float64Array(draws + 1);
-  for (let i = 0; i < ranks.length; i++) {
-    requireWhole('ecdfDifference', `ranks[${i}]`, ranks[i]!, 0, draws);
-    counts[ranks[i]!]! += 1;
-  }
+  const below = countsBelow('ecdfDifference', ranks, draws);
   const at = places(draws);
-  let below = 0;
-  const difference = at.map((z, k) => {
-    below += counts[k]!;
-    return below / ranks.length - z;
-  });
-  return { at, difference };
+  return { at, difference: at.map((z, k) => below[k]! / ranks.length - z) };
 }
 
 /** Within which the differences of uniform ranks stay. */
@@ -92,8 +109,7 @@ export function ecdfBand(options: {
   requireWhole('ecdfBand', 'draws', draws, 1, MOST_DRAWS);
   requireBetween('ecdfBand', 'probability', probability, 0, 1);
   const at = places(draws);
-  const logFactorials = new Float64Array(count + 1);
-  for (let n = 1; n <= count; n++) logFactorials[n] = logFactorials[n - 1]! + Math.log(n);
+  const logFactorials = logFactorialsTo(count);
   const binomials = Array.from(at, (z) => binomial(count, z, logFactorials));
   const probabilityOf = (tail: number) => {
     const bounds = binomials.map((b) => [quantile(b, tail), quantile(b, 1 - tail)] as const);
@@ -118,80 +134,69 @@ export function ecdfBand(options: {
   };
 }
 
-const MOST_RANKS = 1e5;
-const MOST_DRAWS = 1e4;
-
-function places(draws: number): Float64Array {
-  return Float64Array.from({ length: draws }, (_, k) => (k + 1) / (draws + 1));
-}
-
-/** Probabilities of the counts first, first + 1, …; those left out are below 1e-17 of the largest. */
-interface Binomial {
-  readonly first: number;
-  readonly masses: readonly number[];
-}
-
-/** n trials with probability p, from the likeliest count outward. */
-function binomial(n: number, p: number, logFactorials: Float64Array): Binomial {
-  const mode = Math.min(Math.floor((n + 1) * p), n);
-  const odds = p / (1 - p);
-  const logMass =
-    logFactorials[n]! -
-    logFactorials[mode]! -
-    logFactorials[n - mode]! +
-    (mode > 0 ? mode * Math.log(p) : 0) +
-    (mode < n ? (n - mode) * Math.log1p(-p) : 0);
-  const top = Math.exp(logMass);
-  const least = 1e-17 * top;
-  const below: number[] = [];
-  for (let k = mode, mass = top; k > 0; k--) {
-    mass *= k / ((n - k + 1) * odds);
-    if (mass < least) break;
-    below.push(mass);
-  }
-  const above: number[] = [];
-  for (let k = mode, mass = top; k < n; k++) {
-    mass *= ((n - k) * odds) / (k + 1);
-    if (mass < least) break;
-    above.push(mass);
-  }
-  return { first: mode - below.length, masses: [...below.reverse(), top, ...above] };
-}
-
-/** The least count at or below which there is that much. */
-function quantile({ first, masses }: Binomial, probability: number): number {
-  let sum = 0;
-  for (let i = 0; i < masses.length; i++) {
-    sum += masses[i]!;
-    if (sum >= probability) return first + i;
-  }
-  return first + masses.length - 1;
+/** Whether ranks are uniform, and how they are not. */
+export interface RankTest {
+  /** Of a curve at least as far from the uniform one, measured by its least binomial tail: exact. */
+  readonly pValue: number;
+  /** Mean rank less that of uniform ones, in standard errors: above 0 where posteriors are too low. */
+  readonly bias: number;
+  /** Mean squared distance of ranks to the middle, likewise: above 0 where posteriors are too narrow. */
+  readonly spread: number;
 }
 
 /**
- * The probability that counts of uniform ranks stay within bounds at all places: from count m at one place, m +
- * Bin(n − m, q) come to the next, where q is the share of the ranks still to come that fall in between.
+ * Tests ranks for uniformity by the whole of their distribution function, as `ecdfBand` does, with the exact
+ * probability of a curve as far away. `bias` and `spread` are normal up to chance, and say in which way ranks are
+ * not uniform.
+ *
+ * @param options - `draws`: how many each rank is among, so that ranks are 0 … draws.
+ * @throws ValueError for a rank that is none.
+ * @example rankTest(ranks, { draws: 99 }).pValue < 0.01; // not calibrated
  */
-function stayingWithin(
-  bounds: readonly (readonly [number, number])[],
-  count: number,
-  logFactorials: Float64Array,
-): number {
-  let chance = new Map([[0, 1]]);
-  for (const [k, [lower, upper]] of bounds.entries()) {
-    const share = 1 / (bounds.length + 1 - k);
-    const next = new Map<number, number>();
-    for (const [m, mass] of chance) {
-      const { first, masses } = binomial(count - m, share, logFactorials);
-      const from = Math.max(lower, m + first);
-      const to = Math.min(upper, m + first + masses.length - 1);
-      for (let c = from; c <= to; c++) {
-        next.set(c, (next.get(c) ?? 0) + mass * masses[c - m - first]!);
-      }
-    }
-    chance = next;
+export function rankTest(ranks: ArrayLike<number>, options: { readonly draws: number }): RankTest {
+  requireOptions('rankTest', options, ['draws']);
+  const { draws } = options;
+  const below = countsBelow('rankTest', ranks, draws);
+  const count = ranks.length;
+  requireWhole('rankTest', 'number of ranks', count, 1, MOST_RANKS);
+  const logFactorials = logFactorialsTo(count);
+  const binomials = Array.from(places(draws), (z) => binomial(count, z, logFactorials));
+  const least = binomials.reduce((tail, b, k) => Math.min(tail, tailOf(b, below[k]!)), 1);
+  const nearer = binomials.map((b) => countsAbove(b, least));
+  // A curve that is nowhere as far out as the farthest place of this one.
+  const staying = stayingWithin(nearer, count, logFactorials);
+  let [mean, square] = [0, 0];
+  for (let i = 0; i < count; i++) {
+    mean += (ranks[i]! - draws / 2) / count;
+    square += (ranks[i]! - draws / 2) ** 2 / count;
   }
-  let total = 0;
-  for (const mass of chance.values()) total += mass;
-  return total;
+  const variance = (draws * (draws + 2)) / 12;
+  const fourth = (variance * (3 * (draws + 1) ** 2 - 7)) / 20;
+  return {
+    pValue: Math.min(1, Math.max(1 - staying, least)),
+    bias: mean * Math.sqrt(count / variance),
+    // Of one draw all ranks are as far from the middle.
+    spread: draws === 1 ? 0 : (square - variance) * Math.sqrt(count / (fourth - variance ** 2)),
+  };
+}
+
+/** How many ranks are below k = 1 … draws. @throws ValueError for a rank that is none. */
+export function countsBelow(op: string, ranks: ArrayLike<number>, draws: number): Float64Array {
+  requireWhole(op, 'draws', draws, 1, MOST_DRAWS);
+  requireNumbers(op, 'ranks', ranks);
+  const counts = new Float64Array(draws);
+  for (let i = 0; i < ranks.length; i++) {
+    requireWhole(op, `ranks[${i}]`, ranks[i]!, 0, draws);
+    if (ranks[i]! < draws) counts[ranks[i]!]! += 1;
+  }
+  for (let k = 1; k < draws; k++) counts[k]! += counts[k - 1]!;
+  return counts;
+}
+
+const MOST_RANKS = 1e5;
+const MOST_DRAWS = 1e4;
+
+/** k/(draws + 1), k = 1 … draws. */
+export function places(draws: number): Float64Array {
+  return Float64Array.from({ length: draws }, (_, k) => (k + 1) / (draws + 1));
 }

@@ -9,7 +9,10 @@ import {
   averageAccuracy,
   cohenKappa,
   confusionMatrix,
+  energyDistance,
   intersectionOverUnion,
+  kolmogorovSmirnov,
+  mmd,
   nrmse,
   overallAccuracy,
   psnr,
@@ -35,6 +38,11 @@ const recorded = {
   kappa: 0.854368932038835,
   iou: 0.5137952421410366,
   spearman: 0.8950664873056294,
+  ks: 0.2222222222222222,
+  ksExact: 0.13872209324195223,
+  energy: 0.10480809826580452,
+  bandwidth: 1.2655818763475575,
+  mmd: -0.0014837423468001543,
 };
 
 function ours(): typeof recorded {
@@ -49,6 +57,18 @@ function ours(): typeof recorded {
   const predicted = i.map((at) => (at * at + (at % 7 === 0 ? at % 3 : 0)) % 5);
   const matrix = confusionMatrix(predicted, labels, { classes: 5 });
   const shape = [19, 23];
+  const rows = (count: number, row: (at: number) => number[]) => ({
+    shape: [count, 2],
+    data: i.slice(0, count).flatMap(row),
+  });
+  const x = rows(60, (at) => [Math.sin(1.3 * at), Math.cos(0.7 * at ** 2)]);
+  const y = rows(45, (at) => [0.2 + Math.sin(1.1 * at), Math.cos(0.3 * at ** 2)]);
+  const second = ({ data }: { data: number[] }) => {
+    const one = data.filter((_, at) => at % 2 === 1);
+    return { shape: [one.length], data: one };
+  };
+  const [ks] = kolmogorovSmirnov(x, y);
+  const discrepancy = mmd(x, y, { permutations: 1 });
   return {
     psnr: psnr(...flat, { range: 2 }),
     nrmse: nrmse(...flat),
@@ -63,6 +83,11 @@ function ours(): typeof recorded {
       i.map((at) => Math.floor(10 * Math.sin(0.7 * at))),
       i.map((at) => Math.sin(0.7 * at) + 0.5 * Math.cos(1.3 * at)),
     ),
+    ks: ks!.statistic,
+    ksExact: ks!.pValue,
+    energy: energyDistance(second(x), second(y), { permutations: 1 }).distance,
+    bandwidth: discrepancy.bandwidth,
+    mmd: discrepancy.squared,
   };
 }
 
