@@ -17,7 +17,7 @@ export { layeredEarth, smoothedEarth } from './earth.ts';
 export type { FunnelOptions } from './funnel.ts';
 export { funnel } from './funnel.ts';
 export type { HostArray } from './host-array.ts';
-export { maskMissing } from './host-array.ts';
+export { maskMissing, requireHostArray } from './host-array.ts';
 export type { IdxArray, IdxData } from './idx.ts';
 export { IdxFormatError, parseIdx } from './idx.ts';
 export type { Mnist, MnistOptions } from './mnist.ts';

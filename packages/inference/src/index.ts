@@ -1,2 +1,34 @@
 /** Simulation-based inference: priors, simulators, posteriors and their diagnostics. */
+
+// Priors.
+export {
+  betaPrior,
+  gammaPrior,
+  independentPrior,
+  logNormalPrior,
+  normalPrior,
+  uniformPrior,
+} from './priors/families.ts';
+export type { PriorParts, PriorSampleOptions } from './priors/prior.ts';
+export { MissingDensityError, Prior } from './priors/prior.ts';
+export type { Support } from './priors/support.ts';
+export { Run } from './run.ts';
+// Simulators.
+export type { SimulationWorker, WorkerSimulator } from './simulation/lanes.ts';
+export { serveSimulator } from './simulation/serve-simulator.ts';
+export type {
+  SimulateOptions,
+  SimulationFailure,
+  SimulationProgress,
+  Simulations,
+} from './simulation/simulate.ts';
+export { simulate } from './simulation/simulate.ts';
 export { SimulationError } from './simulation/simulation-error.ts';
+export type {
+  FailureReason,
+  Observation,
+  SimulateBatch,
+  SimulateOne,
+  SimulationContext,
+  Simulator,
+} from './simulation/simulator.ts';
