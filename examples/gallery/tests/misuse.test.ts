@@ -38,6 +38,7 @@ import { linearCalls } from './misuse/linear.ts';
 import { metricCalls } from './misuse/metrics.ts';
 import { mpiCalls } from './misuse/mpi.ts';
 import { flowCalls, networkCalls } from './misuse/networks.ts';
+import { objectiveCalls } from './misuse/objectives.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { ownFunctionCalls } from './misuse/own-functions.ts';
 import { residualCalls } from './misuse/residual.ts';
@@ -76,7 +77,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
     'wasm',
   ],
   ['networks', networks, networkCalls, 'wasm'],
-  ['flows', flows, flowCalls, 'wasm'],
+  ['flows', flows, () => ({ ...flowCalls(), ...objectiveCalls() }), 'wasm'],
   ['jvp', jvp, operatorCalls, 'wasm'],
   ['operators', operators, imagingCalls, 'wasm'],
   ['train', train, trainCalls, 'wasm'],

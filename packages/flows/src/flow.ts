@@ -11,15 +11,20 @@ import {
 } from '@invnet/layers';
 import {
   add,
+  affine,
+  formatShape,
   formatValue,
   full,
   mean,
+  mul,
   neg,
   RandomStream,
   requireAtLeast,
   requireOptions,
   requireTensor,
   type Shape,
+  ShapeError,
+  sum,
   type Tensor,
   tidy,
   ValueError,
@@ -135,45 +140,70 @@ export class Flow extends Module {
 /**
  * −mean log p(x), or log p(x | context), in nats, shape []; its gradients are added to the parameters
  * by invertible backpropagation, which keeps no state of the forward pass but its output; within `keeping`, what
- * that says.
+ * that says. With weights w, −mean w log p(x): of mean 1 over the data, as importance weights are over their mean, they
+ * fit a flow to other data than those that were seen.
  *
  * A training loss: a network that was not initialized is, on x, before anything else (`initialize`).
  *
+ * @param weights one number for each sample, [N], not negative. Default: 1 each.
  * @throws ValueError when that meets data that are not finite; nothing has changed then.
+ * @throws ShapeError for weights of another shape.
  * @throws BackendError when it must, and the backend cannot read x at once: `await initialize(…)`.
  * @example
  * zeroGrad(flow.parameters);
  * const loss = negativeLogLikelihood(flow, x);
  * const sooner = keeping('inputs', () => negativeLogLikelihood(flow, x)); // ¾ of the time, more memory
  */
-export function negativeLogLikelihood(flow: Flow, x: Tensor, context?: Tensor): Tensor {
-  if (!(flow instanceof Flow)) {
-    throw new ValueError(`negativeLogLikelihood: got ${formatValue(flow)}; expected a Flow.`);
-  }
+export function negativeLogLikelihood(
+  flow: Flow,
+  x: Tensor,
+  context?: Tensor,
+  weights?: Tensor,
+): Tensor {
+  requireFlow('negativeLogLikelihood', flow);
   const { network, base } = flow;
   const own = networkContext(flow, context);
   // Within a training step layers set themselves as they meet the data.
   if (!activeStep()) initializeSync(network, x, { context: own });
   const samples = requireTensor('negativeLogLikelihood', x, 'x').shape[0]!;
+  if (weights !== undefined) requireWeights(weights, samples);
   return tidy(() => {
-    const dlogProb = full([samples], -1 / samples, x);
+    const dlogProb = weights ? affine(weights, -1 / samples) : full([samples], -1 / samples, x);
     // What only the loss needs is freed before the gradients are computed.
     const { y, loss, dz } = tidy(() => {
       const { y, logdet } = network.forward(x, own);
       const { logProb, dz } = base.backward(y, dlogProb, baseContext(flow, context));
-      return { y, loss: neg(mean(add(logProb, logdet))), dz };
+      const all = add(logProb, logdet);
+      return { y, loss: weights ? sum(mul(all, dlogProb)) : neg(mean(all)), dz };
     });
     network.backward(y, dz, { dlogdet: dlogProb, context: own });
     return loss;
   });
 }
 
+function requireWeights(weights: Tensor, samples: number): void {
+  const { shape } = requireTensor('negativeLogLikelihood', weights, 'weights');
+  if (shape.length === 1 && shape[0] === samples) return;
+  throw new ShapeError(
+    `negativeLogLikelihood: weights are ${formatShape(shape)}; expected one for each sample, [${samples}].`,
+  );
+}
+
+/** The flow itself. @throws ValueError unless it is one. */
+export function requireFlow(op: string, flow: Flow): Flow {
+  if (flow instanceof Flow) return flow;
+  throw new ValueError(`${op}: got ${formatValue(flow)}; expected a Flow.`);
+}
+
 /** A context for the network: what it uses, or what nothing uses, which it says is an error. */
-function networkContext({ network, base }: Flow, context: Tensor | undefined): Tensor | undefined {
+export function networkContext(
+  { network, base }: Flow,
+  context: Tensor | undefined,
+): Tensor | undefined {
   return network.usesContext || !base.usesContext ? context : undefined;
 }
 
 /** A context for the base, where it uses one. */
-function baseContext({ base }: Flow, context: Tensor | undefined): Tensor | undefined {
+export function baseContext({ base }: Flow, context: Tensor | undefined): Tensor | undefined {
   return base.usesContext ? context : undefined;
 }

@@ -7,3 +7,26 @@ export type { Pixels } from './dequantize.ts';
 export { bitsPerDim, dequantize } from './dequantize.ts';
 export type { SampleOptions } from './flow.ts';
 export { Flow, negativeLogLikelihood } from './flow.ts';
+export type { AlphaDivergenceOptions } from './objectives/alpha-divergence.ts';
+export { alphaDivergence } from './objectives/alpha-divergence.ts';
+export type { ChainDiagnostics, ChainSizes } from './objectives/chains.ts';
+export { chainDiagnostics } from './objectives/chains.ts';
+export type { EnergyLossOptions } from './objectives/draws.ts';
+export type { Energy, LogDensity } from './objectives/energy.ts';
+export { energyOf, NonFiniteEnergyError } from './objectives/energy.ts';
+export type {
+  ChainOptions,
+  Chains,
+  HamiltonianOptions,
+  NeuTraOptions,
+} from './objectives/hamiltonian.ts';
+export { hamiltonianMonteCarlo, neuTra } from './objectives/hamiltonian.ts';
+export type {
+  ImportanceOptions,
+  ImportanceSample,
+  WeightStatistics,
+} from './objectives/importance.ts';
+export { importanceSample, weightStatistics } from './objectives/importance.ts';
+export { latentEnergy, latentPosterior } from './objectives/latent-energy.ts';
+export { reverseKL } from './objectives/reverse-kl.ts';
+export { scoreOf } from './objectives/score.ts';

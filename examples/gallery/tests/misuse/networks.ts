@@ -149,7 +149,10 @@ export function flowCalls(): Calls {
       on(flow, 'backward', [z, random().normal([3])], { undo }),
       on(flow, 'sample', [{ shape: [3, 2], seed: 1, temperature: 0.5, context: undefined }]),
     ],
-    negativeLogLikelihood: [call(flows.negativeLogLikelihood, [flow, x], { undo })],
+    negativeLogLikelihood: [
+      call(flows.negativeLogLikelihood, [flow, x], { undo }),
+      call(flows.negativeLogLikelihood, [flow, x, undefined, random().uniform([3])], { undo }),
+    ],
     standardNormal: [call(flows.standardNormal, [])],
     StandardNormal: [
       make(flows.StandardNormal, []),

@@ -1,0 +1,480 @@
+/** Objectives for data and for energies: their gradients, their means, their memory, and what they refuse. */
+import { banana, eightGaussians, funnel } from '@invnet/datasets';
+import {
+  ActNorm,
+  AffineTransformer,
+  Autoregressive,
+  addVectors,
+  ConditionalTransform,
+  copyModule,
+  countParameters,
+  dotVectors,
+  expClamp,
+  Identity,
+  RationalQuadraticSpline,
+  Sequential,
+  TransformerCoupling,
+  tanh,
+  zeroGrad,
+} from '@invnet/layers';
+import {
+  affine,
+  clone,
+  concat,
+  full,
+  memory,
+  mul,
+  RandomStream,
+  resetPeakMemory,
+  setBackend,
+  square,
+  sumPerSample,
+  type Tensor,
+  tensor,
+  zerosLike,
+} from '@invnet/tensor';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  alphaDivergence,
+  type Energy,
+  type EnergyLossOptions,
+  energyOf,
+  Flow,
+  importanceSample,
+  latentEnergy,
+  latentPosterior,
+  NonFiniteEnergyError,
+  negativeLogLikelihood,
+  reverseKL,
+  scoreOf,
+  weightStatistics,
+} from '../src/index.ts';
+
+beforeEach(() => setBackend('reference', { dtype: 'float64' }));
+
+const spline = () => new RationalQuadraticSpline({ bins: 5, bound: 3 });
+const affineMap = () => new AffineTransformer({ scaleFunction: expClamp() });
+
+/** Flows of [N, 2], off their start. */
+const flows: Record<string, () => Flow> = {
+  couplings: () => {
+    const random = new RandomStream(1);
+    const sizes = { channels: 2, hidden: 4, ndims: 0, random } as const;
+    const layers = [
+      new ActNorm({ channels: 2 }),
+      new TransformerCoupling({ ...sizes, transformer: spline(), moves: 'first' }),
+      new TransformerCoupling({ ...sizes, transformer: affineMap(), moves: 'second' }),
+    ];
+    return scattered(new Flow({ network: new Sequential(layers) }));
+  },
+  'autoregressive layers': () => {
+    const sizes = { channels: 2, hidden: [5], activation: tanh(), random: new RandomStream(2) };
+    const layers = [
+      new Autoregressive({ ...sizes, transformer: affineMap() }),
+      new Autoregressive({ ...sizes, transformer: spline(), order: 'reversed' }),
+    ];
+    return scattered(new Flow({ network: new Sequential(layers) }));
+  },
+  'a transform by the context': () => {
+    const sizes = { channels: 2, contextChannels: 3, ndims: 0, hidden: 4 };
+    const random = new RandomStream(3);
+    const network = new ConditionalTransform({ ...sizes, transformer: affineMap(), random });
+    return scattered(new Flow({ network }));
+  },
+};
+
+function scattered(flow: Flow): Flow {
+  const random = new RandomStream(17);
+  for (const p of flow.parameters) {
+    using delta = random.normal(p.shape, 0.3);
+    for (const t of addVectors([p.data], [delta])) {
+      p.assign(t);
+      t.dispose();
+    }
+  }
+  return flow;
+}
+
+const contextOf = (flow: Flow) =>
+  flow.usesContext ? new RandomStream(9).normal([1, 3]) : undefined;
+
+/** The derivative of a loss by the parameters along a direction, by central differences. */
+function slopeAlong(flow: Flow, loss: () => number, direction: readonly Tensor[]): number {
+  const at = (h: number) => {
+    const starts = flow.parameters.map((p) => tensor(p.data.dataSync(), p.shape));
+    flow.parameters.forEach((p, i) => {
+      const [moved] = addVectors([starts[i]!], [direction[i]!], h);
+      p.assign(moved!);
+    });
+    const value = loss();
+    flow.parameters.forEach((p, i) => {
+      p.assign(starts[i]!);
+    });
+    return value;
+  };
+  return derivative(at);
+}
+
+/** f′(0) by central differences of fourth order. */
+function derivative(f: (h: number) => number): number {
+  const h = 2e-4;
+  return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
+}
+
+/** Compares the gradients that `loss` adds with central differences of `value` along random directions. */
+async function expectGradients(flow: Flow, loss: () => Tensor, value: () => number): Promise<void> {
+  zeroGrad(flow.parameters);
+  loss().dispose();
+  const found = flow.parameters.map((p) => (p.grad ? clone(p.grad) : zerosLike(p.data)));
+  const random = new RandomStream(5);
+  const length = 1 / Math.sqrt(countParameters(flow));
+  for (let i = 0; i < 4; i++) {
+    const direction = flow.parameters.map((p) => random.normal(p.shape, length));
+    const expected = slopeAlong(flow, value, direction);
+    const slope = await dotVectors(found, direction);
+    expect(Math.abs(slope - expected)).toBeLessThan(1e-7 * (1 + Math.abs(expected)));
+  }
+  zeroGrad(flow.parameters);
+}
+
+const numberOf = (t: Tensor) => {
+  const [value] = t.dataSync();
+  t.dispose();
+  return value!;
+};
+
+const energies: Record<string, Energy> = {
+  banana: energyOf(banana()),
+  funnel: energyOf(funnel({ deviation: 1 })),
+};
+
+describe('maximum likelihood with weights', () => {
+  it('is that of rows that are repeated', async () => {
+    const flow = flows.couplings!();
+    const [a, b] = [new RandomStream(6).normal([1, 2]), new RandomStream(7).normal([1, 2])];
+    const loss = (x: Tensor, w?: Tensor) => {
+      zeroGrad(flow.parameters);
+      const value = numberOf(negativeLogLikelihood(flow, x, undefined, w));
+      return [value, ...flow.parameters.flatMap((p) => [...p.grad!.dataSync()])];
+    };
+    const repeated = loss(concat([a, b, b, b], 0));
+    const weighted = loss(concat([a, b], 0), tensor([0.5, 1.5]));
+    weighted.forEach((v, i) => {
+      expect(v).toBeCloseTo(repeated[i]!, 12);
+    });
+    for (const bad of [tensor([1]), tensor([[1], [1]])]) {
+      expect(() => loss(concat([a, b], 0), bad)).toThrow(/weights are .*expected one for each/);
+    }
+  });
+});
+
+describe.each(Object.entries(flows))('a flow of %s', (_, make) => {
+  const shape = [7, 2];
+  const seed = 4;
+
+  it.each(Object.entries(energies))(
+    'has gradients of losses for a %s, total and along the path',
+    async (__, energy) => {
+      const flow = make();
+      const options = { shape, seed, context: contextOf(flow), inverseTemperature: 0.7 };
+      const total: EnergyLossOptions = { ...options, gradient: 'total' };
+      const losses: ((o: EnergyLossOptions) => Tensor)[] = [
+        (o) => reverseKL(flow, energy, o),
+        (o) => alphaDivergence(flow, energy, { ...o, alpha: 0.4 }),
+        (o) => alphaDivergence(flow, energy, { ...o, alpha: 2 }),
+      ];
+      for (const loss of losses) {
+        await expectGradients(
+          flow,
+          () => loss(total),
+          () => numberOf(loss(total)),
+        );
+      }
+      // Along the path: samples move, and neither log q as a function of x nor the weights do.
+      const held = copyModule(flow);
+      for (const [loss, alpha] of [
+        [losses[0]!, 0],
+        [losses[1]!, 0.4],
+        [losses[2]!, 2],
+      ] as const) {
+        const weights = (excess: number[]) => {
+          const powers = excess.map((e) => Math.exp(-alpha * e));
+          const sum = powers.reduce((a, b) => a + b);
+          return powers.map((p) => p / sum);
+        };
+        const excess = () => {
+          const x = flow.sample({
+            shape,
+            seed,
+            ...(options.context && { context: options.context }),
+          });
+          const logs = held.logProb(x, options.context).dataSync();
+          return Array.from(energy.value(x).dataSync(), (u, i) => 0.7 * u + logs[i]!);
+        };
+        const fixed = weights(excess());
+        const value = () => excess().reduce((sum, e, i) => sum + fixed[i]! * e, 0);
+        await expectGradients(flow, () => loss(options), value);
+      }
+    },
+  );
+
+  it('has the score of its density, and adds no gradient by it', () => {
+    const flow = make();
+    const x = new RandomStream(8).normal(shape);
+    const context = contextOf(flow);
+    const before = memory();
+    const { score, logProb } = scoreOf(flow, x, context);
+    expect(memory().tensors).toBe(before.tensors + 2);
+    expect(flow.parameters.every((p) => p.grad === undefined && !p.frozen)).toBe(true);
+    const at = (values: number[]) => flow.logProb(tensor(values, shape), context).dataSync();
+    const values = Array.from(x.dataSync());
+    expect(logProb.dataSync()).toEqual(at(values));
+    score.dataSync().forEach((slope, i) => {
+      const moved = (by: number) => at(values.with(i, values[i]! + by))[Math.floor(i / 2)]!;
+      expect(slope).toBeCloseTo(derivative(moved), 8);
+    });
+  });
+
+  it('has the gradients of energies of its latent', () => {
+    const flow = make();
+    const z = new RandomStream(8).normal(shape);
+    const context = contextOf(flow);
+    const before = memory();
+    for (const pull of [latentEnergy, latentPosterior]) {
+      const energy = pull(flow, energies.banana!, context);
+      const { value, gradient } = energy.withGradient(z);
+      expect(memory().tensors).toBe(before.tensors + 2);
+      const values = Array.from(z.dataSync());
+      const at = (by: number, i: number) => {
+        using moved = tensor(values.with(i, values[i]! + by), shape);
+        using found = energy.value(moved);
+        return found.dataSync()[Math.floor(i / 2)]!;
+      };
+      expect(Array.from(value.dataSync())).toEqual(
+        Array.from({ length: shape[0]! }, (__, n) => at(0, 2 * n)),
+      );
+      gradient.dataSync().forEach((slope, i) => {
+        const expected = derivative((h) => at(h, i));
+        expect(Math.abs(slope - expected)).toBeLessThan(1e-8 * (1 + Math.abs(expected)));
+      });
+      value.dispose();
+      gradient.dispose();
+    }
+    expect(memory().tensors).toBe(before.tensors);
+    expect(flow.parameters.every((p) => p.grad === undefined)).toBe(true);
+  });
+});
+
+/** The mean of numbers, and its standard error. */
+function meanOf(values: readonly number[]): { mean: number; error: number } {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(squares / (values.length - 1) / values.length) };
+}
+
+describe('estimators', () => {
+  /** A normal distribution of the plane as an energy, 3 times too large: log Z = log 3. */
+  const deviation = 1.2;
+  const target: Energy = {
+    value: (x) =>
+      affine(
+        sumPerSample(square(x)),
+        0.5 / deviation ** 2,
+        Math.log((2 * Math.PI * deviation ** 2) / 3),
+      ),
+    withGradient: (x) => ({ value: target.value(x), gradient: affine(x, 1 / deviation ** 2) }),
+  };
+
+  it('of gradients agree: the path leaves out what has the mean 0, and little noise near the end', async () => {
+    await setBackend('wasm');
+    const flow = flows.couplings!();
+    const direction = flow.parameters.map((p) => new RandomStream(5).normal(p.shape));
+    const random = new RandomStream(10);
+    const slopes = (gradient: 'path' | 'total') =>
+      Array.from({ length: 300 }, () => {
+        zeroGrad(flow.parameters);
+        reverseKL(flow, target, { shape: [8, 2], seed: random, gradient }).dispose();
+        return flow.parameters.reduce((sum, p, i) => sum + sumOf(mul(p.grad!, direction[i]!)), 0);
+      });
+    const [path, total] = [meanOf(slopes('path')), meanOf(slopes('total'))];
+    expect(Math.abs(path.mean - total.mean)).toBeLessThan(3 * Math.hypot(path.error, total.error));
+    expect(path.mean).not.toBeCloseTo(0, 1);
+    // A flow that is the target: of the gradient along the path there is nothing left, sample by sample.
+    const fitted = new Flow({ network: new ActNorm({ channels: 2 }) });
+    fitted.parameters[0]!.assign(full([2], 1 / deviation));
+    const noise = (gradient: 'path' | 'total') => {
+      zeroGrad(fitted.parameters);
+      reverseKL(fitted, target, { shape: [8, 2], seed: 1, gradient }).dispose();
+      return Math.max(
+        ...fitted.parameters.flatMap((p) => Array.from(p.grad!.dataSync(), Math.abs)),
+      );
+    };
+    expect(noise('path')).toBeLessThan(1e-6);
+    expect(noise('total')).toBeGreaterThan(1e-2);
+  });
+
+  it('of log Z, of ∫ pᵅ q¹⁻ᵅ and of means under the energy are right within their errors', () => {
+    const flow = new Flow({ network: new Identity() });
+    const runs = Array.from({ length: 200 }, (_, seed) => {
+      const { x, logWeights } = importanceSample(flow, target, { shape: [200, 2], seed });
+      const found = weightStatistics(logWeights.dataSync());
+      const numbers = x.dataSync();
+      const second = found.weights.reduce((sum, w, n) => sum + w * numbers[2 * n]! ** 2, 0);
+      return { ...found, second };
+    });
+    const z = meanOf(runs.map(({ logZ }) => Math.exp(logZ)));
+    expect(Math.abs(z.mean - 3)).toBeLessThan(3 * z.error);
+    const scale = Math.sqrt(runs.length);
+    const spread = meanOf(runs.map(({ logZ }) => logZ)).error * scale;
+    const told = meanOf(runs.map(({ logZError }) => logZError));
+    expect(told.mean / spread).toBeGreaterThan(0.85);
+    expect(told.mean / spread).toBeLessThan(1.15);
+    const second = meanOf(runs.map((run) => run.second));
+    expect(Math.abs(second.mean - deviation ** 2)).toBeLessThan(0.02 + 3 * second.error);
+    for (const alpha of [0.5, 1.5]) {
+      // Of normal densities p of variance v and q of 1 in the plane: Z^α v^(1−α)/(α + (1 − α) v).
+      const v = deviation ** 2;
+      const exact = (3 ** alpha * v ** (1 - alpha)) / (alpha + (1 - alpha) * v);
+      const found = meanOf(
+        runs.map((_, seed) => {
+          const loss = alphaDivergence(flow, target, { alpha, shape: [200, 2], seed });
+          return Math.exp(alpha * (alpha - 1) * numberOf(loss));
+        }),
+      );
+      expect(Math.abs(found.mean - exact)).toBeLessThan(3 * found.error);
+    }
+    zeroGrad(flow.parameters);
+  });
+
+  it('of effective sizes: all for equal weights, one where one has all, and whatever their size', () => {
+    expect(weightStatistics([-800, -800, -800, -800])).toMatchObject({
+      effectiveSampleSize: 4,
+      logZ: -800,
+      logZError: 0,
+    });
+    const one = weightStatistics([700, Number.NEGATIVE_INFINITY]);
+    expect(one.effectiveSampleSize).toBe(1);
+    expect(one.logZ).toBeCloseTo(700 - Math.log(2), 12);
+    expect([...one.weights]).toEqual([1, 0]);
+    expect(() => weightStatistics([1, Number.NaN])).toThrow(NonFiniteEnergyError);
+    const none = Number.NEGATIVE_INFINITY;
+    expect(() => weightStatistics([none, none])).toThrow(/all weights are 0/);
+    expect(() => weightStatistics([1])).toThrow(/at least 2 numbers/);
+  });
+});
+
+function sumOf(t: Tensor): number {
+  const total = t.dataSync().reduce((a, b) => a + b, 0);
+  t.dispose();
+  return total;
+}
+
+describe('memory', () => {
+  const deep = (depth: number) => {
+    const random = new RandomStream(1);
+    const layers = Array.from({ length: depth }, (_, i) => {
+      const moves = i % 2 === 0 ? 'first' : 'second';
+      return new TransformerCoupling({
+        channels: 2,
+        hidden: 8,
+        ndims: 0,
+        random,
+        moves,
+        transformer: affineMap(),
+      });
+    });
+    return new Flow({ network: new Sequential(layers) });
+  };
+
+  it.each(['path', 'total'] as const)(
+    'of the %s gradient does not grow with depth',
+    async (gradient) => {
+      await setBackend('wasm');
+      const energy = energyOf(eightGaussians());
+      const peak = (depth: number) => {
+        const flow = deep(depth);
+        const run = () =>
+          reverseKL(flow, energy, { shape: [4096, 2], seed: 1, gradient }).dispose();
+        run();
+        const { liveBytes } = memory();
+        resetPeakMemory();
+        run();
+        expect(memory().liveBytes).toBe(liveBytes);
+        const { peakBytes } = memory();
+        flow.dispose();
+        return peakBytes - liveBytes;
+      };
+      expect(peak(24)).toBe(peak(4));
+    },
+  );
+});
+
+describe('an energy', () => {
+  const flow = () => new Flow({ network: new ActNorm({ channels: 2 }) });
+  const bad = (value: (x: Tensor) => Tensor, gradient = (x: Tensor) => x): Energy => ({
+    value,
+    withGradient: (x) => ({ value: value(x), gradient: gradient(x) }),
+  });
+  const options = { shape: [5, 2], seed: 1 };
+  const zero = (x: Tensor) => full([x.shape[0]!], 0, x);
+
+  it.each(['reference', 'wasm'] as const)(
+    'that is not finite is an error that counts, on %s',
+    async (name) => {
+      await setBackend(name);
+      const some = [0, Number.NaN, 1, Number.POSITIVE_INFINITY, 2];
+      const before = memory();
+      const one = flow();
+      const at = memory();
+      const call = () =>
+        reverseKL(
+          one,
+          bad(() => tensor(some)),
+          options,
+        );
+      expect(call).toThrow(/not finite for 2 of 5 samples/);
+      const sloped = bad(zero, (x) => concat([full([4, 2], 0, x), tensor([[Number.NaN, 1]])], 0));
+      expect(() => reverseKL(one, sloped, options)).toThrow(
+        expect.objectContaining({ name: 'NonFiniteEnergyError', count: 1, samples: 5 }),
+      );
+      expect(memory().tensors).toBe(at.tensors);
+      expect(one.parameters.every((p) => !p.grad)).toBe(true);
+      one.dispose();
+      expect(memory().liveBytes).toBe(before.liveBytes);
+    },
+  );
+
+  it('of wrong shapes, or none, is refused', () => {
+    const calls: [() => unknown, RegExp][] = [
+      [
+        () =>
+          reverseKL(
+            flow(),
+            bad((x) => full([1], 0, x)),
+            options,
+          ),
+        /the energy is \[1\]; expected \[5\]/,
+      ],
+      [
+        () => reverseKL(flow(), bad(zero, zero), options),
+        /gradient of the energy is \[5\]; expected \[5, 2\]/,
+      ],
+      [() => reverseKL(flow(), banana() as never, options), /energy's value is undefined/],
+      [() => energyOf({ logDensity: 1 } as never), /logDensity is 1/],
+      [
+        () => reverseKL(flow(), energies.banana!, { ...options, gradient: 'x' as never }),
+        /gradient is 'x'/,
+      ],
+      [
+        () => reverseKL(flow(), energies.banana!, { ...options, inverseTemperature: 0 }),
+        /inverseTemperature is 0/,
+      ],
+      [() => alphaDivergence(flow(), energies.banana!, { ...options, alpha: 1 }), /alpha is 1/],
+      [
+        () => reverseKL(flow(), energies.banana!, { ...options, shape: [] }),
+        /expected samples along the first axis/,
+      ],
+    ];
+    for (const [call, message] of calls) expect(call).toThrow(message);
+  });
+});
