@@ -27,7 +27,7 @@ export const presets: Readonly<Record<DataName, Preset>> = {
   brain: {
     channels: brainChannels,
     sizes: { scales: 2, depth: 8, hidden: 32, batch: 8 },
-    budget: { steps: 3400, learningRate: 3e-3 },
+    budget: { steps: 10000, learningRate: 3e-3 },
     cases: 512,
   },
   // Of InvertibleNetworks.jl's script: 30 epochs of 14 batches.
