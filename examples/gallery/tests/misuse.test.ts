@@ -29,6 +29,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { autoregressiveCalls } from './misuse/autoregressive.ts';
 import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { conditionerCalls } from './misuse/conditioners.ts';
+import { continuousCalls } from './misuse/continuous.ts';
 import { couplingBlockCalls } from './misuse/coupling-blocks.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { inferenceCalls } from './misuse/inference.ts';
@@ -71,6 +72,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
       ...linearCalls(),
       ...transformerCalls(),
       ...residualCalls(),
+      ...continuousCalls(),
       ...couplingBlockCalls(),
       ...autoregressiveCalls(),
     }),

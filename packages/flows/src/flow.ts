@@ -8,6 +8,7 @@ import {
   outsideSteps,
   requireBijection,
   requireModuleOptions,
+  withoutLogdet,
 } from '@invnet/layers';
 import {
   add,
@@ -131,7 +132,7 @@ export class Flow extends Module {
           temperature,
           context: baseContext(this, context),
         });
-        return this.network.inverse(z, networkContext(this, context)).x;
+        return withoutLogdet(() => this.network.inverse(z, networkContext(this, context)).x);
       }),
     );
   }

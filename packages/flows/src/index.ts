@@ -3,6 +3,8 @@ export type { BaseSampleOptions, Draw } from './bases/base-distribution.ts';
 export { BaseDistribution } from './bases/base-distribution.ts';
 export { StandardNormal, standardNormal } from './bases/standard-normal.ts';
 export { flowCatalogue } from './catalogue.ts';
+export type { FlowMatchingBatch } from './continuous/flow-matching.ts';
+export { flowMatching } from './continuous/flow-matching.ts';
 export type { Pixels } from './dequantize.ts';
 export { bitsPerDim, dequantize } from './dequantize.ts';
 export type { SampleOptions } from './flow.ts';

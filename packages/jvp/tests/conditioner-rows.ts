@@ -7,6 +7,7 @@ import {
   BatchNorm,
   ConditionalResidualBlock,
   type Conditioner,
+  ConditionerField,
   Conv,
   ConvTranspose,
   CustomBlock,
@@ -30,6 +31,7 @@ import {
   residual,
   ScaledConditioner,
   SetTransformer,
+  SmoothField,
   SymmetricBlock,
   silu,
   UNet,
@@ -190,6 +192,33 @@ const setRows: readonly ConditionerRow[] = [
         seeds: 2,
         random: random(),
       }),
+  },
+];
+
+/** Velocities: time is their last channel. */
+const fieldRows: readonly ConditionerRow[] = [
+  {
+    name: 'ConditionerField with a context',
+    shape: [2, 2, 3],
+    context: [2, 1, 3],
+    make: () => {
+      const sizes = { channels: 1, contextChannels: 1, hidden: 2, ndims: 1, frequencies: 2 };
+      return new ConditionerField({ ...sizes, random: random() });
+    },
+  },
+  {
+    name: 'SmoothField',
+    shape: [2, 3],
+    make: () => new SmoothField({ channels: 2, hidden: [2, 3], frequencies: 1, random: random() }),
+  },
+  {
+    name: 'SmoothField with a context, ELU',
+    shape: [2, 2],
+    context: [2, 2],
+    make: () => {
+      const sizes = { channels: 1, contextChannels: 2, hidden: [3], frequencies: 2 };
+      return new SmoothField({ ...sizes, activation: 'elu', random: random() });
+    },
   },
 ];
 
@@ -389,6 +418,7 @@ export const conditionerRows: readonly ConditionerRow[] = [
   { name: 'CustomBlock', shape: [2, 3], make: doubling },
   { name: 'CustomBlock with a context', shape: [2, 1], context: [2, 1], make: growing },
   ...chainRows,
+  ...fieldRows,
   ...setRows,
   ...[1, 2, 3].flatMap(rowsIn),
 ];

@@ -4,6 +4,7 @@ import { add, RandomStream, type Tensor } from '@invnet/tensor';
 import type { Row } from './row.ts';
 import { autoregressiveRows } from './rows/autoregressive.ts';
 import { combinatorRows } from './rows/combinators.ts';
+import { continuousRows } from './rows/continuous.ts';
 import { couplingBlockRows } from './rows/coupling-blocks.ts';
 import { couplingRows } from './rows/couplings.ts';
 import { elementwiseRows } from './rows/elementwise.ts';
@@ -26,6 +27,7 @@ const tables: readonly ((ndims: number) => Row[])[] = [
   couplingBlockRows,
   autoregressiveRows,
   residualRows,
+  continuousRows,
   glowRows,
   networkRows,
   graphRows,

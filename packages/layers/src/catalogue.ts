@@ -39,6 +39,10 @@ import { SymmetricBlock } from './conditioners/symmetric-block.ts';
 import { UNet } from './conditioners/unet.ts';
 import { Upsample } from './conditioners/upsample.ts';
 import { WithContext } from './conditioners/with-context.ts';
+import { ConditionerField } from './continuous/conditioner-field.ts';
+import { ContinuousFlow } from './continuous/continuous-flow.ts';
+import { MidpointFlow } from './continuous/midpoint-flow.ts';
+import { SmoothField } from './continuous/smooth-field.ts';
 import { AdditiveCoupling } from './couplings/additive-coupling.ts';
 import { AllInOneBlock } from './couplings/all-in-one-block.ts';
 import { BasicCoupling } from './couplings/basic-coupling.ts';
@@ -191,5 +195,9 @@ export const layerCatalogue: readonly ModuleType[] =
     Planar,
     Radial,
     Sylvester,
+    ConditionerField,
+    SmoothField,
+    ContinuousFlow,
+    MidpointFlow,
     TriangularSylvester,
   ]);

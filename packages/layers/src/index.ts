@@ -102,6 +102,18 @@ export { UNet } from './conditioners/unet.ts';
 export type { UpsampleOptions } from './conditioners/upsample.ts';
 export { Upsample } from './conditioners/upsample.ts';
 export { WithContext } from './conditioners/with-context.ts';
+// Continuous flows.
+export type { ConditionerFieldOptions } from './continuous/conditioner-field.ts';
+export { ConditionerField } from './continuous/conditioner-field.ts';
+export type { ContinuousFlowOptions } from './continuous/continuous-flow.ts';
+export { ContinuousFlow } from './continuous/continuous-flow.ts';
+export type { DivergenceOptions } from './continuous/divergence.ts';
+export type { MidpointFlowOptions } from './continuous/midpoint-flow.ts';
+export { MidpointFlow } from './continuous/midpoint-flow.ts';
+export type { SmoothFieldOptions } from './continuous/smooth-field.ts';
+export { SmoothField } from './continuous/smooth-field.ts';
+export type { FlowRate } from './continuous/velocity-field.ts';
+export { VelocityField, withTime } from './continuous/velocity-field.ts';
 // The tree, its contract, and what is done with it.
 export type { BackwardOptions } from './core/bijection.ts';
 export { Bijection, PairBijection, requireBijection } from './core/bijection.ts';
@@ -134,6 +146,7 @@ export { addOwned } from './core/sums.ts';
 export type { Tangent } from './core/tangent.ts';
 export type { DataDependent, Ranks } from './core/training-step.ts';
 export { activeStep, outsideSteps, TrainingStep } from './core/training-step.ts';
+export { withoutLogdet } from './core/without-logdet.ts';
 // Couplings.
 export { AdditiveCoupling } from './couplings/additive-coupling.ts';
 export type { AllInOneBlockOptions } from './couplings/all-in-one-block.ts';

@@ -57,6 +57,7 @@ describe('the linter', () => {
     ['couplings', 'autoregressive'],
     ['autoregressive', 'residual'],
     ['residual', 'couplings'],
+    ['continuous', 'couplings'],
   ])('refuses an import from %s of %s', (from, to) => {
     const said = lint({
       [`packages/layers/src/${from}/a.ts`]: `export { b } from '../${to}/b.ts';\n`,

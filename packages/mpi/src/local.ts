@@ -119,6 +119,10 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
   LipSwish: nothing,
   TriangularSylvester: nothing,
   Sylvester: nothing,
+  ConditionerField: nothing,
+  SmoothField: always('it is made for vectors, which have no axis to split'),
+  ContinuousFlow: always('its steps and its divergence are those of whole samples'),
+  MidpointFlow: always('it is made for vectors, which have no axis to split'),
   SpectralDense: always('it is made for vectors, which have no axis to split'),
   SpectralConv: always('its norm is that of the whole volume'),
   AxisHalves: ({ options: { axis } }) =>

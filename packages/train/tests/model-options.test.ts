@@ -73,6 +73,17 @@ const convolution = {
   gain: some(bound),
 };
 const norm = config('ActNorm', { channels: size });
+const field = {
+  channels: size,
+  contextChannels: some(size),
+  frequencies: some(size),
+};
+const smoothField = config('SmoothField', {
+  ...field,
+  hidden: some(fc.array(size, { maxLength: 2 })),
+  activation: some(fc.constantFrom('lipSwish', 'elu', 'tanh')),
+});
+const divergence = fc.constantFrom('exact', 'hutchinson');
 const squeeze = fc.oneof(
   config('ShuffleSqueeze', { pattern: fc.constantFrom('column', 'patch', 'checkerboard') }),
   config('HaarSqueeze'),
@@ -480,6 +491,21 @@ const options: Record<string, Arbitrary<Json>> = {
   InvertibleResidual: config('InvertibleResidual', {
     block: lipschitz,
     maxIterations: some(fc.constantFrom(50, 100)),
+  }),
+  ConditionerField: config('ConditionerField', field),
+  SmoothField: smoothField,
+  ContinuousFlow: config('ContinuousFlow', {
+    field: fc.oneof(config('ConditionerField', field), smoothField),
+    solver: some(fc.constant('dormandPrince')),
+    steps: some(fc.constant(30)),
+    relativeTolerance: some(fc.constant(1e-3)),
+    divergence: some(divergence),
+  }),
+  MidpointFlow: config('MidpointFlow', {
+    field: smoothField,
+    steps: some(fc.constantFrom(1, 3)),
+    maxIterations: some(fc.constantFrom(50, 100)),
+    divergence: some(divergence),
   }),
   Planar: config('Planar', {
     channels: size,

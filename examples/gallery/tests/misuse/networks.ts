@@ -136,6 +136,8 @@ export function flowCalls(): Calls {
   const base = new flows.StandardNormal();
   const flow = new flows.Flow({ network: affine, base });
   const undo = () => layers.zeroGrad(flow.parameters);
+  const field = new layers.SmoothField({ channels: 2, hidden: [2] });
+  const matching = new flows.Flow({ network: new layers.ContinuousFlow({ field }) });
   return {
     flowCatalogue: [],
     BaseDistribution: [],
@@ -152,6 +154,16 @@ export function flowCalls(): Calls {
     negativeLogLikelihood: [
       call(flows.negativeLogLikelihood, [flow, x], { undo }),
       call(flows.negativeLogLikelihood, [flow, x, undefined, random().uniform([3])], { undo }),
+    ],
+    flowMatching: [
+      call(
+        flows.flowMatching,
+        [
+          matching,
+          { x, weights: random().uniform([3]), random: random(), deviation: 0.1, timePower: 1 },
+        ],
+        { undo: () => layers.zeroGrad(matching.parameters) },
+      ),
     ],
     standardNormal: [call(flows.standardNormal, [])],
     StandardNormal: [

@@ -22,6 +22,8 @@ export interface FixedPointOptions {
   readonly maxIterations: number;
   /** What the Lipschitz constant of s is at most, below 1. */
   readonly lipschitz: number;
+  /** What to do where it does not converge, as a sentence. Default: about norms of weights. */
+  readonly advice?: string;
 }
 
 /** The distance from 1 to the next number. */
@@ -45,6 +47,7 @@ export function fixedPoint(
   options: FixedPointOptions,
 ): Tensor {
   const { maxIterations, lipschitz } = options;
+  const { advice = 'If the weights were assigned, updateLipschitz finds their norms.' } = options;
   const { tolerance = 8 * epsilonOf(start.dtype) } = options;
   if (!readsAtOnce(start)) return iterated(op, step, start, { ...options, tolerance });
   let z = start;
@@ -65,8 +68,7 @@ export function fixedPoint(
   throw new ValueError(
     `${op}: after ${maxIterations} iterations the change is ${change.toPrecision(3)} of the largest number, ` +
       `by steps that shrink to ${rate.toPrecision(3)} of the one before, an estimate of the Lipschitz constant; ` +
-      `expected at most ${tolerance}, and a constant of at most ${lipschitz.toPrecision(3)}. If the weights were ` +
-      'assigned, updateLipschitz finds their norms.',
+      `expected at most ${tolerance}, and a constant of at most ${lipschitz.toPrecision(3)}. ${advice}`,
   );
 }
 
@@ -103,7 +105,7 @@ function leastOf(z: Tensor): Tensor {
 }
 
 /** Are there numbers to look at while a method runs? Not on a device that computes later. */
-function readsAtOnce(t: Tensor): boolean {
+export function readsAtOnce(t: Tensor): boolean {
   try {
     tidy(() => max(t).dataSync());
     return true;

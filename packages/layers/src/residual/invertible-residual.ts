@@ -6,7 +6,6 @@
 import {
   add,
   formatValue,
-  mul,
   RandomStream,
   requireAtLeast,
   type Shape,
@@ -15,19 +14,19 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { requireModuleOptions, requireRepeats } from '../core/checks.ts';
-import { perSample } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { evaluation } from '../core/tape.ts';
 import { activeStep } from '../core/training-step.ts';
 import { Counter } from '../tree/buffer.ts';
 import { epsilonOf, fixedPoint } from './fixed-point.ts';
-import { type BlockAt, LipschitzBlock, type Pairing } from './lipschitz-block.ts';
+import { type BlockAt, LipschitzBlock } from './lipschitz-block.ts';
 import {
   type FoundLogDeterminant,
   type LogDeterminant,
   type LogDeterminantOptions,
   logDeterminantBy,
   logDeterminantOptions,
+  weightedPairings,
 } from './log-determinant.ts';
 import { type Point, SolvedBijection } from './solved-bijection.ts';
 
@@ -135,7 +134,7 @@ export class InvertibleResidual extends SolvedBijection<ResidualPoint> {
   }
 
   protected pull(p: ResidualPoint, dy: Tensor | undefined, dlogdet: Tensor | undefined): Tensor {
-    const towardsX = p.block.gradient(dy, dlogdet && weighted(p.found(), dlogdet));
+    const towardsX = p.block.gradient(dy, dlogdet && weightedPairings(p.found(), dlogdet));
     return dy ? add(dy, towardsX) : towardsX;
   }
 
@@ -191,14 +190,5 @@ export class InvertibleResidual extends SolvedBijection<ResidualPoint> {
       };
     });
     return { ...saved.kept, logdet };
-  }
-}
-
-/** The pairings of a log-determinant, times a number per sample. */
-function* weighted(found: FoundLogDeterminant, weights: Tensor): Generator<Pairing> {
-  for (const { v, w } of found.pairings()) {
-    const scaled = mul(w, perSample(weights, w));
-    yield { v, w: scaled };
-    scaled.dispose();
   }
 }

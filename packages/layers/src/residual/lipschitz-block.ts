@@ -129,6 +129,11 @@ export class BlockAt {
     return this.#arguments[0]!;
   }
 
+  /** Of each layer what it is given, and the result: with them, a block at x can be made again. */
+  get states(): readonly Tensor[] {
+    return this.#arguments;
+  }
+
   /** g(x) */
   get y(): Tensor {
     return this.#arguments.at(-1)!;
@@ -147,12 +152,11 @@ export class BlockAt {
   }
 
   /** J ẋ + (∂g/∂θ) θ̇; undefined where nothing moves. */
-  tangent({ parameters, x: dx }: Tangent): Tensor | undefined {
-    const directions = parameters && { parameters };
+  tangent({ x: dx, ...directions }: Tangent): Tensor | undefined {
     return tidy(() =>
       this.#layers.reduce<Tensor | undefined>((d, layer, i) => {
         const h = this.#arguments[i]!;
-        const moved = directions && layer.moved(h, directions);
+        const moved = layer.moved(h, directions);
         if (!d) return moved;
         const pushed = layer.push(h, d);
         return moved ? add(pushed, moved) : pushed;
@@ -186,15 +190,13 @@ export class BlockAt {
   }
 
   /** The derivative of Σ ⟨w, J v⟩ along a direction, per sample. */
-  bendAlong({ parameters, x: dx }: Tangent, pairings: Iterable<Pairing>): Tensor {
-    const directions = parameters && { parameters };
+  bendAlong({ x: dx, ...directions }: Tangent, pairings: Iterable<Pairing>): Tensor {
     let total: Tensor | undefined;
     for (const pairing of pairings) {
       const before = total;
       total = tidy(() => {
         const products: (readonly [Tensor | undefined, Tensor | undefined])[] = [];
         const towardsX = this.#backWith(pairing, (layer, h, u, { v, w }) => {
-          if (!directions) return;
           if (u) products.push([u, layer.moved(h, directions)]);
           products.push([w, layer.movedPush(h, v, directions)]);
         });

@@ -26,7 +26,7 @@ export interface EvaluatedLayer {
   accumulate(h: Tensor, u: Tensor): void;
   /** Adds ∂⟨u, J v⟩/∂θ to the parameters' gradients. */
   accumulateBend(h: Tensor, v: Tensor, u: Tensor): void;
-  /** (∂g(h)/∂θ) θ̇; undefined where no parameter moves. */
+  /** (∂g(h)/∂θ) θ̇, and that of a context where the layer has one; undefined where nothing moves. */
   moved(h: Tensor, tangent: Tangent): Tensor | undefined;
   /** (∂J v/∂θ) θ̇; undefined where no parameter moves. */
   movedPush(h: Tensor, v: Tensor, tangent: Tangent): Tensor | undefined;

@@ -12,6 +12,7 @@ import {
   RandomStream,
   requireBetween,
   requireOneOf,
+  type Shape,
   sign,
   sumPerSample,
   type Tensor,
@@ -21,6 +22,7 @@ import {
   zeros,
 } from '@invnet/tensor';
 import { requireRepeats, requireWhole } from '../core/checks.ts';
+import { perSample } from '../core/idioms.ts';
 import { inverseByElimination, unitRow } from './elimination.ts';
 import type { BlockAt, Pairing } from './lipschitz-block.ts';
 
@@ -70,7 +72,7 @@ export interface LogDeterminant {
 const manyTerms = 20;
 
 /** Blocks of random numbers between two draws: a sample may have as many numbers as four times that. */
-const blocksPerDraw = 2 ** 28;
+export const blocksPerDraw = 2 ** 28;
 
 /** @throws ValueError for options out of range, or that the way does not have. */
 export function logDeterminantBy(
@@ -111,37 +113,61 @@ export function logDeterminantBy(
 
 /** log det(I + J) and its gradient tr((I + J)⁻¹ ∂J), a pairing for each number of a sample. */
 function exactAt(block: BlockAt): FoundLogDeterminant {
-  const { shape } = block.x;
-  const [samples, size] = [shape[0]!, block.x.size / shape[0]!];
-  const direction = (k: number, like: Tensor) => {
-    const values = new Float64Array(size);
-    values[k] = 1;
-    return add(zeros(shape, like), tensor(values, [1, ...shape.slice(1)], like));
-  };
   const { inverse, logdet } = tidy(() => {
-    const columns = Array.from({ length: size }, (_, k) =>
-      tidy(() => {
-        const v = direction(k, block.x);
-        return add(block.push(v), v).reshape([samples, size, 1]);
-      }),
-    );
-    return inverseByElimination(concat(columns, 2));
+    const jacobian = jacobianOf(block);
+    return inverseByElimination(add(jacobian, identityLike(jacobian)));
   });
-  return {
-    logdet,
-    tensors: [inverse],
-    *pairings() {
-      for (let k = 0; k < size; k++) {
-        const pairing = tidy(() => ({
-          v: direction(k, inverse),
-          w: matmul(unitRow(inverse, k), inverse).reshape(shape),
-        }));
-        yield pairing;
-        pairing.v.dispose();
-        pairing.w.dispose();
-      }
-    },
-  };
+  return { logdet, tensors: [inverse], pairings: () => rowPairings(inverse, block.x.shape) };
+}
+
+/** J at the block's point, [N, D, D] for samples of D numbers: a product for each of its columns. */
+export function jacobianOf(block: BlockAt): Tensor {
+  const [samples, size] = [block.x.shape[0]!, block.x.size / block.x.shape[0]!];
+  return tidy(() => {
+    const columns = Array.from({ length: size }, (_, k) =>
+      tidy(() => block.push(unitDirection(k, block.x)).reshape([samples, size, 1])),
+    );
+    return concat(columns, 2);
+  });
+}
+
+/** The identity, [1, D, D], where `like` is [N, D, D]. */
+export function identityLike(like: Tensor): Tensor {
+  const size = like.shape.at(-1)!;
+  const values = new Float64Array(size * size);
+  for (let k = 0; k < size; k++) values[k * (size + 1)] = 1;
+  return tensor(values, [1, size, size], like);
+}
+
+/** In each sample number k is 1 and the others 0. */
+export function unitDirection(k: number, like: Tensor): Tensor {
+  const values = new Float64Array(like.size / like.shape[0]!);
+  values[k] = 1;
+  return tidy(() =>
+    add(zeros(like.shape, like), tensor(values, [1, ...like.shape.slice(1)], like)),
+  );
+}
+
+/** tr(M ∂J) for matrices M [N, D, D]: of each unit vector with a row of M, for samples of a shape. */
+export function* rowPairings(matrices: Tensor, shape: Shape): Generator<Pairing> {
+  for (let k = 0; k < matrices.shape.at(-1)!; k++) {
+    const pairing = tidy(() => {
+      const w = matmul(unitRow(matrices, k), matrices).reshape(shape);
+      return { v: unitDirection(k, w), w };
+    });
+    yield pairing;
+    pairing.v.dispose();
+    pairing.w.dispose();
+  }
+}
+
+/** The pairings of a log-determinant, times a number per sample. */
+export function* weightedPairings(found: FoundLogDeterminant, weights: Tensor): Generator<Pairing> {
+  for (const { v, w } of found.pairings()) {
+    const scaled = mul(w, perSample(weights, w));
+    yield { v, w: scaled };
+    scaled.dispose();
+  }
 }
 
 /** The number of further terms, and how likely it is that there are so many. */
@@ -249,7 +275,7 @@ function estimateWith(
 }
 
 /** −1 or 1, each as likely. */
-function signs(like: Tensor, stream: RandomStream): Tensor {
+export function signs(like: Tensor, stream: RandomStream): Tensor {
   const values = stream.uniformArray(like.size, -1, 1);
   return sign(affine(tensor(values, like.shape, like), 1, 2 ** -26));
 }

@@ -1,0 +1,161 @@
+/**
+ * Flows along a velocity field (Chen et al., "Neural ordinary differential equations", 2018; Lipman et al., "Flow matching
+ * for generative modeling", 2023): densities and samples. Mathematics: docs/math/continuous/continuous-flow.md
+ *
+ * Left out: derivatives. A field is trained by `flowMatching`, which needs none of the flow; or within a `MidpointFlow`.
+ */
+import {
+  formatValue,
+  RandomStream,
+  requireBetween,
+  requireOneOf,
+  type Shape,
+  type Tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
+import { Bijection } from '../core/bijection.ts';
+import { requireChannels, requireModuleOptions, requireRepeats } from '../core/checks.ts';
+import { logdetIsRead } from '../core/without-logdet.ts';
+import { signs } from '../residual/log-determinant.ts';
+import {
+  checkedDivergence,
+  type DivergenceOptions,
+  divergenceOptions,
+  unitProbes,
+} from './divergence.ts';
+import { type Derivative, dormandPrince, rungeKutta4, type Span } from './runge-kutta.ts';
+import { VelocityField } from './velocity-field.ts';
+
+/** Options of `ContinuousFlow`. */
+export interface ContinuousFlowOptions extends DivergenceOptions {
+  /** v, from the base at time 0 to the data at time 1. */
+  readonly field: VelocityField;
+  /**
+   * `dormandPrince` chooses steps by its tolerances; `rungeKutta4` takes equal ones, as a device that computes later needs it.
+   * Default: `dormandPrince`.
+   */
+  readonly solver?: 'dormandPrince' | 'rungeKutta4';
+  /** Error of a step of `dormandPrince`, relative to the numbers. Default: 1e-5. */
+  readonly relativeTolerance?: number;
+  /** The same for numbers close to 0. Default: 1e-5. */
+  readonly absoluteTolerance?: number;
+  /** Steps of `rungeKutta4`; of `dormandPrince`, more are an error. Default: 20, or 1000. */
+  readonly steps?: number;
+}
+
+const byTolerance = ['relativeTolerance', 'absoluteTolerance'];
+
+/**
+ * x → z along dx/dt = v(x, t, context) from time 1 to 0, logdet = ∫ div v dt. Both directions are solutions of a
+ * differential equation, so they undo each other up to the solver's error; a flow's samples spare the divergence.
+ *
+ * Its derivatives are refused: `new MidpointFlow({ field })` has all of them for a `SmoothField`.
+ *
+ * @example
+ * const field = new ConditionerField({ channels: 2, hidden: 128 });
+ * const flow = new Flow({ network: new ContinuousFlow({ field }) });
+ * using loss = flowMatching(flow, x, undefined, random); // of @invnet/flows
+ * using samples = flow.sample({ shape: [1000, 2], seed: 1 });
+ */
+export class ContinuousFlow extends Bijection {
+  static readonly type: string = 'ContinuousFlow';
+  readonly field: VelocityField;
+  readonly #options: Omit<ContinuousFlowOptions, 'field' | 'random'>;
+  readonly #solve: (f: Derivative, start: readonly Tensor[], span: Span) => readonly Tensor[];
+
+  /** @throws ValueError for what is no field, options out of range, and those that the solver does not have. */
+  constructor(options: ContinuousFlowOptions) {
+    super();
+    const names = ['field', 'solver', 'steps', ...byTolerance, ...divergenceOptions];
+    requireModuleOptions('ContinuousFlow', options, names);
+    const { field, solver = 'dormandPrince' } = options;
+    if (!(field instanceof VelocityField)) {
+      throw new ValueError(
+        `ContinuousFlow: field is ${formatValue(field)}; expected a VelocityField, such as a ConditionerField.`,
+      );
+    }
+    requireOneOf('ContinuousFlow', 'solver', solver, ['dormandPrince', 'rungeKutta4']);
+    const { steps = solver === 'dormandPrince' ? 1000 : 20 } = options;
+    const { relativeTolerance = 1e-5, absoluteTolerance = 1e-5 } = options;
+    requireRepeats('ContinuousFlow', 'steps', steps);
+    requireBetween('ContinuousFlow', 'relativeTolerance', relativeTolerance, 0, 1);
+    requireBetween('ContinuousFlow', 'absoluteTolerance', absoluteTolerance, 0);
+    const by = checkedDivergence('ContinuousFlow', options);
+    this.field = field;
+    if (solver === 'rungeKutta4') {
+      for (const name of byTolerance) {
+        if (!(name in options)) continue;
+        throw new ValueError(
+          `ContinuousFlow: ${name} is given, and solver 'rungeKutta4' has none; expected steps alone.`,
+        );
+      }
+      this.#options = { solver, steps, ...by };
+      this.#solve = (f, start, span) => rungeKutta4(f, start, span, steps);
+      return;
+    }
+    this.#options = { solver, relativeTolerance, absoluteTolerance, steps, ...by };
+    const accuracy = { relativeTolerance, absoluteTolerance, maxSteps: steps };
+    this.#solve = (f, start, span) => dormandPrince('ContinuousFlow', f, start, span, accuracy);
+  }
+
+  get options() {
+    return { field: this.field, ...this.#options };
+  }
+
+  protected apply(x: Tensor, context?: Tensor) {
+    const [y, logdet] = this.#followed(x, context, { from: 1, to: 0 });
+    return { y: y!, logdet };
+  }
+
+  protected invert(y: Tensor, context?: Tensor) {
+    const [x, logdet] = this.#followed(y, context, { from: 0, to: 1 });
+    return { x: x!, logdet };
+  }
+
+  protected applyBackward(): never {
+    throw this.#noDerivatives('backward');
+  }
+
+  protected invertBackward(): never {
+    throw this.#noDerivatives('backwardInverse');
+  }
+
+  protected applyTangent(): never {
+    throw this.#noDerivatives('jvp');
+  }
+
+  protected invertTangent(): never {
+    throw this.#noDerivatives('jvpInverse');
+  }
+
+  protected override applyShape(x: Shape): Shape {
+    const [n, channels, ...size] = requireChannels('ContinuousFlow', x, this.field.channels);
+    this.field.outputShape([n!, channels! + 1, ...size]);
+    return x;
+  }
+
+  /** The state and, where it is read, the log-determinant at the end of the span. */
+  #followed(x: Tensor, context: Tensor | undefined, span: Span): readonly Tensor[] {
+    const { field } = this;
+    /** Rounding may take a time beyond the span. */
+    const at = (t: number) => Math.min(1, Math.max(0, t));
+    if (!logdetIsRead()) {
+      return this.#solve((t, [state]) => [field.velocity(state!, at(t), context)], [x], span);
+    }
+    const { seed } = this.#options;
+    const probe = seed === undefined ? undefined : [signs(x, new RandomStream(seed))];
+    const f: Derivative = (t, [state]) => {
+      const { velocity, divergence } = field.rate(state!, at(t), probe ?? unitProbes(x), context);
+      return [velocity, divergence];
+    };
+    return this.#solve(f, [x, zeros([x.shape[0]!], x)], span);
+  }
+
+  #noDerivatives(method: string): ValueError {
+    return new ValueError(
+      `ContinuousFlow.${method}: a flow by a solver has no derivatives here; expected training by flowMatching, or ` +
+        'a MidpointFlow of the same field, which has all of them for a SmoothField.',
+    );
+  }
+}
