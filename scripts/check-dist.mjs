@@ -123,9 +123,19 @@ async function checkContents() {
 
 /** The declarations hold as they are, also where a program's `lib` is that of its target alone. */
 async function checkDeclarations() {
-  const formats = ['dicom', 'hdf5', 'nifti', 'npy', 'segy'].map(
-    (name) => `@invnet/datasets/${name}`,
-  );
+  const formats = [
+    'csv',
+    'dicom',
+    'hdf5',
+    'images',
+    'jpeg',
+    'nifti',
+    'npy',
+    'npz',
+    'png',
+    'segy',
+    'zarr',
+  ].map((name) => `@invnet/datasets/${name}`);
   const own = names.filter((name) => !bridges.includes(name));
   const modules = [...own, '@invnet/tensor/gpu', ...formats];
   const program = join(folder, 'program.ts');

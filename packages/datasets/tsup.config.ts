@@ -2,5 +2,18 @@ import base from '../../tsup.config.base.ts';
 
 export default {
   ...base,
-  entry: ['index', 'dicom', 'hdf5', 'nifti', 'npy', 'segy'].map((name) => `src/${name}.ts`),
+  entry: [
+    'index',
+    'csv',
+    'dicom',
+    'hdf5',
+    'images',
+    'jpeg',
+    'nifti',
+    'npy',
+    'npz',
+    'png',
+    'segy',
+    'zarr',
+  ].map((name) => `src/${name}.ts`),
 };

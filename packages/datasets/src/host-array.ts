@@ -19,27 +19,28 @@ export interface HostArray {
 }
 
 /**
- * Marks what is missing for a network that can do without: [N, D] with NaN cells becomes [N, 2D], in which the first
- * D columns have 0 in place of NaN, and the others are 1 where a number was and 0 where none was. For contexts: a
- * density of x itself needs all of x.
+ * Marks what is missing for a network that can do without: [N, C, …] with NaN cells becomes [N, 2C, …], in which the
+ * first C columns (or channels) have 0 in place of NaN, and the others are 1 where a number was and 0 where none was.
+ * For contexts: a density of x itself needs all of x.
  *
- * @throws ShapeError unless the array is [N, D]. @throws ValueError for what is no array, or infinite.
+ * @throws ShapeError for an array of one axis. @throws ValueError for what is no array, or infinite.
  * @example
  * maskMissing({ shape: [1, 2], data: Float32Array.of(5, Number.NaN) }); // [1, 4]: 5, 0, 1, 0
  */
 export function maskMissing(array: HostArray): HostArray {
   const { shape, data } = requireHostArray('maskMissing', 'the array', array);
-  const [count, columns] = shape;
-  if (shape.length !== 2 || columns === undefined) {
-    throw new ShapeError(`maskMissing: the array is ${formatShape(shape)}; expected [N, D].`);
+  const [count, channels, ...rest] = shape;
+  if (channels === undefined) {
+    throw new ShapeError(`maskMissing: the array is ${formatShape(shape)}; expected [N, C, …].`);
   }
+  const row = data.length / count!;
   const masked = likeArray(data, 2 * data.length);
   data.forEach((value, i) => {
-    const at = 2 * columns * Math.floor(i / columns) + (i % columns);
+    const at = 2 * row * Math.floor(i / row) + (i % row);
     masked[at] = Number.isNaN(value) ? 0 : value;
-    masked[at + columns] = Number.isNaN(value) ? 0 : 1;
+    masked[at + row] = Number.isNaN(value) ? 0 : 1;
   });
-  const result = { shape: [count!, 2 * columns], data: masked };
+  const result = { shape: [count!, 2 * channels, ...rest], data: masked };
   requireFiniteCells('maskMissing', 'the array', result, 0);
   return result;
 }

@@ -3,7 +3,7 @@
  * element type, a byte for the rank, the sizes as big-endian 32-bit numbers, then the numbers,
  * row-major and big-endian.
  *
- * Left out: reading from disk and decompression, which are the caller's.
+ * Left out: reading from disk, and decompression, which is `gunzip`.
  */
 import { formatShape, InvNetError, requireBytes } from '@invnet/tensor';
 
@@ -81,7 +81,7 @@ export function parseIdx(bytes: Uint8Array, name = 'the file'): IdxArray {
     const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
     return fail(
       gzipped
-        ? 'is compressed with gzip; decompress it first.'
+        ? 'is compressed with gzip; decompress it first, by gunzip.'
         : `is not an IDX file: it starts with ${magic.join(' ')}; expected 00 00, an element ` +
             'type of 08, 09, 0b, 0c, 0d or 0e, and a rank of at least 1.',
     );

@@ -2,6 +2,8 @@
 
 export type { BatchOptions, BatchPlace, IndexBatch } from './batches.ts';
 export { indexBatches, takeRows } from './batches.ts';
+export type { RowFileOptions } from './block-rows.ts';
+export type { FileLike } from './byte-file.ts';
 export type {
   BananaOptions,
   Density,
@@ -16,6 +18,7 @@ export type { LayeredEarthOptions, SmoothedEarthOptions } from './earth.ts';
 export { layeredEarth, smoothedEarth } from './earth.ts';
 export type { FunnelOptions } from './funnel.ts';
 export { funnel } from './funnel.ts';
+export { gunzip } from './gunzip.ts';
 export type { HostArray } from './host-array.ts';
 export { maskMissing, requireHostArray } from './host-array.ts';
 export type { IdxArray, IdxData } from './idx.ts';

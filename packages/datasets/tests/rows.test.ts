@@ -159,6 +159,10 @@ describe('rows', () => {
     const data = Float64Array.of(5, Number.NaN, -1, 2);
     const expected = Float64Array.of(5, 0, 1, 0, -1, 2, 1, 1);
     expect(maskMissing({ shape: [2, 2], data })).toEqual({ shape: [2, 4], data: expected });
+    expect(maskMissing({ shape: [1, 2, 2], data })).toEqual({
+      shape: [1, 4, 2],
+      data: Float64Array.of(5, 0, -1, 2, 1, 0, 1, 1),
+    });
     expect(() => maskMissing({ shape: [4], data })).toThrow(ShapeError);
     expect(() => maskMissing({ shape: [1, 1], data: Float32Array.of(Infinity) })).toThrow(
       /Infinity in row 0, column 0/,

@@ -285,6 +285,7 @@ export function dataCalls(): Calls {
     splitRows: [call(datasets.splitRows, [rows, { validation: 0.5, seed: 1 }])],
     maskMissing: [call(datasets.maskMissing, [rows.x])],
     requireHostArray: [call(datasets.requireHostArray, ['a test', 'x', rows.x])],
+    gunzip: [call(datasets.gunzip, [idx])],
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],
     layeredEarth: [
       call(datasets.layeredEarth, [
