@@ -165,7 +165,7 @@ export function negativeLogLikelihood(
   const { network, base } = flow;
   const own = networkContext(flow, context);
   // Within a training step layers set themselves as they meet the data.
-  if (!activeStep()) initializeSync(network, x, { context: own });
+  if (!activeStep()) initializeSync(flow, x, { context });
   const samples = requireTensor('negativeLogLikelihood', x, 'x').shape[0]!;
   if (weights !== undefined) requireWeights(weights, samples);
   return tidy(() => {

@@ -164,6 +164,8 @@ const fileRows: readonly PythonRow[] = [
 /** Types that Python has no class of yet: the rows that hold any wait for it. */
 export const laterInPython: readonly string[] = [
   ...['ConditionerField', 'SmoothField', 'ContinuousFlow', 'MidpointFlow'],
+  ...['MixtureFlow', 'Normal', 'MultivariateNormal', 'Uniform', 'NormalMixture', 'StudentT'],
+  ...['ClassConditional', 'ConditionalNormal'],
 ];
 
 /** All of them; functions without a name cannot be saved. */

@@ -210,6 +210,7 @@ export type { HouseholderOptions } from './linear/householder.ts';
 export { Householder } from './linear/householder.ts';
 export type { InvertibleBatchNormOptions } from './linear/invertible-batch-norm.ts';
 export { InvertibleBatchNorm } from './linear/invertible-batch-norm.ts';
+export { invertTriangular } from './linear/matrices.ts';
 export type { OrthogonalOptions } from './linear/orthogonal.ts';
 export { Orthogonal } from './linear/orthogonal.ts';
 export type { PermutationOptions } from './linear/permutation.ts';

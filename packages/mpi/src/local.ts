@@ -11,6 +11,11 @@ type Obstacle = (module: Module) => string | undefined;
 const nothing: Obstacle = () => undefined;
 const always = (reason: string) => () => reason;
 
+const ofEachNumber: Obstacle = ({ options: { size } }) =>
+  size === undefined
+    ? undefined
+    : 'it has parameters for every position of the whole; expected those of channels, without `size`';
+
 /** All types that are known. */
 export const obstacles: Readonly<Record<string, Obstacle>> = {
   ...Object.fromEntries(
@@ -66,6 +71,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'LearnedSqueeze',
         'Flow',
         'StandardNormal',
+        'Uniform',
         'Autoregressive',
       ],
     ].map((type) => [type, nothing]),
@@ -76,10 +82,14 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
       : `its pattern '${pattern}' joins places that lie far apart; expected 'checkerboard'`,
   WaveletSqueeze: always('its wavelets are periodic in the whole volume; expected a HaarSqueeze'),
   AffineLayer: always('it has a number for every position of the whole; expected an ActNorm'),
-  ElementwiseTransform: ({ options: { size } }) =>
-    size === undefined
-      ? undefined
-      : 'it has parameters for every position of the whole; expected those of channels, without `size`',
+  ElementwiseTransform: ofEachNumber,
+  Normal: ofEachNumber,
+  MultivariateNormal: ofEachNumber,
+  StudentT: ofEachNumber,
+  NormalMixture: always('its components are of whole samples; expected a Normal'),
+  MixtureFlow: always('its components are of whole samples; expected one flow'),
+  ClassConditional: always('its context is a vector; expected a Normal'),
+  ConditionalNormal: always('its context may be of the whole volume; expected a Normal'),
   ConditionalHouseholder: always('its vectors may be of the whole volume; expected a Householder'),
   Reshape: always('it joins places that lie far apart; expected a ShuffleSqueeze'),
   MaskedCoupling: always('its mask is of the whole; expected a squeeze and a GlowCoupling'),

@@ -84,6 +84,30 @@ const smoothField = config('SmoothField', {
   activation: some(fc.constantFrom('lipSwish', 'elu', 'tanh')),
 });
 const divergence = fc.constantFrom('exact', 'hutchinson');
+const entries = { channels: size, size: some(fc.array(size, { maxLength: 2 })) };
+const bases = {
+  StandardNormal: config('StandardNormal'),
+  Normal: config('Normal', {
+    ...entries,
+    mean: some(bound),
+    deviation: some(bound),
+    frozen: some(fc.boolean()),
+  }),
+  MultivariateNormal: config('MultivariateNormal', { ...entries, frozen: some(fc.boolean()) }),
+  Uniform: config('Uniform', {
+    low: some(fc.constantFrom<Json>(-1, [-2, -1])),
+    high: some(fc.constantFrom<Json>(1, [2, 3])),
+  }),
+  NormalMixture: config('NormalMixture', { ...entries, components: size, spread: some(bound) }),
+  StudentT: config('StudentT', { ...entries, degrees: some(bound), scale: some(bound) }),
+  ClassConditional: config('ClassConditional', { ...entries, classes: size, spread: some(bound) }),
+  ConditionalNormal: config('ConditionalNormal', {
+    channels: size,
+    contextChannels: size,
+    hidden: some(size),
+    ndims: some(fc.integer({ min: 0, max: 3 })),
+  }),
+};
 const squeeze = fc.oneof(
   config('ShuffleSqueeze', { pattern: fc.constantFrom('column', 'patch', 'checkerboard') }),
   config('HaarSqueeze'),
@@ -631,8 +655,15 @@ const options: Record<string, Arbitrary<Json>> = {
     ndims: some(fc.integer({ min: 0, max: 3 })),
     actnorm: some(fc.boolean()),
   }),
-  StandardNormal: config('StandardNormal'),
-  Flow: config('Flow', { network: norm, base: some(config('StandardNormal')) }),
+  ...bases,
+  MixtureFlow: config('MixtureFlow', {
+    components: fc.array(
+      fc.oneof(bases.Normal, config('Flow', { network: norm, base: some(bases.StudentT) })),
+      { minLength: 1, maxLength: 3 },
+    ),
+    frozen: some(fc.boolean()),
+  }),
+  Flow: config('Flow', { network: norm, base: some(fc.oneof(...Object.values(bases))) }),
 };
 
 /** Options that were given, with a module of their type around them where they are none's own. */

@@ -260,6 +260,7 @@ function classes(): Calls {
       ...methodsOf(new api.Conv1x1({ channels: 4, parametrization: 'plu' }), v),
       ...methodsOf(new api.Conv1x1({ channels: 4 }), x),
     ],
+    invertTriangular: [call(api.invertTriangular, [ones([2, 2]), ones([2, 2])])],
     conv1x1Of: [call(api.conv1x1Of, [[1, 2, 3, 4], { frozen: true }])],
     Permutation: [
       make(api.Permutation, [{ channels: 4, order: [3, 0, 2, 1], random: random() }]),

@@ -165,6 +165,7 @@ export function flowCalls(): Calls {
         { undo: () => layers.zeroGrad(matching.parameters) },
       ),
     ],
+    ...baseCalls(),
     standardNormal: [call(flows.standardNormal, [])],
     StandardNormal: [
       make(flows.StandardNormal, []),
@@ -174,4 +175,67 @@ export function flowCalls(): Calls {
       on(base, 'backwardSample', [z, z]),
     ],
   };
+}
+
+/** Calls of the bases with parameters. */
+function baseCalls(): Calls {
+  const r = random();
+  const [z, d, oneOf3] = [r.normal([3, 2]), r.normal([3]), flows.oneHot([0, 2, 1], 3)];
+  const sizes = { channels: 2, size: [] };
+  const conditional = { channels: 2, contextChannels: 3, hidden: 2, ndims: 0 };
+  const mixed = { components: [new flows.Normal(sizes), new flows.StudentT(sizes)], frozen: false };
+  const made: [string, object, flows.BaseDistribution, Tensor?][] = [
+    ['Normal', { ...sizes, mean: [1, 2], deviation: 2, frozen: false }, new flows.Normal(sizes)],
+    [
+      'MultivariateNormal',
+      {
+        ...sizes,
+        mean: 1,
+        factor: [
+          [1, 0],
+          [2, 3],
+        ],
+        frozen: false,
+      },
+      new flows.MultivariateNormal(sizes),
+    ],
+    ['Uniform', { low: [0, 1], high: 2 }, new flows.Uniform({ low: -9, high: 9 })],
+    [
+      'NormalMixture',
+      { ...sizes, components: 2, spread: 1, frozen: false, random: r },
+      new flows.NormalMixture({ ...sizes, components: 2 }),
+    ],
+    [
+      'StudentT',
+      { ...sizes, degrees: 3, mean: 0, scale: [1, 2], frozen: false },
+      new flows.StudentT({ ...sizes, frozen: true }),
+    ],
+    [
+      'ClassConditional',
+      { ...sizes, classes: 3, spread: 1, random: r },
+      new flows.ClassConditional({ ...sizes, classes: 3 }),
+      oneOf3,
+    ],
+    [
+      'ConditionalNormal',
+      { ...conditional, conditioner: undefined, random: r },
+      new flows.ConditionalNormal(conditional),
+      oneOf3,
+    ],
+    ['MixtureFlow', mixed, new flows.MixtureFlow(mixed)],
+  ];
+  const pathwise = (base: flows.BaseDistribution) => !/Mixture/.test(base.type);
+  const calls = made.map(([name, options, base, context]) => {
+    const undo = () => layers.zeroGrad(base.parameters);
+    const calls = [
+      make(Reflect.get(flows, name), [options]),
+      // Outside of a box the density is 0.
+      on(base, 'logProb', [z, context], { may: ['nan'] }),
+      on(base, 'backward', [z, d, context], { undo, may: ['nan'] }),
+      on(base, 'sample', [[3, 2], { random: random(), temperature: 0.5, context }]),
+      ...(pathwise(base) ? [on(base, 'backwardSample', [z, z, context], { undo })] : []),
+    ];
+    return [name, calls] as const;
+  });
+  return { ...Object.fromEntries(calls), oneHot: [call(flows.oneHot, [[0, 2], 3])] };
 }

@@ -7,6 +7,7 @@ import {
   type NumericArray,
   requireOptions,
   type Tensor,
+  tidy,
   ValueError,
 } from '@invnet/tensor';
 import { requireContext, requireState } from '../core/arguments.ts';
@@ -14,10 +15,16 @@ import { Bijection, requireBijection } from '../core/bijection.ts';
 import { formatStateShape, type State, shapeOf, tensorsOf } from '../core/state.ts';
 import { type DataDependent, TrainingStep } from '../core/training-step.ts';
 import { Flag } from '../tree/buffer.ts';
-import { type Module, namedParameters, placesIn, requireModule } from '../tree/module.ts';
+import { Module, namedParameters, placesIn, requireModule } from '../tree/module.ts';
 
-/** A network, or a flow of one. */
-export type Initializable<S extends State> = Bijection<S> | { readonly network: Bijection<S> };
+/** A network, or a flow of one, which may have a base with layers of its own. */
+export type Initializable<S extends State> =
+  | Bijection<S>
+  | {
+      readonly network: Bijection<S>;
+      readonly usesContext?: boolean;
+      forward?(x: S, context?: Tensor): object;
+    };
 
 /** What goes with the data. */
 export interface InitializeOptions {
@@ -42,10 +49,10 @@ export async function initialize<S extends State>(
   x: S,
   options: InitializeOptions = {},
 ): Promise<void> {
-  const { network, context } = checked(model, x, options);
-  if (isInitialized(network)) return;
+  const { network, whole, context } = checked(model, x, options);
+  if (isInitialized(whole)) return;
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, await t.data());
-  const step = runOn(network, x, context);
+  const step = runOn(model, x, context);
   try {
     for (const [name, t] of results(step)) requireFit(network, name, await t.data());
   } catch (error) {
@@ -64,10 +71,10 @@ export function initializeSync<S extends State>(
   x: S,
   options: InitializeOptions = {},
 ): void {
-  const { network, context } = checked(model, x, options);
-  if (isInitialized(network)) return;
+  const { network, whole, context } = checked(model, x, options);
+  if (isInitialized(whole)) return;
   for (const [name, t] of inputs(x, context)) requireFinite(network, name, readNow(network, t));
-  const step = runOn(network, x, context);
+  const step = runOn(model, x, context);
   try {
     for (const [name, t] of results(step)) requireFit(network, name, readNow(network, t));
   } catch (error) {
@@ -100,18 +107,17 @@ export function resetInitialization(network: Module): void {
 /** The tree stays as it was built, so one walk is enough. */
 const dependentParts = new WeakMap<Module, readonly DataDependent[]>();
 
-/** The network, and the context that it uses. */
+/** The network, what may await data, and the context. */
 function checked<S extends State>(model: Initializable<S>, x: S, options: InitializeOptions) {
   const given = model instanceof Bijection ? model : model?.network;
   const network = requireBijection('initialize', 'network', given);
   requireState(['initialize'], x, network.stateSize);
   requireOptions('initialize', options, ['context']);
   const { context } = options;
-  const { usesContext } = network;
-  const used = usesContext || ('usesContext' in model && model.usesContext === true);
-  if (context !== undefined) requireContext(['initialize'], used, x, context);
   // A flow's context may be its base's alone.
-  return { network, context: usesContext ? context : undefined };
+  const used = network.usesContext || model.usesContext === true;
+  if (context !== undefined) requireContext(['initialize'], used, x, context);
+  return { network, whole: model instanceof Module ? model : network, context };
 }
 
 function isDataDependent(module: Module): module is DataDependent {
@@ -119,15 +125,17 @@ function isDataDependent(module: Module): module is DataDependent {
 }
 
 function runOn<S extends State>(
-  network: Bijection<S>,
+  model: Initializable<S>,
   x: S,
   context: Tensor | undefined,
 ): TrainingStep {
   const step = new TrainingStep();
   try {
     step.run(() => {
-      const { y, logdet } = network.forward(x, context);
-      for (const t of [...tensorsOf(y), logdet]) t.dispose();
+      const evaluated = 'network' in model && !model.forward ? model.network : model;
+      tidy(() => {
+        evaluated.forward?.(x, context);
+      });
     });
   } catch (error) {
     step.rollback();
