@@ -14,7 +14,7 @@ import {
   requireParameters,
 } from '@invnet/layers';
 import { requireOptions, requireRecord } from '@invnet/tensor';
-import { CheckpointError, requireFiniteArrays } from './fit.ts';
+import { CheckpointError, requireFiniteArrays } from './array-checks.ts';
 import { legacyNamesIn, legacyPlacesOf } from './legacy.ts';
 import { modelInfoIn, modelMetadata, requireMetadata } from './model-metadata.ts';
 import { placesOf, stateOf } from './module-state.ts';
@@ -28,7 +28,7 @@ import {
 } from './safetensors.ts';
 import { type Places, StagedArrays } from './staged-arrays.ts';
 
-export { CheckpointError } from './fit.ts';
+export { CheckpointError } from './array-checks.ts';
 
 /** What a checkpoint is made from; a network or a flow is one itself. */
 export interface CheckpointSource {

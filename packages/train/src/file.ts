@@ -7,7 +7,7 @@
  * when it has not been touched for a day.
  */
 import { formatValue } from '@invnet/tensor';
-import { CheckpointError } from './fit.ts';
+import { CheckpointError } from './array-checks.ts';
 import { nodeModule } from './node.ts';
 
 /** What files are called while they are written: of one length, however long their target's name is. */

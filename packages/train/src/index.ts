@@ -26,6 +26,18 @@ export {
   SingleProcess,
 } from './communicator.ts';
 export { DataParallel } from './data-parallel.ts';
+export { Fitting, fit } from './fitting/fit.ts';
+export type {
+  BestEpoch,
+  FitBatch,
+  FitData,
+  FitEpoch,
+  FitLoss,
+  FitOptions,
+  FitProgress,
+  FitResult,
+  FitWarning,
+} from './fitting/options.ts';
 export type { NonFiniteLocation, TrainingMetrics, TrainOptions } from './loop.ts';
 export { NonFiniteLossError, train } from './loop.ts';
 export type { LoadOptions, LoadOptionsAs } from './model.ts';

@@ -1,7 +1,7 @@
 /** What an optimizer remembers of parameters between updates, kept, saved and loaded; for all optimizers. */
 import { type Parameter, ParameterMap, requireParameters } from '@invnet/layers';
 import { formatValue, keep, type Tensor, tidy, ValueError, zerosLike } from '@invnet/tensor';
-import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
+import { CheckpointError, fitProblems, uploadLike } from './array-checks.ts';
 import type { OptimizerState } from './optimizer.ts';
 import type { HostTensor } from './safetensors.ts';
 

@@ -7,7 +7,7 @@ import {
   namedParameters,
   placesIn,
 } from '@invnet/layers';
-import { CheckpointError } from './fit.ts';
+import { CheckpointError } from './array-checks.ts';
 import { isRecord, isText, kindOf, type Safetensors } from './safetensors.ts';
 
 /** What a file says of its model. */

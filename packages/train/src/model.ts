@@ -15,7 +15,7 @@ import {
   tensor,
   ValueError,
 } from '@invnet/tensor';
-import { CheckpointError, requireFiniteArrays } from './fit.ts';
+import { CheckpointError, requireFiniteArrays } from './array-checks.ts';
 import { applyModes, type ModelInfo, modelInfoOf, modelMetadata } from './model-metadata.ts';
 import { placesOf, stateOf } from './module-state.ts';
 import { splitState } from './optimizer-entries.ts';

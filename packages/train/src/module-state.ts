@@ -1,6 +1,6 @@
 /** Parameters and buffers of a module as arrays by path: what files hold of it beside its configuration. */
 import { type Module, namedBuffers, namedParameters } from '@invnet/layers';
-import { CheckpointError } from './fit.ts';
+import { CheckpointError } from './array-checks.ts';
 import type { HostTensor } from './safetensors.ts';
 import type { Places } from './staged-arrays.ts';
 

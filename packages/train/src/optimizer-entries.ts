@@ -2,7 +2,7 @@
  * The optimizer's state in a file: entries called `optimizer/`, its name and the name in the state, and
  * metadata that says whose state it is, for that of a fresh optimizer has no entries.
  */
-import { CheckpointError } from './fit.ts';
+import { CheckpointError } from './array-checks.ts';
 import type { OptimizerState } from './optimizer.ts';
 import type { HostTensor, Safetensors } from './safetensors.ts';
 

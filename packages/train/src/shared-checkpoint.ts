@@ -1,9 +1,10 @@
 /** Checkpoints of a training that several ranks share: one writes, and all resume from what one reads. */
+
+import { CheckpointError } from './array-checks.ts';
 import { type CheckpointSource, type CheckpointTarget, restoreCheckpoint } from './checkpoint.ts';
 import { saveCheckpoint } from './checkpoint-file.ts';
 import { type Communicator, requireCommunicator } from './communicator.ts';
 import { readWhole } from './file.ts';
-import { CheckpointError } from './fit.ts';
 
 /**
  * As `saveCheckpoint`, by rank 0 for all, whose numbers are the same; returns on all ranks when the file is there.

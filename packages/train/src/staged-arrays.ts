@@ -4,7 +4,7 @@
  */
 import { type ModuleBuffer, Parameter, TensorBuffer } from '@invnet/layers';
 import { type Tensor, tidy } from '@invnet/tensor';
-import { CheckpointError, fitProblems, uploadLike } from './fit.ts';
+import { CheckpointError, fitProblems, uploadLike } from './array-checks.ts';
 import type { HostTensor } from './safetensors.ts';
 
 /** What arrays are loaded into, by the names that a file has for them; parameters before buffers. */

@@ -134,6 +134,27 @@ export async function trainCalls(): Promise<Calls> {
   await train.saveModel('kept', net);
   const load = { modules: layers.layerCatalogue, named: {} };
   const system = { may: ['system'], undo } as const;
+  const fitFlow = new flows.Flow({ network: new layers.ActNorm({ channels: 2 }) });
+  const fitRows = { x: { shape: [4, 2], data: Float64Array.of(1, 2, 3, 5, 4, 6, 5, 3) } };
+  const fitOptions = {
+    epochs: 1,
+    batchSize: 2,
+    validation: 0.3,
+    patience: 1,
+    standardize: false,
+    clipNorm: 1,
+    missing: 'drop',
+    seed: 1,
+    report: 1,
+  };
+  const fitted = async (...args: Parameters<typeof train.fit>) => {
+    // Spoiled, it may be one of very many epochs.
+    const fitting = train.fit(...args);
+    for await (const _ of fitting) break;
+    const { flow } = await fitting.result();
+    // The standardization in front, where there is one, is new.
+    if (flow !== fitFlow) for (const b of layers.namedBuffers(flow).values()) b.dispose();
+  };
   return {
     CheckpointError: [make(train.CheckpointError, [])],
     SafetensorsFormatError: [make(train.SafetensorsFormatError, [])],
@@ -171,6 +192,9 @@ export async function trainCalls(): Promise<Calls> {
     saveModel: [call(train.saveModel, ['m', net, { metadata: { a: 'b' } }], system)],
     loadModel: [call(train.loadModel, ['kept', load], system)],
     CommunicatorError: [make(train.CommunicatorError, [])],
+    // Made by fit.
+    Fitting: [],
+    fit: [call(fitted, [fitFlow, fitRows, fitOptions])],
     // Made by communicators, of what train has checked.
     DataParallel: [],
     SingleProcess: [

@@ -1,0 +1,267 @@
+/**
+ * One look at all rows before training: mean and deviation of each channel, and what is wrong with columns. Rows are
+ * seen a batch at a time, so that a source may be larger than memory.
+ */
+import { type HostArray, type RowSource, type Rows, requireHostArray } from '@invnet/datasets';
+import type { Moments } from '@invnet/layers';
+import { formatShape, ShapeError, ValueError } from '@invnet/tensor';
+import type { FitWarning } from './options.ts';
+
+/** What is known of an array of rows. */
+export interface ArraySurvey extends Moments {
+  /** Channels that have one value in all rows. */
+  readonly constant: readonly number[];
+  /** Pairs of columns that are equal in all rows, where rows are vectors. */
+  readonly equal: readonly (readonly [number, number])[];
+}
+
+/** What is known of rows. */
+export interface Survey {
+  readonly rows: number;
+  readonly x: ArraySurvey;
+  readonly context?: ArraySurvey;
+  /** The mean of the weights; 1 without any. */
+  readonly weight: number;
+}
+
+/**
+ * Goes over a source once.
+ *
+ * @throws ValueError for numbers that are not finite, with row and column, and where there are fewer than two rows.
+ */
+export async function surveyRows(source: RowSource): Promise<Survey> {
+  let [rows, weight] = [0, 0];
+  let x: ColumnSums | undefined;
+  let context: ColumnSums | undefined;
+  const options = { batchSize: 1024, seed: 0, epoch: 0, shuffle: false };
+  for await (const batch of source.batches(options)) {
+    x ??= new ColumnSums('x', batch.x);
+    x.add(batch.x, rows);
+    if (batch.context) {
+      context ??= new ColumnSums('context', batch.context);
+      context.add(batch.context, rows);
+    }
+    rows += batch.x.shape[0]!;
+    weight += sumOfWeights(batch);
+  }
+  if (!x || rows < 2) {
+    throw new ValueError(
+      `fit: there ${rows === 1 ? 'is 1 row' : `are ${rows} rows`} to train on; expected at least 2: a single one has ` +
+        'no deviation.',
+    );
+  }
+  if (weight === 0) throw new ValueError('fit: all weights are 0; expected some above.');
+  return {
+    rows,
+    x: x.survey(),
+    ...(context && { context: context.survey() }),
+    weight: weight / rows,
+  };
+}
+
+/**
+ * What a survey has to say.
+ *
+ * @throws ValueError for a constant column of x, which has no density.
+ */
+export function warningsOf({ rows, x, context }: Survey): FitWarning[] {
+  const [constant] = x.constant;
+  if (constant !== undefined) {
+    throw new ValueError(
+      `fit: column ${constant} of x is ${x.mean[constant]} in all ${rows} rows; expected columns that vary, for a ` +
+        'constant has no density. Leave the column out, or give it as a context.',
+    );
+  }
+  const warnings: FitWarning[] = [];
+  for (const c of context?.constant ?? []) {
+    warnings.push({
+      kind: 'constant-column',
+      message: `column ${c} of the context is ${context!.mean[c]} in all ${rows} rows: it says nothing.`,
+    });
+  }
+  for (const [name, survey] of Object.entries({ x, context })) {
+    for (const [a, b] of survey?.equal ?? []) {
+      const consequence =
+        name === 'x'
+          ? 'their density has no upper bound, so losses fall without end; leave one out'
+          : 'one of them is enough';
+      warnings.push({
+        kind: 'duplicated-columns',
+        message: `columns ${a} and ${b} of ${name} are equal in all ${rows} rows: ${consequence}.`,
+      });
+    }
+  }
+  const columns = x.mean.length;
+  if (columns > rows) {
+    warnings.push({
+      kind: 'few-rows',
+      message: `x has ${columns} columns and ${rows} rows: a density in more dimensions than there are rows is mostly made up.`,
+    });
+  }
+  return warnings;
+}
+
+/** Sums over the rows seen so far, per channel. */
+class ColumnSums {
+  readonly #name: string;
+  readonly #shape: readonly number[];
+  readonly #channels: number;
+  readonly #mean: Float64Array;
+  readonly #squares: Float64Array;
+  readonly #first: Float64Array;
+  readonly #varies: Uint8Array;
+  /** Of vectors, a number for each column that follows from all that it held. */
+  readonly #digests: Uint32Array;
+  #count = 0;
+
+  constructor(name: string, { shape }: HostArray) {
+    if (shape.length < 2) {
+      throw new ShapeError(
+        `fit: ${name} is ${formatShape(shape)}; expected [N, D], or [N, C, …] for images.`,
+      );
+    }
+    this.#name = name;
+    this.#shape = shape.slice(1);
+    this.#channels = shape[1]!;
+    const each = () => new Float64Array(this.#channels);
+    [this.#mean, this.#squares, this.#first] = [each(), each(), each()];
+    this.#varies = new Uint8Array(this.#channels);
+    this.#digests = new Uint32Array(2 * this.#channels);
+  }
+
+  /** @param row - The number of the first row, for messages. */
+  add({ shape, data }: HostArray, row: number): void {
+    if (formatShape(shape.slice(1)) !== formatShape(this.#shape)) {
+      throw new ShapeError(
+        `fit: row ${row} of ${this.#name} has shape ${formatShape(shape.slice(1))}; expected ` +
+          `${formatShape(this.#shape)}, as of those before.`,
+      );
+    }
+    const [rows, channels] = [shape[0]!, this.#channels];
+    const size = data.length / rows;
+    const positions = size / channels;
+    for (let c = 0; c < channels; c++) {
+      if (this.#count === 0) this.#first[c] = data[c * positions]!;
+      const first = this.#first[c]!;
+      // Relative to the first number, so that no digits are lost to a large mean.
+      let sum = 0;
+      for (let n = 0; n < rows; n++) {
+        for (let i = n * size + c * positions, end = i + positions; i < end; i++) {
+          const value = data[i]!;
+          if (!Number.isFinite(value)) throw this.#notFinite(value, row + n, i - n * size);
+          if (value !== first) this.#varies[c] = 1;
+          sum += value - first;
+        }
+      }
+      const count = rows * positions;
+      const mean = first + sum / count;
+      let squares = 0;
+      for (let n = 0; n < rows; n++) {
+        for (let i = n * size + c * positions, end = i + positions; i < end; i++) {
+          squares += (data[i]! - mean) ** 2;
+        }
+      }
+      this.#merge(c, count, mean, squares);
+    }
+    if (this.#shape.length === 1) this.#digest(data);
+    this.#count += rows * positions;
+  }
+
+  survey(): ArraySurvey {
+    const channels = Array.from({ length: this.#channels }, (_, c) => c);
+    return {
+      mean: [...this.#mean],
+      deviation: channels.map((c) => Math.sqrt(this.#squares[c]! / this.#count)),
+      constant: channels.filter((c) => !this.#varies[c]),
+      equal: this.#equalColumns(),
+    };
+  }
+
+  /** Chan, Golub and LeVeque (1979): a mean and a sum of squares of more numbers joins those of all before. */
+  #merge(c: number, count: number, mean: number, squares: number): void {
+    const total = this.#count + count;
+    const delta = mean - this.#mean[c]!;
+    this.#mean[c]! += (delta * count) / total;
+    this.#squares[c]! += squares + (delta ** 2 * this.#count * count) / total;
+  }
+
+  #digest(data: HostArray['data']): void {
+    const number = new Float64Array(1);
+    const words = new Uint32Array(number.buffer);
+    const digests = this.#digests;
+    for (let i = 0, c = 0; i < data.length; i++, c = c + 1 === this.#channels ? 0 : c + 1) {
+      number[0] = data[i]!;
+      digests[2 * c] = Math.imul(digests[2 * c]! ^ words[0]!, 0x01000193) ^ words[1]!;
+      digests[2 * c + 1] =
+        Math.imul(digests[2 * c + 1]! ^ words[1]!, 0x85ebca6b) ^ (words[0]! >>> 3);
+    }
+  }
+
+  #equalColumns(): [number, number][] {
+    if (this.#shape.length !== 1) return [];
+    const seen = new Map<string, number>();
+    const equal: [number, number][] = [];
+    for (let c = 0; c < this.#channels; c++) {
+      // Constant columns are told as such.
+      if (!this.#varies[c]) continue;
+      const digest = `${this.#digests[2 * c]} ${this.#digests[2 * c + 1]}`;
+      const before = seen.get(digest);
+      if (before === undefined) seen.set(digest, c);
+      else equal.push([before, c]);
+    }
+    return equal;
+  }
+
+  #notFinite(value: number, row: number, column: number): ValueError {
+    return new ValueError(
+      `fit: ${this.#name} is ${value} in row ${row}, column ${column} (both from 0); expected finite numbers. ` +
+        "Mend the data, or pass missing: 'drop' to leave such rows out.",
+    );
+  }
+}
+
+/** What some rows count together. */
+export function sumOfWeights({ x, weights }: Rows): number {
+  if (!weights) return x.shape[0]!;
+  let sum = 0;
+  for (const weight of weights.data) sum += weight;
+  return sum;
+}
+
+/** The rows all of whose numbers are finite, and how many were not. */
+export function withoutMissing(rows: Rows): { readonly kept: Rows | undefined; dropped: number } {
+  const arrays = (['x', 'context', 'weights'] as const).flatMap((name) => {
+    const array = rows[name];
+    return array === undefined ? [] : [requireHostArray('fit', name, array)];
+  });
+  const count = rows.x.shape[0]!;
+  // Who takes the rows says so.
+  if (arrays.some(({ shape }) => shape[0] !== count)) return { kept: rows, dropped: 0 };
+  const complete: number[] = [];
+  for (let n = 0; n < count; n++)
+    if (arrays.every((array) => isComplete(array, n))) complete.push(n);
+  const dropped = count - complete.length;
+  if (dropped === 0) return { kept: rows, dropped };
+  if (complete.length === 0) return { kept: undefined, dropped };
+  const kept = {
+    x: taken(rows.x, complete),
+    ...(rows.context && { context: taken(rows.context, complete) }),
+    ...(rows.weights && { weights: taken(rows.weights, complete) }),
+  };
+  return { kept, dropped };
+}
+
+function isComplete({ shape, data }: HostArray, row: number): boolean {
+  const size = data.length / shape[0]!;
+  for (let i = row * size; i < (row + 1) * size; i++) if (!Number.isFinite(data[i])) return false;
+  return true;
+}
+
+function taken({ shape, data }: HostArray, rows: readonly number[]): HostArray {
+  const size = data.length / shape[0]!;
+  const result = data.slice(0, rows.length * size);
+  rows.forEach((row, n) => {
+    result.set(data.subarray(row * size, (row + 1) * size), n * size);
+  });
+  return { shape: [rows.length, ...shape.slice(1)], data: result };
+}
