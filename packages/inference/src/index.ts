@@ -1,5 +1,8 @@
 /** Simulation-based inference: priors, simulators, posteriors and their diagnostics. */
 
+// Diagnostics.
+export type { C2st, C2stOptions } from './diagnostics/c2st.ts';
+export { c2st } from './diagnostics/c2st.ts';
 // Priors.
 export {
   betaPrior,

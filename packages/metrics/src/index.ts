@@ -25,6 +25,7 @@ export { halfSquaredError, softmaxCrossEntropy, ssimLoss } from './losses.ts';
 export type { MaximumMeanDiscrepancy } from './mmd.ts';
 export { mmd } from './mmd.ts';
 export type { Points } from './points.ts';
+export { requirePoints } from './points.ts';
 export type { PosteriorMoments } from './posterior-moments.ts';
 export { contraction, posteriorMoments, zScores } from './posterior-moments.ts';
 export type { PredictiveCheck } from './predictive-check.ts';

@@ -8,7 +8,13 @@ export interface Points {
   readonly data: ArrayLike<number>;
 }
 
-/** How many samples there are, and of how many numbers each. @throws ValueError, ShapeError unless they are samples. */
+/**
+ * How many samples there are, and of how many numbers each.
+ *
+ * @param op - Who asks, for messages. @param name - What the samples are called there.
+ * @throws ValueError, ShapeError unless they are finite samples.
+ * @example const { rows, columns } = requirePoints('report', 'samples', samples);
+ */
 export function requirePoints(
   op: string,
   name: string,

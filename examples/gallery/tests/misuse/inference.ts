@@ -26,6 +26,13 @@ export function inferenceCalls(): Calls {
   return {
     SimulationError: [make(inference.SimulationError, ['a message'])],
     MissingDensityError: [make(inference.MissingDensityError, ['a message'])],
+    c2st: [
+      call(inference.c2st, [
+        { shape: [4, 1], data: [1, 2, 3, 4] },
+        { shape: [4, 1], data: [0, 3, 1, 2] },
+        { seed: 1, folds: 2, signal: new AbortController().signal, progress: () => {} },
+      ]),
+    ],
     Prior: [
       make(inference.Prior, [parts]),
       on(uniform, 'sample', [{ count: 3, seed: 1 }]),
