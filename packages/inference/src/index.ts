@@ -1,8 +1,21 @@
 /** Simulation-based inference: priors, simulators, posteriors and their diagnostics. */
 
-// Diagnostics.
 export type { C2st, C2stOptions } from './diagnostics/c2st.ts';
 export { c2st } from './diagnostics/c2st.ts';
+// Diagnostics.
+export type {
+  CalibrateOptions,
+  Calibration,
+  CalibrationProgress,
+  Pairs,
+  Sampler,
+} from './diagnostics/calibrate.ts';
+export { calibrate } from './diagnostics/calibrate.ts';
+export type {
+  CalibrationRanks,
+  CalibrationTest,
+  ParameterCalibration,
+} from './diagnostics/calibration-tests.ts';
 // Priors.
 export {
   betaPrior,

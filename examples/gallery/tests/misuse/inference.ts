@@ -3,6 +3,12 @@ import * as inference from '@invnet/inference';
 import type { RandomStream } from '@invnet/tensor';
 import { type Calls, call, make, on } from './call.ts';
 
+interface Asked {
+  readonly x: { readonly shape: readonly number[] };
+  readonly count: number;
+  readonly seed: RandomStream;
+}
+
 /** Calls of all exports of inference. */
 export function inferenceCalls(): Calls {
   // Densities of parameters far from 1 may leave the range of numbers on the way.
@@ -11,6 +17,14 @@ export function inferenceCalls(): Calls {
   const bounds = { low: [0, -1], high: [1, 1] };
   const uniform = inference.uniformPrior(bounds);
   const theta = { shape: [2, 2], data: Float64Array.of(0.5, 0, 0.1, -0.5) };
+  const sampler = {
+    sample: async ({ x, count, seed }: Asked) => {
+      const shape = [x.shape[0]!, count, 2];
+      return { shape, data: seed.normalArray(x.shape[0]! * count * 2) };
+    },
+    logProb: async (given: { theta: { shape: readonly number[]; data: Float64Array } }) =>
+      given.theta.data.filter((_, i) => i % 2 === 0),
+  };
   const parts = {
     support: [
       { kind: 'ordered', size: 1 },
@@ -32,6 +46,17 @@ export function inferenceCalls(): Calls {
         { shape: [4, 1], data: [0, 3, 1, 2] },
         { seed: 1, folds: 2, signal: new AbortController().signal, progress: () => {} },
       ]),
+    ],
+    calibrate: [
+      {
+        ...call(inference.calibrate, [
+          sampler,
+          { theta, x: theta },
+          { seed: 1, draws: 3, batchSize: 1, names: ['a', 'b'] },
+        ]),
+        run: (args) => Reflect.apply(inference.calibrate, undefined, args as never).result(),
+        may: ['nan'],
+      },
     ],
     Prior: [
       make(inference.Prior, [parts]),

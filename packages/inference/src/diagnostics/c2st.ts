@@ -5,6 +5,8 @@
 import { type Points, posteriorMoments, requirePoints } from '@invnet/metrics';
 import {
   RandomStream,
+  requireBoolean,
+  requireFunction,
   requireOptions,
   requireWhole,
   ShapeError,
@@ -51,6 +53,8 @@ export async function c2st(
   requireOptions('c2st', options, ['seed', 'folds', 'signal', 'progress']);
   const { seed = 1, folds = 5, signal, progress } = options;
   requireWhole('c2st', 'seed', seed, 0);
+  if (signal !== undefined) requireBoolean('c2st', "the signal's aborted", signal?.aborted);
+  if (progress !== undefined) requireFunction('c2st', 'progress', progress);
   const rows = labelled(reference, samples);
   const count = rows.labels.length;
   requireWhole('c2st', 'folds', folds, 2, Math.floor(count / 2));
@@ -67,7 +71,7 @@ export async function c2st(
       await classifier.fit(select(rows, rest), async () => {
         // Lets whoever holds the signal have a turn, as `wasm` computes without ever waiting.
         await new Promise((resolve) => setTimeout(resolve));
-        signal?.throwIfAborted();
+        if (signal?.aborted) throw signal.reason;
       });
       accuracies.push(await classifier.accuracy(held));
     } finally {
@@ -95,7 +99,7 @@ function labelled(reference: Points, samples: Points): LabelledRows {
       for (let i = 0; i < rows; i++) yield row(i);
     })(),
   );
-  const constant = deviation.findIndex((d) => d === 0);
+  const constant = deviation.indexOf(0);
   if (constant >= 0) {
     throw new ValueError(
       `c2st: number ${constant} of all reference samples is ${mean[constant]}; expected samples that differ.`,

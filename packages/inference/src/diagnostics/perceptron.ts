@@ -180,7 +180,8 @@ function batchOf(rows: LabelledRows, some: Uint32Array) {
   const labels = new Uint8Array(size);
   for (let i = 0; i < size; i++) {
     labels[i] = rows.labels[some[i]!]!;
-    for (let c = 0; c < rows.columns; c++) x[c * size + i] = rows.data[some[i]! * rows.columns + c]!;
+    for (let c = 0; c < rows.columns; c++)
+      x[c * size + i] = rows.data[some[i]! * rows.columns + c]!;
   }
   return { x: tensor(x, [1, rows.columns, size]), labels: tensor(labels, [1, 1, size]) };
 }
