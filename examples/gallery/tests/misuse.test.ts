@@ -10,6 +10,7 @@ import * as datasets from '@invnet/datasets';
 import * as devito from '@invnet/devito';
 import * as flows from '@invnet/flows';
 import * as inference from '@invnet/inference';
+import * as inferenceTasks from '@invnet/inference/tasks';
 import * as jax from '@invnet/jax';
 import * as jvp from '@invnet/jvp';
 import * as layers from '@invnet/layers';
@@ -33,6 +34,7 @@ import { continuousCalls } from './misuse/continuous.ts';
 import { couplingBlockCalls } from './misuse/coupling-blocks.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { inferenceCalls } from './misuse/inference.ts';
+import { inferenceTaskCalls } from './misuse/inference-tasks.ts';
 import { jaxCalls } from './misuse/jax.ts';
 import { layerCalls } from './misuse/layers.ts';
 import { linearCalls } from './misuse/linear.ts';
@@ -87,6 +89,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
   ['inference', inference, inferenceCalls, 'wasm'],
+  ['inference/tasks', inferenceTasks, inferenceTaskCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],
   ['mpi', mpi, mpiCalls, 'wasm'],
