@@ -41,6 +41,7 @@ export type {
   NeuTraOptions,
 } from './objectives/hamiltonian.ts';
 export { hamiltonianMonteCarlo, neuTra } from './objectives/hamiltonian.ts';
+export { hessianProduct } from './objectives/hessian.ts';
 export type {
   ImportanceOptions,
   ImportanceSample,

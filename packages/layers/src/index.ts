@@ -221,7 +221,7 @@ export type { BuildOptions } from './models/build.ts';
 export { build } from './models/build.ts';
 export type { Json, ModuleConfig } from './models/config.ts';
 export { ConfigurationError, configDifferences } from './models/config.ts';
-export { copyModule, replacePart } from './models/copy.ts';
+export { copyModule, copyModuleBy, replacePart } from './models/copy.ts';
 export { describe } from './models/describe.ts';
 export { countParameters, freeze, unfreeze } from './models/freezing.ts';
 export type { Initializable, InitializeOptions } from './models/initialize.ts';

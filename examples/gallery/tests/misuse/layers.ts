@@ -1,6 +1,6 @@
 /** Right calls of `@invnet/layers`. */
 import * as api from '@invnet/layers';
-import { ones, RandomStream, type Shape, type Tensor, zeros } from '@invnet/tensor';
+import { assign, ones, RandomStream, type Shape, type Tensor, zeros } from '@invnet/tensor';
 import { type Call, type Calls, call, make, on } from './call.ts';
 
 /** Calls of all exports. */
@@ -353,6 +353,7 @@ function treeCalls(): Calls {
     ConfigurationError: [make(api.ConfigurationError, [])],
     configDifferences: [call(api.configDifferences, [config, config, names])],
     copyModule: [call(api.copyModule, [net])],
+    copyModuleBy: [call(api.copyModuleBy, [net, assign])],
     replacePart: [call(api.replacePart, [net, 'norm', new api.ActNorm({ channels: 2 })])],
     describe: [call(api.describe, [net])],
     countParameters: [call(api.countParameters, [net, { trained: true }])],

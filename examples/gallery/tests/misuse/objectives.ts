@@ -35,6 +35,7 @@ export function objectiveCalls(): Calls {
       on(flows.energyOf(density), 'withGradient', [x]),
     ],
     hamiltonianMonteCarlo: [call(flows.hamiltonianMonteCarlo, [energy, { ...chains, start: x }])],
+    hessianProduct: [call(flows.hessianProduct, [flow, x, x])],
     importanceSample: [
       call(flows.importanceSample, [flow, energy, { ...draws, context: undefined }]),
     ],

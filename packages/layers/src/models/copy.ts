@@ -1,5 +1,5 @@
 /** Copies of a network, and copies with another part. */
-import { RandomStream, ValueError } from '@invnet/tensor';
+import { assign, RandomStream, requireFunction, type Tensor, ValueError } from '@invnet/tensor';
 import { Counter, Flag, TensorBuffer } from '../tree/buffer.ts';
 import { Construction } from '../tree/construction.ts';
 import {
@@ -19,7 +19,21 @@ import { partsReplacedIn, setPart } from './parts.ts';
  * blocks with their parameters, are shared with the original.
  */
 export function copyModule<M extends Module>(module: M): M {
-  return copyWith(module, (copy) => copyNumbers(module, copy));
+  return copyModuleBy(module, assign);
+}
+
+/**
+ * As `copyModule`, for a copy on the current backend whose numbers come over in a way of one's own: `copy` gets a
+ * tensor of the copy, and the one that it stands for.
+ *
+ * @example withBackend(other, () => copyModuleBy(network, (to, from) => assign(to, tensor(numbers.get(from)!, from.shape))));
+ */
+export function copyModuleBy<M extends Module>(
+  module: M,
+  copy: (to: Tensor, from: Tensor) => void,
+): M {
+  requireFunction('copyModuleBy', 'copy', copy);
+  return copyWith(module, (made) => copyNumbers(module, made, copy));
 }
 
 /**
@@ -33,7 +47,7 @@ export function copyModule<M extends Module>(module: M): M {
  */
 export function replacePart<M extends Module>(network: M, path: string, part: Module): M {
   return copyWith(network, (copy) => {
-    copyNumbers(network, copy);
+    copyNumbers(network, copy, assign);
     setPart(copy, path, part);
   });
 }
@@ -79,12 +93,15 @@ function copyOption(value: unknown, copies: Map<Module, Module>): unknown {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, copyOption(v, copies)]));
 }
 
-function copyNumbers(from: Module, to: Module): void {
+function copyNumbers(from: Module, to: Module, copy: (to: Tensor, from: Tensor) => void): void {
   const parameters = namedParameters(to);
   for (const [path, p] of namedParameters(from)) {
     const q = parameters.get(path)!;
     if (q.identity === p.identity) borrow(to, q);
-    else q.assign(p.data);
+    else {
+      copy(q.data, p.data);
+      q.changed();
+    }
     q.frozen = p.frozen;
   }
   const buffers = namedBuffers(to);
@@ -92,7 +109,7 @@ function copyNumbers(from: Module, to: Module): void {
     const c = buffers.get(path);
     if (b instanceof Flag && c instanceof Flag) c.value = b.value;
     if (b instanceof Counter && c instanceof Counter) c.value = b.value;
-    if (b instanceof TensorBuffer && c instanceof TensorBuffer) c.assign(b.data);
+    if (b instanceof TensorBuffer && c instanceof TensorBuffer) copy(c.data, b.data);
   }
   const places = [...placesIn(to)];
   [...placesIn(from)].forEach(({ module }, i) => {
