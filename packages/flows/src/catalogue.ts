@@ -11,6 +11,7 @@ import { StudentT } from './bases/student-t.ts';
 import { Uniform } from './bases/uniform.ts';
 import { Flow } from './flow.ts';
 import { MixtureFlow } from './mixture-flow.ts';
+import { VariationalDequantization } from './variational-dequantization.ts';
 
 /** The flows, networks, layers and activations that `loadModel` and `build` may be passed. */
 export const flowCatalogue: readonly ModuleType[] =
@@ -26,4 +27,5 @@ export const flowCatalogue: readonly ModuleType[] =
     StudentT,
     ClassConditional,
     ConditionalNormal,
+    VariationalDequantization,
   ]);

@@ -5,6 +5,7 @@
 import {
   checkShape,
   currentPlacement,
+  type DType,
   formatShape,
   formatValue,
   nextAbove,
@@ -42,40 +43,49 @@ export function dequantize(
   random: RandomStream,
   levels = 256,
 ): Tensor {
-  requirePixels(pixels);
   requireStream('dequantize', random);
-  requireWhole('dequantize', 'levels', levels, 2, 2 ** 16);
-  if (pixels.length !== sizeOf(checkShape('dequantize', shape))) {
-    throw new ShapeError(
-      `dequantize: ${pixels.length} pixels do not fill shape ${formatShape(shape)}.`,
-    );
-  }
-  const above = pixels.findIndex((v) => v >= levels);
-  if (above >= 0) {
-    throw new ValueError(
-      `dequantize: pixel ${above} is ${pixels[above]}; expected at most ${levels - 1} for ${levels} ` +
-        'levels, which is the last argument.',
-    );
-  }
+  requireLevels('dequantize', levels);
+  requirePixels('dequantize', pixels, shape, levels);
   const { dtype } = currentPlacement();
   const values = random.uniformArray(pixels.length);
   for (let i = 0; i < values.length; i++) {
     const v = pixels[i]!;
-    let x = roundTo(dtype, (values[i]! + v) / levels);
-    // Rounding may take x to the level beside v; or the product by which one finds the level again.
-    if (x * levels < v) x = nextAbove(dtype, x);
-    while (roundTo(dtype, x * levels) >= v + 1) x = nextBelow(dtype, x);
-    values[i] = x;
+    values[i] = withinLevel(dtype, (values[i]! + v) / levels, v, levels);
   }
   return tensor(values, shape);
 }
 
-function requirePixels(pixels: Pixels): void {
-  if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) return;
-  if (pixels instanceof Uint16Array) return;
+/** x rounded, and moved to the number next to it where that is needed for ⌊levels·x⌋ to be v. */
+export function withinLevel(dtype: DType, x: number, v: number, levels: number): number {
+  let rounded = roundTo(dtype, x);
+  // Rounding may take x to the level beside v; or the product by which one finds the level again.
+  if (rounded * levels < v) rounded = nextAbove(dtype, rounded);
+  while (roundTo(dtype, rounded * levels) >= v + 1) rounded = nextBelow(dtype, rounded);
+  return rounded;
+}
+
+/** @throws ValueError unless it is a number of levels that a pixel can have. */
+export function requireLevels(op: string, levels: number): void {
+  requireWhole(op, 'levels', levels, 2, 2 ** 16);
+}
+
+/** @throws ValueError unless they are pixels of these levels. @throws ShapeError unless they fill the shape. */
+export function requirePixels(op: string, pixels: Pixels, shape: Shape, levels: number): void {
+  const bytes = pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray;
+  if (!(bytes || pixels instanceof Uint16Array)) {
+    throw new ValueError(
+      `${op}: pixels are ${formatValue(pixels)}; expected a Uint8Array or a Uint16Array of whole ` +
+        'levels: numbers that are scaled already need none of this.',
+    );
+  }
+  if (pixels.length !== sizeOf(checkShape(op, shape))) {
+    throw new ShapeError(`${op}: ${pixels.length} pixels do not fill shape ${formatShape(shape)}.`);
+  }
+  const above = pixels.findIndex((v) => v >= levels);
+  if (above < 0) return;
   throw new ValueError(
-    `dequantize: pixels are ${formatValue(pixels)}; expected a Uint8Array or a Uint16Array of whole ` +
-      'levels: numbers that are scaled already need none of this.',
+    `${op}: pixel ${above} is ${pixels[above]}; expected at most ${levels - 1} for ${levels} levels, which ` +
+      'are given as levels.',
   );
 }
 

@@ -51,3 +51,5 @@ export { importanceSample, weightStatistics } from './objectives/importance.ts';
 export { latentEnergy, latentPosterior } from './objectives/latent-energy.ts';
 export { reverseKL } from './objectives/reverse-kl.ts';
 export { scoreOf } from './objectives/score.ts';
+export type { VariationalOptions } from './variational-dequantization.ts';
+export { VariationalDequantization, variationalLoss } from './variational-dequantization.ts';

@@ -166,6 +166,8 @@ export const laterInPython: readonly string[] = [
   ...['ConditionerField', 'SmoothField', 'ContinuousFlow', 'MidpointFlow'],
   ...['MixtureFlow', 'Normal', 'MultivariateNormal', 'Uniform', 'NormalMixture', 'StudentT'],
   ...['ClassConditional', 'ConditionalNormal'],
+  // Of training alone: samples and densities are those of the flow in it.
+  'VariationalDequantization',
 ];
 
 /** All of them; functions without a name cannot be saved. */

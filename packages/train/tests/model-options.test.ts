@@ -664,6 +664,11 @@ const options: Record<string, Arbitrary<Json>> = {
     frozen: some(fc.boolean()),
   }),
   Flow: config('Flow', { network: norm, base: some(fc.oneof(...Object.values(bases))) }),
+  VariationalDequantization: config('VariationalDequantization', {
+    flow: config('Flow', { network: norm }),
+    noise: config('Flow', { network: norm }),
+    levels: some(fc.integer({ min: 2, max: 2 ** 16 })),
+  }),
 };
 
 /** Options that were given, with a module of their type around them where they are none's own. */

@@ -138,6 +138,10 @@ export function flowCalls(): Calls {
   const undo = () => layers.zeroGrad(flow.parameters);
   const field = new layers.SmoothField({ channels: 2, hidden: [2] });
   const matching = new flows.Flow({ network: new layers.ContinuousFlow({ field }) });
+  const noise = new flows.Flow({ network: new layers.AffineLayer({ channels: 2 }) });
+  const dequantization = new flows.VariationalDequantization({ flow, noise, levels: 4 });
+  const levels = Uint8Array.of(0, 1, 2, 3, 1, 2);
+  const draws = { shape: [3, 2], seed: random(), context: undefined };
   return {
     flowCatalogue: [],
     BaseDistribution: [],
@@ -166,6 +170,15 @@ export function flowCalls(): Calls {
       ),
     ],
     ...baseCalls(),
+    VariationalDequantization: [
+      make(flows.VariationalDequantization, [{ flow, noise, levels: 4 }]),
+      on(dequantization, 'bound', [levels, { ...draws, seed: 1 }]),
+    ],
+    variationalLoss: [
+      call(flows.variationalLoss, [dequantization, levels, draws], {
+        undo: () => layers.zeroGrad(dequantization.parameters),
+      }),
+    ],
     standardNormal: [call(flows.standardNormal, [])],
     StandardNormal: [
       make(flows.StandardNormal, []),

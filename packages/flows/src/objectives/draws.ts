@@ -119,7 +119,7 @@ export function energyLoss(
 }
 
 /** From the gradients of a loss for x and log q(x) to those of the parameters, which are added. */
-function pull(
+export function pull(
   flow: Flow,
   {
     z,
@@ -139,7 +139,11 @@ function pull(
 }
 
 /** Outside of a training step, what awaits data is set on samples, in the direction that makes them. */
-function setOnSamples(op: string, flow: Flow, { shape, context }: EnergyLossOptions): void {
+export function setOnSamples(
+  op: string,
+  flow: Flow,
+  { shape, context }: Pick<EnergyLossOptions, 'shape' | 'context'>,
+): void {
   const { network, base } = flow;
   if (activeStep() || isInitialized(network)) return;
   const latent = network.outputShape(checkShape(op, shape));
