@@ -2,7 +2,7 @@
  * Rows of what is larger than memory, read in blocks of neighbours and shuffled in windows of blocks. What a format
  * knows is how to read rows `start` to `end`; order, batches and going on are here, once for all formats.
  */
-import { RandomStream, requireOneOf, requireWhole, ValueError } from '@invnet/tensor';
+import { RandomStream, requireList, requireOneOf, requireWhole, ValueError } from '@invnet/tensor';
 import { type HostArray, likeArray, maskMissing } from './host-array.ts';
 import {
   type RowBatchOptions,
@@ -24,13 +24,18 @@ export interface RowFileOptions {
   readonly windowBlocks?: number;
   /**
    * NaN cells are refused with row and column, `'refuse'`, the default; or those of contexts are marked as by
-   * `maskMissing`, `'mask'`.
+   * `maskMissing`, `'mask'`; or all come as they are, `'keep'`, for whoever leaves such rows out.
    */
-  readonly missing?: 'refuse' | 'mask';
+  readonly missing?: 'refuse' | 'mask' | 'keep';
+  /**
+   * Rows from a first one up to another, both from 0: two sources of one file are for training and for validation. A
+   * file that is sorted should be shuffled before. Default: all.
+   */
+  readonly range?: readonly [start: number, end: number];
 }
 
 /** The names of `RowFileOptions`. */
-export const rowFileOptions = ['blockRows', 'windowBlocks', 'missing'];
+export const rowFileOptions = ['blockRows', 'windowBlocks', 'missing', 'range'];
 
 /** An open file, or several beside each other. */
 export interface RowReader {
@@ -63,13 +68,14 @@ export async function blockRows(
   file: RowFile,
   options: RowFileOptions,
 ): Promise<RowSource> {
-  const { count } = file;
+  const [first, end] = requireRange(op, file.count, options.range);
+  const count = end - first;
   const together = file.blockRows ?? 1;
   const usual = together * Math.ceil(2 ** 20 / (file.rowBytes * together));
   const { blockRows = usual, windowBlocks = 16, missing = 'refuse' } = options;
   requireWhole(op, 'blockRows', blockRows, 1);
   requireWhole(op, 'windowBlocks', windowBlocks, 1);
-  requireOneOf(op, 'missing', missing, ['refuse', 'mask']);
+  requireOneOf(op, 'missing', missing, ['refuse', 'mask', 'keep']);
   if (blockRows % together !== 0) {
     throw new ValueError(
       `${op}: blockRows is ${blockRows}; expected a multiple of ${together}, the rows that are stored together.`,
@@ -80,17 +86,17 @@ export async function blockRows(
     const { context } = rows;
     const masked =
       context && missing === 'mask' ? { ...rows, context: maskMissing(context) } : rows;
-    return requireRows(op, masked, start);
+    return requireRows(op, masked, { first: start, finite: missing !== 'keep' });
   };
   // The first row tells shapes and types, and whether the file can be read at all.
-  const first = await reading(file, (reader) => checked(reader, 0, 1));
+  const row = await reading(file, (reader) => checked(reader, first, first + 1));
   return {
     count,
-    shapes: shapesOf(first),
+    shapes: shapesOf(row),
     batches(options) {
       const own = requireBatchOptions(op, count, options);
-      const windows = windowsOf(count, Math.min(count, blockRows), windowBlocks, own);
-      return batches(file, windows, own, checked);
+      const windows = windowsOf({ first, end, blockRows, windowBlocks }, own);
+      return batches(file, windows, { ...own, count }, checked);
     },
   };
 }
@@ -105,22 +111,31 @@ interface Window {
   order(): Uint32Array;
 }
 
+/** Rows of a file, and how they are parted. */
+interface Layout {
+  readonly first: number;
+  readonly end: number;
+  readonly blockRows: number;
+  readonly windowBlocks: number;
+}
+
 function* windowsOf(
-  count: number,
-  block: number,
-  windowBlocks: number,
+  { first, end, blockRows, windowBlocks }: Layout,
   { seed, epoch, shuffle }: Required<RowBatchOptions>,
 ): Generator<Window> {
-  const blocks = Math.ceil(count / block);
+  // Of the file, so that a range that starts within a block cuts only that one.
+  const from = Math.floor(first / blockRows);
+  const blocks = Math.ceil(end / blockRows) - from;
   const width = shuffle ? Math.min(windowBlocks, blocks) : 1;
   // Where in the random stream an epoch starts, and each window of it, so that none waits for those before.
-  const [forBlocks, forRows] = [Math.ceil(blocks / 4), Math.ceil((width * block) / 4)];
+  const forBlocks = Math.ceil(blocks / 4);
+  const forRows = Math.ceil(Math.min(end - first, width * blockRows) / 4);
   const origin = firstBlock + epoch * (forBlocks + Math.ceil(blocks / width) * forRows);
   const order = shuffle ? new RandomStream(seed, origin).permutation(blocks) : undefined;
   for (let at = 0, window = 0; at < blocks; at += width, window++) {
     const chosen = Array.from({ length: Math.min(width, blocks - at) }, (_, i) => {
-      const start = (order ? order[at + i]! : at + i) * block;
-      return { start, end: Math.min(count, start + block) };
+      const start = (from + (order ? order[at + i]! : at + i)) * blockRows;
+      return { start: Math.max(first, start), end: Math.min(end, start + blockRows) };
     });
     const rows = chosen.reduce((sum, { start, end }) => sum + end - start, 0);
     const random = origin + forBlocks + window * forRows;
@@ -135,13 +150,25 @@ function* windowsOf(
   }
 }
 
+function requireRange(
+  op: string,
+  count: number,
+  range: RowFileOptions['range'] = [0, count],
+): RowFileOptions['range'] & object {
+  requireList(op, 'range', range, '[start, end]');
+  const [start, end] = range;
+  requireWhole(op, 'the start of range', start, 0, count - 1);
+  requireWhole(op, 'the end of range', end, start + 1, count);
+  return range;
+}
+
 /** Block of the random stream where the orders of epochs begin, as those of `indexBatches` do. */
 const firstBlock = 2 ** 48;
 
 async function* batches(
   file: RowFile,
   windows: Iterable<Window>,
-  { batchSize, from }: Required<RowBatchOptions>,
+  { batchSize, from, count }: Required<RowBatchOptions> & { readonly count: number },
   read: (reader: RowReader, start: number, end: number) => Promise<Rows>,
 ): AsyncGenerator<Rows, void, undefined> {
   const reader = await file.open();
@@ -157,7 +184,7 @@ async function* batches(
       for (const { start, end } of window.blocks) held.push(await read(reader, start, end));
       const blockRows = window.blocks.map(({ start, end }) => end - start);
       for (const row of window.order().subarray(skip)) {
-        batch ??= new Batch(held[0]!, Math.min(batchSize, file.count));
+        batch ??= new Batch(held[0]!, Math.min(batchSize, count));
         const [block, within] = placeOf(row, blockRows);
         batch.add(held[block]!, within);
         if (batch.full) {
@@ -173,7 +200,7 @@ async function* batches(
   }
 }
 
-/** Which block a row of a window is in: all have as many, but for the file's last one, which may stand anywhere. */
+/** Which block a row of a window is in: not all have as many, and the last one of the file may stand anywhere. */
 function placeOf(row: number, counts: readonly number[]): [number, number] {
   let within = row;
   let block = 0;

@@ -63,12 +63,15 @@ export async function csvRows(options: CsvRowsOptions): Promise<RowSource> {
     const opened = await openFile(op, file);
     return {
       async read(start, end) {
-        const [from, to] = [starts.places[start / rows]!, starts.places[Math.ceil(end / rows)]!];
-        const records = layout.records(binaryText(await opened.read(from, to)));
+        const block = Math.floor(start / rows);
+        const [from, to] = [starts.places[block]!, starts.places[Math.ceil(end / rows)]!];
+        const first = start - block * rows;
+        const all = layout.records(binaryText(await opened.read(from, to)));
+        const records = all.slice(first, first + end - start);
         if (records.length < end - start) {
           layout.fail('has changed since it was opened; expected a file that stays as it is.');
         }
-        return numbersOf(layout, parts, records.slice(0, end - start), start);
+        return numbersOf(layout, parts, records, start);
       },
       close: () => opened.close(),
     };
@@ -87,18 +90,19 @@ interface Part {
 
 function partsOf(op: string, layout: CsvLayout, options: CsvRowsOptions): Part[] {
   const { context, weights, missing } = options;
+  const keep = missing === 'keep';
   const others: Part[] = [];
   if (context !== undefined) {
     const places = layout.places('context', context);
-    others.push({ name: 'context', places, missing: missing === 'mask' });
+    others.push({ name: 'context', places, missing: missing === 'mask' || keep });
   }
   if (weights !== undefined) {
-    others.push({ name: 'weights', places: layout.places('weights', [weights]), missing: false });
+    others.push({ name: 'weights', places: layout.places('weights', [weights]), missing: keep });
   }
   const taken = new Set(others.flatMap(({ places }) => places));
   const all = layout.names.map((_, place) => place).filter((place) => !taken.has(place));
   const x = options.x === undefined ? all : layout.places('x', options.x);
-  const parts: Part[] = [{ name: 'x', places: x, missing: false }, ...others];
+  const parts: Part[] = [{ name: 'x', places: x, missing: keep }, ...others];
   for (const { name, places } of parts) {
     if (places.length > 0) continue;
     throw new ValueError(`${op}: ${name} has no columns; expected some.`);

@@ -137,13 +137,18 @@ const splitBlock = 2 ** 52;
 /**
  * Rows whose arrays are checked.
  *
- * @param first - The number of the first row, for messages.
+ * @param how.first - The number of the first row, for messages. Default: 0.
+ * @param how.finite - Must all numbers be? Default: true.
  */
-export function requireRows(op: string, rows: Rows, first = 0): Rows {
+export function requireRows(
+  op: string,
+  rows: Rows,
+  { first = 0, finite = true }: { readonly first?: number; readonly finite?: boolean } = {},
+): Rows {
   requireOptions(op, rows, ['x', 'context', 'weights']);
   const x = requireHostArray(op, 'x', rows.x);
   const own: { x: HostArray; context?: HostArray; weights?: HostArray } = { x };
-  requireFiniteCells(op, 'x', x, first);
+  if (finite) requireFiniteCells(op, 'x', x, first);
   for (const name of ['context', 'weights'] as const) {
     const given = rows[name];
     if (given === undefined) continue;
@@ -153,7 +158,7 @@ export function requireRows(op: string, rows: Rows, first = 0): Rows {
         `${op}: ${name} has ${array.shape[0]} rows, x has ${x.shape[0]}; expected as many.`,
       );
     }
-    requireFiniteCells(op, name, array, first);
+    if (finite) requireFiniteCells(op, name, array, first);
     own[name] = array;
   }
   const { weights } = own;

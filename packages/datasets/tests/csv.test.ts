@@ -149,6 +149,16 @@ describe('csvRows', () => {
       [4, 2],
       [8, 6],
     ]);
+    expect(await read({ x: ['b'], missing: 'keep' })).toEqual([[3], [Number.NaN]]);
+    for (const range of [
+      [0, 1],
+      [1, 2],
+    ] as const) {
+      const whole = await read({ x: ['a'] });
+      for (const blockRows of [1, 2]) {
+        expect(await read({ x: ['a'], range, blockRows })).toEqual(whole.slice(...range));
+      }
+    }
     await expect(read({ context: ['b'] })).rejects.toThrow(/'' in row 1, column 'b'/);
     await expect(read({})).rejects.toThrow(/csvRows: .*'' in row 1, column 'b'/);
     await expect(read({ x: [] })).rejects.toThrow(/x has no columns/);

@@ -97,6 +97,31 @@ describe('npyRows', () => {
     expect(x.read - before).toBe(window);
   });
 
+  it('reads a range of the rows, as for training and for validation', async () => {
+    const x = new CountingBlob([numbered(100)]);
+    const ranges: [number, number][] = [
+      [0, 83],
+      [83, 100],
+    ];
+    const parts = await Promise.all(
+      ranges.map(async (range) => {
+        const source = await npyRows({ x, range, blockRows: 10, windowBlocks: 3 });
+        expect(source.count).toBe(range[1] - range[0]);
+        const stored = await rowsOf(source, { batchSize: 7, seed: 1, epoch: 0, shuffle: false });
+        const whole = await rowsOf(source, { batchSize: 7, seed: 1, epoch: 0 });
+        expect(whole.flat().sort((a, b) => a - b)).toEqual(stored.flat());
+        expect(await rowsOf(source, { batchSize: 7, seed: 1, epoch: 0, from: 2 })).toEqual(
+          whole.slice(2),
+        );
+        return stored.flat();
+      }),
+    );
+    expect(parts.flat()).toEqual(upTo(100));
+    for (const range of [[0, 101], [5, 5], [-1, 4], [3], 7]) {
+      await expect(npyRows({ x, range: range as never })).rejects.toThrow(/range/);
+    }
+  });
+
   it('reads files of NumPy in another order, byte order and type as they are', async () => {
     for (const name of ['fortran-big-endian.npy', 'rows.npy']) {
       const source = await npyRows({ x: recorded(name), blockRows: 2 });
@@ -123,6 +148,10 @@ describe('npyRows', () => {
     expect(masking.shapes.context).toEqual([4]);
     for await (const { context } of masking.batches(options)) {
       expect(Array.from(context!.data)).toEqual([0, 1, 1, 1, 2, 3, 1, 1, 4, 0, 1, 0]);
+    }
+    const keeping = await npyRows({ x: new Blob([holes]), missing: 'keep' });
+    for await (const { x } of keeping.batches(options)) {
+      expect(Array.from(x.data)).toEqual([0, 1, 2, 3, 4, Number.NaN]);
     }
     const large = writeNpy({ shape: [1], data: BigInt64Array.of(2n ** 53n + 1n) });
     await expect(npyRows({ x: new Blob([large]) })).rejects.toThrow(/NaN in row 0, column 0/);

@@ -44,7 +44,7 @@ export async function fileCalls(): Promise<Calls> {
   const array = Buffer.from(`\x93NUMPY\x01\x00v\x00${descr}\x07`, 'latin1');
   const rows = new Blob([npy.writeNpy({ shape: [3, 1], data: Float32Array.of(1, 2, 3) })]);
   const weights = new Blob([npy.writeNpy({ shape: [3], data: Float64Array.of(1, 0, 2) })]);
-  const blocks = { blockRows: 2, windowBlocks: 2, missing: 'mask' };
+  const blocks = { blockRows: 2, windowBlocks: 2, missing: 'mask', range: [0, 2] };
   const table = new TextEncoder().encode('a,b\n1,x\n3,y\n');
   const format = { delimiter: ',', header: true, categories: { b: ['x', 'y'] } };
   const ones = { shape: [2, 1], data: Float32Array.of(1, 1) };
