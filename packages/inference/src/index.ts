@@ -1,5 +1,6 @@
 /** Simulation-based inference: priors, simulators, posteriors and their diagnostics. */
 
+export { inferenceCatalogue } from './catalogue.ts';
 export type { C2st, C2stOptions } from './diagnostics/c2st.ts';
 export { c2st } from './diagnostics/c2st.ts';
 // Diagnostics.
@@ -16,6 +17,31 @@ export type {
   CalibrationTest,
   ParameterCalibration,
 } from './diagnostics/calibration-tests.ts';
+// Estimators and summaries.
+export type {
+  Estimator,
+  EstimatorName,
+  EstimatorOptions,
+  EstimatorShape,
+} from './estimators/estimator.ts';
+// Posteriors.
+export type { MapOptions, Maximum } from './posteriors/maximum.ts';
+export type {
+  NeuralPosteriorOptions,
+  NeuralPosteriorResult,
+} from './posteriors/neural-posterior.ts';
+export { neuralPosterior } from './posteriors/neural-posterior.ts';
+export type { Observations } from './posteriors/observations.ts';
+export type {
+  PosteriorDensityOptions,
+  PosteriorParts,
+  PosteriorSampleOptions,
+  UnusualObservation,
+  WatchOptions,
+} from './posteriors/posterior.ts';
+export { Posterior } from './posteriors/posterior.ts';
+export type { Typicality } from './posteriors/typical-observations.ts';
+export { TypicalObservations } from './posteriors/typical-observations.ts';
 // Priors.
 export {
   betaPrior,
@@ -48,3 +74,5 @@ export type {
   SimulationContext,
   Simulator,
 } from './simulation/simulator.ts';
+export { FeatureStandardization } from './summaries/feature-standardization.ts';
+export type { Summary, SummaryKind, SummaryOptions } from './summaries/summary.ts';

@@ -1,5 +1,7 @@
 /** Right calls of `@invnet/inference`. */
+import { Flow } from '@invnet/flows';
 import * as inference from '@invnet/inference';
+import { AffineTransformer, ConditionalTransform, Dense } from '@invnet/layers';
 import type { RandomStream } from '@invnet/tensor';
 import { type Calls, call, make, on } from './call.ts';
 
@@ -37,7 +39,44 @@ export function inferenceCalls(): Calls {
   const simulator = ([a]: Float64Array) => [a!];
   const run = (options: object) =>
     call(inference.simulate, [simulator, uniform, { count: 3, seed: 1, ...options }]);
+  const observed = { theta, x: { shape: [2, 1], data: Float64Array.of(1, 2) } };
+  const network = new Flow({
+    network: new ConditionalTransform({
+      channels: 2,
+      contextChannels: 1,
+      ndims: 0,
+      transformer: new AffineTransformer(),
+    }),
+  });
+  const summary = new Dense({ inChannels: 1, outChannels: 1 });
+  const typical = new inference.TypicalObservations({ features: 1 });
+  const posteriorParts = {
+    flow: network,
+    summary,
+    support: [{ kind: 'real', size: 2 }],
+    observation: [1],
+    typical,
+  } as const;
+  const posterior = new inference.Posterior(posteriorParts);
+  const learning = { estimator: { kind: 'affine', transforms: 1, hidden: 2 }, summary: 'none' };
   return {
+    inferenceCatalogue: [],
+    neuralPosterior: [
+      call(inference.neuralPosterior, [
+        uniform,
+        observed,
+        { ...learning, epochs: 9, batchSize: 1, validation: 0 },
+      ]),
+    ],
+    Posterior: [
+      make(inference.Posterior, [posteriorParts]),
+      on(posterior, 'sample', [{ x: [1], count: 2, seed: 1, batchSize: 2, onWarning: () => {} }]),
+      on(posterior, 'logProb', [{ x: [1], theta, batchSize: 2 }], nan),
+      on(posterior, 'map', [{ x: [1], seed: 1, starts: 1, steps: 2 }], nan),
+      on(posterior, 'typicality', [{ x: [1] }], nan),
+    ],
+    TypicalObservations: [make(inference.TypicalObservations, [{ features: 2 }])],
+    FeatureStandardization: [make(inference.FeatureStandardization, [{ features: 2 }])],
     SimulationError: [make(inference.SimulationError, ['a message'])],
     MissingDensityError: [make(inference.MissingDensityError, ['a message'])],
     c2st: [

@@ -1,0 +1,157 @@
+/**
+ * The networks that learn densities of parameters given a summary of the observation, with sizes that suit most problems.
+ * They map parameters on the real line, standardized, to the latent.
+ */
+import {
+  AffineTransformer,
+  type Bijection,
+  ConditionalTransform,
+  ConditionerField,
+  Construction,
+  ContinuousFlow,
+  Conv1x1,
+  RationalQuadraticSpline,
+  requireBijection,
+  requireRepeats,
+  requireSizes,
+  Sequential,
+  softsignClamp,
+  type Transformer,
+  TransformerCoupling,
+} from '@invnet/layers';
+import { maskedAutoregressiveFlow } from '@invnet/networks';
+import {
+  formatValue,
+  type RandomStream,
+  requireOneOf,
+  requireOptions,
+  ValueError,
+} from '@invnet/tensor';
+
+/** What an estimator is made for. */
+export interface EstimatorShape {
+  /** Parameters, D. */
+  readonly size: number;
+  /** Numbers of the summary that it is conditioned on. */
+  readonly contextChannels: number;
+  /** Draws the weights. */
+  readonly random: RandomStream;
+}
+
+/** One of the estimators here, and its sizes. */
+export interface EstimatorOptions {
+  /**
+   * Couplings by rational-quadratic splines (Durkan et al. 2019) or by scales and shifts (Dinh et al. 2017); a masked
+   * autoregressive flow (Papamakarios et al. 2017), whose densities are fast and whose samples take D passes; or a
+   * continuous flow, trained by flow matching (Dax et al. 2023), which steps are cheapest for and samples dearest, and whose
+   * densities have no gradient, so that it has no `map`. Default: `spline`.
+   */
+  readonly kind?: EstimatorName;
+  /** Layers one after the other, of all but `flow-matching`. Default: 5. */
+  readonly transforms?: number;
+  /** Width of the networks in them. Default: 64, and more for more than 8 parameters; of `flow-matching` 256. */
+  readonly hidden?: number;
+  /** Of `spline`. Default: 8. */
+  readonly bins?: number;
+}
+
+/** Names of the estimators. */
+export type EstimatorName = 'spline' | 'affine' | 'autoregressive' | 'flow-matching';
+
+const estimatorNames = ['spline', 'affine', 'autoregressive', 'flow-matching'] as const;
+
+/** An estimator by its name, by its options, or a function that makes one of your own. */
+export type Estimator = EstimatorName | EstimatorOptions | ((shape: EstimatorShape) => Bijection);
+
+/**
+ * A network of parameters [N, D] that takes summaries [N, contextChannels] as its context.
+ *
+ * @throws ValueError for another name, sizes that are not whole and positive, and a network that uses no context.
+ */
+export function makeEstimator(op: string, estimator: Estimator, shape: EstimatorShape): Bijection {
+  if (typeof estimator === 'function') {
+    const own = requireBijection(op, 'estimator', estimator(shape), 1);
+    if (own.usesContext) return own;
+    throw new ValueError(
+      `${op}: estimator gave a ${own.type} that uses no context; expected a network of parameters given a context.`,
+    );
+  }
+  const options = typeof estimator === 'string' ? { kind: estimator } : estimator;
+  requireOptions(`${op}: estimator`, options, ['kind', 'transforms', 'hidden', 'bins']);
+  const { kind = 'spline', transforms = 5, bins = 8 } = options;
+  const { hidden = kind === 'flow-matching' ? 256 : Math.min(256, Math.max(64, 8 * shape.size)) } =
+    options;
+  requireOneOf(op, 'estimator', kind, estimatorNames);
+  requireRepeats(op, 'estimator.transforms', transforms);
+  requireSizes(op, { hidden });
+  const sizes = { ...shape, transforms, hidden };
+  if (kind === 'autoregressive') return autoregressive(sizes);
+  if (kind === 'flow-matching') return continuous(sizes);
+  return couplings(
+    sizes,
+    kind === 'spline' ? new RationalQuadraticSpline({ bins, bound: 5 }) : affine(),
+  );
+}
+
+interface Sizes extends EstimatorShape {
+  readonly transforms: number;
+  readonly hidden: number;
+}
+
+/** Scales of any size, which the first layer needs where posteriors are narrow. */
+function affine(): Transformer {
+  return new AffineTransformer({ scaleFunction: softsignClamp({ clamp: Math.log(1000) }) });
+}
+
+/**
+ * Where and how wide the posterior is comes first, so that what follows sees numbers close to a standard normal; then
+ * couplings, each behind a matrix that mixes the parameters.
+ */
+function couplings(sizes: Sizes, transformer: Transformer): Bijection {
+  const { size: channels, contextChannels, transforms, hidden, random } = sizes;
+  using building = new Construction();
+  const common = { channels, contextChannels, hidden, ndims: 0, random };
+  const layers: Bijection[] = [new ConditionalTransform({ ...common, transformer: affine() })];
+  if (channels === 1) layers.push(new ConditionalTransform({ ...common, transformer }));
+  else {
+    for (let i = 0; i < transforms; i++) {
+      layers.push(
+        new Conv1x1({ channels, parametrization: 'plu', random }),
+        new TransformerCoupling({
+          ...common,
+          transformer,
+          moves: i % 2 === 0 ? 'second' : 'first',
+        }),
+      );
+    }
+  }
+  const network = new Sequential(layers);
+  building.complete();
+  return network;
+}
+
+function autoregressive({ size, contextChannels, transforms, hidden, random }: Sizes): Bijection {
+  const widths = [hidden, hidden];
+  return maskedAutoregressiveFlow({
+    channels: size,
+    contextChannels,
+    transforms,
+    hidden: widths,
+    random,
+  });
+}
+
+function continuous({ size: channels, contextChannels, hidden, random }: Sizes): Bijection {
+  const field = new ConditionerField({ channels, contextChannels, hidden, random });
+  return new ContinuousFlow({ field });
+}
+
+/** For messages: what an estimator may be. @throws ValueError for what is none. */
+export function requireEstimator(op: string, estimator: Estimator): Estimator {
+  if (typeof estimator === 'function' || typeof estimator === 'string') return estimator;
+  if (typeof estimator === 'object' && estimator !== null) return estimator;
+  throw new ValueError(
+    `${op}: estimator is ${formatValue(estimator)}; expected one of ${estimatorNames.map(formatValue).join(', ')}, its ` +
+      'options, or a function.',
+  );
+}

@@ -1,0 +1,246 @@
+/**
+ * Neural posterior estimation: a flow that is fitted to parameters given their simulated observations is their posterior, for
+ * any observation (Papamakarios and Murray, "Fast ε-free inference of simulation models with Bayesian conditional density
+ * estimation", 2016; Radev et al., "BayesFlow", 2020). Mathematics: docs/math/inference/neural-posterior.md
+ */
+import { type HostArray, requireHostArray } from '@invnet/datasets';
+import { Flow, flowMatching } from '@invnet/flows';
+import {
+  type Bijection,
+  type Conditioner,
+  Construction,
+  ContinuousFlow,
+  evaluate,
+  reverse,
+  Sequential,
+  Standardization,
+} from '@invnet/layers';
+import { SummarizedNetwork } from '@invnet/networks';
+import {
+  formatShape,
+  RandomStream,
+  requireRecord,
+  ShapeError,
+  tensor,
+  tidy,
+  ValueError,
+} from '@invnet/tensor';
+import {
+  type FitLoss,
+  type FitOptions,
+  type FitProgress,
+  type FitResult,
+  fit,
+  warmupCosine,
+} from '@invnet/train';
+import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
+import { type Prior, requirePrior } from '../priors/prior.ts';
+import { Run } from '../run.ts';
+import type { Simulations } from '../simulation/simulate.ts';
+import { momentsOf } from '../summaries/moments.ts';
+import { type MadeSummary, makeSummary, type Summary } from '../summaries/summary.ts';
+import { Posterior } from './posterior.ts';
+import { TypicalObservations } from './typical-observations.ts';
+
+/**
+ * How to learn a posterior: the network, and what `fit` takes, but what is decided here. Defaults are 100 epochs in batches of
+ * a hundredth of the rows, from 32 to 256, a rate that falls from 10⁻³ to 0 as half a cosine, and no patience: the
+ * weights of the best epoch are kept in any case.
+ */
+export interface NeuralPosteriorOptions
+  extends Omit<FitOptions, 'loss' | 'standardize' | 'missing'> {
+  /** Default: couplings by splines. */
+  readonly estimator?: Estimator;
+  /** What makes a few numbers of an observation. Default: vectors of up to 64 numbers as they are, else a dense network. */
+  readonly summary?: Summary;
+}
+
+/** A posterior, and how it came about. */
+export interface NeuralPosteriorResult extends Omit<FitResult, 'flow'> {
+  readonly posterior: Posterior;
+}
+
+/**
+ * Learns p(θ | x) of simulations. Parameters are taken before the map onto the prior's support, and standardized, as
+ * observations are; all of that is part of the posterior.
+ *
+ * @param prior - The one that the parameters were drawn from.
+ * @throws ValueError for parameters outside of the prior's support, and as `fit`. @throws ShapeError for another number of
+ * parameters than of observations.
+ * @example
+ * const prior = uniformPrior({ low: [-1, -1], high: [1, 1] });
+ * const simulations = await simulate(simulator, prior, { count: 10_000, seed: 1 }).result();
+ * const learning = neuralPosterior(prior, simulations, { seed: 2 });
+ * for await (const { epoch, validationLoss } of learning) console.log(epoch, validationLoss);
+ * const { posterior } = await learning.result();
+ * await posterior.sample({ x: [0, 0], count: 1000, seed: 3 });
+ */
+export function neuralPosterior(
+  prior: Prior,
+  simulations: Pick<Simulations, 'theta' | 'x'>,
+  options: NeuralPosteriorOptions = {},
+): Run<FitProgress, NeuralPosteriorResult> {
+  const op = 'neuralPosterior';
+  requirePrior(op, prior);
+  requireRecord(op, 'options', options);
+  const { estimator = 'spline', summary, ...how } = options;
+  requireEstimator(op, estimator);
+  const pairs = requirePairs(op, prior, simulations);
+  return new Run(learn(op, prior, pairs, { estimator, summary, how }));
+}
+
+interface Settings {
+  readonly estimator: Estimator;
+  readonly summary: Summary | undefined;
+  readonly how: FitOptions;
+}
+
+async function* learn(
+  op: string,
+  prior: Prior,
+  { theta, x }: Pick<Simulations, 'theta' | 'x'>,
+  { estimator, summary, how }: Settings,
+): AsyncGenerator<FitProgress, NeuralPosteriorResult, undefined> {
+  const free = await toFree(prior, theta);
+  const random = new RandomStream(how.seed ?? 0, weightsBlock);
+  const parts = makeParts(op, free, x, { estimator, summary, random });
+  let learned = false;
+  try {
+    const fitting = fit(
+      parts.flow,
+      { x: free, context: x },
+      {
+        ...withDefaults(how, x.shape[0]!),
+        ...(parts.continuous && { loss: matched }),
+      },
+    );
+    yield* fitting;
+    const { flow: _, ...result } = await fitting.result();
+    parts.typical.set(await summariesOf(parts.summary.network, x));
+    const posterior = posteriorOf(prior, parts);
+    learned = true;
+    return { posterior, ...result };
+  } finally {
+    if (!learned) for (const part of [parts.flow, parts.typical]) part.dispose();
+  }
+}
+
+/** Steps of a hundredth of the rows, and a rate that falls to nothing over all of them, which patience would cut short. */
+function withDefaults(how: FitOptions, rows: number): FitOptions {
+  const { epochs = 100, validation = 0.1 } = how;
+  const { batchSize = Math.min(256, Math.max(32, Math.round(rows / 100))) } = how;
+  const { patience = epochs } = how;
+  const steps = epochs * Math.ceil((rows * (1 - validation)) / batchSize);
+  const schedule = how.schedule ?? warmupCosine({ rate: 1e-3, steps });
+  return { ...how, epochs, batchSize, patience, schedule };
+}
+
+/** Flow matching of what it knows in a batch. */
+const matched: FitLoss = (flow, { x, context, weights, random }) =>
+  flowMatching(flow, { x, context, weights, random });
+
+/** What is trained, and what is learned beside it. */
+interface Parts {
+  /** Of standardized parameters on the real line, given observations as they are. */
+  readonly flow: Flow;
+  readonly network: Bijection;
+  readonly summary: MadeSummary;
+  readonly typical: TypicalObservations;
+  /** Is it one that flow matching trains? */
+  readonly continuous: boolean;
+}
+
+function makeParts(
+  op: string,
+  free: HostArray,
+  x: HostArray,
+  how: Pick<Settings, 'estimator' | 'summary'> & { random: RandomStream },
+): Parts {
+  using building = new Construction();
+  const { random } = how;
+  const size = free.shape[1]!;
+  const summary = makeSummary(op, how.summary, x, { parameters: size, random });
+  const standardization = new Standardization({ channels: size });
+  standardization.set(momentsOf(free, 1));
+  const shape = { size, contextChannels: summary.features, random };
+  const estimator = makeEstimator(op, how.estimator, shape);
+  const network = new Sequential([standardization, estimator]);
+  const summarized = new SummarizedNetwork({ network, summary: summary.network });
+  const typical = new TypicalObservations({ features: summary.features });
+  const flow = new Flow({ network: summarized });
+  building.complete();
+  const continuous = estimator instanceof ContinuousFlow;
+  return { flow, network, summary, typical, continuous };
+}
+
+/** Of the random stream; behind what data and training draw. */
+const weightsBlock = 2 ** 51;
+
+/** The posterior of parameters in the support, which takes over the parts. */
+function posteriorOf(prior: Prior, { flow, network, summary, typical }: Parts): Posterior {
+  return new Posterior({
+    flow: new Flow({
+      network: new Sequential([reverse(prior.toSupport()), network]),
+      base: flow.base,
+    }),
+    summary: summary.network,
+    support: prior.support,
+    observation: summary.observation,
+    typical,
+  });
+}
+
+/** Parameters on the real line. */
+async function toFree(prior: Prior, theta: HostArray): Promise<HostArray> {
+  using free = tidy(() => prior.toSupport().inverse(tensor(theta.data, theta.shape)).x);
+  return { shape: theta.shape, data: Float64Array.from(await free.data()) };
+}
+
+/** Rows whose summaries are computed at once, and how many are enough to know how they are spread. */
+const [rowsAtOnce, mostRows] = [512, 10_240];
+
+async function summariesOf(network: Conditioner, { shape, data }: HostArray): Promise<number[]> {
+  const count = Math.min(shape[0]!, mostRows);
+  const size = data.length / shape[0]!;
+  const summaries: number[] = [];
+  for (let from = 0; from < count; from += rowsAtOnce) {
+    const to = Math.min(from + rowsAtOnce, count);
+    using rows = tidy(() =>
+      evaluate(network, tensor(data.slice(from * size, to * size), [to - from, ...shape.slice(1)])),
+    );
+    summaries.push(...(await rows.data()));
+  }
+  return summaries;
+}
+
+/** Pairs that belong to the prior. */
+function requirePairs(
+  op: string,
+  prior: Prior,
+  simulations: Pick<Simulations, 'theta' | 'x'>,
+): Pick<Simulations, 'theta' | 'x'> {
+  requireRecord(op, 'simulations', simulations, '{ theta, x }');
+  const theta = requireHostArray(op, 'theta', simulations.theta);
+  const x = requireHostArray(op, 'x', simulations.x);
+  if (x.shape[0] !== theta.shape[0] || x.shape.length < 2) {
+    throw new ShapeError(
+      `${op}: theta is ${formatShape(theta.shape)} and x ${formatShape(x.shape)}; expected as many observations [N, …] as ` +
+        'parameters.',
+    );
+  }
+  const at = x.data.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) {
+    const each = x.data.length / x.shape[0]!;
+    throw new ValueError(
+      `${op}: x is ${x.data[at]} in row ${Math.floor(at / each)}, column ${at % each} (both from 0); expected finite ` +
+        'numbers. simulate leaves such rows out, and counts them.',
+    );
+  }
+  const outside = prior.contains(theta).indexOf(false);
+  if (outside < 0) return { theta, x };
+  const row = theta.data.subarray(outside * prior.size, (outside + 1) * prior.size);
+  throw new ValueError(
+    `${op}: row ${outside} of theta, ${row.join(', ')}, is outside of the prior's support; expected parameters that were ` +
+      'drawn from this prior.',
+  );
+}

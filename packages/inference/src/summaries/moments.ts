@@ -1,0 +1,27 @@
+/** Means and deviations of arrays, by which networks are made to see numbers of size one. */
+import type { HostArray } from '@invnet/datasets';
+import type { Moments } from '@invnet/layers';
+
+/**
+ * Of each channel, which lie along `axis`, over everything else. What is constant has the deviation 1, and is centered.
+ *
+ * @example momentsOf({ shape: [2, 2], data: Float64Array.of(0, 5, 2, 5) }, 1) // mean [1, 5], deviation [1, 1]
+ */
+export function momentsOf({ shape, data }: HostArray, axis: number): Moments {
+  const channels = shape[axis]!;
+  const stride = shape.slice(axis + 1).reduce((product, n) => product * n, 1);
+  const channelOf = (i: number) => Math.floor(i / stride) % channels;
+  const count = data.length / channels;
+  const mean = new Array<number>(channels).fill(0);
+  for (let i = 0; i < data.length; i++) mean[channelOf(i)]! += data[i]! / count;
+  const variance = new Array<number>(channels).fill(0);
+  for (let i = 0; i < data.length; i++) {
+    variance[channelOf(i)]! += (data[i]! - mean[channelOf(i)]!) ** 2 / count;
+  }
+  const deviation = variance.map((v, c) => {
+    // Rounding leaves a constant a deviation of its last digits.
+    const found = Math.sqrt(v);
+    return found > 1e-10 * Math.abs(mean[c]!) ? found : 1;
+  });
+  return { mean, deviation };
+}
