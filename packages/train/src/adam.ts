@@ -32,7 +32,7 @@ export interface AdamOptions {
  * optimizer.step(network.parameters, { learningRate: 1e-3 });
  */
 export class Adam implements Optimizer {
-  readonly name = 'adam';
+  readonly name: string = 'adam';
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;

@@ -2,6 +2,10 @@
 
 export type { AdamOptions } from './adam.ts';
 export { Adam } from './adam.ts';
+export type { AdamaxOptions } from './adamax.ts';
+export { Adamax } from './adamax.ts';
+export type { AdamWOptions } from './adamw.ts';
+export { AdamW } from './adamw.ts';
 export type { Share } from './agreement.ts';
 export { requireSame, shareOf } from './agreement.ts';
 export type { CheckpointSource, CheckpointTarget } from './checkpoint.ts';
@@ -46,10 +50,14 @@ export type { SaveModelOptions } from './model-file.ts';
 export { loadModel, readModelInfo, saveModel } from './model-file.ts';
 export type { ModelInfo } from './model-metadata.ts';
 export type { Optimizer, OptimizerState, StepOptions } from './optimizer.ts';
+export type { AdaptiveSchedule, PlateauOptions } from './plateau.ts';
+export { plateau } from './plateau.ts';
+export type { PsgldOptions } from './psgld.ts';
+export { Psgld } from './psgld.ts';
 export type { HostTensor, Safetensors } from './safetensors.ts';
 export { readSafetensors, SafetensorsFormatError, writeSafetensors } from './safetensors.ts';
-export type { Schedule } from './schedule.ts';
-export { constant, warmupCosine } from './schedule.ts';
+export type { CosineOptions, OneCycleOptions, Schedule } from './schedule.ts';
+export { constant, cosine, exponential, oneCycle, warmupCosine } from './schedule.ts';
 export type { SgdOptions } from './sgd.ts';
 export { Sgd } from './sgd.ts';
 export { loadSharedCheckpoint, saveSharedCheckpoint } from './shared-checkpoint.ts';

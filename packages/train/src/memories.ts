@@ -87,11 +87,7 @@ export class Memories<Name extends string> {
 
   load(state: OptimizerState, parameters: readonly Parameter[]): void {
     requireParameters(`${this.#optimizer}.load`, parameters);
-    if (!(state instanceof Map)) {
-      throw new ValueError(
-        `${this.#optimizer}.load: the state is ${formatValue(state)}; expected a Map by name.`,
-      );
-    }
+    requireState(this.#optimizer, state);
     // A parameter without any entry was never updated; one with some entries must have all.
     const entries = [...this.#names, 'step'];
     const updated = parameters.filter((p) => entries.some((e) => state.has(`${e}/${p.name}`)));
@@ -141,6 +137,14 @@ export class Memories<Name extends string> {
     if (memory) for (const name of this.#names) memory[name].dispose();
     this.#memories.delete(p);
   }
+}
+
+/** @throws ValueError unless a state is a map. */
+export function requireState(optimizer: string, state: OptimizerState): void {
+  if (state instanceof Map) return;
+  throw new ValueError(
+    `${optimizer}.load: the state is ${formatValue(state)}; expected a Map by name.`,
+  );
 }
 
 /** @throws ValueError that says where a learning rate belongs. */

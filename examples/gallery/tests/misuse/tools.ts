@@ -101,11 +101,18 @@ export async function trainCalls(): Promise<Calls> {
   const { parameters } = net;
   const optimizer = new train.Adam();
   const sgd = new train.Sgd();
+  const adamw = new train.AdamW();
+  const adamax = new train.Adamax();
+  const psgld = new train.Psgld({ rows: 1, seed: 1 });
   const undo = () => {
     layers.zeroGrad(parameters);
-    optimizer.dispose();
-    sgd.dispose();
+    for (const each of [optimizer, sgd, adamw, adamax, psgld]) each.dispose();
   };
+  const optimizerCalls = (of: train.Optimizer) => [
+    on(of, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
+    on(of, 'state', [parameters]),
+    on(of, 'load', [new Map(), parameters], { undo }),
+  ];
   const loss = (): Tensor => {
     for (const p of parameters) p.takeGrad(zeros(p.shape));
     return zeros([]);
@@ -161,19 +168,41 @@ export async function trainCalls(): Promise<Calls> {
     NonFiniteLossError: [],
     Adam: [
       make(train.Adam, [{ beta1: 0.9, beta2: 0.99, epsilon: 1e-8 }]),
-      on(optimizer, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
-      on(optimizer, 'state', [parameters]),
-      on(optimizer, 'load', [new Map(), parameters], { undo }),
+      ...optimizerCalls(optimizer),
     ],
     Sgd: [
       make(train.Sgd, [{ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }]),
-      on(sgd, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
-      on(sgd, 'state', [parameters]),
-      on(sgd, 'load', [new Map(), parameters], { undo }),
+      ...optimizerCalls(sgd),
+    ],
+    AdamW: [
+      make(train.AdamW, [{ beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1 }]),
+      ...optimizerCalls(adamw),
+    ],
+    Adamax: [
+      make(train.Adamax, [{ beta1: 0.9, beta2: 0.99, epsilon: 1e-8 }]),
+      ...optimizerCalls(adamax),
+    ],
+    Psgld: [
+      make(train.Psgld, [{ rows: 10, seed: 1, decay: 0.9, epsilon: 1e-5 }]),
+      on(psgld, 'step', [parameters, { learningRate: 0, gradientScale: 1 }], { undo }),
+      on(psgld, 'state', [parameters]),
+      on(psgld, 'load', [await psgld.state([]), parameters], { undo }),
     ],
     clipFactor: [call(train.clipFactor, [1, 2])],
     gradientNorm: [call(train.gradientNorm, [parameters])],
     constant: [call(train.constant, [1e-3])],
+    cosine: [call(train.cosine, [{ rate: 1, finalRate: 0.1, steps: 10 }])],
+    exponential: [call(train.exponential, [{ rate: 1, decay: 0.9, every: 2 }])],
+    oneCycle: [
+      call(train.oneCycle, [
+        { rate: 1, steps: 10, rise: 0.3, startDivisor: 25, finalDivisor: 1e4 },
+      ]),
+    ],
+    plateau: [
+      call(train.plateau, [
+        { rate: 1, factor: 0.5, patience: 1, threshold: 0, cooldown: 0, finalRate: 0 },
+      ]),
+    ],
     warmupCosine: [call(train.warmupCosine, [{ rate: 1, steps: 10, warmup: 2, finalRate: 0 }])],
     train: [call(train.train, [run], { undo })],
     writeSafetensors: [call(train.writeSafetensors, [file])],
