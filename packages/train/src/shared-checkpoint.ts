@@ -34,9 +34,18 @@ export async function loadSharedCheckpoint(
   target: CheckpointTarget,
 ): Promise<Readonly<Record<string, string>>> {
   requireCommunicator('loadSharedCheckpoint', communicator);
-  const read = await byRankZero(communicator, () => readWhole('loadSharedCheckpoint', path));
-  const bytes = communicator.broadcast(read ?? new Uint8Array());
+  const bytes = await readShared('loadSharedCheckpoint', communicator, path);
   return restoreCheckpoint(bytes, target, path);
+}
+
+/** The bytes of a file that rank 0 reads for all. @throws CheckpointError on all ranks when it cannot be read. */
+export async function readShared(
+  op: string,
+  communicator: Communicator,
+  path: string,
+): Promise<Uint8Array> {
+  const read = await byRankZero(communicator, () => readWhole(op, path));
+  return communicator.broadcast(read ?? new Uint8Array());
 }
 
 /** What rank 0 did; undefined on the others. @throws on all ranks when it failed. */

@@ -117,6 +117,7 @@ export async function trainCalls(): Promise<Calls> {
     for (const p of parameters) p.takeGrad(zeros(p.shape));
     return zeros([]);
   };
+  const one = new train.SingleProcess();
   const run = {
     parameters,
     optimizer,
@@ -126,9 +127,8 @@ export async function trainCalls(): Promise<Calls> {
     clipNorm: 1,
     startStep: 1,
     disposeBatch: () => {},
-    communicator: new train.SingleProcess(),
+    communicator: one,
   };
-  const one = new train.SingleProcess();
   const numbers = Float64Array.of(1, 2);
   const message = [{ rank: 0, numbers }];
   const exchange = { send: message, receive: message };
@@ -153,6 +153,12 @@ export async function trainCalls(): Promise<Calls> {
     missing: 'drop',
     seed: 1,
     report: 1,
+    noise: 0.1,
+    average: 0.9,
+    freeze: ['network.shift'],
+    checkpoint: 'fitted',
+    resume: false,
+    communicator: one,
   };
   const fitted = async (...args: Parameters<typeof train.fit>) => {
     // Spoiled, it may be one of very many epochs.
@@ -223,7 +229,7 @@ export async function trainCalls(): Promise<Calls> {
     CommunicatorError: [make(train.CommunicatorError, [])],
     // Made by fit.
     Fitting: [],
-    fit: [call(fitted, [fitFlow, fitRows, fitOptions])],
+    fit: [call(fitted, [fitFlow, fitRows, fitOptions], { may: ['system'] })],
     // Made by communicators, of what train has checked.
     DataParallel: [],
     SingleProcess: [

@@ -7,20 +7,21 @@ import { StagedArrays } from '../staged-arrays.ts';
 /** All numbers of a network at one moment, to go back to. */
 export class BestWeights {
   readonly #network: Module;
-  #arrays: ReadonlyMap<string, HostTensor> | undefined;
+  /** What was kept last, by path. */
+  arrays: ReadonlyMap<string, HostTensor> | undefined;
 
   constructor(network: Module) {
     this.#network = network;
   }
 
   async keep(): Promise<void> {
-    this.#arrays = await stateOf(this.#network);
+    this.arrays = await stateOf(this.#network);
   }
 
   /** Puts what was kept last into the network; without that, leaves it alone. */
   restore(): void {
-    if (!this.#arrays) return;
-    using staged = new StagedArrays(placesOf(this.#network), this.#arrays, 'fit');
+    if (!this.arrays) return;
+    using staged = new StagedArrays(placesOf(this.#network), this.arrays, 'fit');
     staged.commit();
   }
 }

@@ -19,21 +19,24 @@ import type { FitLoss } from './options.ts';
 export async function evaluateLoss(
   flow: Flow,
   source: RowSource,
-  how: Preparation & { readonly batchSize: number; readonly loss: FitLoss | undefined },
+  how: Preparation,
+  loss: FitLoss | undefined,
 ): Promise<number> {
   const modes = [...placesIn(flow)].map(({ module }) => [module, module.training] as const);
   flow.training = false;
   try {
-    let [sum, weight] = [0, 0];
+    const sums = new Float64Array(2);
     for await (const batch of validationBatches(source, how)) {
       try {
-        using loss = lossOf(flow, batch, how.loss);
-        sum += (await loss.data())[0]! * batch.rows;
-        weight += batch.weight;
+        using value = lossOf(flow, batch, loss);
+        sums[0]! += (await value.data())[0]! * batch.rows;
+        sums[1]! += batch.weight;
       } finally {
         disposeBatch(batch);
       }
     }
+    how.communicator?.sum(sums);
+    const [sum, weight] = [sums[0]!, sums[1]!];
     if (weight > 0) return sum / weight;
     throw new ValueError(
       'fit: there are no validation rows, or all have a weight of 0; expected some.',

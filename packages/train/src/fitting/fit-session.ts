@@ -1,93 +1,79 @@
 /** What a fit has open while it runs, and what it does before, after each step, and at the end. */
 import { type Flow, negativeLogLikelihood } from '@invnet/flows';
-import { requireFinite } from '@invnet/tensor';
+import { ValueError } from '@invnet/tensor';
+import { requireSame } from '../agreement.ts';
 import { type TrainingMetrics, train } from '../loop.ts';
-import {
-  disposeBatch,
-  type FitPlace,
-  type Preparation,
-  type PreparedBatch,
-  trainingBatches,
-} from './batches.ts';
+import { isAdaptive } from '../plateau.ts';
+import { disposeBatch, type Preparation, type PreparedBatch, trainingBatches } from './batches.ts';
 import { BestWeights } from './best-weights.ts';
 import { evaluateLoss } from './evaluation.ts';
-import type {
-  BestEpoch,
-  FitData,
-  FitEpoch,
-  FitProgress,
-  FitResult,
-  FitSettings,
-  FitWarning,
-} from './options.ts';
+import { FitCheckpoint } from './fit-checkpoint.ts';
+import { type FitState, firstState } from './fit-state.ts';
+import { freezeParts } from './frozen-parts.ts';
+import type { FitData, FitEpoch, FitProgress, FitResult, FitSettings } from './options.ts';
 import {
   HostStandardization,
   type StandardizedFlow,
+  setMoments,
   standardizeFlow,
 } from './standardized-flow.ts';
 import { surveyRows, warningsOf } from './survey.ts';
 import { type TrainingData, trainingData } from './training-data.ts';
-
-/** What a fit knows of itself between two steps; all that is needed to go on. */
-interface FitState {
-  place: FitPlace;
-  /** Of the epoch so far: Σ weight · loss, and Σ weight. */
-  lossSum: number;
-  weight: number;
-  readonly history: FitEpoch[];
-  best: BestEpoch | undefined;
-}
+import { WeightAverage } from './weight-average.ts';
 
 /** A fit's parts and its state. */
 export class FitSession {
   readonly #settings: FitSettings;
   readonly #data: TrainingData;
   readonly #flows: StandardizedFlow;
-  readonly #preparation: Preparation;
-  readonly #warnings: readonly FitWarning[];
   readonly #best: BestWeights;
-  readonly #state: FitState;
+  readonly #average: WeightAverage | undefined;
+  readonly #checkpoint: FitCheckpoint | undefined;
+  readonly #thaw: () => void;
+  readonly #steps: number;
+  #preparation!: Preparation;
+  #state!: FitState;
   /** What the losses of standardized rows lack. */
-  readonly #lossShift: number;
+  #lossShift = 0;
   #batch: PreparedBatch | undefined;
 
-  /** Looks at the data and standardizes the flow. @throws ValueError, ShapeError for data that cannot be used. */
+  /**
+   * Looks at the data and standardizes the flow, or goes on from a checkpoint.
+   *
+   * @throws ValueError, ShapeError for data that cannot be used. @throws CheckpointError
+   */
   static async open(flow: Flow, from: FitData, settings: FitSettings): Promise<FitSession> {
     const data = trainingData(from, settings);
     requireShapes(flow, data);
-    const survey = await surveyRows(data.training);
-    const warnings = [...data.warnings, ...warningsOf(survey)];
-    for (const warning of warnings) settings.onWarning?.(warning);
-    const flows = settings.standardize ? standardizeFlow(flow, survey) : { inner: flow, flow };
-    const [x, context] = await Promise.all(
-      [flows.x, flows.context].map((layer) => layer && HostStandardization.of(layer)),
-    );
-    const preparation = { x, context, weight: survey.weight, seed: settings.seed };
-    return new FitSession(settings, data, flows, preparation, warnings);
+    const setup = setupOf(data, settings);
+    if (settings.communicator) requireSame(settings.communicator, 'What is fitted', setup);
+    const session = new FitSession(flow, data, settings, setup);
+    try {
+      await session.#begin();
+      return session;
+    } catch (error) {
+      session.abandon();
+      throw error;
+    }
   }
 
   private constructor(
-    settings: FitSettings,
+    flow: Flow,
     data: TrainingData,
-    flows: StandardizedFlow,
-    preparation: Preparation,
-    warnings: readonly FitWarning[],
+    settings: FitSettings,
+    setup: ReturnType<typeof setupOf>,
   ) {
+    const { standardize, freeze, average, checkpoint, communicator } = settings;
     this.#settings = settings;
     this.#data = data;
-    this.#flows = flows;
-    this.#preparation = preparation;
-    this.#warnings = warnings;
-    this.#best = new BestWeights(flows.inner);
-    this.#state = {
-      place: { epoch: 0, batch: 0, step: 0 },
-      lossSum: 0,
-      weight: 0,
-      history: [],
-      best: undefined,
-    };
-    const size = data.training.shapes.x.reduce((product, n) => product * n, 1);
-    this.#lossShift = settings.loss ? 0 : (preparation.x?.logDeviations(size) ?? 0);
+    this.#thaw = freezeParts(flow, freeze);
+    const { shapes, count } = data.training;
+    this.#flows = standardize ? standardizeFlow(flow, shapes) : { inner: flow, flow };
+    this.#best = new BestWeights(flow);
+    this.#average = average === undefined ? undefined : new WeightAverage(flow.parameters, average);
+    this.#checkpoint =
+      checkpoint === undefined ? undefined : new FitCheckpoint(checkpoint, communicator, setup);
+    this.#steps = settings.epochs * Math.ceil(count / settings.batchSize);
   }
 
   /** Why there are no more steps; undefined while there are. */
@@ -102,18 +88,19 @@ export class FitSession {
 
   /** The steps that are left. */
   train(): AsyncGenerator<TrainingMetrics, void, undefined> {
-    const { optimizer, schedule, clipNorm, signal, batchSize, epochs, loss } = this.#settings;
+    const { optimizer, schedule, clipNorm, signal, epochs, loss, communicator } = this.#settings;
     const { inner } = this.#flows;
-    const how = { ...this.#preparation, batchSize, epochs };
-    const ended = this.ended !== undefined;
+    const { place } = this.#state;
+    const batches = trainingBatches(this.#data.training, this.#preparation, epochs, place);
     return train<PreparedBatch>({
       parameters: inner.parameters,
       optimizer,
-      schedule,
+      schedule: (step) => schedule(step, this.#steps),
       clipNorm,
       signal,
-      startStep: this.#state.place.step,
-      batches: ended ? [] : trainingBatches(this.#data.training, how, this.#state.place),
+      communicator,
+      startStep: place.step,
+      batches: this.ended ? [] : batches,
       loss: (batch) => {
         this.#batch = batch;
         return loss
@@ -124,35 +111,37 @@ export class FitSession {
     });
   }
 
-  /** Takes a step into account, at the end of an epoch looks at the validation rows, and says what there is to report. */
+  /** Takes a step into account, looks at the validation rows where an epoch ends, and says what there is to report. */
   async after(metrics: TrainingMetrics): Promise<FitProgress | undefined> {
     const state = this.#state;
-    const { rows, weight, endsEpoch } = this.#batch!;
+    const { rows, weight, index, endsEpoch } = this.#batch!;
+    this.#average?.update();
     state.lossSum += metrics.loss * rows + this.#lossShift * weight;
-    state.weight += weight;
-    const { epoch, batch } = state.place;
+    state.weightSum += weight;
+    const { epoch } = state.place;
     const { step, learningRate } = metrics;
-    const trainingLoss = state.lossSum / state.weight;
+    const trainingLoss = state.lossSum / state.weightSum;
     state.place = endsEpoch
       ? { epoch: epoch + 1, batch: 0, step }
-      : { epoch, batch: batch + 1, step };
+      : { epoch, batch: index + 1, step };
     const now = { epoch: state.place.epoch, step, trainingLoss, learningRate };
-    if (endsEpoch) await this.#endEpoch(now);
+    const known = endsEpoch ? await this.#endEpoch(now) : now;
     const { report } = this.#settings;
     if (!endsEpoch && !(report && step % report === 0)) return undefined;
     const { gradientNorm, liveBytes, peakBytes } = metrics;
-    const fraction = this.#fraction();
-    const known = endsEpoch ? state.history.at(-1)! : now;
+    const fraction = Math.min(1, step / this.#steps);
     return { ...known, endsEpoch, fraction, gradientNorm, best: state.best, liveBytes, peakBytes };
   }
 
   /** The result, with the best weights; frees all that is not in it. */
   async finish(stopped: FitResult['stopped']): Promise<FitResult> {
-    const { history, best } = this.#state;
+    const { history, best, warnings } = this.#state;
+    // At the end of an epoch it was saved.
+    if (this.#state.place.batch > 0) await this.#save();
+    this.#average?.swap();
     this.#best.restore();
     this.#release();
-    const { flow } = this.#flows;
-    return { flow, history: [...history], best, stopped, warnings: this.#warnings };
+    return { flow: this.#flows.flow, history: [...history], best, stopped, warnings };
   }
 
   /** Frees all but the flow that was given. */
@@ -162,38 +151,119 @@ export class FitSession {
     this.#flows.context?.dispose();
   }
 
-  async #endEpoch(now: FitEpoch): Promise<void> {
+  async #begin(): Promise<void> {
+    const { resume, onWarning, schedule, loss } = this.#settings;
+    this.#state =
+      resume && (await this.#checkpoint?.exists())
+        ? await this.#checkpoint!.load(this.#arrays)
+        : await this.#survey();
+    if (isAdaptive(schedule)) schedule.load(this.#state.schedule);
+    for (const warning of this.#state.warnings) onWarning?.(warning);
+    this.#preparation = await this.#prepare();
+    const { shapes } = this.#data.training;
+    const size = shapes.x.reduce((product, n) => product * n, 1);
+    if (!loss) this.#lossShift = this.#preparation.x?.logDeviations(size) ?? 0;
+  }
+
+  async #survey(): Promise<FitState> {
+    const { training, warnings } = this.#data;
+    const { x, context } = this.#flows;
+    const survey = await surveyRows(training, this.#settings);
+    const state = firstState(survey.weight, [...warnings, ...warningsOf(survey)]);
+    if (x) setMoments(x, survey.x);
+    if (context && survey.context) setMoments(context, survey.context);
+    return state;
+  }
+
+  async #prepare(): Promise<Preparation> {
+    const { batchSize, seed, missing, communicator, noise } = this.#settings;
+    const { meanWeight } = this.#state;
+    const [x, context] = await Promise.all(
+      [this.#flows.x, this.#flows.context].map((layer) => layer && HostStandardization.of(layer)),
+    );
+    const how = { x, context, meanWeight, batchSize, seed, missing, communicator };
+    return { ...how, noise: (step) => noise(step, this.#steps) };
+  }
+
+  get #arrays() {
+    const { optimizer } = this.#settings;
+    return { flow: this.#flows.flow, optimizer, best: this.#best, average: this.#average };
+  }
+
+  /** With the averages in place of the weights for as long as the validation rows are looked at. */
+  async #endEpoch(now: FitEpoch): Promise<FitEpoch> {
     const state = this.#state;
-    [state.lossSum, state.weight] = [0, 0];
-    const validationLoss = await this.#validationLoss();
-    state.history.push(validationLoss === undefined ? now : { ...now, validationLoss });
-    const { epoch, trainingLoss } = now;
+    [state.lossSum, state.weightSum] = [0, 0];
+    this.#average?.swap();
+    let known = now;
+    try {
+      const validationLoss = await this.#validationLoss(now.epoch);
+      if (validationLoss !== undefined) known = { ...now, validationLoss };
+      await this.#judge(known);
+    } finally {
+      this.#average?.swap();
+    }
+    state.history.push(known);
+    const { schedule } = this.#settings;
+    if (isAdaptive(schedule)) {
+      schedule.observe(known.validationLoss ?? known.trainingLoss);
+      state.schedule = schedule.state();
+    }
+    await this.#save();
+    return known;
+  }
+
+  /** Is it the best epoch? Then its weights are kept; without validation they are the last ones anyway. */
+  async #judge({ epoch, trainingLoss, validationLoss }: FitEpoch): Promise<void> {
+    const state = this.#state;
     if (validationLoss === undefined) state.best = { epoch, loss: trainingLoss };
-    else if (!(validationLoss >= (state.best?.loss ?? Number.POSITIVE_INFINITY))) {
-      requireFinite('fit', `the validation loss of epoch ${epoch}`, validationLoss);
+    else if (validationLoss < (state.best?.loss ?? Number.POSITIVE_INFINITY)) {
       state.best = { epoch, loss: validationLoss };
       await this.#best.keep();
     }
   }
 
-  async #validationLoss(): Promise<number | undefined> {
+  async #validationLoss(epoch: number): Promise<number | undefined> {
     const { validation } = this.#data;
     if (!validation) return undefined;
-    const { batchSize, loss } = this.#settings;
-    const how = { ...this.#preparation, batchSize, loss };
-    return (await evaluateLoss(this.#flows.inner, validation, how)) + this.#lossShift;
+    const { loss } = this.#settings;
+    const value = await evaluateLoss(this.#flows.inner, validation, this.#preparation, loss);
+    if (Number.isNaN(value) || value === Number.NEGATIVE_INFINITY) {
+      throw new ValueError(
+        `fit: the loss of the validation rows after epoch ${epoch} is ${value}; expected a number. Look at those rows, ` +
+          'or try a lower learning rate.',
+      );
+    }
+    return value + this.#lossShift;
   }
 
-  #fraction(): number {
-    const { epoch, batch } = this.#state.place;
-    const { epochs, batchSize } = this.#settings;
-    const batches = Math.ceil(this.#data.training.count / batchSize);
-    return Math.min(1, (epoch + batch / batches) / epochs);
+  async #save(): Promise<void> {
+    await this.#checkpoint?.save(this.#arrays, this.#state);
   }
 
   #release(): void {
+    this.#thaw();
+    this.#average?.[Symbol.dispose]();
     if (this.#settings.ownsOptimizer) this.#settings.optimizer.dispose();
   }
+}
+
+/** What has to be the same on all ranks, and when a fit goes on. */
+function setupOf({ training, validation }: TrainingData, settings: FitSettings) {
+  const { batchSize, seed, standardize, clipNorm, missing, average = null, freeze } = settings;
+  return {
+    rows: training.count,
+    'row of x': [...training.shapes.x],
+    'row of the context': training.shapes.context ? [...training.shapes.context] : null,
+    'validation rows': validation?.count ?? 0,
+    batchSize,
+    seed,
+    standardize,
+    clipNorm,
+    missing,
+    average,
+    freeze: [...freeze],
+  };
 }
 
 /** @throws ShapeError unless the flow takes rows of these shapes. */

@@ -4,9 +4,11 @@ import type { Flow } from '@invnet/flows';
 import {
   formatValue,
   type RandomStream,
+  requireAtLeast,
   requireBetween,
   requireBoolean,
   requireFunction,
+  requireList,
   requireOneOf,
   requireOptions,
   requireWhole,
@@ -15,6 +17,7 @@ import {
 } from '@invnet/tensor';
 import { Adam } from '../adam.ts';
 import { clipFactor } from '../clipping.ts';
+import { type Communicator, requireCommunicator } from '../communicator.ts';
 import { type Optimizer, requireOptimizer } from '../optimizer.ts';
 import { constant, type Schedule } from '../schedule.ts';
 
@@ -56,8 +59,20 @@ export interface FitOptions {
   readonly standardize?: boolean;
   /** Gradients are scaled down to this global norm at most. Default: 5. */
   readonly clipNorm?: number;
+  /** The deviation of noise that is added to x, standardized, in training: a number, or one that changes like a rate. Default: 0. */
+  readonly noise?: number | Schedule;
+  /** β of a moving average of the weights, in [0, 1), with which it is validated and given back. Default: none. */
+  readonly average?: number;
+  /** What stays as it is: a pattern of paths in the flow, as `freeze` takes them, or several. */
+  readonly freeze?: string | readonly string[];
   /** Default: −mean log p(x | context). */
   readonly loss?: FitLoss;
+  /** A file, written after each epoch and when the fit is stopped; a model file, too. */
+  readonly checkpoint?: string;
+  /** Goes on from the checkpoint, where there is one, as if it had never stopped. Default: false. */
+  readonly resume?: boolean;
+  /** The processes that fit together, each of which reads all rows, and trains on its part of each batch. */
+  readonly communicator?: Communicator;
   /** What becomes of rows with NaN or infinite numbers: `'refuse'` or `'drop'`. Default: `'refuse'`. */
   readonly missing?: 'refuse' | 'drop';
   /** Of the split, the order of the rows, and all that is drawn. Default: 0. */
@@ -128,7 +143,7 @@ export interface FitResult {
 }
 
 /** The options with their defaults. */
-export interface FitSettings extends FitOptions {
+export interface FitSettings extends Omit<FitOptions, 'noise' | 'freeze'> {
   readonly epochs: number;
   readonly batchSize: number;
   readonly optimizer: Optimizer;
@@ -139,6 +154,8 @@ export interface FitSettings extends FitOptions {
   readonly clipNorm: number;
   readonly missing: 'refuse' | 'drop';
   readonly seed: number;
+  readonly noise: Schedule;
+  readonly freeze: readonly string[];
   /** Is the optimizer the fit's own, to be disposed with it? */
   readonly ownsOptimizer: boolean;
 }
@@ -152,7 +169,13 @@ const optionNames = [
   'patience',
   'standardize',
   'clipNorm',
+  'noise',
+  'average',
+  'freeze',
   'loss',
+  'checkpoint',
+  'resume',
+  'communicator',
   'missing',
   'seed',
   'report',
@@ -176,6 +199,8 @@ export function requireFitOptions(data: FitData, options: FitOptions): FitSettin
     clipNorm: options.clipNorm ?? 5,
     missing: options.missing ?? 'refuse',
     seed: options.seed ?? 0,
+    noise: noiseOf(options.noise),
+    freeze: typeof options.freeze === 'string' ? [options.freeze] : (options.freeze ?? []),
   };
   const { epochs, batchSize, validation, patience, standardize, clipNorm, seed } = settings;
   requireWhole('fit', 'epochs', epochs, 1, 2 ** 32);
@@ -189,7 +214,9 @@ export function requireFitOptions(data: FitData, options: FitOptions): FitSettin
   requireOneOf('fit', 'missing', settings.missing, ['refuse', 'drop']);
   requireWhole('fit', 'seed', seed, 0);
   const { loss, report, signal, onWarning } = options;
+  requireList('fit', 'freeze', settings.freeze, 'a pattern of paths, or a list of them');
   if (loss !== undefined) requireFunction('fit', 'loss', loss);
+  requireRunOptions(options);
   if (report !== undefined) requireWhole('fit', 'report', report, 1);
   if (signal !== undefined) requireBoolean('fit', "the signal's aborted", signal?.aborted);
   if (onWarning !== undefined) requireFunction('fit', 'onWarning', onWarning);
@@ -200,6 +227,30 @@ export function requireFitOptions(data: FitData, options: FitOptions): FitSettin
     );
   }
   return settings;
+}
+
+/** @throws ValueError for options of what is around the training. */
+function requireRunOptions({ average, checkpoint, resume = false, communicator }: FitOptions) {
+  if (average !== undefined) {
+    requireAtLeast('fit', 'average', average, 0);
+    requireBetween('fit', 'average', average, -1, 1);
+  }
+  if (checkpoint !== undefined && typeof checkpoint !== 'string') {
+    throw new ValueError(
+      `fit: checkpoint is ${formatValue(checkpoint)}; expected the path of a file.`,
+    );
+  }
+  requireBoolean('fit', 'resume', resume);
+  if (resume && checkpoint === undefined) {
+    throw new ValueError('fit: resume without a checkpoint; expected the path to go on from.');
+  }
+  if (communicator !== undefined) requireCommunicator('fit', communicator);
+}
+
+function noiseOf(noise: number | Schedule = 0): Schedule {
+  if (typeof noise === 'function') return noise;
+  requireAtLeast('fit', 'noise', noise, 0);
+  return () => noise;
 }
 
 /** Are these rows in memory, in place of sources? @throws ValueError for what is neither. */

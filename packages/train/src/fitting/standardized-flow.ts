@@ -6,7 +6,8 @@ import type { HostArray } from '@invnet/datasets';
 import { Flow } from '@invnet/flows';
 import { asConditioner, type Bijection, Sequential, Standardization } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
-import type { ArraySurvey, Survey } from './survey.ts';
+import { type Shape, ShapeError } from '@invnet/tensor';
+import type { ArraySurvey } from './survey.ts';
 
 /** A flow as it is trained, and as it is given back. */
 export interface StandardizedFlow {
@@ -18,18 +19,32 @@ export interface StandardizedFlow {
   readonly context?: Standardization;
 }
 
-/** Puts a standardization in front of a flow, which it shares; one that a former fit put there stays. */
-export function standardizeFlow(inner: Flow, { x, context }: Survey): StandardizedFlow {
+/**
+ * Puts a standardization in front of a flow, which it shares; one that a former fit put there stays. Its numbers are set
+ * later.
+ */
+export function standardizeFlow(
+  inner: Flow,
+  { x, context }: { readonly x: Shape; readonly context?: Shape | undefined },
+): StandardizedFlow {
   if (isStandardized(inner.network)) return { inner, flow: inner };
-  const forX = standardizationOf(x);
+  const forX = new Standardization({ channels: channelsOf('x', x) });
   const layers = new Sequential([forX, inner.network]);
   // What the base sees of a context is not the network's to change.
   if (!context || !inner.network.usesContext || inner.base.usesContext) {
     return { inner, flow: new Flow({ network: layers, base: inner.base }), x: forX };
   }
-  const forContext = standardizationOf(context);
+  const forContext = new Standardization({ channels: channelsOf('context', context) });
   const network = new SummarizedNetwork({ network: layers, summary: asConditioner(forContext) });
   return { inner, flow: new Flow({ network, base: inner.base }), x: forX, context: forContext };
+}
+
+/** Sets the numbers of a standardization to those of the rows; what is constant, as contexts may be, is centered. */
+export function setMoments(
+  layer: Standardization,
+  { mean, deviation, constant }: ArraySurvey,
+): void {
+  layer.set({ mean, deviation: deviation.map((d, c) => (constant.includes(c) ? 1 : d)) });
 }
 
 /** Numbers of rows as a standardization gives them, computed on the host. */
@@ -48,7 +63,7 @@ export class HostStandardization {
     this.#deviation = deviation;
   }
 
-  apply({ shape, data }: HostArray): Float64Array {
+  apply({ shape, data }: HostArray): HostArray {
     const channels = this.#mean.length;
     const positions = data.length / (shape[0]! * channels);
     const result = new Float64Array(data.length);
@@ -56,7 +71,7 @@ export class HostStandardization {
       const [mean, deviation] = [this.#mean[c]!, this.#deviation[c]!];
       for (const end = i + positions; i < end; i++) result[i] = (data[i]! - mean) / deviation;
     }
-    return result;
+    return { shape, data: result };
   }
 
   /** P·Σ log σ: what losses of standardized rows have to be raised by to be those of the rows as they are. */
@@ -72,15 +87,9 @@ function isStandardized(network: Bijection): boolean {
   return layers instanceof Sequential && layers.at(0) instanceof Standardization;
 }
 
-function standardizationOf({ mean, deviation, constant }: ArraySurvey): Standardization {
-  const layer = new Standardization({ channels: mean.length });
-  try {
-    // A context that is constant is centered.
-    const above = deviation.map((d, c) => (constant.includes(c) ? 1 : d));
-    layer.set({ mean, deviation: above });
-    return layer;
-  } catch (error) {
-    layer.dispose();
-    throw error;
-  }
+function channelsOf(name: string, row: Shape): number {
+  if (row.length > 0) return row[0]!;
+  throw new ShapeError(
+    `fit: rows of ${name} are single numbers, [N]; expected [N, D] or [N, C, …].`,
+  );
 }

@@ -22,6 +22,8 @@ export interface Survey {
   readonly context?: ArraySurvey;
   /** The mean of the weights; 1 without any. */
   readonly weight: number;
+  /** Rows that were left out, for their numbers are not all finite. */
+  readonly dropped: number;
 }
 
 /**
@@ -29,12 +31,19 @@ export interface Survey {
  *
  * @throws ValueError for numbers that are not finite, with row and column, and where there are fewer than two rows.
  */
-export async function surveyRows(source: RowSource): Promise<Survey> {
-  let [rows, weight] = [0, 0];
+export async function surveyRows(
+  source: RowSource,
+  { missing }: { readonly missing: 'refuse' | 'drop' },
+): Promise<Survey> {
+  let [rows, weight, dropped] = [0, 0, 0];
   let x: ColumnSums | undefined;
   let context: ColumnSums | undefined;
   const options = { batchSize: 1024, seed: 0, epoch: 0, shuffle: false };
-  for await (const batch of source.batches(options)) {
+  for await (const all of source.batches(options)) {
+    const complete = missing === 'drop' ? withoutMissing(all) : { kept: all, dropped: 0 };
+    dropped += complete.dropped;
+    const batch = complete.kept;
+    if (!batch) continue;
     x ??= new ColumnSums('x', batch.x);
     x.add(batch.x, rows);
     if (batch.context) {
@@ -56,6 +65,7 @@ export async function surveyRows(source: RowSource): Promise<Survey> {
     x: x.survey(),
     ...(context && { context: context.survey() }),
     weight: weight / rows,
+    dropped,
   };
 }
 
@@ -64,7 +74,7 @@ export async function surveyRows(source: RowSource): Promise<Survey> {
  *
  * @throws ValueError for a constant column of x, which has no density.
  */
-export function warningsOf({ rows, x, context }: Survey): FitWarning[] {
+export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] {
   const [constant] = x.constant;
   if (constant !== undefined) {
     throw new ValueError(
@@ -73,6 +83,12 @@ export function warningsOf({ rows, x, context }: Survey): FitWarning[] {
     );
   }
   const warnings: FitWarning[] = [];
+  if (dropped > 0) {
+    warnings.push({
+      kind: 'dropped-rows',
+      message: `${dropped} of ${rows + dropped} rows to train on were left out: they have NaN or infinite numbers.`,
+    });
+  }
   for (const c of context?.constant ?? []) {
     warnings.push({
       kind: 'constant-column',
@@ -220,11 +236,11 @@ class ColumnSums {
   }
 }
 
-/** What some rows count together. */
-export function sumOfWeights({ x, weights }: Rows): number {
-  if (!weights) return x.shape[0]!;
+/** What the first rows count together. */
+export function sumOfWeights({ x, weights }: Rows, count = x.shape[0]!): number {
+  if (!weights) return count;
   let sum = 0;
-  for (const weight of weights.data) sum += weight;
+  for (let i = 0; i < count; i++) sum += weights.data[i]!;
   return sum;
 }
 

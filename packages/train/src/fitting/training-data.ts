@@ -19,12 +19,7 @@ export interface TrainingData {
 export function trainingData(data: FitData, settings: FitSettings): TrainingData {
   if (!isRows(data)) {
     const { training, validation } = data;
-    const drops = settings.missing === 'drop';
-    return {
-      training: drops ? dropping(training) : training,
-      validation: validation && drops ? dropping(validation) : validation,
-      warnings: validation ? [] : [noValidation],
-    };
+    return { training, validation, warnings: validation ? [] : [noValidation] };
   }
   const { kept, warnings } = complete(data, settings);
   const { validation, seed } = settings;
@@ -56,18 +51,4 @@ function complete(rows: Rows, { missing }: FitSettings): { kept: Rows; warnings:
   }
   const message = `${dropped} of ${dropped + kept.x.shape[0]!} rows were left out: they have NaN or infinite numbers.`;
   return { kept, warnings: dropped > 0 ? [{ kind: 'dropped-rows', message }] : [] };
-}
-
-/** A source without the rows that have something missing; its batches are as much smaller. */
-function dropping(source: RowSource): RowSource {
-  return {
-    count: source.count,
-    shapes: source.shapes,
-    async *batches(options) {
-      for await (const rows of source.batches(options)) {
-        const { kept } = withoutMissing(rows);
-        if (kept) yield kept;
-      }
-    },
-  };
 }
