@@ -1,6 +1,11 @@
 /** Velocities by any conditioner. Mathematics: docs/math/continuous/velocity-field.md */
-import { concat, mul, type RandomStream, type Shape, split, type Tensor } from '@invnet/tensor';
-import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
+import { concat, mul, RandomStream, type Shape, split, type Tensor } from '@invnet/tensor';
+import {
+  type ConditionerFactory,
+  makeConditioner,
+  withContext,
+} from '../conditioners/conditioner-factory.ts';
+import { convBlock } from '../conditioners/conv-block.ts';
 import {
   requireChannels,
   requireDimensions,
@@ -11,6 +16,7 @@ import {
 import type { Conditioner } from '../core/conditioner.ts';
 import type { Saved } from '../core/saved.ts';
 import type { Tangent } from '../core/tangent.ts';
+import { silu } from '../elementwise/smooth-activations.ts';
 import { type TimeFeatures, timeFeatures, timeGradient } from './time-features.ts';
 import { VelocityField } from './velocity-field.ts';
 
@@ -28,7 +34,7 @@ export interface ConditionerFieldOptions {
   readonly ndims?: number;
   /**
    * Maps the channels of x and the `2·frequencies` of the time to as many as x has, or a function that makes it. Default:
-   * see `defaultConditioner`.
+   * a `convBlock` with SiLU: a kink, as of ReLU, makes the divergence jump.
    */
   readonly conditioner?: Conditioner | ConditionerFactory;
   /** Draws the default conditioner's weights. */
@@ -71,9 +77,14 @@ export class ConditionerField extends VelocityField<SavedField> {
     this.frequencies = frequencies;
     const inChannels = channels + 2 * frequencies;
     const shape = { inChannels, outChannels: channels, ndims, contextChannels };
-    const { hidden, random } = options;
-    const defaults = { ...(hidden !== undefined && { hidden }), ...(random && { random }) };
-    this.conditioner = makeConditioner('ConditionerField', conditioner, shape, defaults);
+    const { hidden = 64, random = new RandomStream(0) } = options;
+    requireSizes('ConditionerField', { hidden });
+    this.conditioner = makeConditioner(
+      'ConditionerField',
+      conditioner ?? smooth(hidden, random),
+      shape,
+      {},
+    );
   }
 
   get options() {
@@ -120,4 +131,9 @@ export class ConditionerField extends VelocityField<SavedField> {
     const [x, features] = split(d, 1, [this.channels, 2 * this.frequencies]);
     return [x!, features!];
   }
+}
+
+/** Blocks without kinks, which see the context beside what they are of. */
+function smooth(hidden: number, random: RandomStream): ConditionerFactory {
+  return withContext((sizes) => convBlock({ ...sizes, hidden, activation: silu(), random }));
 }

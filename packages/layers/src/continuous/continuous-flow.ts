@@ -36,7 +36,7 @@ export interface ContinuousFlowOptions extends DivergenceOptions {
    * Default: `dormandPrince`.
    */
   readonly solver?: 'dormandPrince' | 'rungeKutta4';
-  /** Error of a step of `dormandPrince`, relative to the numbers. Default: 1e-5. */
+  /** Error of a step of `dormandPrince` relative to the numbers; of log-determinants it may be a hundred times that. Default: 1e-5. */
   readonly relativeTolerance?: number;
   /** The same for numbers close to 0. Default: 1e-5. */
   readonly absoluteTolerance?: number;
