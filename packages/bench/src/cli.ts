@@ -9,6 +9,7 @@ import { compareRuns, type Figure, loadRun, saveRun } from './figures.ts';
 import { chooseNetworks, describeGlow, describeProfiles, measureGlow } from './glow.ts';
 import { describeGpu, measureGpu } from './gpu.ts';
 import { describeKeeping, measureKeeping } from './keeping.ts';
+import { describeTable, measureTable } from './large-table.ts';
 import { describeMemory, measureMemory } from './memory.ts';
 import { describeMpi, measureMpi } from './mpi.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
@@ -90,6 +91,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     const report = await measureSplines({ threads, peers });
     return { report, table: describeSplines(report) };
   },
+  table: async ({ threads }) => {
+    const report = await measureTable({ threads });
+    return { report, table: describeTable(report), failed: !report.flat };
+  },
   waves: async ({ threads }) => {
     const report = await measureWaves({ threads });
     return { report, table: describeWaves(report) };
@@ -110,6 +115,7 @@ Suites:
   parity   whether layers agree with those of FrEIA, MemCNN, nflows, normflows and zuko, of the same weights
   scaling  time and memory of a 3D Glow's training step with volume and with depth
   splines  training steps of couplings by splines, beside affine ones, nflows and zuko
+  table    a flow fitted from disk to tables of 10⁶ and 10⁷ rows: rows a second, and whether memory stays flat
   waves    wave fields: updates of a cell a second
   start    what the last \`start\` measured of the model that it trained
 

@@ -3,7 +3,7 @@
  * knows is how to read rows `start` to `end`; order, batches and going on are here, once for all formats.
  */
 import { RandomStream, requireList, requireOneOf, requireWhole, ValueError } from '@invnet/tensor';
-import { type HostArray, likeArray, maskMissing } from './host-array.ts';
+import { copyRow, type HostArray, likeArray, maskMissing } from './host-array.ts';
 import {
   type RowBatchOptions,
   type RowSource,
@@ -234,8 +234,7 @@ class Batch {
 
   add(rows: Rows, index: number): void {
     for (const { name, row, data } of this.#parts) {
-      const from = rows[name]!.data.subarray(index * row, (index + 1) * row);
-      data.set(from, this.#count * row);
+      copyRow(rows[name]!.data, index, data, this.#count, row);
     }
     this.#count++;
   }

@@ -88,3 +88,18 @@ export function requireFiniteCells(
 export function likeArray(data: Float32Array | Float64Array, size: number) {
   return data instanceof Float32Array ? new Float32Array(size) : new Float64Array(size);
 }
+
+/** Copies row `source` of an array into row `target` of another, each of `size` numbers. */
+export function copyRow(
+  from: HostArray['data'],
+  source: number,
+  to: HostArray['data'],
+  target: number,
+  size: number,
+): void {
+  const start = source * size;
+  const place = target * size;
+  // For a few numbers a view takes longer to make than they take to copy.
+  if (size > 64) to.set(from.subarray(start, start + size), place);
+  else for (let i = 0; i < size; i++) to[place + i] = from[start + i]!;
+}

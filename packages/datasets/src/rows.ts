@@ -18,7 +18,13 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { indexBatches } from './batches.ts';
-import { type HostArray, likeArray, requireFiniteCells, requireHostArray } from './host-array.ts';
+import {
+  copyRow,
+  type HostArray,
+  likeArray,
+  requireFiniteCells,
+  requireHostArray,
+} from './host-array.ts';
 
 /** Some rows: of each array as many. */
 export interface Rows {
@@ -215,9 +221,6 @@ function take({ x, context, weights }: Rows, indices: ArrayLike<number>): Rows {
 function gather({ shape, data }: HostArray, indices: ArrayLike<number>): HostArray {
   const size = data.length / shape[0]!;
   const taken = likeArray(data, indices.length * size);
-  for (let i = 0; i < indices.length; i++) {
-    const from = indices[i]! * size;
-    taken.set(data.subarray(from, from + size), i * size);
-  }
+  for (let i = 0; i < indices.length; i++) copyRow(data, indices[i]!, taken, i, size);
   return { shape: [indices.length, ...shape.slice(1)], data: taken };
 }
