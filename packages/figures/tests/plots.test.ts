@@ -1,4 +1,13 @@
-import { bars, confusion, curves, ecdf, type Figure, grid } from '@invnet/figures';
+import {
+  bars,
+  confusion,
+  corner,
+  curves,
+  ecdf,
+  type Figure,
+  grid,
+  histogram,
+} from '@invnet/figures';
 import { ShapeError, ValueError } from '@invnet/tensor';
 import { expect, test } from 'vitest';
 import { darkPixels } from './pixels.ts';
@@ -142,6 +151,47 @@ test('bars below 0 lie to the left of it, and whiskers have room', () => {
   expect(below![1]! / above![1]!).toBeCloseTo(0.5, 2);
   expect(below![0]! + below![1]!).toBeCloseTo(above![0]!, 2);
   expect(decibels.svg).toContain('>-2.000</text>');
+});
+
+test('a histogram has bars as high as its counts, over what chance allows', () => {
+  const expected = { count: 10, low: 5, high: 15, name: 'uniform' };
+  const { svg } = histogram({ counts: [10, 20, 0, 5], edges: [0, 8], expected });
+  const rects = [...svg.matchAll(/<rect[^>]*>/g)].map(([rect]) =>
+    ['x', 'y', 'width', 'height'].map((name) => Number(rect.match(` ${name}="([-\\d.]+)"`)?.[1])),
+  );
+  const bars = rects.slice(-6, -2);
+  const [ten, twenty, none, five] = bars.map(([, , , height]) => height!);
+  expect(twenty! / ten!).toBeCloseTo(2, 2);
+  expect(none).toBe(0);
+  expect(ten! / five!).toBeCloseTo(2, 2);
+  const [, , width, height] = rects.at(-2)!;
+  expect(height).toBeCloseTo(ten!, 1);
+  expect(width! / bars[0]![2]!).toBeGreaterThan(4);
+  expect(svg).toContain('>uniform</text>');
+  expect(() => histogram({ counts: [] })).toThrow(ValueError);
+  expect(() => histogram({ counts: [-1] })).toThrow(/counts\[0\] is -1/);
+});
+
+test('a corner shows where the samples are, one or several sets of them, and the truth', () => {
+  const data = Array.from({ length: 3000 }, (_, i) => [
+    Math.sin(i * i),
+    5 + 0.1 * Math.cos(3 * i * i),
+  ]);
+  const one = { shape: [3000, 2], data: data.flat(), name: 'spline' };
+  const figure = corner({ sets: [one], names: ['mass', 'spin'], truth: [0.5, 5.05] });
+  expect(figure.svg.match(/<image /g)).toHaveLength(1);
+  for (const label of ['mass', 'spin', 'spline', 'truth', '5.0']) {
+    expect(figure.svg).toContain(`>${label}</text>`);
+  }
+  expect(figure.svg).not.toMatch(/NaN|Infinity|undefined/);
+  const two = corner({ sets: [one, { ...one, name: 'affine' }] });
+  expect(two.svg).not.toContain('<image ');
+  expect(two.svg).toContain('stroke="#d55e00"');
+  // All samples at one place have a range around it.
+  expect(corner({ sets: [{ shape: [2, 1], data: [3, 3] }] }).svg).not.toMatch(/NaN|Infinity/);
+  expect(() => corner({ sets: [one], names: ['mass'] })).toThrow(/names has 1 entries; expected 2/);
+  expect(() => corner({ sets: [{ ...one, data: [1] }] })).toThrow(ShapeError);
+  expect(() => corner({ sets: [] })).toThrow(/there are 0 sets/);
 });
 
 test('a confusion matrix has percentages of its rows', () => {
