@@ -2,5 +2,5 @@ import base from '../../tsup.config.base.ts';
 
 export default {
   ...base,
-  entry: { index: 'src/index.ts', tasks: 'src/tasks/index.ts' },
+  entry: { index: 'src/index.ts', report: 'src/report/index.ts', tasks: 'src/tasks/index.ts' },
 };

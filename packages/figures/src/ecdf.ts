@@ -2,7 +2,7 @@
  * Empirical distributions of ranks less the uniform one, as simulation-based calibration asks for. Left out: what is
  * drawn, which `@invnet/metrics` computes.
  */
-import { requireList, requireOptions, ValueError } from '@invnet/tensor';
+import { requireList, requireOptions, ShapeError, ValueError } from '@invnet/tensor';
 import { curves } from './curves.ts';
 import type { Figure } from './figure.ts';
 import { type FrameOptions, frameNames } from './frame.ts';
@@ -12,6 +12,8 @@ import { colors, softInk } from './theme.ts';
 export interface EcdfOptions extends FrameOptions {
   /** Curves: of each set of ranks the `difference` of `ecdfDifference`. */
   readonly differences: readonly ArrayLike<number>[];
+  /** In the legend. Default: curves are in none. */
+  readonly names?: readonly string[];
   /** Within which curves of uniform ranks stay, of `ecdfBand`. */
   readonly band: {
     readonly at: ArrayLike<number>;
@@ -20,6 +22,9 @@ export interface EcdfOptions extends FrameOptions {
     readonly probability: number;
   };
 }
+
+/** Curves beyond it are in one colour, as a bundle; with names, beyond what there are colours for. */
+const mostAlone = 3;
 
 /**
  * Differences of empirical distribution functions to the uniform one, over the band in which uniform ranks keep
@@ -32,13 +37,19 @@ export interface EcdfOptions extends FrameOptions {
  * ecdf({ differences: [difference], band, title: 'Ranks of the mean intensity' });
  */
 export function ecdf(options: EcdfOptions): Figure {
-  requireOptions('ecdf', options, [...frameNames, 'differences', 'band']);
-  const { differences, band, ...frame } = options;
+  requireOptions('ecdf', options, [...frameNames, 'differences', 'names', 'band']);
+  const { differences, names, band, ...frame } = options;
   requireOptions('ecdf: band', band, ['at', 'lower', 'upper', 'probability']);
   requireList('ecdf', 'differences', differences, 'a list of curves');
   if (differences.length === 0) throw new ValueError('ecdf: differences has no curve in it.');
+  if (names && names.length !== differences.length) {
+    throw new ShapeError(
+      `ecdf: there are ${names.length} names for ${differences.length} curves; expected as many.`,
+    );
+  }
   const { at: x, lower: low, upper: high, probability } = band;
-  const color = (i: number) => (differences.length > 3 ? `${colors[0]}50` : colors[i]!);
+  const most = names ? colors.length : mostAlone;
+  const color = (i: number) => (differences.length > most ? `${colors[0]}50` : colors[i]!);
   const uniform = {
     name: `uniform: ${Math.round(100 * probability)} % stay in the band`,
     x,
@@ -51,6 +62,12 @@ export function ecdf(options: EcdfOptions): Figure {
     y: { label: 'ECDF − uniform' },
     ...frame,
     x: { label: 'normalized rank', range: [0, 1], ...frame.x },
-    series: [uniform, ...differences.map((y, i) => ({ x, y, color: color(i) }))],
+    series: [
+      uniform,
+      ...differences.map((y, i) => ({
+        ...{ x, y, color: color(i) },
+        ...(names && differences.length <= most && { name: names[i]! }),
+      })),
+    ],
   });
 }

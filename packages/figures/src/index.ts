@@ -11,3 +11,4 @@ export { type HistogramOptions, histogram } from './histogram.ts';
 export type { LabelClass } from './labels.ts';
 export type { Panel } from './panel.ts';
 export { type PanelAxis, type PanelsOptions, panels } from './panels.ts';
+export { colors } from './theme.ts';

@@ -111,6 +111,16 @@ test('differences of ECDFs lie over the band of uniform ranks', () => {
   expect(Math.max(...area!.map(([, y]) => y))).toBeCloseTo(third + 0.2 * unit, 0);
   expect(Math.min(...area!.map(([, y]) => y))).toBeCloseTo(third - 0.2 * unit, 0);
   expect(figure.svg).toContain('uniform: 95 % stay in the band');
+  const named = ecdf({
+    differences: [
+      [0, 0, 0],
+      [0, 0, 0],
+    ],
+    names: ['mass', 'spin'],
+    band,
+  });
+  expect(named.svg).toContain('>spin</text>');
+  expect(() => ecdf({ differences: [[0, 0, 0]], names: [], band })).toThrow(ShapeError);
   expect(() => ecdf({ differences: [[0, 0]], band })).toThrow(ShapeError);
   expect(() => ecdf({ differences: [], band })).toThrow(ValueError);
 });

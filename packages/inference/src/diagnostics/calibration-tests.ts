@@ -81,8 +81,8 @@ const findings = {
     return 'regions do not hold the truth as often as they say';
   },
   TARP({ spread }: Shape): string {
-    if (spread > clear) return 'balls around random points: the posterior is too narrow, or off';
-    if (spread < -clear) return 'balls around random points: the posterior is too wide';
-    return 'balls around random points do not hold the truth as often as they say';
+    if (spread > clear) return 'the posterior is too narrow, or off';
+    if (spread < -clear) return 'the posterior is too wide';
+    return 'balls do not hold the truth as often as they say';
   },
 };
