@@ -10,6 +10,7 @@ import * as datasets from '@invnet/datasets';
 import * as devito from '@invnet/devito';
 import * as flows from '@invnet/flows';
 import * as inference from '@invnet/inference';
+import * as inferenceReport from '@invnet/inference/report';
 import * as inferenceTasks from '@invnet/inference/tasks';
 import * as jax from '@invnet/jax';
 import * as jvp from '@invnet/jvp';
@@ -44,6 +45,7 @@ import { flowCalls, networkCalls } from './misuse/networks.ts';
 import { objectiveCalls } from './misuse/objectives.ts';
 import { imagingCalls } from './misuse/operators.ts';
 import { ownFunctionCalls } from './misuse/own-functions.ts';
+import { reportCalls } from './misuse/report.ts';
 import { residualCalls } from './misuse/residual.ts';
 import { tensorCalls } from './misuse/tensors.ts';
 import { tfjsCalls, tfjsLayerCalls } from './misuse/tfjs.ts';
@@ -89,6 +91,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
   ['inference', inference, inferenceCalls, 'wasm'],
+  ['inference/report', inferenceReport, reportCalls, 'wasm'],
   ['inference/tasks', inferenceTasks, inferenceTaskCalls, 'wasm'],
   ['native', native, nativeCalls, 'wasm'],
   ['devito', devito, devitoCalls, 'wasm'],

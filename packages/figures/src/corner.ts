@@ -319,6 +319,9 @@ function rangeOf(columns: readonly Float64Array[], truth: number | undefined): R
   });
   if (truth !== undefined) ends.push(truth);
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  if (!Number.isFinite(1.2 * (high - low))) {
+    throw new ValueError(`corner: samples go from ${low} to ${high}; expected a finite range.`);
+  }
   const room = high > low ? 0.06 * (high - low) : 0.5;
   return [low - room, high + room];
 }

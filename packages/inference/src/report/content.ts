@@ -75,6 +75,7 @@ export function requireContent(op: string, content: ReportContent): void {
     requireOptions(`${op}: image`, image, ['height', 'width', 'truth']);
     requireLength(op, 'image.truth', image.truth, image.height * image.width);
   }
+  requireList(op, 'names', names ?? [], 'a list of texts');
   for (const name of names ?? []) requireText(op, 'a name', name);
   for (const [i, estimator] of estimators.entries()) {
     const where = `${op}: estimators[${i}]`;
