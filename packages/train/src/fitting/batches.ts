@@ -32,6 +32,11 @@ export interface PreparedBatch extends FitBatch {
   readonly endsEpoch: boolean;
 }
 
+/** What of a batch a loss of one's own is given. */
+export function batchOfLoss({ x, context, weights, random }: PreparedBatch): FitBatch {
+  return { x, ...(context && { context }), ...(weights && { weights }), random };
+}
+
 /** Where in a fit a batch is. */
 export interface FitPlace {
   /** Epochs that are complete. */

@@ -4,6 +4,7 @@ import type { Flow } from '@invnet/flows';
 import { Module, placesIn, TrainingStep, zeroGrad } from '@invnet/layers';
 import { mean, mul, neg, type Tensor, tidy, ValueError } from '@invnet/tensor';
 import {
+  batchOfLoss,
   disposeBatch,
   type Preparation,
   type PreparedBatch,
@@ -56,7 +57,7 @@ function lossOf(flow: Flow, batch: PreparedBatch, loss: FitLoss | undefined): Te
   // Within a step that is undone, so that running statistics stay where they are.
   const attempt = new TrainingStep();
   try {
-    return attempt.run(() => loss(flow, batch));
+    return attempt.run(() => loss(flow, batchOfLoss(batch)));
   } finally {
     attempt.rollback();
     zeroGrad(flow.parameters);

@@ -4,7 +4,13 @@ import { ValueError } from '@invnet/tensor';
 import { requireSame } from '../agreement.ts';
 import { type TrainingMetrics, train } from '../loop.ts';
 import { isAdaptive } from '../plateau.ts';
-import { disposeBatch, type Preparation, type PreparedBatch, trainingBatches } from './batches.ts';
+import {
+  batchOfLoss,
+  disposeBatch,
+  type Preparation,
+  type PreparedBatch,
+  trainingBatches,
+} from './batches.ts';
 import { BestWeights } from './best-weights.ts';
 import { evaluateLoss } from './evaluation.ts';
 import { FitCheckpoint } from './fit-checkpoint.ts';
@@ -104,7 +110,7 @@ export class FitSession {
       loss: (batch) => {
         this.#batch = batch;
         return loss
-          ? loss(inner, batch)
+          ? loss(inner, batchOfLoss(batch))
           : negativeLogLikelihood(inner, batch.x, batch.context, batch.weights);
       },
       disposeBatch,
