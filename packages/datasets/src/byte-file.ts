@@ -3,7 +3,13 @@ import { formatValue, InvNetError, ValueError } from '@invnet/tensor';
 import { nodeModule } from './node.ts';
 
 /** A path in Node.js, or a `Blob`, such as a `File` that someone chose in a page. */
-export type FileLike = string | Blob;
+export type FileLike = string | BlobLike;
+
+/** What is used of a `Blob`, for programs whose types know none. */
+export interface BlobLike {
+  readonly size: number;
+  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
 
 /** An open file. */
 export interface ByteFile {
@@ -18,8 +24,8 @@ export interface ByteFile {
 
 /** @throws ValueError for what is neither. @throws InvNetError for a file that cannot be opened. */
 export async function openFile(op: string, file: FileLike): Promise<ByteFile> {
-  if (file instanceof Blob) return blobFile(op, file);
   requireFile(op, 'the file', file);
+  if (typeof file !== 'string') return blobFile(op, file);
   const { open } = nodeModule('node:fs/promises', op);
   const cannot = (cause: unknown): never => {
     throw new InvNetError(`${op}: cannot read ${file}; expected a file there.`, { cause });
@@ -69,7 +75,7 @@ export function requireFile(op: string, name: string, value: FileLike): void {
   throw new ValueError(`${op}: ${name} is ${formatValue(value)}; expected a path, or a Blob.`);
 }
 
-function blobFile(op: string, blob: Blob): ByteFile {
+function blobFile(op: string, blob: BlobLike): ByteFile {
   const name = 'name' in blob && typeof blob.name === 'string' ? blob.name : 'the file';
   return {
     name,

@@ -3,7 +3,7 @@
 export type { BatchOptions, BatchPlace, IndexBatch } from './batches.ts';
 export { indexBatches, takeRows } from './batches.ts';
 export type { RowFileOptions } from './block-rows.ts';
-export type { FileLike } from './byte-file.ts';
+export type { BlobLike, FileLike } from './byte-file.ts';
 export type {
   BananaOptions,
   Density,
