@@ -15,6 +15,7 @@ import { describeMpi, measureMpi } from './mpi.ts';
 import { describeNetworks, measureNetworks } from './network-memory.ts';
 import { describeOps, measureOps } from './ops.ts';
 import { describeParity, measureParity } from './parity.ts';
+import { chooseSbi, describeSbi, measureSbi, type SbiOptions } from './sbi.ts';
 import { describeScaling, measureScaling } from './scaling.ts';
 import { describeSplines, measureSplines } from './splines.ts';
 import { describeSweep, measureSweep } from './sweep.ts';
@@ -25,6 +26,8 @@ interface SuiteOptions {
   readonly peers: boolean;
   readonly network: string | undefined;
   readonly sweep: boolean;
+  /** Of sbi. */
+  readonly rows: SbiOptions;
 }
 
 /** What a suite measured, and the text that says it. */
@@ -87,6 +90,10 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Outcome
     const report = await measureScaling();
     return { report, table: describeScaling(report) };
   },
+  sbi: async ({ threads, rows }) => {
+    const report = await measureSbi({ threads, ...rows });
+    return { report, table: describeSbi(report) };
+  },
   splines: async ({ threads, peers }) => {
     const report = await measureSplines({ threads, peers });
     return { report, table: describeSplines(report) };
@@ -113,6 +120,7 @@ Suites:
   mpi      two ranks of an mpirun beside one: images a second, and the share of communication
   ops      convolutions and products as shares of the machine's peak, beside other libraries
   parity   whether layers agree with those of FrEIA, MemCNN, nflows, normflows and zuko, of the same weights
+  sbi      the benchmark of simulation-based inference: C2ST and times, beside the Python package sbi
   scaling  time and memory of a 3D Glow's training step with volume and with depth
   splines  training steps of couplings by splines, beside affine ones, nflows and zuko
   table    a flow fitted from disk to tables of 10⁶ and 10⁷ rows: rows a second, and whether memory stays flat
@@ -123,6 +131,11 @@ Suites:
   --threads <count>  threads of the wasm backend (default 2 where there are two cores)
   --wide             asks for vectors of 256 bits (wasm in Node.js on x64)
   --network <names>  those networks of glow or keep alone, joined by commas
+  --task <names>     those tasks of sbi alone, joined by commas (default the five of the table)
+  --simulations <n>  of sbi, joined by commas (default 10000)
+  --estimator <names>  of sbi: spline, affine, autoregressive, flow-matching (default spline)
+  --observations <n> the first so many of sbi's ten
+  --peer sbi         the same by the Python package sbi, where python3 has it
   --sweep            instead of ops: convolutions of some 360 shapes, and the worst ratios
   --no-peers         leaves other libraries out, which are otherwise installed on first use
   --save <file>      stores the run
@@ -142,6 +155,11 @@ async function main(args: readonly string[]): Promise<void> {
       peers: { type: 'boolean', default: true },
       network: { type: 'string' },
       sweep: { type: 'boolean', default: false },
+      task: { type: 'string' },
+      simulations: { type: 'string' },
+      estimator: { type: 'string' },
+      observations: { type: 'string' },
+      peer: { type: 'string' },
       save: { type: 'string' },
       compare: { type: 'string' },
       write: { type: 'boolean', default: false },
@@ -174,7 +192,16 @@ async function main(args: readonly string[]): Promise<void> {
   // Holds for the process, so for the backends that suites make as well.
   await setBackend(backend, { threads, wide: values.wide });
   const { peers, network, sweep } = values;
-  const { report, table, details, failed } = await suite({ threads, peers, network, sweep });
+  const { task, simulations, estimator, observations, peer } = values;
+  const chosen = { task, simulations, estimator, observations, peer };
+  if (name !== 'sbi' && Object.values(chosen).some((flag) => flag !== undefined)) {
+    throw new Error(
+      '--task, --simulations, --estimator, --observations and --peer are of sbi only.',
+    );
+  }
+  const rows = chooseSbi(chosen);
+  const options = { threads, peers, network, sweep, rows };
+  const { report, table, details, failed } = await suite(options);
   console.log(details ? `${table}\n\n${details}` : table);
   if (before) console.log(`\n${compareRuns(before, report.figures ?? [])}`);
   if (values.save !== undefined) await saveRun(values.save, report);

@@ -31,7 +31,7 @@ describe('bench', () => {
     [[], 'no suite given'],
     [
       ['speed'],
-      "unknown suite 'speed'; expected one of bundle, glow, gpu, keep, memory, mpi, ops, parity, scaling, splines, table, waves, start",
+      "unknown suite 'speed'; expected one of bundle, glow, gpu, keep, memory, mpi, ops, parity, scaling, sbi, splines, table, waves, start",
     ],
     [['memory', '--fast'], "Unknown option '--fast'"],
     [['memory', 'ops'], "unexpected 'ops'"],
