@@ -40,6 +40,12 @@ export type {
   WatchOptions,
 } from './posteriors/posterior.ts';
 export { Posterior } from './posteriors/posterior.ts';
+export type {
+  TruncatedPosteriorOptions,
+  TruncatedPosteriorProgress,
+  TruncatedPosteriorResult,
+} from './posteriors/truncated-posterior.ts';
+export { truncatedPosterior } from './posteriors/truncated-posterior.ts';
 export type { Typicality } from './posteriors/typical-observations.ts';
 export { TypicalObservations } from './posteriors/typical-observations.ts';
 // Priors.

@@ -68,6 +68,13 @@ export function inferenceCalls(): Calls {
         { ...learning, epochs: 9, batchSize: 1, validation: 0 },
       ]),
     ],
+    truncatedPosterior: [
+      call(inference.truncatedPosterior, [
+        simulator,
+        uniform,
+        { x: [1], count: 8, seed: 1, rounds: 2, learning: { ...learning, epochs: 9 } },
+      ]),
+    ],
     Posterior: [
       make(inference.Posterior, [posteriorParts]),
       on(posterior, 'sample', [{ x: [1], count: 2, seed: 1, batchSize: 2, onWarning: () => {} }]),

@@ -26,7 +26,6 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import {
-  type FitLoss,
   type FitOptions,
   type FitProgress,
   type FitResult,
@@ -111,7 +110,7 @@ async function* learn(
       { x: free, context: x },
       {
         ...withDefaults(how, x.shape[0]!),
-        ...(parts.continuous && { loss: matched }),
+        ...(parts.continuous && { loss: flowMatching }),
       },
     );
     yield* fitting;
@@ -134,10 +133,6 @@ function withDefaults(how: FitOptions, rows: number): FitOptions {
   const schedule = how.schedule ?? warmupCosine({ rate: 1e-3, steps });
   return { ...how, epochs, batchSize, patience, schedule };
 }
-
-/** Flow matching of what it knows in a batch. */
-const matched: FitLoss = (flow, { x, context, weights, random }) =>
-  flowMatching(flow, { x, context, weights, random });
 
 /** What is trained, and what is learned beside it. */
 interface Parts {
