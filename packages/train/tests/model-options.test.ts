@@ -81,7 +81,7 @@ const field = {
 const smoothField = config('SmoothField', {
   ...field,
   hidden: some(fc.array(size, { maxLength: 2 })),
-  activation: some(fc.constantFrom('lipSwish', 'elu', 'tanh')),
+  activation: some(fc.constantFrom('silu', 'elu', 'tanh')),
 });
 const divergence = fc.constantFrom('exact', 'hutchinson');
 const entries = { channels: size, size: some(fc.array(size, { maxLength: 2 })) };

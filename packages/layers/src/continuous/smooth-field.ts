@@ -6,6 +6,7 @@
  */
 import {
   add,
+  affine,
   concat,
   full,
   mul,
@@ -13,6 +14,8 @@ import {
   requireList,
   requireOneOf,
   type Shape,
+  sigmoid,
+  sigmoidGrad,
   split,
   sumPerSample,
   type Tensor,
@@ -22,13 +25,14 @@ import {
 import { requireModuleOptions, requireSizes, requireWhole } from '../core/checks.ts';
 import { requireSamples } from '../core/sample-shape.ts';
 import type { Tangent } from '../core/tangent.ts';
-import { LipSwish } from '../residual/lip-swish.ts';
 import {
-  LipschitzActivation,
+  elementwiseLayer,
   type LipschitzActivationName,
+  lipschitzFunctions,
+  type SmoothFunction,
 } from '../residual/lipschitz-activation.ts';
 import { BlockAt, EvaluatedBlock } from '../residual/lipschitz-block.ts';
-import type { EvaluatedLayer, LipschitzLayer } from '../residual/lipschitz-layer.ts';
+import type { EvaluatedLayer } from '../residual/lipschitz-layer.ts';
 import { Construction } from '../tree/construction.ts';
 import { Parameter } from '../tree/parameter.ts';
 import { type Side, type SideWeights, sideDense } from './side-dense.ts';
@@ -44,8 +48,8 @@ export interface SmoothFieldOptions {
   readonly hidden?: readonly number[];
   /** How many sines and cosines of the time the layers see. Default: 4 of each. */
   readonly frequencies?: number;
-  /** Between the layers. Default: `lipSwish`. */
-  readonly activation?: 'lipSwish' | LipschitzActivationName;
+  /** Between the layers. Default: `silu`. */
+  readonly activation?: 'silu' | LipschitzActivationName;
   /** Draws the weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -64,6 +68,21 @@ export interface FieldAt {
   contextGradient(): Tensor | undefined;
 }
 
+const functions: Readonly<Record<'silu' | LipschitzActivationName, SmoothFunction>> = {
+  ...lipschitzFunctions,
+  silu: {
+    apply: (x) => mul(x, sigmoid(x)),
+    slope: (x) => {
+      const s = sigmoid(x);
+      return add(s, sigmoidGrad(s, x));
+    },
+    bend: (x) => {
+      const s = sigmoid(x);
+      return sigmoidGrad(s, affine(mul(x, affine(s, -2, 1)), 1, 2));
+    },
+  },
+};
+
 /** Deviation of the last layer's weights relative to the usual one, so that a flow starts near the identity. */
 const lastGain = 0.1;
 
@@ -80,7 +99,6 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
   static readonly type: string = 'SmoothField';
   readonly options: Required<Omit<SmoothFieldOptions, 'random'>>;
   readonly layers: readonly SideWeights[];
-  readonly activations: readonly LipschitzLayer[];
 
   /** @throws ValueError for sizes that are not whole and positive, and activations of other names. */
   constructor(options: SmoothFieldOptions) {
@@ -89,14 +107,14 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
     const names = ['channels', 'contextChannels', 'hidden', 'frequencies', 'activation'];
     requireModuleOptions('SmoothField', options, names);
     const { channels, contextChannels = 0, hidden = [64, 64, 64], frequencies = 4 } = options;
-    const { activation = 'lipSwish', random = new RandomStream(0) } = options;
+    const { activation = 'silu', random = new RandomStream(0) } = options;
     requireSizes('SmoothField', { channels, frequencies });
     requireWhole('SmoothField', 'contextChannels', contextChannels, 0);
     requireList('SmoothField', 'hidden', hidden);
     hidden.forEach((width, i) => {
       requireWhole('SmoothField', `hidden[${i}]`, width, 1);
     });
-    requireOneOf('SmoothField', 'activation', activation, ['lipSwish', 'elu', 'tanh']);
+    requireOneOf('SmoothField', 'activation', activation, ['silu', 'elu', 'tanh']);
     this.options = { channels, contextChannels, hidden: [...hidden], frequencies, activation };
     const beside = 2 * frequencies + contextChannels;
     const widths = [channels, ...hidden, channels];
@@ -110,9 +128,6 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
         b: new Parameter(`b${i + 1}`, zeros([out])),
       };
     });
-    this.activations = hidden.map(() =>
-      activation === 'lipSwish' ? new LipSwish() : new LipschitzActivation({ activation }),
-    );
     building.complete();
   }
 
@@ -219,10 +234,10 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
   }
 
   #evaluated(side: Side): EvaluatedLayer[] {
+    const between = elementwiseLayer(functions[this.options.activation]);
     return this.layers.flatMap((weights, i) => {
-      const activation = this.activations[i]?.evaluate();
       const dense = sideDense(weights, side);
-      return activation ? [dense, activation] : [dense];
+      return i < this.layers.length - 1 ? [dense, between] : [dense];
     });
   }
 

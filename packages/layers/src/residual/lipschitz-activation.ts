@@ -19,8 +19,8 @@ import { type EvaluatedLayer, LipschitzLayer } from './lipschitz-layer.ts';
 /** The names of these activations. */
 export type LipschitzActivationName = 'elu' | 'tanh';
 
-/** f with its first and second derivative. */
-interface Function {
+/** f, element by element, with its first and second derivative. */
+export interface SmoothFunction {
   apply(x: Tensor): Tensor;
   slope(x: Tensor): Tensor;
   bend(x: Tensor): Tensor;
@@ -29,7 +29,8 @@ interface Function {
 /** e^min(x, 0) */
 const expBelow = (x: Tensor) => exp(neg(relu(neg(x))));
 
-const functions: Readonly<Record<LipschitzActivationName, Function>> = {
+/** The functions by their names. */
+export const lipschitzFunctions: Readonly<Record<LipschitzActivationName, SmoothFunction>> = {
   elu: {
     apply: (x) => add(relu(x), affine(expBelow(x), 1, -1)),
     slope: expBelow,
@@ -67,21 +68,25 @@ export class LipschitzActivation extends LipschitzLayer {
   }
 
   evaluate(): EvaluatedLayer {
-    const { apply, slope, bend } = functions[this.options.activation];
-    const timesSlope = (h: Tensor, v: Tensor) => mul(slope(h), v);
-    return {
-      apply,
-      push: timesSlope,
-      pull: timesSlope,
-      bend: (h, v, u) => mul(mul(bend(h), v), u),
-      accumulate: () => {},
-      accumulateBend: () => {},
-      moved: () => undefined,
-      movedPush: () => undefined,
-    };
+    return elementwiseLayer(lipschitzFunctions[this.options.activation]);
   }
 
   outputShape(h: Shape): Shape {
     return h;
   }
+}
+
+/** A function without parameters as a layer that can be differentiated twice. */
+export function elementwiseLayer({ apply, slope, bend }: SmoothFunction): EvaluatedLayer {
+  const timesSlope = (h: Tensor, v: Tensor) => mul(slope(h), v);
+  return {
+    apply,
+    push: timesSlope,
+    pull: timesSlope,
+    bend: (h, v, u) => mul(mul(bend(h), v), u),
+    accumulate: () => {},
+    accumulateBend: () => {},
+    moved: () => undefined,
+    movedPush: () => undefined,
+  };
 }
