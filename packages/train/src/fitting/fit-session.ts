@@ -1,6 +1,6 @@
 /** What a fit has open while it runs, and what it does before, after each step, and at the end. */
 import { type Flow, negativeLogLikelihood } from '@invnet/flows';
-import { ValueError } from '@invnet/tensor';
+import { formatShape, ShapeError, ValueError } from '@invnet/tensor';
 import { requireSame } from '../agreement.ts';
 import { type TrainingMetrics, train } from '../loop.ts';
 import { isAdaptive } from '../plateau.ts';
@@ -272,9 +272,25 @@ function setupOf({ training, validation }: TrainingData, settings: FitSettings) 
   };
 }
 
-/** @throws ShapeError unless the flow takes rows of these shapes. */
+/** @throws ShapeError unless the flow takes rows of these shapes. @throws ValueError for contexts that are not used, or lack. */
 function requireShapes(flow: Flow, { training, validation }: TrainingData): void {
-  for (const source of [training, validation]) {
-    if (source) flow.outputShape([1, ...source.shapes.x]);
+  const { x, context } = training.shapes;
+  flow.outputShape([1, ...x]);
+  if (flow.usesContext !== (context !== undefined)) {
+    throw new ValueError(
+      flow.usesContext
+        ? 'fit: the flow takes a context, and the rows have none; expected { x, context }.'
+        : 'fit: the rows have a context, and the flow takes none; expected a conditional flow, or { x } alone.',
+    );
+  }
+  if (!validation) return;
+  for (const name of ['x', 'context'] as const) {
+    const [one, other] = [training, validation].map(({ shapes }) =>
+      formatShape(shapes[name] ?? []),
+    );
+    if (one === other) continue;
+    throw new ShapeError(
+      `fit: rows of ${name} are ${one} to train on and ${other} for validation; expected equal ones.`,
+    );
   }
 }

@@ -7,6 +7,9 @@ import type { Moments } from '@invnet/layers';
 import { formatShape, ShapeError, ValueError } from '@invnet/tensor';
 import type { FitWarning } from './options.ts';
 
+/** Below it a deviation is 0 in float32. */
+const leastDeviation = 1e-37;
+
 /** What is known of an array of rows. */
 export interface ArraySurvey extends Moments {
   /** Channels that have one value in all rows. */
@@ -164,7 +167,7 @@ class ColumnSums {
       for (let n = 0; n < rows; n++) {
         for (let i = n * size + c * positions, end = i + positions; i < end; i++) {
           const value = data[i]!;
-          if (!Number.isFinite(value)) throw this.#notFinite(value, row + n, i - n * size);
+          if (!Number.isFinite(value)) throw notFinite(this.#name, value, row + n, i - n * size);
           if (value !== first) this.#varies[c] = 1;
           sum += value - first;
         }
@@ -185,10 +188,11 @@ class ColumnSums {
 
   survey(): ArraySurvey {
     const channels = Array.from({ length: this.#channels }, (_, c) => c);
+    const deviation = channels.map((c) => Math.sqrt(this.#squares[c]! / this.#count));
     return {
       mean: [...this.#mean],
-      deviation: channels.map((c) => Math.sqrt(this.#squares[c]! / this.#count)),
-      constant: channels.filter((c) => !this.#varies[c]),
+      deviation,
+      constant: channels.filter((c) => !this.#varies[c] || deviation[c]! < leastDeviation),
       equal: this.#equalColumns(),
     };
   }
@@ -227,13 +231,6 @@ class ColumnSums {
     }
     return equal;
   }
-
-  #notFinite(value: number, row: number, column: number): ValueError {
-    return new ValueError(
-      `fit: ${this.#name} is ${value} in row ${row}, column ${column} (both from 0); expected finite numbers. ` +
-        "Mend the data, or pass missing: 'drop' to leave such rows out.",
-    );
-  }
 }
 
 /** What the first rows count together. */
@@ -242,6 +239,25 @@ export function sumOfWeights({ x, weights }: Rows, count = x.shape[0]!): number 
   let sum = 0;
   for (let i = 0; i < count; i++) sum += weights.data[i]!;
   return sum;
+}
+
+/** @throws ValueError for numbers of rows that are not finite, with row and column of the first. */
+export function requireComplete(rows: Rows): void {
+  for (const name of ['x', 'context', 'weights'] as const) {
+    const array = rows[name];
+    if (array === undefined) continue;
+    const { shape, data } = requireHostArray('fit', name, array);
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    const size = data.length / shape[0]!;
+    if (at >= 0) throw notFinite(name, data[at]!, Math.floor(at / size), at % size);
+  }
+}
+
+function notFinite(name: string, value: number, row: number, column: number): ValueError {
+  return new ValueError(
+    `fit: ${name} is ${value} in row ${row}, column ${column} (both from 0); expected finite numbers. ` +
+      "Mend the data, or pass missing: 'drop' to leave such rows out.",
+  );
 }
 
 /** The rows all of whose numbers are finite, and how many were not. */

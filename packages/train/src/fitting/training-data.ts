@@ -2,7 +2,7 @@
 import { arrayRows, type RowSource, type Rows, splitRows } from '@invnet/datasets';
 import { ValueError } from '@invnet/tensor';
 import { type FitData, type FitSettings, type FitWarning, isRows } from './options.ts';
-import { withoutMissing } from './survey.ts';
+import { requireComplete, withoutMissing } from './survey.ts';
 
 /** Where rows come from. */
 export interface TrainingData {
@@ -42,7 +42,10 @@ const noValidation: FitWarning = {
 };
 
 function complete(rows: Rows, { missing }: FitSettings): { kept: Rows; warnings: FitWarning[] } {
-  if (missing === 'refuse') return { kept: rows, warnings: [] };
+  if (missing === 'refuse') {
+    requireComplete(rows);
+    return { kept: rows, warnings: [] };
+  }
   const { kept, dropped } = withoutMissing(rows);
   if (!kept) {
     throw new ValueError(

@@ -35,7 +35,12 @@ export function smallFlow(seed = 3): Flow {
   });
 }
 
-export function conditionalFlow(seed = 3): Flow {
-  const options = { channels: 2, contextChannels: 2, hidden: [16], random: new RandomStream(seed) };
-  return new Flow({ network: maskedAutoregressiveFlow({ ...options, transforms: 2 }) });
+export function conditionalFlow(): Flow {
+  return autoregressiveFlow({ contextChannels: 2 });
+}
+
+/** A flow whose numbers do not depend on data before they are trained. */
+export function autoregressiveFlow(options: { readonly contextChannels?: number } = {}): Flow {
+  const sizes = { channels: 2, hidden: [16], transforms: 2, random: new RandomStream(3) };
+  return new Flow({ network: maskedAutoregressiveFlow({ ...sizes, ...options }) });
 }
