@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import process from 'node:process';
 
-const folders = ['layers', 'networks', 'jacobian', 'utils'];
+const folders = ['layers', 'networks', 'flows', 'jacobian', 'utils'];
 const names = (
   await Promise.all(
     folders.map(async (folder) => {

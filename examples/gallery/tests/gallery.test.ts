@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../src', import.meta.url));
-const folders = ['layers', 'networks', 'jacobian', 'utils'];
+const folders = ['layers', 'networks', 'flows', 'jacobian', 'utils'];
 const programs = (
   await Promise.all(
     folders.map(async (f) => (await readdir(join(root, f))).map((file) => `${f}/${file}`)),
@@ -34,6 +34,12 @@ describe('the gallery', () => {
     if (nats.length > 1) expect(nats.at(-1)!).toBeLessThan(nats[0]!);
     for (const [, found, bound] of stdout.matchAll(/held-out (\S+) nats, expected below (\S+)/g)) {
       expect(Number(found)).toBeLessThan(Number(bound));
+    }
+    for (const [, found, bound] of stdout.matchAll(/(\S+) of the samples, expected above (\S+)/g)) {
+      expect(Number(found)).toBeGreaterThan(Number(bound));
+    }
+    for (const [, error, bound] of stdout.matchAll(/off by (\S+), expected below (\S+);/g)) {
+      expect(Number(error)).toBeLessThan(Number(bound));
     }
     for (const [, path] of stdout.matchAll(/written: (\S+)/g)) {
       expect(await readFile(join(cwd, path!), 'utf8')).toMatch(/^<svg[\s\S]*<\/svg>\n$/);
