@@ -6,7 +6,7 @@ import { expect, it, vi } from 'vitest';
 it('programs of the README run', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
   const programs = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, text]) => text!);
-  expect(programs).toHaveLength(2);
+  expect(programs).toHaveLength(3);
   const log = vi.spyOn(console, 'log').mockImplementation(() => {});
   try {
     for (const [i, program] of programs.entries()) {
@@ -15,7 +15,7 @@ it('programs of the README run', async () => {
       // The whole training takes most of a minute.
       await writeFile(
         file,
-        program.replace('count: 2000', 'count: 400').replace('epochs: 60', 'epochs: 20'),
+        program.replace('count: 2000', 'count: 200').replace('epochs: 60', 'epochs: 20'),
       );
       try {
         await import(file);
