@@ -1,5 +1,6 @@
 /** Hamiltonian Monte Carlo, in the space of x and in that of a latent, and what chains are worth. */
-import { ActNorm } from '@invnet/layers';
+import { banana } from '@invnet/datasets';
+import { ActNorm, Identity } from '@invnet/layers';
 import {
   add,
   affine,
@@ -19,6 +20,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   chainDiagnostics,
   type Energy,
+  energyOf,
   Flow,
   type HamiltonianOptions,
   hamiltonianMonteCarlo,
@@ -150,6 +152,30 @@ describe('neuTra', () => {
     const start = flow.sample({ shape: [8, 2], seed: 3 });
     const plain = await hamiltonianMonteCarlo(energy, { ...options, start });
     expect(plain.effectiveSampleSize[1]).toBeLessThan(0.1 * found.effectiveSampleSize[1]!);
+  });
+});
+
+it('chains find the moments of a banana within three of their errors', async () => {
+  await setBackend('wasm');
+  const bent = banana({ bend: 0.5, thickness: 1 });
+  const network = new Identity();
+  const flow = new Flow({ network });
+  const options = { shape: [32, 2], samples: 500, warmup: 200, steps: 8, seed: 4 };
+  const { samples } = await neuTra(flow, energyOf(bent), options);
+  // Of x₁, x₁², x₂ and x₂²: each with the effective size of its own.
+  const values = samples.dataSync();
+  const numbers = Float32Array.from(
+    { length: 2 * values.length },
+    (_, i) => values[i >> 1]! ** (1 + (i % 2)),
+  );
+  const { effectiveSampleSize, rHat } = chainDiagnostics(numbers, { draws: 500, chains: 32 });
+  const exact = [0, 1, 0, 1 + 2 * 0.5 ** 2];
+  exact.forEach((mean, i) => {
+    const own = numbers.filter((_, k) => k % 4 === i);
+    const found = own.reduce((a, b) => a + b) / own.length;
+    const variance = own.reduce((sum, v) => sum + (v - found) ** 2, 0) / own.length;
+    expect(rHat[i]).toBeLessThan(1.05);
+    expect(Math.abs(found - mean)).toBeLessThan(3 * Math.sqrt(variance / effectiveSampleSize[i]!));
   });
 });
 

@@ -36,6 +36,7 @@ import {
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   alphaDivergence,
+  ConditionalNormal,
   type Energy,
   type EnergyLossOptions,
   energyOf,
@@ -44,6 +45,7 @@ import {
   latentEnergy,
   latentPosterior,
   NonFiniteEnergyError,
+  Normal,
   negativeLogLikelihood,
   reverseKL,
   scoreOf,
@@ -74,6 +76,28 @@ const flows: Record<string, () => Flow> = {
       new Autoregressive({ ...sizes, transformer: spline(), order: 'reversed' }),
     ];
     return scattered(new Flow({ network: new Sequential(layers) }));
+  },
+  'a layer over a trained base': () => {
+    const base = new Normal({ channels: 2, mean: [0.3, -0.2], deviation: [0.8, 1.3] });
+    const transformer = affineMap();
+    const sizes = { channels: 2, hidden: 4, ndims: 0, random: new RandomStream(6) };
+    return scattered(
+      new Flow({ network: new TransformerCoupling({ ...sizes, transformer }), base }),
+    );
+  },
+  'a layer over a base by the context': () => {
+    const random = new RandomStream(7);
+    const base = new ConditionalNormal({
+      channels: 2,
+      contextChannels: 3,
+      hidden: 4,
+      ndims: 0,
+      random,
+    });
+    const sizes = { channels: 2, hidden: 4, ndims: 0, random };
+    return scattered(
+      new Flow({ network: new TransformerCoupling({ ...sizes, transformer: affineMap() }), base }),
+    );
   },
   'a transform by the context': () => {
     const sizes = { channels: 2, contextChannels: 3, ndims: 0, hidden: 4 };
