@@ -14,6 +14,7 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import Papa from 'papaparse';
+import { isGzip } from './gunzip.ts';
 
 /** A file is no table of numbers, with row and column of what is none. */
 export class CsvFormatError extends InvNetError {
@@ -91,6 +92,7 @@ export function csvLayout(
   if (head.length === 0) fail('is empty; expected rows of numbers.');
   const starts = (...mark: number[]) => mark.every((byte, i) => head[i] === byte);
   if (starts(0xff, 0xfe) || starts(0xfe, 0xff)) fail('is text in UTF-16; expected UTF-8.');
+  if (isGzip(head)) fail('is compressed with gzip; decompress it first.');
   const text = binaryText(head);
   if (text.includes('\0')) {
     fail(`is no text: it starts with ${formatValue(text.slice(0, 8))}; expected rows of numbers.`);
@@ -149,7 +151,8 @@ export function csvLayout(
       return fail(
         texts
           ? `${came}, which is none of its categories.`
-          : `${came}; expected a number. Leave the column out, or give what may stand there as categories.`,
+          : `${came}; expected a number. ${names.length === 1 ? `Is ${formatValue(delimiter)} the delimiter? ` : ''}` +
+              'Leave the column out, or give what may stand there as categories.',
       );
     },
   };

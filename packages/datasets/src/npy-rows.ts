@@ -44,19 +44,14 @@ export interface NpyRowsOptions extends RowFileOptions {
 export async function npyRows(options: NpyRowsOptions): Promise<RowSource> {
   const op = 'npyRows';
   requireOptions(op, options, [...names, ...rowFileOptions]);
-  const files: [Name, FileLike][] = [];
+  const arrays: { name: Name; file: FileLike; header: NpyHeader }[] = [];
   for (const name of names) {
     const file = options[name];
     if (file === undefined && name !== 'x') continue;
     requireFile(op, name, file!);
-    files.push([name, file!]);
+    const header = await withFile(op, file!, (open) => headerOf(op, open));
+    arrays.push({ name, file: file!, header });
   }
-  const arrays = await Promise.all(
-    files.map(async ([name, file]) => {
-      const header = await withFile(op, file, (open) => headerOf(op, open));
-      return { name, file, header };
-    }),
-  );
   const [first, ...others] = arrays;
   const count = first!.header.shape[0]!;
   for (const { name, header } of others) {

@@ -70,7 +70,7 @@ describe('parseCsv', () => {
     ['no header', '1,2\n3,4', {}, /starts with a row of numbers.*header: false/],
     ['no rows', 'a,b\n', {}, /has no rows/],
     ['nothing', '', {}, /x\.csv is empty/],
-    ['UTF-16', '\u00ff', {}, /no rows/],
+    ['another delimiter', 'a;b\n1;2', {}, /'1;2' in row 0, column 'a;b' .*Is ',' the delimiter\?/],
     ['what is no text', 'PK\0\0\0', {}, /is no text: it starts with 'PK/],
   ])('refuses %s', (_, text, options, message) => {
     const read = () => parse(text, { name: 'x.csv', ...options });
@@ -89,6 +89,7 @@ describe('parseCsv', () => {
     expect(() => parse('a\n1', { categories: { b: [] } })).toThrow(/categories has the column 'b'/);
     expect(() => parse('a\n1', { missing: 'drop' })).toThrow(/missing is 'drop'/);
     expect(() => parseCsv(Uint8Array.of(0xff, 0xfe, 65, 0))).toThrow(/UTF-16/);
+    expect(() => parseCsv(Uint8Array.of(0x1f, 0x8b, 8, 0))).toThrow(/compressed with gzip/);
   });
 });
 

@@ -1,9 +1,16 @@
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import files, {
+  type FileHandle,
+  mkdtemp,
+  readFile,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvNetError, ShapeError } from '@invnet/tensor';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   NpyFormatError,
   type NpyType,
@@ -77,6 +84,30 @@ describe('npyRows', () => {
       expect(Math.max(...blocks) - Math.min(...blocks)).toBeGreaterThan(30);
       expect(window.filter((row, i) => row === window[i - 1]! + 1).length).toBeLessThan(10);
     }
+    // Each in an order of its own.
+    const orders = windows.map((window) => window.map((row) => row % 10).join());
+    expect(new Set(orders).size).toBe(windows.length);
+  });
+
+  it('closes files when an epoch ends, or is left', async () => {
+    const handles: FileHandle[] = [];
+    const open = files.open;
+    const spy = vi.spyOn(files, 'open').mockImplementation(async (...args) => {
+      handles.push(await open(...args));
+      return handles.at(-1)!;
+    });
+    try {
+      const x = recorded('rows.npy');
+      const source = await npyRows({ x, context: x });
+      const options = { batchSize: 2, seed: 1, epoch: 0 };
+      await rowsOf(source, options);
+      for await (const _ of source.batches(options)) break;
+      await expect(npyRows({ x, context: recorded('none.npy') })).rejects.toThrow(InvNetError);
+    } finally {
+      spy.mockRestore();
+    }
+    expect(handles.length).toBeGreaterThan(6);
+    expect(handles.map(({ fd }) => fd)).toEqual(handles.map(() => -1));
   });
 
   it('holds a window at a time, reads each byte once, and leaves out windows that were used', async () => {

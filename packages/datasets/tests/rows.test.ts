@@ -155,6 +155,15 @@ describe('rows', () => {
     expect(() => selectRows(numbered(4), [])).toThrow(/expected some rows/);
   });
 
+  it.each([1, 3, 64, 65, 300])('are copied whole, with %i numbers each', (size) => {
+    const data = Float32Array.from({ length: 5 * size }, (_, i) => i);
+    const rows = selectRows({ x: { shape: [5, size], data } }, [4, 1]);
+    expect(rows.x).toEqual({
+      shape: [2, size],
+      data: Float32Array.of(...data.subarray(4 * size), ...data.subarray(size, 2 * size)),
+    });
+  });
+
   it('say what is missing in columns of their own', () => {
     const data = Float64Array.of(5, Number.NaN, -1, 2);
     const expected = Float64Array.of(5, 0, 1, 0, -1, 2, 1, 1);
