@@ -31,7 +31,7 @@ export function continuousCalls(): Calls {
       make(api.ContinuousFlow, [{ field, solver: 'rungeKutta4', steps: 2 }]),
       on(coarse, 'forward', [x]),
       on(coarse, 'inverse', [x]),
-      on(coarse, 'outputShape', [[2, 2]]),
+      ...methodsOf(new api.ContinuousFlow({ field, ...tolerances }), x, context),
     ],
     MidpointFlow: [
       make(api.MidpointFlow, [{ field, steps: 2, maxIterations: 100, ...noise }]),

@@ -1,4 +1,4 @@
-/** Rows of continuous flows. `ContinuousFlow` is none: it has no derivatives. */
+/** Rows of continuous flows. `ContinuousFlow`, which is as exact as its solver, is in `continuous.test.ts`. */
 import { MidpointFlow, SmoothField } from '@invnet/layers';
 import { type Row, random } from '../row.ts';
 

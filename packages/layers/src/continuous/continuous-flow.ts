@@ -2,7 +2,8 @@
  * Flows along a velocity field (Chen et al., "Neural ordinary differential equations", 2018; Lipman et al., "Flow matching
  * for generative modeling", 2023): densities and samples. Mathematics: docs/math/continuous/continuous-flow.md
  *
- * Left out: derivatives. A field is trained by `flowMatching`, which needs none of the flow; or within a `MidpointFlow`.
+ * Left out: derivatives of fields that are differentiated once. Such are trained by `flowMatching`, which needs none of the
+ * flow.
  */
 import {
   formatValue,
@@ -14,10 +15,12 @@ import {
   ValueError,
   zeros,
 } from '@invnet/tensor';
-import { Bijection } from '../core/bijection.ts';
+import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { requireChannels, requireModuleOptions, requireRepeats } from '../core/checks.ts';
+import type { Tangent } from '../core/tangent.ts';
 import { logdetIsRead } from '../core/without-logdet.ts';
 import { signs } from '../residual/log-determinant.ts';
+import { type Route, solvedAlong, solvedBack } from './adjoint.ts';
 import {
   checkedDivergence,
   type DivergenceOptions,
@@ -25,6 +28,7 @@ import {
   unitProbes,
 } from './divergence.ts';
 import { type Derivative, dormandPrince, rungeKutta4, type Span } from './runge-kutta.ts';
+import { SmoothField } from './smooth-field.ts';
 import { VelocityField } from './velocity-field.ts';
 
 /** Options of `ContinuousFlow`. */
@@ -44,18 +48,23 @@ export interface ContinuousFlowOptions extends DivergenceOptions {
   readonly steps?: number;
 }
 
+const towardsBase: Span = { from: 1, to: 0 };
+const towardsData: Span = { from: 0, to: 1 };
+
 const byTolerance = ['relativeTolerance', 'absoluteTolerance'];
 
 /**
  * x → z along dx/dt = v(x, t, context) from time 1 to 0, logdet = ∫ div v dt. Both directions are solutions of a
- * differential equation, so they undo each other up to the solver's error; a flow's samples spare the divergence.
+ * differential equation, so they undo each other up to the solver's error, in memory that does not grow with its steps; a
+ * flow's samples spare the divergence.
  *
- * Its derivatives are refused: `new MidpointFlow({ field })` has all of them for a `SmoothField`.
+ * For a `SmoothField` its derivatives are solutions too, of equations beside, and as exact as those; for other fields they are
+ * refused. `MidpointFlow` has exact ones, and trains faster.
  *
  * @example
  * const field = new ConditionerField({ channels: 2, hidden: 128 });
  * const flow = new Flow({ network: new ContinuousFlow({ field }) });
- * using loss = flowMatching(flow, x, undefined, random); // of @invnet/flows
+ * using loss = flowMatching(flow, { x, random }); // of @invnet/flows
  * using samples = flow.sample({ shape: [1000, 2], seed: 1 });
  */
 export class ContinuousFlow extends Bijection {
@@ -83,6 +92,11 @@ export class ContinuousFlow extends Bijection {
     requireBetween('ContinuousFlow', 'absoluteTolerance', absoluteTolerance, 0);
     const by = checkedDivergence('ContinuousFlow', options);
     this.field = field;
+    /** Rounding may take a time beyond the span. */
+    const within =
+      (f: Derivative): Derivative =>
+      (t, y) =>
+        f(Math.min(1, Math.max(0, t)), y);
     if (solver === 'rungeKutta4') {
       for (const name of byTolerance) {
         if (!(name in options)) continue;
@@ -91,12 +105,13 @@ export class ContinuousFlow extends Bijection {
         );
       }
       this.#options = { solver, steps, ...by };
-      this.#solve = (f, start, span) => rungeKutta4(f, start, span, steps);
+      this.#solve = (f, start, span) => rungeKutta4(within(f), start, span, steps);
       return;
     }
     this.#options = { solver, relativeTolerance, absoluteTolerance, steps, ...by };
     const accuracy = { relativeTolerance, absoluteTolerance, maxSteps: steps };
-    this.#solve = (f, start, span) => dormandPrince('ContinuousFlow', f, start, span, accuracy);
+    this.#solve = (f, start, span) =>
+      dormandPrince('ContinuousFlow', within(f), start, span, accuracy);
   }
 
   get options() {
@@ -104,29 +119,35 @@ export class ContinuousFlow extends Bijection {
   }
 
   protected apply(x: Tensor, context?: Tensor) {
-    const [y, logdet] = this.#followed(x, context, { from: 1, to: 0 });
+    const [y, logdet] = this.#followed(x, context, towardsBase);
     return { y: y!, logdet };
   }
 
   protected invert(y: Tensor, context?: Tensor) {
-    const [x, logdet] = this.#followed(y, context, { from: 0, to: 1 });
+    const [x, logdet] = this.#followed(y, context, towardsData);
     return { x: x!, logdet };
   }
 
-  protected applyBackward(): never {
-    throw this.#noDerivatives('backward');
+  protected applyBackward(y: Tensor, dy: Tensor, { dlogdet, context }: BackwardOptions) {
+    const route = this.#route('backward', y, context);
+    return solvedBack(route, y, dy, { dlogdet, span: towardsData });
   }
 
-  protected invertBackward(): never {
-    throw this.#noDerivatives('backwardInverse');
+  protected invertBackward(x: Tensor, dx: Tensor, { dlogdet, context }: BackwardOptions) {
+    const route = this.#route('backwardInverse', x, context);
+    const back = solvedBack(route, x, dx, { dlogdet, span: towardsBase });
+    const { x: y, dx: dy, ...rest } = back;
+    return { y, dy, ...rest };
   }
 
-  protected applyTangent(): never {
-    throw this.#noDerivatives('jvp');
+  protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
+    return solvedAlong(this.#route('jvp', x, context), x, tangent, towardsBase);
   }
 
-  protected invertTangent(): never {
-    throw this.#noDerivatives('jvpInverse');
+  protected invertTangent(y: Tensor, tangent: Tangent, context?: Tensor) {
+    const route = this.#route('jvpInverse', y, context);
+    const { y: x, dy: dx, ...rest } = solvedAlong(route, y, tangent, towardsData);
+    return { x, dx, ...rest };
   }
 
   protected override applyShape(x: Shape): Shape {
@@ -138,24 +159,32 @@ export class ContinuousFlow extends Bijection {
   /** The state and, where it is read, the log-determinant at the end of the span. */
   #followed(x: Tensor, context: Tensor | undefined, span: Span): readonly Tensor[] {
     const { field } = this;
-    /** Rounding may take a time beyond the span. */
-    const at = (t: number) => Math.min(1, Math.max(0, t));
     if (!logdetIsRead()) {
-      return this.#solve((t, [state]) => [field.velocity(state!, at(t), context)], [x], span);
+      return this.#solve((t, [state]) => [field.velocity(state!, t, context)], [x], span);
     }
-    const { seed } = this.#options;
-    const probe = seed === undefined ? undefined : [signs(x, new RandomStream(seed))];
+    const probes = this.#probes(x);
     const f: Derivative = (t, [state]) => {
-      const { velocity, divergence } = field.rate(state!, at(t), probe ?? unitProbes(x), context);
+      const { velocity, divergence } = field.rate(state!, t, probes(), context);
       return [velocity, divergence];
     };
     return this.#solve(f, [x, zeros([x.shape[0]!], x)], span);
   }
 
-  #noDerivatives(method: string): ValueError {
-    return new ValueError(
-      `ContinuousFlow.${method}: a flow by a solver has no derivatives here; expected training by flowMatching, or ` +
-        'a MidpointFlow of the same field, which has all of them for a SmoothField.',
+  #probes(x: Tensor): () => Iterable<Tensor> {
+    const { seed } = this.#options;
+    if (seed === undefined) return () => unitProbes(x);
+    const probe = [signs(x, new RandomStream(seed))];
+    return () => probe;
+  }
+
+  #route(method: string, x: Tensor, context: Tensor | undefined): Route {
+    const { field } = this;
+    if (field instanceof SmoothField) {
+      return { field, context, probes: this.#probes(x), solve: this.#solve };
+    }
+    throw new ValueError(
+      `ContinuousFlow.${method}: a ${field.type} is differentiated once, and derivatives of a flow with its log-determinant ask for ` +
+        'two; expected a SmoothField, or training by flowMatching.',
     );
   }
 }

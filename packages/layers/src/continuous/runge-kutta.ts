@@ -25,6 +25,8 @@ export type Derivative = (t: number, y: readonly Tensor[]) => readonly Tensor[];
 export interface Span {
   readonly from: number;
   readonly to: number;
+  /** How many of the tensors, the first ones, choose the steps by their errors. Default: all. */
+  readonly chosenBy?: number;
 }
 
 /** How exact a step is, relative to the numbers and beside them; and how many there may be. */
@@ -83,7 +85,7 @@ export function dormandPrince(
   op: string,
   f: Derivative,
   start: readonly Tensor[],
-  { from, to }: Span,
+  { from, to, chosenBy = start.length }: Span,
   accuracy: Accuracy,
 ): readonly Tensor[] {
   if (!readsAtOnce(start[0]!)) {
@@ -113,7 +115,11 @@ export function dormandPrince(
         );
         k.push(f(t + nodes[row]! * h * whole, end));
       }
-      return { end, slope: k[6]!, error: errorOf(y, end, k, h * whole, accuracy) };
+      return {
+        end,
+        slope: k[6]!,
+        error: errorOf(y.slice(0, chosenBy), end, k, h * whole, accuracy),
+      };
     });
     const accepted = tried.error <= 1;
     const grown = tried.error > 0 ? safety * tried.error ** -0.2 : most;

@@ -20,11 +20,13 @@ export interface Side {
   readonly values: Tensor;
   /** Where its gradient is added, [N, S]. */
   readonly gradient?: Tensor | undefined;
+  /** Takes gradients of parameters over. Default: the parameters do. */
+  readonly collect?: ((p: Parameter, g: Tensor) => void) | undefined;
 }
 
 /** g(h) = w h + u s + b at a side s; a tangent's context is a direction of s. */
 export function sideDense({ w, u, b }: SideWeights, side: Side): EvaluatedLayer {
-  const { values, gradient } = side;
+  const { values, gradient, collect = (p, g) => p.takeGrad(g) } = side;
   const product = (h: Tensor, weights: Tensor) => matmul(h, weights, { transposeB: true });
   const outer = (d: Tensor, h: Tensor) => matmul(d, h, { transposeA: true });
   const shift = add(product(values, u.data), b.data);
@@ -34,16 +36,16 @@ export function sideDense({ w, u, b }: SideWeights, side: Side): EvaluatedLayer 
     pull: (_, d) => matmul(d, w.data),
     accumulate: (h, d) => {
       const sums = channelSums(d);
-      if (!w.frozen) w.takeGrad(outer(d, h));
+      if (!w.frozen) collect(w, outer(d, h));
       if (!u.frozen) {
         const each = values.shape[0] === d.shape[0];
-        u.takeGrad(outer(each ? d : sums.reshape([1, -1]), values));
+        collect(u, outer(each ? d : sums.reshape([1, -1]), values));
       }
       if (gradient) accumulate(gradient, matmul(d, u.data));
-      if (!b.frozen) b.takeGrad(sums);
+      if (!b.frozen) collect(b, sums);
     },
     accumulateBend: (_, v, d) => {
-      if (!w.frozen) w.takeGrad(outer(d, v));
+      if (!w.frozen) collect(w, outer(d, v));
     },
     moved: (h, { parameters, context: ds }) => {
       const [dw, du, db] = [w, u, b].map((p) => parameters?.get(p));

@@ -140,12 +140,16 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
   }
 
   /**
-   * The field for samples of a time and a context, one for each; `gradient` gathers that of the context. What it makes is
-   * freed by the `tidy` around it.
+   * The field for samples of a time and a context, one for each; `gradient` gathers that of the context, and `collect` takes
+   * those of the parameters over in their place. What it makes is freed by the `tidy` around it.
    *
    * @throws ValueError without a context that it needs. @throws ShapeError for one of other channels.
    */
-  at(t: number, context?: Tensor, { gradient = false } = {}): FieldAt {
+  at(
+    t: number,
+    context?: Tensor,
+    { gradient = false, collect }: { gradient?: boolean; collect?: Side['collect'] } = {},
+  ): FieldAt {
     const like = this.layers[0]!.w.data;
     const one = timeFeatures(full([1, 1], t, like), this.options.frequencies).values;
     const own = this.#context(context);
@@ -154,7 +158,7 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
       : one;
     const towards = gradient && own ? zeros(values.shape, values) : undefined;
     return {
-      block: new EvaluatedBlock(this.#evaluated({ values, gradient: towards })),
+      block: new EvaluatedBlock(this.#evaluated({ values, gradient: towards, collect })),
       contextGradient: () => towards && this.#parts(towards)[1],
     };
   }
