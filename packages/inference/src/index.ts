@@ -8,7 +8,6 @@ export type {
   CalibrateOptions,
   Calibration,
   CalibrationProgress,
-  Pairs,
   Sampler,
 } from './diagnostics/calibrate.ts';
 export { calibrate } from './diagnostics/calibrate.ts';
@@ -24,6 +23,19 @@ export type {
   EstimatorOptions,
   EstimatorShape,
 } from './estimators/estimator.ts';
+// Likelihoods.
+export type {
+  LikelihoodDensityOptions,
+  LikelihoodParts,
+  LikelihoodSampleOptions,
+  LikelihoodSamples,
+} from './likelihoods/likelihood.ts';
+export { Likelihood } from './likelihoods/likelihood.ts';
+export type {
+  NeuralLikelihoodOptions,
+  NeuralLikelihoodResult,
+} from './likelihoods/neural-likelihood.ts';
+export { neuralLikelihood } from './likelihoods/neural-likelihood.ts';
 // Posteriors.
 export type { MapOptions, Maximum } from './posteriors/maximum.ts';
 export type {
@@ -61,8 +73,9 @@ export type { PriorParts, PriorSampleOptions } from './priors/prior.ts';
 export { MissingDensityError, Prior } from './priors/prior.ts';
 export type { Support } from './priors/support.ts';
 export { Run } from './run.ts';
-// Simulators.
 export type { SimulationWorker, WorkerSimulator } from './simulation/lanes.ts';
+// Simulators.
+export type { Pairs } from './simulation/pairs.ts';
 export { serveSimulator } from './simulation/serve-simulator.ts';
 export type {
   SimulateOptions,

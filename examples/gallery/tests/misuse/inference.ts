@@ -59,7 +59,38 @@ export function inferenceCalls(): Calls {
   } as const;
   const posterior = new inference.Posterior(posteriorParts);
   const learning = { estimator: { kind: 'affine', transforms: 1, hidden: 2 }, summary: 'none' };
+  const likelihood = new inference.Likelihood({
+    flow: new Flow({
+      network: new ConditionalTransform({
+        channels: 1,
+        contextChannels: 2,
+        ndims: 0,
+        transformer: new AffineTransformer(),
+      }),
+    }),
+    support: uniform.support,
+    features: 1,
+  });
   return {
+    neuralLikelihood: [
+      call(inference.neuralLikelihood, [
+        uniform,
+        observed,
+        { estimator: learning.estimator, epochs: 9, batchSize: 1, validation: 0 },
+      ]),
+    ],
+    Likelihood: [
+      make(inference.Likelihood, [
+        { flow: likelihood.flow, support: uniform.support, features: 1 },
+      ]),
+      on(likelihood, 'logProb', [{ x: [1], theta }], nan),
+      on(
+        likelihood,
+        'sample',
+        [{ x: [1], prior: uniform, count: 4, seed: 1, chains: 2, warmup: 4 }],
+        nan,
+      ),
+    ],
     inferenceCatalogue: [],
     neuralPosterior: [
       call(inference.neuralPosterior, [

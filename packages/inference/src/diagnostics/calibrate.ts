@@ -28,6 +28,7 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { Run } from '../run.ts';
+import type { Pairs } from '../simulation/pairs.ts';
 import { type CalibrationRanks, type CalibrationTest, testsOf } from './calibration-tests.ts';
 
 /** What is asked of a posterior: a `Posterior`, or whatever else gives samples of parameters for observations. */
@@ -43,14 +44,6 @@ export interface Sampler {
     readonly x: HostArray;
     readonly theta: HostArray;
   }): Promise<ArrayLike<number>>;
-}
-
-/** Pairs from the joint distribution that training has not seen, such as `simulate` gives. */
-export interface Pairs {
-  /** [N, D] */
-  readonly theta: HostArray;
-  /** [N, …] */
-  readonly x: HostArray;
 }
 
 /** How to calibrate. */

@@ -4,6 +4,7 @@ import type { Flow } from '@invnet/flows';
 import { type Bijection, Parameter } from '@invnet/layers';
 import { add, mul, neg, ones, type RandomStream, type Tensor, tensor, tidy } from '@invnet/tensor';
 import { Adam, warmupCosine } from '@invnet/train';
+import { columnMoments } from '../summaries/moments.ts';
 import type { Observations } from './observations.ts';
 
 /** How to look for the highest density. */
@@ -49,7 +50,7 @@ export async function maximize(search: Search): Promise<{ theta: Float64Array; l
   const size = samples.shape[1]!;
   using free = tidy(() => toSupport.inverse(tensor(samples.data, samples.shape)).x);
   const u = await free.data();
-  const { mean, deviation } = spread(u, size);
+  const { mean, deviation } = columnMoments(u, size);
   const v = starts.flatMap((i) =>
     Array.from({ length: size }, (_, c) => (u[i * size + c]! - mean[c]!) / deviation[c]!),
   );
@@ -92,16 +93,4 @@ export async function maximize(search: Search): Promise<{ theta: Float64Array; l
     parameter.dispose();
   }
   return best;
-}
-
-/** Mean and deviation of each column; the deviation of what does not vary is 1. */
-function spread(rows: ArrayLike<number>, size: number) {
-  const count = rows.length / size;
-  const mean = new Float64Array(size);
-  const deviation = new Float64Array(size);
-  for (let i = 0; i < rows.length; i++) mean[i % size]! += rows[i]! / count;
-  for (let i = 0; i < rows.length; i++) {
-    deviation[i % size]! += (rows[i]! - mean[i % size]!) ** 2 / count;
-  }
-  return { mean, deviation: deviation.map((variance) => Math.sqrt(variance) || 1) };
 }

@@ -3,7 +3,7 @@
  * any observation (Papamakarios and Murray, "Fast ε-free inference of simulation models with Bayesian conditional density
  * estimation", 2016; Radev et al., "BayesFlow", 2020). Mathematics: docs/math/inference/neural-posterior.md
  */
-import { type HostArray, requireHostArray } from '@invnet/datasets';
+import type { HostArray } from '@invnet/datasets';
 import { Flow, flowMatching } from '@invnet/flows';
 import {
   type Bijection,
@@ -16,26 +16,14 @@ import {
   Standardization,
 } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
-import {
-  formatShape,
-  RandomStream,
-  requireRecord,
-  ShapeError,
-  tensor,
-  tidy,
-  ValueError,
-} from '@invnet/tensor';
-import {
-  type FitOptions,
-  type FitProgress,
-  type FitResult,
-  fit,
-  warmupCosine,
-} from '@invnet/train';
+import { RandomStream, requireRecord, tensor, tidy } from '@invnet/tensor';
+import { type FitOptions, type FitProgress, type FitResult, fit } from '@invnet/train';
 import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
+import { withDefaults } from '../estimators/fit-defaults.ts';
+import { freeParameters } from '../priors/free-parameters.ts';
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import { Run } from '../run.ts';
-import type { Simulations } from '../simulation/simulate.ts';
+import { type Pairs, requirePairs } from '../simulation/pairs.ts';
 import { momentsOf } from '../summaries/moments.ts';
 import { type MadeSummary, makeSummary, type Summary } from '../summaries/summary.ts';
 import { Posterior } from './posterior.ts';
@@ -76,7 +64,7 @@ export interface NeuralPosteriorResult extends Omit<FitResult, 'flow'> {
  */
 export function neuralPosterior(
   prior: Prior,
-  simulations: Pick<Simulations, 'theta' | 'x'>,
+  simulations: Pairs,
   options: NeuralPosteriorOptions = {},
 ): Run<FitProgress, NeuralPosteriorResult> {
   const op = 'neuralPosterior';
@@ -97,10 +85,10 @@ interface Settings {
 async function* learn(
   op: string,
   prior: Prior,
-  { theta, x }: Pick<Simulations, 'theta' | 'x'>,
+  { theta, x }: Pairs,
   { estimator, summary, how }: Settings,
 ): AsyncGenerator<FitProgress, NeuralPosteriorResult, undefined> {
-  const free = await toFree(prior, theta);
+  const free = await freeParameters(prior, theta);
   const random = new RandomStream(how.seed ?? 0, weightsBlock);
   const parts = makeParts(op, free, x, { estimator, summary, random });
   let learned = false;
@@ -122,16 +110,6 @@ async function* learn(
   } finally {
     if (!learned) for (const part of [parts.flow, parts.typical]) part.dispose();
   }
-}
-
-/** Steps of a hundredth of the rows, and a rate that falls to nothing over all of them, which patience would cut short. */
-function withDefaults(how: FitOptions, rows: number): FitOptions {
-  const { epochs = 100, validation = 0.1 } = how;
-  const { batchSize = Math.min(256, Math.max(32, Math.round(rows / 100))) } = how;
-  const { patience = epochs } = how;
-  const steps = epochs * Math.ceil((rows * (1 - validation)) / batchSize);
-  const schedule = how.schedule ?? warmupCosine({ rate: 1e-3, steps });
-  return { ...how, epochs, batchSize, patience, schedule };
 }
 
 /** What is trained, and what is learned beside it. */
@@ -185,12 +163,6 @@ function posteriorOf(prior: Prior, { flow, network, summary, typical }: Parts): 
   });
 }
 
-/** Parameters on the real line. */
-async function toFree(prior: Prior, theta: HostArray): Promise<HostArray> {
-  using free = tidy(() => prior.toSupport().inverse(tensor(theta.data, theta.shape)).x);
-  return { shape: theta.shape, data: Float64Array.from(await free.data()) };
-}
-
 /** Rows whose summaries are computed at once, and how many are enough to know how they are spread. */
 const [rowsAtOnce, mostRows] = [512, 10_240];
 
@@ -206,36 +178,4 @@ async function summariesOf(network: Conditioner, { shape, data }: HostArray): Pr
     summaries.push(...(await rows.data()));
   }
   return summaries;
-}
-
-/** Pairs that belong to the prior. */
-function requirePairs(
-  op: string,
-  prior: Prior,
-  simulations: Pick<Simulations, 'theta' | 'x'>,
-): Pick<Simulations, 'theta' | 'x'> {
-  requireRecord(op, 'simulations', simulations, '{ theta, x }');
-  const theta = requireHostArray(op, 'theta', simulations.theta);
-  const x = requireHostArray(op, 'x', simulations.x);
-  if (x.shape[0] !== theta.shape[0] || x.shape.length < 2) {
-    throw new ShapeError(
-      `${op}: theta is ${formatShape(theta.shape)} and x ${formatShape(x.shape)}; expected as many observations [N, …] as ` +
-        'parameters.',
-    );
-  }
-  const at = x.data.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) {
-    const each = x.data.length / x.shape[0]!;
-    throw new ValueError(
-      `${op}: x is ${x.data[at]} in row ${Math.floor(at / each)}, column ${at % each} (both from 0); expected finite ` +
-        'numbers. simulate leaves such rows out, and counts them.',
-    );
-  }
-  const outside = prior.contains(theta).indexOf(false);
-  if (outside < 0) return { theta, x };
-  const row = theta.data.subarray(outside * prior.size, (outside + 1) * prior.size);
-  throw new ValueError(
-    `${op}: row ${outside} of theta, ${row.join(', ')}, is outside of the prior's support; expected parameters that were ` +
-      'drawn from this prior.',
-  );
 }

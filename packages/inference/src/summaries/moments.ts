@@ -25,3 +25,18 @@ export function momentsOf({ shape, data }: HostArray, axis: number): Moments {
   });
   return { mean, deviation };
 }
+
+/** Mean and deviation of each column of rows; the deviation of what does not vary is 1. */
+export function columnMoments(
+  rows: ArrayLike<number>,
+  size: number,
+): { mean: Float64Array; deviation: Float64Array } {
+  const count = rows.length / size;
+  const mean = new Float64Array(size);
+  const deviation = new Float64Array(size);
+  for (let i = 0; i < rows.length; i++) mean[i % size]! += rows[i]! / count;
+  for (let i = 0; i < rows.length; i++) {
+    deviation[i % size]! += (rows[i]! - mean[i % size]!) ** 2 / count;
+  }
+  return { mean, deviation: deviation.map((variance) => Math.sqrt(variance) || 1) };
+}

@@ -1,0 +1,122 @@
+/**
+ * Neural likelihood estimation: a flow that is fitted to observations given the parameters they were simulated of (Papamakarios,
+ * Sterratt and Murray, "Sequential neural likelihood", 2019). Mathematics: docs/math/inference/neural-likelihood.md
+ */
+import type { HostArray } from '@invnet/datasets';
+import { Flow } from '@invnet/flows';
+import {
+  asConditioner,
+  Construction,
+  ContinuousFlow,
+  Sequential,
+  Standardization,
+} from '@invnet/layers';
+import { SummarizedNetwork } from '@invnet/networks';
+import { formatShape, RandomStream, requireRecord, ShapeError, ValueError } from '@invnet/tensor';
+import { type FitOptions, type FitProgress, type FitResult, fit } from '@invnet/train';
+import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
+import { withDefaults } from '../estimators/fit-defaults.ts';
+import { freeParameters } from '../priors/free-parameters.ts';
+import { type Prior, requirePrior } from '../priors/prior.ts';
+import { Run } from '../run.ts';
+import { type Pairs, requirePairs } from '../simulation/pairs.ts';
+import { momentsOf } from '../summaries/moments.ts';
+import { Likelihood } from './likelihood.ts';
+
+/** How to learn a likelihood: the network, and what `fit` takes, with the defaults of `neuralPosterior`. */
+export interface NeuralLikelihoodOptions
+  extends Omit<FitOptions, 'loss' | 'standardize' | 'missing'> {
+  /** Default: couplings by splines. */
+  readonly estimator?: Exclude<Estimator, 'flow-matching'>;
+}
+
+/** A likelihood, and how it came about. */
+export interface NeuralLikelihoodResult extends Omit<FitResult, 'flow'> {
+  readonly likelihood: Likelihood;
+}
+
+/**
+ * Learns q(x | θ) of simulations. It is for observations that are few real numbers, such as summary statistics, of which there
+ * are many for the same parameters: the posterior of any number of them comes from one likelihood, by `likelihood.sample`.
+ * `neuralPosterior` has samples at once, and observations of any kind.
+ *
+ * @param prior - Any that simulations were drawn from; the likelihood does not depend on it.
+ * @throws ValueError, ShapeError as `neuralPosterior`, and for observations that are no vectors.
+ * @example
+ * const { likelihood } = await neuralLikelihood(prior, simulations, { seed: 2 }).result();
+ * const { data, rHat } = await likelihood.sample({ prior, x: fiftyObservations, count: 1000, seed: 3 });
+ */
+export function neuralLikelihood(
+  prior: Prior,
+  simulations: Pairs,
+  options: NeuralLikelihoodOptions = {},
+): Run<FitProgress, NeuralLikelihoodResult> {
+  const op = 'neuralLikelihood';
+  requirePrior(op, prior);
+  requireRecord(op, 'options', options);
+  const { estimator = 'spline', ...how } = options;
+  requireEstimator(op, estimator);
+  const pairs = requirePairs(op, prior, simulations);
+  if (pairs.x.shape.length !== 2) {
+    throw new ShapeError(
+      `${op}: observations are ${formatShape(pairs.x.shape)}; expected vectors [N, F], such as summary statistics.`,
+    );
+  }
+  return new Run(learn(op, prior, pairs, estimator, how));
+}
+
+async function* learn(
+  op: string,
+  prior: Prior,
+  { theta, x }: Pairs,
+  estimator: Estimator,
+  how: FitOptions,
+): AsyncGenerator<FitProgress, NeuralLikelihoodResult, undefined> {
+  const free = await freeParameters(prior, theta);
+  const random = new RandomStream(how.seed ?? 0, weightsBlock);
+  const flow = makeFlow(op, free, x, estimator, random);
+  let learned = false;
+  try {
+    const fitting = fit(flow, { x, context: free }, withDefaults(how, x.shape[0]!));
+    yield* fitting;
+    const { flow: fitted, ...result } = await fitting.result();
+    learned = true;
+    const parts = { flow: fitted, support: prior.support, features: x.shape[1]! };
+    return { likelihood: new Likelihood(parts), ...result };
+  } finally {
+    if (!learned) flow.dispose();
+  }
+}
+
+/** Of the random stream; behind what data and training draw. */
+const weightsBlock = 2 ** 51;
+
+function makeFlow(
+  op: string,
+  free: HostArray,
+  x: HostArray,
+  estimator: Estimator,
+  random: RandomStream,
+): Flow {
+  using building = new Construction();
+  const standardized = (array: HostArray) => {
+    const layer = new Standardization({ channels: array.shape[1]! });
+    layer.set(momentsOf(array, 1));
+    return layer;
+  };
+  const shape = { size: x.shape[1]!, contextChannels: free.shape[1]!, random };
+  const network = makeEstimator(op, estimator, shape);
+  if (network instanceof ContinuousFlow) {
+    throw new ValueError(
+      `${op}: estimator is a continuous flow, whose density has no gradient; expected one of the others, for chains follow it.`,
+    );
+  }
+  const flow = new Flow({
+    network: new SummarizedNetwork({
+      network: new Sequential([standardized(x), network]),
+      summary: asConditioner(standardized(free)),
+    }),
+  });
+  building.complete();
+  return flow;
+}

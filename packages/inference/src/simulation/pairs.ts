@@ -1,0 +1,45 @@
+/** Pairs of parameters and observations, as they are learned from. */
+import { type HostArray, requireHostArray } from '@invnet/datasets';
+import { formatShape, requireRecord, ShapeError, ValueError } from '@invnet/tensor';
+import type { Prior } from '../priors/prior.ts';
+
+/** Parameters and observations of the joint distribution, such as `simulate` gives. */
+export interface Pairs {
+  /** [N, D] */
+  readonly theta: HostArray;
+  /** [N, …] */
+  readonly x: HostArray;
+}
+
+/**
+ * The pairs themselves.
+ *
+ * @throws ValueError for observations that are not finite, with row and column, and for parameters outside of the prior's support.
+ * @throws ShapeError for another number of parameters than of observations.
+ */
+export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pairs {
+  requireRecord(op, 'simulations', simulations, '{ theta, x }');
+  const theta = requireHostArray(op, 'theta', simulations.theta);
+  const x = requireHostArray(op, 'x', simulations.x);
+  if (x.shape[0] !== theta.shape[0] || x.shape.length < 2) {
+    throw new ShapeError(
+      `${op}: theta is ${formatShape(theta.shape)} and x ${formatShape(x.shape)}; expected as many observations [N, …] as ` +
+        'parameters.',
+    );
+  }
+  const at = x.data.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) {
+    const each = x.data.length / x.shape[0]!;
+    throw new ValueError(
+      `${op}: x is ${x.data[at]} in row ${Math.floor(at / each)}, column ${at % each} (both from 0); expected finite ` +
+        'numbers. simulate leaves such rows out, and counts them.',
+    );
+  }
+  const outside = prior.contains(theta).indexOf(false);
+  if (outside < 0) return { theta, x };
+  const row = theta.data.subarray(outside * prior.size, (outside + 1) * prior.size);
+  throw new ValueError(
+    `${op}: row ${outside} of theta, ${row.join(', ')}, is outside of the prior's support; expected parameters that were ` +
+      'drawn from this prior.',
+  );
+}
