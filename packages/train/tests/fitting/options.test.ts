@@ -109,6 +109,20 @@ describe('fit', () => {
     expect(await fitted({ communicator: new SingleProcess() })).toEqual(await fitted({}));
   });
 
+  it('looks at validation rows in evaluation, and leaves modes as they were', async () => {
+    const modes: boolean[] = [];
+    const loss: FitOptions['loss'] = (flow, { x }) => {
+      modes.push(flow.training);
+      return negativeLogLikelihood(flow, x);
+    };
+    const flow = smallFlow();
+    const part = moduleAt(flow, 'network.scales.0.steps.0');
+    part.training = false;
+    await fit(flow, rows, { epochs: 1, batchSize: 32, validation: 0.25, loss }).result();
+    expect(modes).toEqual([true, true, false]);
+    expect([flow.training, part.training]).toEqual([true, false]);
+  });
+
   it('does not standardize twice, and goes on with an optimizer of the caller', async () => {
     const optimizer = new Adam();
     const first = await fit(smallFlow(), rows, { ...plain, optimizer }).result();

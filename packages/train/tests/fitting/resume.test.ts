@@ -45,6 +45,8 @@ const kinds: Record<string, () => FitOptions> = {
     schedule: cosine({ rate: 0.01 }),
     optimizer: new AdamW(),
   }),
+  // Weights that are kept only in the checkpoint when the fit goes on.
+  'a best epoch that is over': () => ({ schedule: (step) => (step < 6 ? 0.01 : 0.3) }),
   'no validation': () => ({ validation: 0, average: 0.5 }),
   'a schedule that follows the loss': () => ({
     schedule: plateau({ rate: 0.05, patience: 0, threshold: 0.5, factor: 0.3 }),
@@ -76,7 +78,7 @@ describe('a resumed fit', () => {
   });
 
   it('has a file that is a model, and refuses one of other rows, options or kinds', async () => {
-    const options = { epochs: 1, checkpoint, resume: true };
+    const options = { epochs: 1, average: 0.5, checkpoint, resume: true };
     const flow = smallFlow();
     const before = memory();
     const { flow: fitted } = await fit(flow, rows, options).result();
