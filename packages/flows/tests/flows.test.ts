@@ -197,6 +197,14 @@ describe('quantized data', () => {
     expect(random.state.block).toBe(0);
   });
 
+  it('of 5 bits fill [0, 1), and cost 5 under the uniform density that made them', () => {
+    const pixels = Uint8Array.from({ length: 4096 }, (_, i) => i % 32);
+    const x = dequantize(pixels, [4096, 1], new RandomStream(1), 32).dataSync();
+    expect(Math.max(...x)).toBeGreaterThan(0.999);
+    expect(x.reduce((a, b) => a + b) / 4096).toBeCloseTo(0.5, 2);
+    expect(bitsPerDim(-Math.log(1), 1, 32)).toBe(5);
+  });
+
   it('cost 8 bits per dimension under the uniform density', () => {
     expect(bitsPerDim(0, 784)).toBe(8);
     expect(bitsPerDim(784 * Math.LN2, 784)).toBe(9);
