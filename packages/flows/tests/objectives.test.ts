@@ -11,8 +11,11 @@ import {
   dotVectors,
   expClamp,
   Identity,
+  isInitialized,
+  keeping,
   RationalQuadraticSpline,
   Sequential,
+  TrainingStep,
   TransformerCoupling,
   tanh,
   zeroGrad,
@@ -392,6 +395,44 @@ function sumOf(t: Tensor): number {
   t.dispose();
   return total;
 }
+
+describe('a loss of an energy', () => {
+  const energy = energies.banana!;
+  const options = { shape: [20, 2], seed: 1 };
+
+  it('sets what awaits data on samples, and takes it back with the step', () => {
+    const flow = () =>
+      new Flow({
+        network: new ActNorm({ channels: 2 }),
+        base: new Normal({ channels: 2, deviation: 3 }),
+      });
+    const alone = flow();
+    reverseKL(alone, energy, options).dispose();
+    expect(isInitialized(alone)).toBe(true);
+    const { x } = importanceSample(alone, energy, { shape: [2000, 2], seed: 2 });
+    const spread = Math.sqrt(x.dataSync().reduce((sum, v) => sum + v * v, 0) / x.size);
+    expect(Math.abs(spread - 1)).toBeLessThan(0.3);
+    const stepped = flow();
+    const step = new TrainingStep();
+    step.run(() => reverseKL(stepped, energy, options)).dispose();
+    expect(isInitialized(stepped)).toBe(true);
+    step.rollback();
+    expect(isInitialized(stepped)).toBe(false);
+  });
+
+  it('has the same gradients where more is kept', () => {
+    const flow = flows['autoregressive layers']!();
+    const gradients = (run: (fn: () => Tensor) => Tensor) => {
+      zeroGrad(flow.parameters);
+      run(() => reverseKL(flow, energy, options)).dispose();
+      return flow.parameters.flatMap((p) => [...p.grad!.dataSync()]);
+    };
+    const plain = gradients((fn) => fn());
+    gradients((fn) => keeping('inputs', fn)).forEach((v, i) => {
+      expect(Math.abs(v - plain[i]!)).toBeLessThan(1e-10 * (1 + Math.abs(v)));
+    });
+  });
+});
 
 describe('memory', () => {
   const deep = (depth: number) => {
