@@ -14,6 +14,70 @@ import process from 'node:process';
 const MOST_BYTES = 3_200_000;
 /** What packages bring, where they bring anything: folders of `node_modules`. */
 const brought = {
+  // Observable Plot, a document for it, and PNGs.
+  '@invnet/figures': [
+    '@observablehq',
+    'binary-search-bounds',
+    'boolbase',
+    'commander',
+    'css-select',
+    'css-what',
+    'cssomnom',
+    'delaunator',
+    'dom-serializer',
+    'domelementtype',
+    'domhandler',
+    'domutils',
+    'entities',
+    'fast-png',
+    'fflate',
+    'html-escaper',
+    'htmlparser2',
+    'iconv-lite',
+    'internmap',
+    'interval-tree-1d',
+    'iobuffer',
+    'isoformat',
+    'linkedom',
+    'nth-check',
+    'robust-predicates',
+    'rw',
+    'safer-buffer',
+    'uhyphen',
+    'd3',
+    ...[
+      'array',
+      'axis',
+      'brush',
+      'chord',
+      'color',
+      'contour',
+      'delaunay',
+      'dispatch',
+      'drag',
+      'dsv',
+      'ease',
+      'fetch',
+      'force',
+      'format',
+      'geo',
+      'hierarchy',
+      'interpolate',
+      'path',
+      'polygon',
+      'quadtree',
+      'random',
+      'scale',
+      'scale-chromatic',
+      'selection',
+      'shape',
+      'time',
+      'time-format',
+      'timer',
+      'transition',
+      'zoom',
+    ].map((part) => `d3-${part}`),
+  ],
   '@invnet/mpi': ['@koromix', 'koffi'],
   '@invnet/onnx': ['@bufbuild', 'onnx-buf'],
 };
@@ -137,7 +201,8 @@ async function checkDeclarations() {
     'zarr',
   ].map((name) => `@invnet/datasets/${name}`);
   const own = names.filter((name) => !bridges.includes(name));
-  const modules = [...own, '@invnet/tensor/gpu', ...formats];
+  const parts = ['@invnet/tensor/gpu', '@invnet/inference/report'];
+  const modules = [...own, ...parts, ...formats];
   const program = join(folder, 'program.ts');
   await writeFile(program, modules.map((name) => `import '${name}';\n`).join(''));
   const flags = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--types', ''];

@@ -6,6 +6,7 @@ import { colin27 } from '@invnet/data-colin27';
 import { loadIndianPines } from '@invnet/data-indian-pines';
 import { loadMnist, twoMoons } from '@invnet/datasets';
 import { Flow, flowCatalogue, negativeLogLikelihood } from '@invnet/flows';
+import { makeReport } from '@invnet/inference/report';
 import { assertBijection } from '@invnet/jvp';
 import { summary } from '@invnet/layers';
 import '@invnet/native';
@@ -32,6 +33,10 @@ if (simd === 'relaxed-simd' || !native) assert.equal((await trained()).loss, los
 await setBackend('reference', { dtype: 'float64' });
 const random = new RandomStream(3);
 await assertBijection(new Glow({ ...sizes(), random }), { x: random.normal([3, 2]) });
+
+const samples = { shape: [99, 2], data: random.normalArray(198) };
+const { html } = makeReport({ title: 'A report', estimators: [{ name: 'a', samples }] });
+assert.match(html, /<svg role="img"/);
 
 assert.equal((await readFile(colin27)).length, 1452494);
 assert.equal((await loadIndianPines()).labels.length, 145 * 145);
