@@ -1,4 +1,7 @@
-"""The accuracy that the benchmark's classifier (sbibm 1.1.0, of scikit-learn) has on samples from standard input."""
+"""
+The accuracy that the benchmark's classifier (sbibm 1.1.0, of scikit-learn) has on two samples from standard input, JSON of
+two lists of rows. c2st.test.ts has what it said of its own.
+"""
 import json
 import sys
 import numpy as np
