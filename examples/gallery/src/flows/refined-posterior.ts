@@ -94,7 +94,7 @@ for (const [title, flow] of Object.entries(flows)) {
   const share = (effectiveSampleSize / count).toFixed(3);
   const bound = flow === refined ? ', expected above 0.9' : '';
   console.log(
-    `${title}: effective sample size ${share} of the samples${bound}; log Z ${logZ.toFixed(3)}`,
+    `${title}: log Z ${logZ.toFixed(3)}, effective sample size ${share} of the samples${bound}`,
   );
   const values = await density(flow.logProb(points, context));
   pictures.push({ width: size, height: size, values, title });
