@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostArray } from '@invnet/datasets';
+import { assertConditioner } from '@invnet/jvp';
 import { memory, RandomStream, setBackend } from '@invnet/tensor';
 import { constant, loadModel, saveModel } from '@invnet/train';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  FeatureStandardization,
   inferenceCatalogue,
   type NeuralPosteriorOptions,
   neuralPosterior,
@@ -199,12 +201,8 @@ it.each(['spline', 'affine', 'autoregressive', 'flow-matching'] as const)(
     const densities = await posterior.logProb({ x: [0.5, 0], theta: outside });
     expect(densities[0]).toBe(Number.NEGATIVE_INFINITY);
     expect(densities[1]).toBeGreaterThan(-5);
-    const map = posterior.map({ x: [0.5, 1], seed: 1, starts: 2, steps: 5 });
-    if (kind === 'flow-matching') await expect(map).rejects.toThrow('no derivatives');
-    else {
-      const { data } = (await map).theta;
-      expect(prior.contains({ shape: [1, 2], data })).toEqual([true]);
-    }
+    const map = await posterior.map({ x: [0.5, 1], seed: 1, starts: 2, steps: 5 });
+    expect(prior.contains({ shape: [1, 2], data: map.theta.data })).toEqual([true]);
     posterior.dispose();
     expect(memory().tensors).toBe(tensors);
   },
@@ -269,6 +267,36 @@ it('says what is wrong with simulations', async () => {
   expect(() => neuralPosterior(prior, { theta, x: broken })).toThrow('NaN in row 1, column 1');
   expect(() => neuralPosterior(prior, { theta: one, x })).toThrow('expected as many observations');
   expect(memory().tensors).toBe(tensors);
+});
+
+it('leaves nothing where learning is left early, and refuses the result of that', async () => {
+  const { tensors } = memory();
+  const prior = normalPrior({ mean: [0], deviation: [1] });
+  const simulator: Simulator = ([a]) => [a!, a! * a!];
+  const pairs = await simulate(simulator, prior, { count: 100, seed: 1 }).result();
+  const learning = neuralPosterior(prior, pairs, quick);
+  for await (const { epoch } of learning) if (epoch === 2) break;
+  await expect(learning.result()).rejects.toThrow('ended before it was done');
+  const control = new AbortController();
+  const aborted = neuralPosterior(prior, pairs, { ...quick, signal: control.signal });
+  for await (const { epoch } of aborted) if (epoch === 2) control.abort();
+  const { posterior, stopped } = await aborted.result();
+  expect(stopped).toBe('aborted');
+  posterior.dispose();
+  expect(memory().tensors).toBe(tensors);
+});
+
+it('standardizes features of sets, with its derivatives', async () => {
+  await setBackend('reference', { dtype: 'float64' });
+  const layer = new FeatureStandardization({ features: 2 });
+  layer.mean.write(Float64Array.of(1, -2));
+  layer.deviation.write(Float64Array.of(3, 0.5));
+  const x = new RandomStream(1).normal([2, 3, 2]);
+  await assertConditioner(layer, { x });
+  const { y } = layer.forward(x);
+  const [numbers, found] = [await x.data(), await y.data()];
+  expect(found[3]).toBeCloseTo((numbers[3]! + 2) / 0.5, 12);
+  expect(() => layer.forward(x.reshape([6, 2]))).toThrow('expected sets [N, elements, 2]');
 });
 
 /** Mean and covariance of pairs. */

@@ -2,11 +2,11 @@
  * The networks that learn densities of parameters given a summary of the observation, with sizes that suit most problems.
  * They map parameters on the real line, standardized, to the latent.
  */
+import { flowMatching } from '@invnet/flows';
 import {
   AffineTransformer,
   type Bijection,
   ConditionalTransform,
-  ConditionerField,
   Construction,
   ContinuousFlow,
   Conv1x1,
@@ -15,6 +15,7 @@ import {
   requireRepeats,
   requireSizes,
   Sequential,
+  SmoothField,
   softsignClamp,
   type Transformer,
   TransformerCoupling,
@@ -27,6 +28,7 @@ import {
   requireOptions,
   ValueError,
 } from '@invnet/tensor';
+import type { FitLoss } from '@invnet/train';
 
 /** What an estimator is made for. */
 export interface EstimatorShape {
@@ -43,13 +45,13 @@ export interface EstimatorOptions {
   /**
    * Couplings by rational-quadratic splines (Durkan et al. 2019) or by scales and shifts (Dinh et al. 2017); a masked
    * autoregressive flow (Papamakarios et al. 2017), whose densities are fast and whose samples take D passes; or a
-   * continuous flow, trained by flow matching (Dax et al. 2023), which steps are cheapest for and samples dearest, and whose
-   * densities have no gradient, so that it has no `map`. Default: `spline`.
+   * continuous flow, trained by flow matching (Dax et al. 2023), whose steps are cheapest and whose samples and densities are
+   * dearest. Default: `spline`.
    */
   readonly kind?: EstimatorName;
   /** Layers one after the other, of all but `flow-matching`. Default: 5. */
   readonly transforms?: number;
-  /** Width of the networks in them. Default: 64, and more for more than 8 parameters; of `flow-matching` 256. */
+  /** Width of the networks in them. Default: 64, and more for more than 8 parameters; of `flow-matching` 128. */
   readonly hidden?: number;
   /** Of `spline`. Default: 8. */
   readonly bins?: number;
@@ -63,12 +65,27 @@ const estimatorNames = ['spline', 'affine', 'autoregressive', 'flow-matching'] a
 /** An estimator by its name, by its options, or a function that makes one of your own. */
 export type Estimator = EstimatorName | EstimatorOptions | ((shape: EstimatorShape) => Bijection);
 
+/** A network, and the loss that trains it; none for the negative log-likelihood. */
+export interface MadeEstimator {
+  readonly network: Bijection;
+  readonly loss: FitLoss | undefined;
+}
+
 /**
  * A network of parameters [N, D] that takes summaries [N, contextChannels] as its context.
  *
  * @throws ValueError for another name, sizes that are not whole and positive, and a network that uses no context.
  */
-export function makeEstimator(op: string, estimator: Estimator, shape: EstimatorShape): Bijection {
+export function makeEstimator(
+  op: string,
+  estimator: Estimator,
+  shape: EstimatorShape,
+): MadeEstimator {
+  const network = makeNetwork(op, estimator, shape);
+  return { network, loss: network instanceof ContinuousFlow ? flowMatching : undefined };
+}
+
+function makeNetwork(op: string, estimator: Estimator, shape: EstimatorShape): Bijection {
   if (typeof estimator === 'function') {
     const own = requireBijection(op, 'estimator', estimator(shape), 1);
     if (own.usesContext) return own;
@@ -79,7 +96,7 @@ export function makeEstimator(op: string, estimator: Estimator, shape: Estimator
   const options = typeof estimator === 'string' ? { kind: estimator } : estimator;
   requireOptions(`${op}: estimator`, options, ['kind', 'transforms', 'hidden', 'bins']);
   const { kind = 'spline', transforms = 5, bins = 8 } = options;
-  const { hidden = kind === 'flow-matching' ? 256 : Math.min(256, Math.max(64, 8 * shape.size)) } =
+  const { hidden = kind === 'flow-matching' ? 128 : Math.min(256, Math.max(64, 8 * shape.size)) } =
     options;
   requireOneOf(op, 'estimator', kind, estimatorNames);
   requireRepeats(op, 'estimator.transforms', transforms);
@@ -142,7 +159,8 @@ function autoregressive({ size, contextChannels, transforms, hidden, random }: S
 }
 
 function continuous({ size: channels, contextChannels, hidden, random }: Sizes): Bijection {
-  const field = new ConditionerField({ channels, contextChannels, hidden, random });
+  const widths = [hidden, hidden, hidden];
+  const field = new SmoothField({ channels, contextChannels, hidden: widths, random });
   return new ContinuousFlow({ field });
 }
 

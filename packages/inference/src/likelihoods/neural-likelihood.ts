@@ -4,18 +4,18 @@
  */
 import type { HostArray } from '@invnet/datasets';
 import { Flow } from '@invnet/flows';
-import {
-  asConditioner,
-  Construction,
-  ContinuousFlow,
-  Sequential,
-  Standardization,
-} from '@invnet/layers';
+import { asConditioner, Construction, Sequential, Standardization } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
-import { formatShape, RandomStream, requireRecord, ShapeError, ValueError } from '@invnet/tensor';
-import { type FitOptions, type FitProgress, type FitResult, fit } from '@invnet/train';
+import { formatShape, type RandomStream, requireRecord, ShapeError } from '@invnet/tensor';
+import {
+  type FitLoss,
+  type FitOptions,
+  type FitProgress,
+  type FitResult,
+  fit,
+} from '@invnet/train';
 import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
-import { withDefaults } from '../estimators/fit-defaults.ts';
+import { weightsStream, withDefaults } from '../estimators/fit-defaults.ts';
 import { freeParameters } from '../priors/free-parameters.ts';
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import { Run } from '../run.ts';
@@ -26,8 +26,8 @@ import { Likelihood } from './likelihood.ts';
 /** How to learn a likelihood: the network, and what `fit` takes, with the defaults of `neuralPosterior`. */
 export interface NeuralLikelihoodOptions
   extends Omit<FitOptions, 'loss' | 'standardize' | 'missing'> {
-  /** Default: couplings by splines. */
-  readonly estimator?: Exclude<Estimator, 'flow-matching'>;
+  /** Default: couplings by splines. Chains along a continuous flow are slow. */
+  readonly estimator?: Estimator;
 }
 
 /** A likelihood, and how it came about. */
@@ -73,11 +73,18 @@ async function* learn(
   how: FitOptions,
 ): AsyncGenerator<FitProgress, NeuralLikelihoodResult, undefined> {
   const free = await freeParameters(prior, theta);
-  const random = new RandomStream(how.seed ?? 0, weightsBlock);
-  const flow = makeFlow(op, free, x, estimator, random);
+  const random = weightsStream(how);
+  const { flow, loss } = makeFlow(op, free, x, estimator, random);
   let learned = false;
   try {
-    const fitting = fit(flow, { x, context: free }, withDefaults(how, x.shape[0]!));
+    const fitting = fit(
+      flow,
+      { x, context: free },
+      {
+        ...withDefaults(how, x.shape[0]!),
+        ...(loss && { loss }),
+      },
+    );
     yield* fitting;
     const { flow: fitted, ...result } = await fitting.result();
     learned = true;
@@ -88,16 +95,13 @@ async function* learn(
   }
 }
 
-/** Of the random stream; behind what data and training draw. */
-const weightsBlock = 2 ** 51;
-
 function makeFlow(
   op: string,
   free: HostArray,
   x: HostArray,
   estimator: Estimator,
   random: RandomStream,
-): Flow {
+): { flow: Flow; loss: FitLoss | undefined } {
   using building = new Construction();
   const standardized = (array: HostArray) => {
     const layer = new Standardization({ channels: array.shape[1]! });
@@ -105,12 +109,7 @@ function makeFlow(
     return layer;
   };
   const shape = { size: x.shape[1]!, contextChannels: free.shape[1]!, random };
-  const network = makeEstimator(op, estimator, shape);
-  if (network instanceof ContinuousFlow) {
-    throw new ValueError(
-      `${op}: estimator is a continuous flow, whose density has no gradient; expected one of the others, for chains follow it.`,
-    );
-  }
+  const { network, loss } = makeEstimator(op, estimator, shape);
   const flow = new Flow({
     network: new SummarizedNetwork({
       network: new Sequential([standardized(x), network]),
@@ -118,5 +117,5 @@ function makeFlow(
     }),
   });
   building.complete();
-  return flow;
+  return { flow, loss };
 }

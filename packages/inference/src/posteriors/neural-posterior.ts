@@ -4,22 +4,27 @@
  * estimation", 2016; Radev et al., "BayesFlow", 2020). Mathematics: docs/math/inference/neural-posterior.md
  */
 import type { HostArray } from '@invnet/datasets';
-import { Flow, flowMatching } from '@invnet/flows';
+import { Flow } from '@invnet/flows';
 import {
   type Bijection,
   type Conditioner,
   Construction,
-  ContinuousFlow,
   evaluate,
   reverse,
   Sequential,
   Standardization,
 } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
-import { RandomStream, requireRecord, tensor, tidy } from '@invnet/tensor';
-import { type FitOptions, type FitProgress, type FitResult, fit } from '@invnet/train';
+import { type RandomStream, requireRecord, tensor, tidy } from '@invnet/tensor';
+import {
+  type FitLoss,
+  type FitOptions,
+  type FitProgress,
+  type FitResult,
+  fit,
+} from '@invnet/train';
 import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
-import { withDefaults } from '../estimators/fit-defaults.ts';
+import { weightsStream, withDefaults } from '../estimators/fit-defaults.ts';
 import { freeParameters } from '../priors/free-parameters.ts';
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import { Run } from '../run.ts';
@@ -49,7 +54,7 @@ export interface NeuralPosteriorResult extends Omit<FitResult, 'flow'> {
 
 /**
  * Learns p(θ | x) of simulations. Parameters are taken before the map onto the prior's support, and standardized, as
- * observations are; all of that is part of the posterior.
+ * observations are; all of that is part of the posterior. Losses are those of parameters before that map.
  *
  * @param prior - The one that the parameters were drawn from.
  * @throws ValueError for parameters outside of the prior's support, and as `fit`. @throws ShapeError for another number of
@@ -89,7 +94,7 @@ async function* learn(
   { estimator, summary, how }: Settings,
 ): AsyncGenerator<FitProgress, NeuralPosteriorResult, undefined> {
   const free = await freeParameters(prior, theta);
-  const random = new RandomStream(how.seed ?? 0, weightsBlock);
+  const random = weightsStream(how);
   const parts = makeParts(op, free, x, { estimator, summary, random });
   let learned = false;
   try {
@@ -98,7 +103,7 @@ async function* learn(
       { x: free, context: x },
       {
         ...withDefaults(how, x.shape[0]!),
-        ...(parts.continuous && { loss: flowMatching }),
+        ...(parts.loss && { loss: parts.loss }),
       },
     );
     yield* fitting;
@@ -119,8 +124,7 @@ interface Parts {
   readonly network: Bijection;
   readonly summary: MadeSummary;
   readonly typical: TypicalObservations;
-  /** Is it one that flow matching trains? */
-  readonly continuous: boolean;
+  readonly loss: FitLoss | undefined;
 }
 
 function makeParts(
@@ -137,17 +141,13 @@ function makeParts(
   standardization.set(momentsOf(free, 1));
   const shape = { size, contextChannels: summary.features, random };
   const estimator = makeEstimator(op, how.estimator, shape);
-  const network = new Sequential([standardization, estimator]);
+  const network = new Sequential([standardization, estimator.network]);
   const summarized = new SummarizedNetwork({ network, summary: summary.network });
   const typical = new TypicalObservations({ features: summary.features });
   const flow = new Flow({ network: summarized });
   building.complete();
-  const continuous = estimator instanceof ContinuousFlow;
-  return { flow, network, summary, typical, continuous };
+  return { flow, network, summary, typical, loss: estimator.loss };
 }
-
-/** Of the random stream; behind what data and training draw. */
-const weightsBlock = 2 ** 51;
 
 /** The posterior of parameters in the support, which takes over the parts. */
 function posteriorOf(prior: Prior, { flow, network, summary, typical }: Parts): Posterior {
