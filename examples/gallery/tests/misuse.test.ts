@@ -25,6 +25,7 @@ import * as tensors from '@invnet/tensor';
 import * as tfjs from '@invnet/tfjs';
 import * as tfjsLayers from '@invnet/tfjs/layers';
 import * as train from '@invnet/train';
+import * as trainProgress from '@invnet/train/progress';
 import * as weights from '@invnet/weights';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,6 +56,7 @@ import {
   nativeCalls,
   onnxCalls,
   operatorCalls,
+  progressCalls,
   trainCalls,
 } from './misuse/tools.ts';
 import { splineCalls, transformerCalls } from './misuse/transformers.ts';
@@ -87,6 +89,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['jvp', jvp, operatorCalls, 'wasm'],
   ['operators', operators, imagingCalls, 'wasm'],
   ['train', train, trainCalls, 'wasm'],
+  ['train/progress', trainProgress, progressCalls, 'wasm'],
   ['datasets', datasets, dataCalls, 'wasm'],
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],

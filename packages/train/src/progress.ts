@@ -2,9 +2,15 @@
  * What a person sees while a fit or a training runs: a bar on a terminal, a line now and then elsewhere. An entry of its
  * own, for Node.js: it needs the package `cli-progress`.
  */
-import { requireBetween, requireOptions } from '@invnet/tensor';
+import {
+  formatValue,
+  requireBetween,
+  requireFunction,
+  requireOptions,
+  ValueError,
+} from '@invnet/tensor';
 import { SingleBar } from 'cli-progress';
-import type { Fitting } from './fitting/fit.ts';
+import { Fitting } from './fitting/fit.ts';
 import type { FitProgress, FitResult } from './fitting/options.ts';
 
 /** Where progress is shown: `process.stderr`, or another stream like it. */
@@ -30,6 +36,7 @@ export class ProgressDisplay {
   #last: string | undefined;
 
   constructor(output: ProgressOutput = process.stderr) {
+    requireFunction('ProgressDisplay', "the output's write", output?.write, 'a stream');
     this.#output = output;
     if (!output.isTTY) return;
     this.#bar = new SingleBar({
@@ -45,9 +52,18 @@ export class ProgressDisplay {
     this.#bar.start(1000, 0, { text: 'starting' });
   }
 
-  /** Shows how much is done, from 0 to 1, and a text beside it, unless the last one was shown only just now. */
+  /**
+   * Shows how much is done, from 0 to 1, and a text beside it, unless the last one was shown only just now.
+   *
+   * @throws ValueError for another fraction, and for what is no text.
+   */
   update(fraction: number, text: string): void {
     requireBetween('ProgressDisplay.update', 'fraction', fraction, -1e-9, 1 + 1e-9);
+    if (typeof text !== 'string') {
+      throw new ValueError(
+        `ProgressDisplay.update: text is ${formatValue(text)}; expected a string.`,
+      );
+    }
     if (this.#bar) {
       this.#bar.update(Math.floor(fraction * 1000), { text });
       return;
@@ -73,7 +89,7 @@ export class ProgressDisplay {
 /**
  * Shows a fit on stderr, or another stream, until it ends, and gives its result.
  *
- * @throws what the fit throws; the display has ended then.
+ * @throws what the fit throws; the display has ended then. @throws ValueError for what is no fit.
  * @example const { flow } = await showProgress(fit(flow, rows, { epochs: 50, report: 10 }));
  */
 export async function showProgress(
@@ -81,6 +97,11 @@ export async function showProgress(
   options: { readonly output?: ProgressOutput } = {},
 ): Promise<FitResult> {
   requireOptions('showProgress', options, ['output']);
+  if (!(fitting instanceof Fitting)) {
+    throw new ValueError(
+      `showProgress: got ${formatValue(fitting)}; expected what fit(flow, data) gives.`,
+    );
+  }
   const display = new ProgressDisplay(options.output);
   try {
     for await (const progress of fitting) display.update(progress.fraction, wordsOf(progress));

@@ -11,6 +11,7 @@ import * as native from '@invnet/native';
 import * as onnx from '@invnet/onnx';
 import { mul, RandomStream, type Tensor, zeros } from '@invnet/tensor';
 import * as train from '@invnet/train';
+import * as trainProgress from '@invnet/train/progress';
 import { nativeKernels } from '../../../../packages/tensor/tests/addon.ts';
 import { type Calls, call, make, on } from './call.ts';
 
@@ -252,6 +253,29 @@ export async function trainCalls(): Promise<Calls> {
     saveSharedCheckpoint: [call(train.saveSharedCheckpoint, [one, 's', { parameters }], system)],
     loadSharedCheckpoint: [call(train.loadSharedCheckpoint, [one, 'kept', { parameters }], system)],
     readModelInfo: [call(train.readModelInfo, ['kept'], system)],
+  };
+}
+
+/** Calls of all exports of train/progress. */
+export function progressCalls(): Calls {
+  const output = { write: () => true, isTTY: false };
+  const display = new trainProgress.ProgressDisplay(output as never);
+  const x = { shape: [4, 2], data: Float64Array.of(1, 2, 3, 5, 4, 6, 5, 3) };
+  const network = new layers.Identity();
+  // A fit ends but once, so each call has its own.
+  const shown = async (options: Parameters<typeof trainProgress.showProgress>[1]) => {
+    const flow = new flows.Flow({ network });
+    await trainProgress.showProgress(
+      train.fit(flow, { x }, { epochs: 1, standardize: false }),
+      options,
+    );
+  };
+  return {
+    ProgressDisplay: [
+      make(trainProgress.ProgressDisplay, [output]),
+      on(display, 'update', [0.5, 'half']),
+    ],
+    showProgress: [call(shown, [{ output }])],
   };
 }
 
