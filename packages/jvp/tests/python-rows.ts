@@ -4,7 +4,18 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Flow } from '@invnet/flows';
+import {
+  type BaseDistribution,
+  ClassConditional,
+  ConditionalNormal,
+  Flow,
+  MixtureFlow,
+  MultivariateNormal,
+  Normal,
+  NormalMixture,
+  StudentT,
+  Uniform,
+} from '@invnet/flows';
 import {
   ActNorm,
   AdditiveCoupling,
@@ -16,6 +27,7 @@ import {
   Flattened,
   freeze,
   GlowCoupling,
+  Identity,
   InducedAttention,
   initialize,
   type Module,
@@ -80,7 +92,47 @@ export const namedHere = {
 
 const small = { hidden: 3, steps: 1, scales: 1 };
 
+const flowOn = (name: string, shape: Shape, base: () => BaseDistribution, context?: Shape) => ({
+  name: `Flow on ${name}`,
+  shape,
+  ...(context && { context }),
+  make: () => new Flow({ network: new Identity(), base: base() }),
+});
+const entries = { channels: 2, size: [2] };
+const moments = { channels: 2, contextChannels: 3, ndims: 0, hidden: 3 };
+
+const baseRows: readonly PythonRow[] = [
+  flowOn('a Normal', [2, 2, 3], () => new Normal({ channels: 2 })),
+  flowOn('a Normal of each number', [2, 2, 2], () => new Normal(entries)),
+  flowOn('a MultivariateNormal', [2, 2, 3], () => new MultivariateNormal({ channels: 2 })),
+  flowOn('a MultivariateNormal of samples', [2, 2, 2], () => new MultivariateNormal(entries)),
+  flowOn('a Uniform', [2, 2, 3], () => new Uniform({ low: [-9, -5], high: 9 })),
+  flowOn('a NormalMixture', [3, 2, 2], () => new NormalMixture({ ...entries, components: 3 })),
+  flowOn('a StudentT', [2, 2, 3], () => new StudentT({ channels: 2 })),
+  flowOn('classes', [2, 2, 3], () => new ClassConditional({ channels: 2, classes: 3 }), [2, 3]),
+  flowOn(
+    'classes of each number',
+    [2, 2, 2],
+    () => new ClassConditional({ ...entries, classes: 3 }),
+    [2, 3],
+  ),
+  flowOn('a ConditionalNormal', [2, 2, 3], () => new ConditionalNormal(moments), [2, 3]),
+  flowOn(
+    'a MixtureFlow',
+    [3, 2],
+    () => {
+      const flow = new Flow({
+        network: new ActNorm({ channels: 2 }),
+        base: new StudentT({ channels: 2 }),
+      });
+      return new MixtureFlow({ components: [flow, new ConditionalNormal(moments)] });
+    },
+    [1, 3],
+  ),
+];
+
 const fileRows: readonly PythonRow[] = [
+  ...baseRows,
   {
     name: 'Flow of a Glow on vectors',
     shape: [3, 2],
@@ -164,8 +216,6 @@ const fileRows: readonly PythonRow[] = [
 /** Types that Python has no class of yet: the rows that hold any wait for it. */
 export const laterInPython: readonly string[] = [
   ...['ConditionerField', 'SmoothField', 'ContinuousFlow', 'MidpointFlow'],
-  ...['MixtureFlow', 'Normal', 'MultivariateNormal', 'Uniform', 'NormalMixture', 'StudentT'],
-  ...['ClassConditional', 'ConditionalNormal'],
   // Of training alone: samples and densities are those of the flow in it.
   'VariationalDequantization',
 ];

@@ -69,6 +69,7 @@ export const obstacles: Readonly<Record<string, Obstacle>> = {
         'UnrolledLoop',
         'InvertibleUNet',
         'LearnedSqueeze',
+        'LearnedPrior',
         'Flow',
         'StandardNormal',
         'Uniform',

@@ -6,6 +6,7 @@ import { Glow } from './glow.ts';
 import { GraphNetwork } from './graph/graph-network.ts';
 import { HyperbolicNetwork } from './hyperbolic-network.ts';
 import { InvertibleUNet } from './invertible-u-net.ts';
+import { LearnedPrior } from './learned-prior.ts';
 import { LearnedSqueeze } from './learned-squeeze.ts';
 import { MisfitGradient } from './misfit-gradient.ts';
 import { MultiScale } from './multi-scale.ts';
@@ -26,6 +27,7 @@ export const networkCatalogue: readonly ModuleType[] =
     MultiScaleConditionalHint,
     HyperbolicNetwork,
     InvertibleUNet,
+    LearnedPrior,
     LearnedSqueeze,
     RevNet,
     GraphNetwork,

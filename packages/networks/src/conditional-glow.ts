@@ -73,6 +73,7 @@ export class ConditionalGlow extends MultiScale {
           }),
         });
       },
+      prior: options.prior,
     });
     this.context = actnorm ? new ActNorm({ channels: contextChannels }) : new Identity();
     this.#options = { ...resolved, contextChannels };
@@ -91,6 +92,7 @@ export class ConditionalGlow extends MultiScale {
       ...this.#options,
       squeeze: this.squeeze,
       conditioner: this.conditioner,
+      prior: this.prior,
     };
   }
 

@@ -19,6 +19,7 @@ import {
   ShuffleSqueeze,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean, ValueError } from '@invnet/tensor';
+import type { LatentPrior } from './latent-prior.ts';
 import {
   MultiScale,
   type MultiScaleSizes,
@@ -42,6 +43,8 @@ export interface GlowOptions extends MultiScaleSizes {
   readonly frozenConv1x1?: boolean;
   /** Normalizes before each convolution by an `ActNorm`. Default: true. */
   readonly actnorm?: boolean;
+  /** A density of the latents' own: `new LearnedPrior()`. Default: standard normal. */
+  readonly prior?: LatentPrior | undefined;
   /** Draws all weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -55,6 +58,7 @@ export const glowOptions = [
   'squeeze',
   'frozenConv1x1',
   'actnorm',
+  'prior',
 ];
 
 /**
@@ -62,7 +66,7 @@ export const glowOptions = [
  * each scale is unsqueezed behind the ones inside it, so the network is a map of images to images.
  * With `ndims: 0` it acts on vectors [N, C], with dense conditioners and without squeezes.
  *
- * Parameters are named `scales.0.steps.3.coupling.conditioner.w1`.
+ * Parameters are named `scales.0.steps.3.coupling.conditioner.w1`, and with a learned prior `scales.0.prior.conditioner.w`.
  *
  * @example
  * const net = new Glow({ channels: 3, hidden: 64, scales: 3, steps: 8 });
@@ -98,6 +102,7 @@ export class Glow extends MultiScale {
           }),
         });
       },
+      prior: options.prior,
     });
     this.#options = resolved;
   }
@@ -108,6 +113,7 @@ export class Glow extends MultiScale {
       ...this.#options,
       squeeze: this.squeeze,
       conditioner: this.conditioner,
+      prior: this.prior,
     };
   }
 }

@@ -33,6 +33,10 @@ export type { HyperbolicNetworkOptions, HyperbolicStage } from './hyperbolic-net
 export { HyperbolicNetwork } from './hyperbolic-network.ts';
 export type { InvertibleUNetOptions } from './invertible-u-net.ts';
 export { InvertibleUNet } from './invertible-u-net.ts';
+export type { LatentPlace } from './latent-prior.ts';
+export { LatentPrior } from './latent-prior.ts';
+export type { LearnedPriorOptions } from './learned-prior.ts';
+export { LearnedPrior } from './learned-prior.ts';
 export type { LearnedSqueezeOptions } from './learned-squeeze.ts';
 export { LearnedSqueeze } from './learned-squeeze.ts';
 export type { MaskedAutoregressiveFlowOptions } from './masked-autoregressive-flow.ts';

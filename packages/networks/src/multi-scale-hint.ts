@@ -17,6 +17,7 @@ import {
   Sequential,
 } from '@invnet/layers';
 import { RandomStream, requireBoolean } from '@invnet/tensor';
+import type { LatentPrior } from './latent-prior.ts';
 import {
   MultiScale,
   type MultiScaleSizes,
@@ -32,6 +33,8 @@ export interface MultiScaleHintOptions extends MultiScaleSizes, HintCouplingOpti
   readonly squeeze?: Bijection;
   /** Normalizes before each coupling by an `ActNorm`. Default: true. */
   readonly actnorm?: boolean;
+  /** A density of the latents' own: `new LearnedPrior()`. Default: standard normal. */
+  readonly prior?: LatentPrior | undefined;
 }
 
 /**
@@ -49,7 +52,7 @@ export class MultiScaleHint extends MultiScale {
 
   /** @throws ValueError for sizes that are not whole and positive, or cannot be halved. */
   constructor(options: MultiScaleHintOptions) {
-    const names = [...sizeOptions, ...hintOptions, 'squeeze', 'actnorm'];
+    const names = [...sizeOptions, ...hintOptions, 'squeeze', 'actnorm', 'prior'];
     requireModuleOptions('MultiScaleHint', options, names);
     const { channels, permute = 'full', actnorm = true, random = new RandomStream(0) } = options;
     const coupling = { ...hintDefaults(options), permute };
@@ -70,6 +73,7 @@ export class MultiScaleHint extends MultiScale {
             random,
           }),
         }),
+      prior: options.prior,
     });
     this.#options = { channels, ...coupling, actnorm };
   }
@@ -80,6 +84,7 @@ export class MultiScaleHint extends MultiScale {
       ...this.#options,
       squeeze: this.squeeze,
       conditioner: this.conditioner,
+      prior: this.prior,
     };
   }
 }

@@ -31,6 +31,8 @@ import {
   type Tensor,
 } from '@invnet/tensor';
 
+import { type LatentPrior, requirePrior } from './latent-prior.ts';
+
 /** Sizes that all multi-scale networks take. */
 export interface MultiScaleSizes {
   /** Number L of scales; spatial sizes are divisible by 2ᴸ. Default: 2. */
@@ -63,6 +65,8 @@ export interface MultiScaleOptions<S extends State> extends MultiScaleSizes {
   ) => Bijection<S>;
   /** Makes the conditioners of the steps, or all of them, in order. Default: the steps' own. */
   readonly conditioner?: Conditioners | undefined;
+  /** What the latents of a scale pass before they leave, such as a `LearnedPrior`. Default: nothing. */
+  readonly prior?: LatentPrior<S> | undefined;
   /** Put around each scale, what is inside included; at each call anew, so without parts of its own. */
   readonly around?: (network: Bijection<S>, scale: number) => Bijection<S>;
 }
@@ -71,13 +75,13 @@ export interface MultiScaleOptions<S extends State> extends MultiScaleSizes {
  * Per scale a squeeze and K steps, then the scales inside it on the first half of the channels, and
  * the squeeze undone: a map between states of one shape. Without spatial axes nothing is squeezed.
  *
- * Parameters are named `scales.0.steps.3.<name in the step>`. Networks of one's own extend it with a
+ * Parameters are named `scales.0.steps.3.<name in the step>` and `scales.0.prior.<name>`. Networks of one's own extend it with a
  * `type` and `options`; as it stands, `step` and `around` are functions, which files know by `named`.
  */
 export class MultiScale<S extends State = Tensor> extends Composite<S> {
   static readonly type: string = 'MultiScale';
   readonly squeeze: Bijection<S>;
-  readonly scales: readonly { readonly steps: Sequential<S> }[];
+  readonly scales: readonly { readonly steps: Sequential<S>; readonly prior?: Bijection<S> }[];
   readonly #made: MultiScaleOptions<S>;
   readonly #sizes: Required<MultiScaleSizes>;
 
@@ -85,29 +89,37 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
   constructor(options: MultiScaleOptions<S>) {
     super();
     using building = new Construction();
-    const names = [...sizeOptions, 'channels', 'squeeze', 'step', 'conditioner', 'around'];
-    requireModuleOptions(this.type, options, names);
-    const { channels, squeeze, step, around } = options;
+    const names = ['channels', 'squeeze', 'step', 'conditioner', 'prior', 'around'];
+    requireModuleOptions(this.type, options, [...sizeOptions, ...names]);
+    const { channels, squeeze, step, prior, around } = options;
     this.#sizes = multiScaleDefaults(this.type, options);
     requireFunction(this.type, 'step', step);
+    requirePrior(this.type, prior);
     if (around !== undefined) requireFunction(this.type, 'around', around);
     requireList(this.type, 'channels', channels);
     for (const c of channels) requireWhole(this.type, 'channels', c, 1);
-    const { scales, steps } = this.#sizes;
+    const { scales, steps, ndims, splitScales } = this.#sizes;
     const { conditioner, made } = supplyConditioners(this.type, options.conditioner);
     this.squeeze = requireBijection(this.type, 'squeeze', squeeze);
     this.scales = Array.from({ length: scales }, (_, scale) => {
       const widths = channels.map((c) => widthAt(c, scale, this.#sizes));
       const makeStep = () => step(widths, scale, conditioner);
-      return { steps: new Sequential(Array.from({ length: steps }, makeStep)) };
+      const made = { steps: new Sequential(Array.from({ length: steps }, makeStep)) };
+      const last = scale === scales - 1;
+      return prior && (last || splitScales)
+        ? {
+            ...made,
+            prior: requireBijection(this.type, 'prior', prior.at(widths, { ndims, last })),
+          }
+        : made;
     });
     this.#made = { ...options, conditioner: made };
     building.complete();
   }
 
   get options(): Options {
-    const { channels, step, conditioner, around } = this.#made;
-    return { ...this.#sizes, channels, squeeze: this.squeeze, step, conditioner, around };
+    const { channels, step, conditioner, prior, around } = this.#made;
+    return { ...this.#sizes, channels, squeeze: this.squeeze, step, conditioner, prior, around };
   }
 
   /** The sizes, defaults filled in. */
@@ -120,6 +132,11 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
     return this.#made.conditioner;
   }
 
+  /** What the latents pass, as it was given. */
+  get prior(): LatentPrior<S> | undefined {
+    return this.#made.prior;
+  }
+
   /** What stands around a scale, what is inside included; made at each call, of the parts of now. */
   protected around(network: Bijection<S>, scale: number): Bijection<S> {
     return this.#made.around?.(network, scale) ?? network;
@@ -127,9 +144,9 @@ export class MultiScale<S extends State = Tensor> extends Composite<S> {
 
   protected get whole(): Bijection<S> {
     const { ndims, splitScales } = this.#sizes;
-    return this.scales.reduceRight<Bijection<S> | undefined>((network, { steps }, scale) => {
+    return this.scales.reduceRight<Bijection<S> | undefined>((network, { steps, prior }, scale) => {
       const inside = network ? [splitScales ? new FirstHalf(network) : network] : [];
-      const flow = [steps, ...inside];
+      const flow = [steps, ...(prior ? [prior] : []), ...inside];
       const all = ndims === 0 ? flow : [this.squeeze, ...flow, reverse(this.squeeze)];
       return this.around(compose<S>(...all), scale);
     }, undefined)!;

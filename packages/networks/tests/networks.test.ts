@@ -1,7 +1,7 @@
 import { ActNorm, Conv1x1, HaarSqueeze, initialize } from '@invnet/layers';
-import { memory, RandomStream, setBackend, ValueError, zeros } from '@invnet/tensor';
+import { memory, RandomStream, setBackend, tensor, ValueError, zeros } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { compose, Glow, reverse, Sequential } from '../src/index.ts';
+import { compose, Glow, LearnedPrior, reverse, Sequential } from '../src/index.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -34,6 +34,49 @@ describe('Glow', () => {
       expect(y.shape).toEqual(shape);
       expect(logdet.shape).toEqual([shape[0]]);
     }
+  });
+
+  it('has a learned prior, which starts as none and is of the scales that channels leave', () => {
+    const sizes = { channels: 2, hidden: 3, scales: 2, steps: 1 };
+    const [plain, learned] = [new Glow(sizes), new Glow({ ...sizes, prior: new LearnedPrior() })];
+    const x = new RandomStream(1).normal([2, 2, 4, 4]);
+    expect(learned.forward(x).y.dataSync()).toEqual(plain.forward(x).y.dataSync());
+    const added = learned.parameters.map((p) => p.name).filter((name) => /prior/.test(name));
+    const split = ['scales.0.prior.conditioner.w', 'scales.0.prior.conditioner.b'];
+    expect(added).toEqual([...split, 'scales.1.prior.p']);
+    const whole = new Glow({ ...sizes, splitScales: false, prior: new LearnedPrior() });
+    expect(whole.parameters.filter(({ name }) => /prior/.test(name))).toHaveLength(1);
+    // What leaves, x₂, is normal with a mean and a deviation that are functions of what goes on.
+    const [w, b, top] = added.map((name) => learned.parameters.find((p) => p.name === name)!);
+    const [logDeviation, mean] = [0.5, 3];
+    b!.assign(
+      tensor([0, 0, 0, 0, mean, mean, mean, mean].map((v, i) => (i < 4 ? logDeviation : v))),
+    );
+    expect(w!.shape).toEqual([8, 4, 3, 3]);
+    expect(top!.shape).toEqual([2 * 16]);
+    const [before, after] = [plain.forward(x), learned.forward(x)];
+    const moved = Array.from(after.y.dataSync());
+    const [left, expected] = [new Set<number>(), Array.from(before.y.dataSync())];
+    expected.forEach((v, i) => {
+      if (Math.abs((v - mean) / Math.exp(logDeviation) - moved[i]!) < 1e-12) left.add(i);
+      else expect(moved[i]).toBeCloseTo(v, 12);
+    });
+    expect(left.size).toBe(expected.length / 2);
+    const change = after.logdet.dataSync()[0]! - before.logdet.dataSync()[0]!;
+    expect(change).toBeCloseTo((-logDeviation * expected.length) / 2 / 2, 10);
+  });
+
+  it('knows classes by its prior alone', () => {
+    const sizes = { channels: 1, hidden: 3, scales: 1, steps: 1 };
+    const glow = new Glow({ ...sizes, prior: new LearnedPrior({ classes: 2 }) });
+    const x = new RandomStream(1).normal([2, 1, 2, 2]);
+    expect(glow.usesContext).toBe(true);
+    expect(() => glow.forward(x)).toThrow(/expected a context/);
+    expect(() => new LearnedPrior({ classes: 0 })).toThrow(ValueError);
+    const none = true as unknown as LearnedPrior;
+    expect(() => new Glow({ ...sizes, prior: none })).toThrow(/new LearnedPrior/);
+    const classes = tensor([1, 0, 0, 1], [2, 2]);
+    expect(glow.forward(x, classes).y.shape).toEqual([2, 1, 2, 2]);
   });
 
   it('is drawn by its seed', () => {

@@ -84,6 +84,7 @@ const smoothField = config('SmoothField', {
   activation: some(fc.constantFrom('silu', 'elu', 'tanh')),
 });
 const divergence = fc.constantFrom('exact', 'hutchinson');
+const prior = config('LearnedPrior', { classes: some(size) });
 const entries = { channels: size, size: some(fc.array(size, { maxLength: 2 })) };
 const bases = {
   StandardNormal: config('StandardNormal'),
@@ -558,6 +559,7 @@ const options: Record<string, Arbitrary<Json>> = {
     blocks: some(fc.array(size, { minLength: 1, maxLength: 2 })),
     ndims: some(axes),
   }),
+  LearnedPrior: prior,
   Glow: config('Glow', {
     ...affine,
     ...scales,
@@ -565,6 +567,7 @@ const options: Record<string, Arbitrary<Json>> = {
     squeeze: some(squeeze),
     frozenConv1x1: some(fc.boolean()),
     actnorm: some(fc.boolean()),
+    prior: some(prior),
   }),
   ConditionalGlow: config('ConditionalGlow', {
     ...affine,
@@ -573,6 +576,7 @@ const options: Record<string, Arbitrary<Json>> = {
     contextChannels: size,
     squeeze: some(squeeze),
     actnorm: some(fc.boolean()),
+    prior: some(prior),
   }),
   MultiScale: fc.constant({
     $type: 'MultiScale',
@@ -589,6 +593,7 @@ const options: Record<string, Arbitrary<Json>> = {
     permute: some(fc.constantFrom('none', 'full')),
     squeeze: some(squeeze),
     actnorm: some(fc.boolean()),
+    prior: some(prior),
   }),
   ConditionalHint: config('ConditionalHint', {
     ...hint,

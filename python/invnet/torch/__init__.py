@@ -12,9 +12,10 @@ except ModuleNotFoundError as cause:
         "invnet.torch needs torch: pip install torch", name="torch"
     ) from cause
 
+from .bases import BaseDistribution
 from .core import Bijection, Conditioner
 from .files import load, model_of, module_of, save
-from .flows import BaseDistribution, Flow, bits_per_dim, dequantize
+from .flows import Flow, bits_per_dim, dequantize
 from .tree import Module
 
 __all__ = [

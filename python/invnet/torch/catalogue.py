@@ -10,6 +10,7 @@ from typing import Any
 
 from . import (
     autoregressive,
+    bases,
     chains,
     combinators,
     conditioners,
@@ -147,6 +148,7 @@ TYPES: dict[str, Callable[..., Any]] = {
     "ConditionalGlow": networks.ConditionalGlow,
     "GraphNetwork": graphs.GraphNetwork,
     "InvertibleUNet": reversible.InvertibleUNet,
+    "LearnedPrior": networks.LearnedPrior,
     "LearnedSqueeze": reversible.LearnedSqueeze,
     "RevNet": reversible.RevNet,
     "MultiScale": networks.MultiScale,
@@ -158,5 +160,13 @@ TYPES: dict[str, Callable[..., Any]] = {
     "MisfitGradient": loops.MisfitGradient,
     "UnrolledLoop": loops.UnrolledLoop,
     "Flow": flows.Flow,
-    "StandardNormal": flows.StandardNormal,
+    "StandardNormal": bases.StandardNormal,
+    "Normal": bases.Normal,
+    "MultivariateNormal": bases.MultivariateNormal,
+    "Uniform": bases.Uniform,
+    "NormalMixture": bases.NormalMixture,
+    "StudentT": bases.StudentT,
+    "ClassConditional": bases.ClassConditional,
+    "ConditionalNormal": bases.ConditionalNormal,
+    "MixtureFlow": bases.MixtureFlow,
 }

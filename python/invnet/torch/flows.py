@@ -9,32 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ArgumentError
-from .core import Bijection, checked_context, per_sample
+from .bases import BaseDistribution, StandardNormal
+from .core import Bijection, checked_context
 from .tree import Module
-
-
-class BaseDistribution(Module):
-    """A distribution with a density that can be sampled."""
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) per sample, of shape [N]."""
-        raise NotImplementedError
-
-    def sample(self, like: Tensor, temperature: float, generator: Any) -> Tensor:
-        """Samples of the shape and the kind of another tensor."""
-        raise NotImplementedError
-
-
-class StandardNormal(BaseDistribution):
-    """Independent standard normal numbers."""
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        dims = z[:1].numel()
-        return -0.5 * per_sample(z * z) - 0.5 * dims * math.log(2 * math.pi)
-
-    def sample(self, like: Tensor, temperature: float, generator: Any) -> Tensor:
-        z = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
-        return temperature * z
 
 
 class Flow(Module):
@@ -73,8 +50,8 @@ class Flow(Module):
         torch.Tensor
             Of shape [N].
         """
-        z, logdet = self.network(x, context)
-        return self.base.log_prob(z) + logdet
+        z, logdet = self.network(x, self._of_network(context))
+        return self.base.log_prob(z, self._of_base(z, context)) + logdet
 
     @torch.no_grad()
     def sample(
@@ -111,9 +88,26 @@ class Flow(Module):
         if not (math.isfinite(temperature) and temperature >= 0):
             raise ArgumentError(f"Flow.sample: temperature is {temperature}; expected at least 0.")
         kind = next(self.parameters(), torch.empty(0))
-        like = kind.new_empty(self.network.output_shape((n, *shape)))
-        z = self.base.sample(like, temperature, generator)
-        return self.network.inverse(z, checked_context(self.network, "Flow.sample", z, context))[0]
+        return self.draw_like(kind.new_empty((n, *shape)), temperature, generator, context)
+
+    def draw_like(
+        self, x: Tensor, temperature: float, generator: Any, context: Tensor | None
+    ) -> Tensor:
+        """Samples of the shape and the kind of another tensor."""
+        like = x.new_empty(self.network.output_shape(tuple(x.shape)))
+        z = self.base.sample(like, temperature, generator, self._of_base(like, context))
+        own = checked_context(self.network, "Flow.sample", z, self._of_network(context))
+        return self.network.inverse(z, own)[0]
+
+    def _of_network(self, context: Tensor | None) -> Tensor | None:
+        """A context for the network: what it uses, or what nothing uses, which it refuses."""
+        used = self.network.uses_context or not self.base.uses_context
+        return context if used else None
+
+    def _of_base(self, z: Tensor, context: Tensor | None) -> Tensor | None:
+        if not self.base.uses_context:
+            return None
+        return checked_context(self.base, "Flow", z, context)
 
 
 def dequantize(

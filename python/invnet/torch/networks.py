@@ -8,14 +8,40 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .chains import Conv, Dense
 from .combinators import Composite, FirstHalf, Identity, Parallel, Reversed, Sequential
 from .conditioners import AsConditioner, supplied
 from .core import Bijection, Conditioner, require_count, run, run_back
 from .couplings import ConditionalGlowCoupling, GlowCoupling, HyperbolicLayer, channels_after
-from .elementwise import Activation
+from .elementwise import Activation, Exp
 from .hint import ConditionalHintCoupling, HintCoupling
 from .linear import ActNorm, Conv1x1
 from .squeezes import HaarSqueeze, ShuffleSqueeze
+from .transformer_couplings import ConditionalTransform, TransformerCoupling
+from .transformers import AffineTransformer, ElementwiseTransform
+from .tree import Module
+
+
+class LearnedPrior(Module):
+    """Makes the maps that give a scale's latents means and deviations, of a class if asked for."""
+
+    def __init__(self, classes: int | None = None) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def at(self, widths: list[int], ndims: int, last: bool) -> Bijection:
+        """The map of a scale's channels: those of the first half go on but at the last."""
+        channels, normal = widths[0], AffineTransformer(Exp())
+        if last:
+            if self.classes is None:
+                return Reversed(ElementwiseTransform(channels, normal))
+            g = Dense(self.classes, 2 * channels)
+            return Reversed(ConditionalTransform(channels, normal, g))
+        still = (channels + 1) // 2
+        sizes = (still, 2 * (channels - still))
+        conditioner = Dense(*sizes) if ndims == 0 else Conv(*sizes, ndims=ndims)
+        split = (still, channels - still)
+        return Reversed(TransformerCoupling(channels, normal, conditioner, split))
 
 
 class MultiScale(Composite):
@@ -37,6 +63,7 @@ class MultiScale(Composite):
         split_scales: bool = True,
         around: Callable[[Bijection, int], Bijection] | None = None,
         conditioner: Any = None,
+        prior: LearnedPrior | None = None,
     ) -> None:
         super().__init__()
         require_count("scales", scales, 16)
@@ -49,7 +76,11 @@ class MultiScale(Composite):
         bands, widths = 2**ndims, [c * 2**ndims for c in channels]
         for scale in range(scales):
             flow = Sequential([step(widths, scale, *more) for _ in range(steps)])
-            self.scales.append(nn.ModuleDict({"steps": flow}))
+            made: dict[str, nn.Module] = {"steps": flow}
+            last = scale == scales - 1
+            if prior is not None and (last or split_scales):
+                made["prior"] = prior.at(widths, ndims, last)
+            self.scales.append(nn.ModuleDict(made))
             kept = [(c + 1) // 2 if split_scales else c for c in widths]
             widths = [c * bands for c in kept]
 
@@ -57,7 +88,7 @@ class MultiScale(Composite):
     def whole(self) -> Bijection:
         network: Bijection | None = None
         for scale in reversed(range(len(self.scales))):
-            flow = [self.scales[scale]["steps"]]
+            flow = list(self.scales[scale].values())
             if network is not None:
                 flow.append(FirstHalf(network) if self.split_scales else network)
             if self.ndims > 0:
@@ -144,6 +175,7 @@ class MultiScaleHint(MultiScale):
         ndims: int = 2,
         split_scales: bool = True,
         conditioner: Any = None,
+        prior: LearnedPrior | None = None,
         **hint: Any,
     ) -> None:
         hint = {"ndims": ndims, "conditioner": supplied(conditioner), **hint}
@@ -155,7 +187,9 @@ class MultiScaleHint(MultiScale):
             )
 
         chosen = HaarSqueeze() if squeeze is None else squeeze
-        super().__init__([channels], chosen, step, scales, steps, ndims, split_scales)
+        super().__init__(
+            [channels], chosen, step, scales, steps, ndims, split_scales, prior=prior
+        )
 
 
 class ConditionalHint(Composite):

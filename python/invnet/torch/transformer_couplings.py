@@ -180,7 +180,11 @@ class ConditionalTransform(Bijection):
         require_channels(self, x, self.channels)
         if context is None:
             raise ArgumentError("ConditionalTransform: expected a context, got none.")
-        return parameters_for(self, self.transformer, self.conditioner(context), x)
+        p = self.conditioner(context)
+        if p.dim() == 2 < x.dim():
+            # Vectors hold at all positions.
+            p = p.reshape(*p.shape, *[1] * (x.dim() - 2)).expand(*p.shape, *x.shape[2:])
+        return parameters_for(self, self.transformer, p, x)
 
 
 class AllInOneBlock(Composite):

@@ -77,8 +77,14 @@ export function networkCalls(): Calls {
     ...graphCalls(),
     Glow: [
       make(networks.Glow, [{ ...glow, squeeze: new layers.HaarSqueeze() }]),
+      make(networks.Glow, [{ ...glow, prior: new networks.LearnedPrior() }]),
       ...methodsOf(new networks.Glow(glow), v),
       ...methodsOf(new networks.Glow({ channels: 2, steps: 1, scales: 2, hidden }), image),
+    ],
+    LatentPrior: [],
+    LearnedPrior: [
+      make(networks.LearnedPrior, [{ classes: 3 }]),
+      on(new networks.LearnedPrior(), 'at', [[4], { ndims: 2, last: false }]),
     ],
     ConditionalGlow: [
       make(networks.ConditionalGlow, [conditional]),

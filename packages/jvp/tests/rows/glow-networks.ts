@@ -9,7 +9,13 @@ import {
   UNet,
   withContext,
 } from '@invnet/layers';
-import { ConditionalGlow, Glow, type GlowOptions, SummarizedNetwork } from '@invnet/networks';
+import {
+  ConditionalGlow,
+  Glow,
+  type GlowOptions,
+  LearnedPrior,
+  SummarizedNetwork,
+} from '@invnet/networks';
 import { even, odd, type Row, random, twice } from '../row.ts';
 
 export function glowRows(ndims: number): Row[] {
@@ -22,7 +28,11 @@ function vectorRows(): Row[] {
     shape: [3, 5],
     make: () => makeGlow(0, { channels: 5, steps: 2, ...options }),
   });
-  return [glow('Glow on vectors'), glow('Glow without ActNorm', { actnorm: false })];
+  return [
+    glow('Glow on vectors'),
+    glow('Glow without ActNorm', { actnorm: false }),
+    glow('Glow with a learned prior', { prior: new LearnedPrior() }),
+  ];
 }
 
 function imageRows(ndims: number): Row[] {
@@ -56,6 +66,13 @@ function imageRows(ndims: number): Row[] {
       name: 'Glow without ActNorm',
       shape: [2, 1, ...(ndims === 3 ? even(ndims) : twice(ndims))],
       make: () => makeGlow(ndims, { actnorm: false, scales }),
+    },
+    {
+      name: 'Glow with a prior of classes',
+      shape: [2, 1, ...(ndims === 3 ? even(ndims) : twice(ndims))],
+      context: [2, 3],
+      make: () =>
+        makeGlow(ndims, { actnorm: false, scales, prior: new LearnedPrior({ classes: 3 }) }),
     },
   ];
 }
@@ -105,7 +122,7 @@ const ofUNets: Row = {
 function conditionalRows(ndims: number): Row[] {
   const size = odd(ndims);
   const sizes = () => ({ hidden: 3, ndims, random: random() });
-  const conditionalGlow = (name: string, options: { actnorm?: boolean } = {}): Row => {
+  const conditionalGlow = (name: string, options: Partial<GlowOptions> = {}): Row => {
     const channels = ndims === 0 ? 3 : 1;
     const scaled = ndims === 1 ? twice(ndims) : even(ndims);
     const scales = ndims < 2 ? 2 : 1;
@@ -120,6 +137,14 @@ function conditionalRows(ndims: number): Row[] {
   return [
     conditionalGlow('ConditionalGlow'),
     conditionalGlow('ConditionalGlow without ActNorm', { actnorm: false }),
+    ...(ndims < 2
+      ? [
+          conditionalGlow('ConditionalGlow with a learned prior', {
+            actnorm: false,
+            prior: new LearnedPrior(),
+          }),
+        ]
+      : []),
     {
       name: 'SummarizedNetwork',
       shape: [2, 3, ...size],

@@ -4,6 +4,7 @@ import {
   ConditionalHint,
   HyperbolicNetwork,
   InvertibleUNet,
+  LearnedPrior,
   LearnedSqueeze,
   MultiScaleConditionalHint,
   MultiScaleHint,
@@ -43,6 +44,15 @@ function hintRows(ndims: number): Row[] {
       shared: true,
       splitScales: false,
     }),
+    ...(ndims < 2
+      ? [
+          multiScale('MultiScaleHint with a learned prior', several, {
+            scales,
+            steps: 1,
+            prior: new LearnedPrior(),
+          }),
+        ]
+      : []),
     {
       name: 'ConditionalHint',
       shape: [2, 5 * sizeOf(odd(ndims))],

@@ -3,6 +3,7 @@ import {
   AdditiveTransformer,
   AffineTransformer,
   ConditionalTransform,
+  Dense,
   ElementwiseTransform,
   exp,
   LinearSpline,
@@ -52,6 +53,17 @@ export function transformerRows(ndims: number): Row[] {
           transformer,
         });
       },
+    },
+    {
+      name: 'ConditionalTransform of a vector',
+      shape: [2, 2, ...size],
+      context: [2, 3],
+      make: () =>
+        new ConditionalTransform({
+          channels: 2,
+          transformer: new AffineTransformer(),
+          conditioner: new Dense({ inChannels: 3, outChannels: 4, random: random() }),
+        }),
     },
     {
       ...coupling('additive, first two moved, with context', () => ({

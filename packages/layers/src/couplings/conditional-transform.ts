@@ -1,5 +1,13 @@
 /** Transformers whose parameters a context gives. Mathematics: docs/math/couplings/conditional-transform.md */
-import { type RandomStream, type Shape, type Tensor, ValueError } from '@invnet/tensor';
+import {
+  add,
+  type RandomStream,
+  type Shape,
+  sum,
+  type Tensor,
+  ValueError,
+  zeros,
+} from '@invnet/tensor';
 import { type ConditionerFactory, makeConditioner } from '../conditioners/conditioner-factory.ts';
 import type { ConditionerDefaults } from '../conditioners/default-conditioner.ts';
 import { type BackwardOptions, Bijection } from '../core/bijection.ts';
@@ -21,8 +29,8 @@ export interface ConditionalTransformOptions extends ConditionerDefaults {
   /** Channels of the context, where the default conditioner is to be made. */
   readonly contextChannels?: number;
   /**
-   * Maps the context to `transformer.size` channels for each of x, at x's resolution, or a function that makes
-   * it. Default: see `defaultConditioner`.
+   * Maps the context to `transformer.size` channels for each of x, at x's resolution or as vectors, which hold at all
+   * positions; or a function that makes it. Default: see `defaultConditioner`.
    */
   readonly conditioner?: Conditioner | ConditionerFactory;
   /** Draws the default conditioner's weights. */
@@ -97,26 +105,30 @@ export class ConditionalTransform extends Bijection {
     const { y: p, saved } = this.conditioner.forward(given(context));
     const made = this.transformer.applyBackward(y, this.#fitting(p, y), dy, dlogdet);
     const { dp, ...rest } = made;
+    const pulled = gathered(dp, p);
     p.dispose();
-    return { ...rest, dcontext: this.conditioner.backward(dp, saved).dx };
+    return { ...rest, dcontext: this.conditioner.backward(pulled, saved).dx };
   }
 
   protected invertBackward(x: Tensor, dx: Tensor, { dlogdet, context }: BackwardOptions) {
     const { y: p, saved } = this.conditioner.forward(given(context));
     const made = this.transformer.invertBackward(x, this.#fitting(p, x), dx, dlogdet);
     const { dp, ...rest } = made;
+    const pulled = gathered(dp, p);
     p.dispose();
-    return { ...rest, dcontext: this.conditioner.backward(dp, saved).dx };
+    return { ...rest, dcontext: this.conditioner.backward(pulled, saved).dx };
   }
 
   protected applyTangent(x: Tensor, tangent: Tangent, context?: Tensor) {
     const { y: p, dy: dp } = this.#parameters(tangent, context);
-    return this.transformer.applyTangent(x, this.#fitting(p, x), tangent.x, dp);
+    const [over, dover] = [this.#fitting(p, x), this.#fitting(dp, x)];
+    return this.transformer.applyTangent(x, over, tangent.x, dover);
   }
 
   protected invertTangent(y: Tensor, tangent: Tangent, context?: Tensor) {
     const { y: p, dy: dp } = this.#parameters(tangent, context);
-    return this.transformer.invertTangent(y, this.#fitting(p, y), tangent.x, dp);
+    const [over, dover] = [this.#fitting(p, y), this.#fitting(dp, y)];
+    return this.transformer.invertTangent(y, over, tangent.x, dover);
   }
 
   protected override applyShape(x: Shape): Shape {
@@ -129,9 +141,24 @@ export class ConditionalTransform extends Bijection {
 
   /** What the context gives depends on its shape alone, which is known when it comes. */
   #fitting(p: Tensor, x: Tensor): Tensor {
-    requireParametersOf('ConditionalTransform', this.transformer, p.shape, x.shape);
-    return p;
+    const over = overPositions(p, x);
+    requireParametersOf('ConditionalTransform', this.transformer, over.shape, x.shape);
+    return over;
   }
+}
+
+/** Vectors at all positions of x; images as they are. */
+function overPositions(p: Tensor, x: Tensor): Tensor {
+  if (p.rank !== 2 || x.rank === 2) return p;
+  const space = x.shape.slice(2);
+  const vectors = p.reshape([...p.shape, ...space.map(() => 1)]);
+  return add(zeros([...p.shape, ...space], p), vectors);
+}
+
+/** The adjoint of `overPositions`. */
+function gathered(dp: Tensor, p: Tensor): Tensor {
+  if (dp.rank === p.rank) return dp;
+  return sum(dp.reshape([...p.shape, -1]), { axes: [2] });
 }
 
 /** @throws ValueError without a context. */
