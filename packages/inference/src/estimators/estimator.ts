@@ -2,7 +2,7 @@
  * The networks that learn densities of parameters given a summary of the observation, with sizes that suit most problems.
  * They map parameters on the real line, standardized, to the latent.
  */
-import { flowMatching } from '@invnet/flows';
+import { flowMatching, negativeLogLikelihood } from '@invnet/flows';
 import {
   AffineTransformer,
   type Bijection,
@@ -10,6 +10,7 @@ import {
   Construction,
   ContinuousFlow,
   Conv1x1,
+  keeping,
   RationalQuadraticSpline,
   requireBijection,
   requireRepeats,
@@ -23,9 +24,12 @@ import {
 import { maskedAutoregressiveFlow } from '@invnet/networks';
 import {
   formatValue,
+  mean,
+  neg,
   type RandomStream,
   requireOneOf,
   requireOptions,
+  tidy,
   ValueError,
 } from '@invnet/tensor';
 import type { FitLoss } from '@invnet/train';
@@ -65,11 +69,20 @@ const estimatorNames = ['spline', 'affine', 'autoregressive', 'flow-matching'] a
 /** An estimator by its name, by its options, or a function that makes one of your own. */
 export type Estimator = EstimatorName | EstimatorOptions | ((shape: EstimatorShape) => Bijection);
 
-/** A network, and the loss that trains it; none for the negative log-likelihood. */
+/** A network, and the loss that trains it. */
 export interface MadeEstimator {
   readonly network: Bijection;
-  readonly loss: FitLoss | undefined;
+  readonly loss: FitLoss;
 }
+
+/**
+ * −mean log q, with all states kept for the backward: these networks are small, and an autoregressive layer goes back to its
+ * input one parameter after another. In evaluation nobody wants gradients.
+ */
+const likelihoodLoss: FitLoss = (flow, { x, context }) =>
+  flow.training
+    ? keeping('all', () => negativeLogLikelihood(flow, x, context))
+    : tidy(() => neg(mean(flow.logProb(x, context))));
 
 /**
  * A network of parameters [N, D] that takes summaries [N, contextChannels] as its context.
@@ -82,7 +95,7 @@ export function makeEstimator(
   shape: EstimatorShape,
 ): MadeEstimator {
   const network = makeNetwork(op, estimator, shape);
-  return { network, loss: network instanceof ContinuousFlow ? flowMatching : undefined };
+  return { network, loss: network instanceof ContinuousFlow ? flowMatching : likelihoodLoss };
 }
 
 function makeNetwork(op: string, estimator: Estimator, shape: EstimatorShape): Bijection {

@@ -82,7 +82,7 @@ async function* learn(
       { x, context: free },
       {
         ...withDefaults(how, x.shape[0]!),
-        ...(loss && { loss }),
+        loss,
       },
     );
     yield* fitting;
@@ -101,7 +101,7 @@ function makeFlow(
   x: HostArray,
   estimator: Estimator,
   random: RandomStream,
-): { flow: Flow; loss: FitLoss | undefined } {
+): { flow: Flow; loss: FitLoss } {
   using building = new Construction();
   const standardized = (array: HostArray) => {
     const layer = new Standardization({ channels: array.shape[1]! });

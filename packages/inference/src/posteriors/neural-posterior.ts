@@ -103,7 +103,7 @@ async function* learn(
       { x: free, context: x },
       {
         ...withDefaults(how, x.shape[0]!),
-        ...(parts.loss && { loss: parts.loss }),
+        loss: parts.loss,
       },
     );
     yield* fitting;
@@ -124,7 +124,7 @@ interface Parts {
   readonly network: Bijection;
   readonly summary: MadeSummary;
   readonly typical: TypicalObservations;
-  readonly loss: FitLoss | undefined;
+  readonly loss: FitLoss;
 }
 
 function makeParts(
