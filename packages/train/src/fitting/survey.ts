@@ -12,6 +12,8 @@ const leastDeviation = 1e-37;
 
 /** What is known of an array of rows. */
 export interface ArraySurvey extends Moments {
+  /** What a channel is called: a column, where rows are vectors. */
+  readonly called: 'column' | 'channel';
   /** Channels that have one value in all rows. */
   readonly constant: readonly number[];
   /** Pairs of columns that are equal in all rows, where rows are vectors. */
@@ -81,8 +83,8 @@ export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] 
   const [constant] = x.constant;
   if (constant !== undefined) {
     throw new ValueError(
-      `fit: column ${constant} of x is ${x.mean[constant]} in all ${rows} rows; expected columns that vary, for a ` +
-        'constant has no density. Leave the column out, or give it as a context.',
+      `fit: ${x.called} ${constant} of x is ${x.mean[constant]} in all ${rows} rows; expected ${x.called}s that vary, for a ` +
+        `constant has no density. Leave the ${x.called} out, or give it as a context.`,
     );
   }
   const warnings: FitWarning[] = [];
@@ -95,7 +97,7 @@ export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] 
   for (const c of context?.constant ?? []) {
     warnings.push({
       kind: 'constant-column',
-      message: `column ${c} of the context is ${context!.mean[c]} in all ${rows} rows: it says nothing.`,
+      message: `${context!.called} ${c} of the context is ${context!.mean[c]} in all ${rows} rows: it says nothing.`,
     });
   }
   for (const [name, survey] of Object.entries({ x, context })) {
@@ -111,7 +113,7 @@ export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] 
     }
   }
   const columns = x.mean.length;
-  if (columns > rows) {
+  if (x.called === 'column' && columns > rows) {
     warnings.push({
       kind: 'few-rows',
       message: `x has ${columns} columns and ${rows} rows: a density in more dimensions than there are rows is mostly made up.`,
@@ -192,6 +194,7 @@ class ColumnSums {
     return {
       mean: [...this.#mean],
       deviation,
+      called: this.#shape.length === 1 ? 'column' : 'channel',
       constant: channels.filter((c) => !this.#varies[c] || deviation[c]! < leastDeviation),
       equal: this.#equalColumns(),
     };

@@ -1,6 +1,7 @@
 import { splitRows } from '@invnet/datasets';
-import { Flow, flowCatalogue } from '@invnet/flows';
-import { mean, memory, setBackend, tensor, tidy } from '@invnet/tensor';
+import { ClassConditional, Flow, flowCatalogue } from '@invnet/flows';
+import { ActNorm } from '@invnet/layers';
+import { mean, memory, RandomStream, setBackend, tensor, tidy } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { constant, type FitOptions, fit, modelBytes, modelFromBytes } from '../../src/index.ts';
 import {
@@ -58,6 +59,34 @@ describe('fit', () => {
     expect(-meanOf([...flow.logProb(vx!, vc).dataSync()])).toBeCloseTo(best!.loss, 4);
     const again = modelFromBytes(await modelBytes(flow), { modules: flowCatalogue, as: Flow });
     expect([...again.logProb(x, context).dataSync()]).toEqual(density);
+  });
+
+  it('standardizes images by channel, and leaves the context of a base as it is', async () => {
+    const count = 60;
+    const noise = new RandomStream(2).normalArray(count * 2 * 9);
+    // Two channels in units of their own; the mean of the first follows the class.
+    const data = noise.map((e, i) => {
+      const first = Math.floor(i / 9) % 2 === 0;
+      const one = Math.floor(i / 18) % 2;
+      return first ? 0.01 * (e + 20 * one) : 1e4 + 100 * e;
+    });
+    const classes = Float64Array.from({ length: 2 * count }, (_, i) =>
+      Math.floor(i / 2) % 2 === i % 2 ? 1 : 0,
+    );
+    const rows = {
+      x: { shape: [count, 2, 3, 3], data },
+      context: { shape: [count, 2], data: classes },
+    };
+    const base = new ClassConditional({ channels: 2, classes: 2 });
+    const options = { epochs: 60, batchSize: 25, schedule: constant(0.05) };
+    const fitting = fit(new Flow({ network: new ActNorm({ channels: 2 }), base }), rows, options);
+    const { flow, best } = await fitting.result();
+    // 18 numbers a row, each normal: 9 of deviation 0.01 and 9 of 100.
+    const nats = 9 * (Math.log(2 * Math.PI * Math.E) + Math.log(0.01) + Math.log(100));
+    expect(Math.abs(best!.loss - nats)).toBeLessThan(1.5);
+    const { validation } = splitRows(rows, { validation: 0.1, seed: 0 });
+    const [x, context] = [validation.x, validation.context!].map((a) => tensor(a.data, a.shape));
+    expect(-meanOf([...flow.logProb(x!, context).dataSync()])).toBeCloseTo(best!.loss, 2);
   });
 
   it('gives equal bits for equal seeds', async () => {
