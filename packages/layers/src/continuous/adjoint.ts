@@ -76,10 +76,9 @@ export function solvedAlong(
   const f: Derivative = (t, [state, , moved]) =>
     tidy(() => {
       const block = field.at(t, context).block.at(state!);
+      const push = block.pusher();
       let divergence = zeros([x.shape[0]!], x);
-      for (const p of probes()) {
-        divergence = add(divergence, sumPerSample(mul(p, block.push(p))));
-      }
+      for (const p of probes()) divergence = add(divergence, sumPerSample(mul(p, push(p))));
       const along = { ...side, x: moved! };
       const turned = block.bendAlong(
         along,

@@ -19,6 +19,7 @@ import {
   split,
   sumPerSample,
   type Tensor,
+  tidy,
   ValueError,
   zeros,
 } from '@invnet/tensor';
@@ -179,8 +180,11 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
 
   protected override rateAt(x: Tensor, t: number, probes: Iterable<Tensor>, context?: Tensor) {
     const block = this.at(t, context).block.at(x);
+    const push = block.pusher();
     let divergence = zeros([x.shape[0]!], x);
-    for (const p of probes) divergence = add(divergence, sumPerSample(mul(p, block.push(p))));
+    for (const p of probes) {
+      divergence = tidy(() => add(divergence, sumPerSample(mul(p, push(p)))));
+    }
     return { velocity: block.y, divergence };
   }
 

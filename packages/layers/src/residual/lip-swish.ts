@@ -66,6 +66,7 @@ export class LipSwish extends LipschitzLayer {
     };
     return {
       apply: (h) => affine(mul(h, gate(h)), 1 / bound),
+      slope,
       push: timesSlope,
       pull: timesSlope,
       bend: (h, v, u) => mul(mul(mul(bending(h), affine(beta, 1 / bound)), v), u),

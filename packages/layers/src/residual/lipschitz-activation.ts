@@ -81,6 +81,7 @@ export function elementwiseLayer({ apply, slope, bend }: SmoothFunction): Evalua
   const timesSlope = (h: Tensor, v: Tensor) => mul(slope(h), v);
   return {
     apply,
+    slope,
     push: timesSlope,
     pull: timesSlope,
     bend: (h, v, u) => mul(mul(bend(h), v), u),

@@ -144,6 +144,18 @@ export class BlockAt {
     return tidy(() => this.#pushes(v).at(-1)!);
   }
 
+  /** v ↦ J v for many v: what they share is computed once, and is freed by the `tidy` around it. */
+  pusher(): (v: Tensor) => Tensor {
+    const slopes = this.#layers.map((layer, i) => layer.slope?.(this.#arguments[i]!));
+    return (v) =>
+      tidy(() =>
+        this.#layers.reduce((d, layer, i) => {
+          const slope = slopes[i];
+          return tidy(() => (slope ? mul(slope, d) : layer.push(this.#arguments[i]!, d)));
+        }, v),
+      );
+  }
+
   /** Jᵀu */
   pull(u: Tensor): Tensor {
     return tidy(() =>

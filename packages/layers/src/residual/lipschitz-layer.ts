@@ -18,6 +18,8 @@ export interface EvaluatedLayer {
   apply(h: Tensor): Tensor;
   /** J v */
   push(h: Tensor, v: Tensor): Tensor;
+  /** Of a function of each number alone its derivative, by which `push` and `pull` multiply. */
+  slope?(h: Tensor): Tensor;
   /** Jᵀu */
   pull(h: Tensor, u: Tensor): Tensor;
   /** ∂⟨u, J v⟩/∂h; left out by what is linear. */

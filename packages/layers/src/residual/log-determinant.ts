@@ -124,8 +124,9 @@ function exactAt(block: BlockAt): FoundLogDeterminant {
 export function jacobianOf(block: BlockAt): Tensor {
   const [samples, size] = [block.x.shape[0]!, block.x.size / block.x.shape[0]!];
   return tidy(() => {
+    const push = block.pusher();
     const columns = Array.from({ length: size }, (_, k) =>
-      tidy(() => block.push(unitDirection(k, block.x)).reshape([samples, size, 1])),
+      tidy(() => push(unitDirection(k, block.x)).reshape([samples, size, 1])),
     );
     return concat(columns, 2);
   });
