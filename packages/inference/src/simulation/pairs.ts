@@ -14,7 +14,8 @@ export interface Pairs {
 /**
  * The pairs themselves.
  *
- * @throws ValueError for observations that are not finite, with row and column, and for parameters outside of the prior's support.
+ * @throws ValueError for observations that are not finite, with row and column, for parameters outside of the prior's support,
+ * and for one that never varies.
  * @throws ShapeError for another number of parameters than of observations.
  */
 export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pairs {
@@ -36,10 +37,27 @@ export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pair
     );
   }
   const outside = prior.contains(theta).indexOf(false);
-  if (outside < 0) return { theta, x };
-  const row = theta.data.subarray(outside * prior.size, (outside + 1) * prior.size);
-  throw new ValueError(
-    `${op}: row ${outside} of theta, ${row.join(', ')}, is outside of the prior's support; expected parameters that were ` +
-      'drawn from this prior.',
-  );
+  if (outside >= 0) {
+    const row = theta.data.subarray(outside * prior.size, (outside + 1) * prior.size);
+    throw new ValueError(
+      `${op}: row ${outside} of theta, ${row.join(', ')}, is outside of the prior's support; expected parameters that were ` +
+        'drawn from this prior.',
+    );
+  }
+  requireVariety(op, theta);
+  return { theta, x };
+}
+
+/** @throws ValueError for a single row, and for a parameter that is the same in all rows: it has no density. */
+function requireVariety(op: string, { shape, data }: HostArray): void {
+  const [count, size] = [shape[0]!, shape[1]!];
+  if (count < 2) throw new ValueError(`${op}: there is 1 simulation; expected at least 2.`);
+  for (let c = 0; c < size; c++) {
+    let row = 1;
+    while (row < count && data[row * size + c] === data[c]) row += 1;
+    if (row < count) continue;
+    throw new ValueError(
+      `${op}: column ${c} of theta is ${data[c]} in all ${count} rows; expected parameters that vary. Leave out what is known.`,
+    );
+  }
 }
