@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import * as datasets from '@invnet/datasets';
 import * as devito from '@invnet/devito';
+import * as figures from '@invnet/figures';
 import * as flows from '@invnet/flows';
 import * as inference from '@invnet/inference';
 import * as inferenceReport from '@invnet/inference/report';
@@ -34,6 +35,7 @@ import { type Call, type Calls, placesIn } from './misuse/call.ts';
 import { conditionerCalls } from './misuse/conditioners.ts';
 import { continuousCalls } from './misuse/continuous.ts';
 import { couplingBlockCalls } from './misuse/coupling-blocks.ts';
+import { figureCalls } from './misuse/figures.ts';
 import { fileCalls, files } from './misuse/files.ts';
 import { inferenceCalls } from './misuse/inference.ts';
 import { inferenceTaskCalls } from './misuse/inference-tasks.ts';
@@ -93,6 +95,7 @@ const packages: [string, object, () => Made, 'wasm' | 'reference'][] = [
   ['datasets', datasets, dataCalls, 'wasm'],
   ['files', files, fileCalls, 'wasm'],
   ['metrics', metrics, metricCalls, 'wasm'],
+  ['figures', figures, figureCalls, 'wasm'],
   ['inference', inference, inferenceCalls, 'wasm'],
   ['inference/report', inferenceReport, reportCalls, 'wasm'],
   ['inference/tasks', inferenceTasks, inferenceTaskCalls, 'wasm'],

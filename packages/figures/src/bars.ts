@@ -143,10 +143,17 @@ function check(options: BarsOptions): void {
   for (const [i, bar] of values.entries()) {
     const where = `${op}: values[${i}]`;
     requireOptions(where, bar, ['name', 'value', 'group', 'error']);
+    if (typeof bar.name !== 'string' || typeof (bar.group ?? '') !== 'string') {
+      throw new ValueError(`${where}: name or group is no text; expected texts.`);
+    }
     requireFinite(where, 'value', bar.value);
     requireAtLeast(where, 'error', bar.error ?? 0, 0);
   }
-  if (range) requireBetween(op, 'range[1]', range[1], range[0]);
+  if (range !== undefined) {
+    requireList(op, 'range', range, 'two numbers');
+    requireBetween(op, 'range[0]', range[0]);
+    requireBetween(op, 'range[1]', range[1], range[0]);
+  }
   requireWhole(op, 'digits', digits, 0, 10);
   requireBetween(op, 'width', width, 100);
 }

@@ -1,7 +1,15 @@
 /** Which class was taken for which. */
-import { formatValue, requireList, requireOptions, ShapeError, ValueError } from '@invnet/tensor';
+import {
+  formatValue,
+  requireBetween,
+  requireList,
+  requireOptions,
+  ShapeError,
+  ValueError,
+} from '@invnet/tensor';
 import * as Plot from '@observablehq/plot';
 import { Figure } from './figure.ts';
+import { requireNumberList } from './numbers.ts';
 import { plotted, widthOf } from './svg.ts';
 import { fontSize, ink } from './theme.ts';
 
@@ -75,11 +83,18 @@ function percentage(part: number): string {
   return part < 0.005 ? '<1' : String(Math.round(100 * part));
 }
 
-function check({ counts, classes, ...rest }: ConfusionOptions): void {
+function check(options: ConfusionOptions): void {
   const op = 'confusion';
-  requireOptions(op, rest, ['title', 'cell']);
+  requireOptions(op, options, ['counts', 'classes', 'title', 'cell']);
+  const { counts, classes, cell } = options;
   requireList(op, 'counts', counts, 'a list of rows of counts');
   requireList(op, 'classes', classes, 'a list of names');
+  for (const name of classes) {
+    if (typeof name === 'string') continue;
+    throw new ValueError(`${op}: a class is ${formatValue(name)}; expected its name.`);
+  }
+  for (const [i, row] of counts.entries()) requireNumberList(op, `counts[${i}]`, row);
+  if (cell !== undefined) requireBetween(op, 'cell', cell, 0, 1000);
   const n = classes.length;
   if (n === 0 || counts.length !== n || counts.some((row) => row.length !== n)) {
     throw new ShapeError(

@@ -7,6 +7,7 @@
 import {
   formatShape,
   formatValue,
+  requireFinite,
   requireList,
   requireOptions,
   requireWhole,
@@ -17,6 +18,7 @@ import * as Plot from '@observablehq/plot';
 import { components } from './color-scale.ts';
 import { Figure } from './figure.ts';
 import { type LegendEntry, legend } from './legend.ts';
+import { requireNumberList } from './numbers.ts';
 import { rasterImage } from './raster.ts';
 import { element, moved, plotted } from './svg.ts';
 import { colors, fontSize, ink, smallSize } from './theme.ts';
@@ -332,6 +334,15 @@ function check(options: CornerOptions): number {
   requireOptions(op, options, ['sets', 'names', 'truth', 'title', 'size']);
   const { sets, names, truth, size = 120 } = options;
   requireWhole(op, 'size', size, 40, 1000);
+  if (names !== undefined) requireList(op, 'names', names, 'a list of texts');
+  for (const name of names ?? []) {
+    if (typeof name === 'string') continue;
+    throw new ValueError(`${op}: a name is ${formatValue(name)}; expected a text.`);
+  }
+  if (truth !== undefined) requireNumberList(op, 'truth', truth);
+  for (const [d, value] of Array.from(truth ?? []).entries()) {
+    requireFinite(op, `truth[${d}]`, value);
+  }
   requireList(op, 'sets', sets, 'a list of samples');
   const columns = sets[0]?.shape?.[1];
   if (columns === undefined || sets.length > colors.length) {
@@ -342,6 +353,8 @@ function check(options: CornerOptions): number {
   requireWhole(op, 'the numbers of a sample', columns, 1, most);
   for (const [i, set] of sets.entries()) {
     requireOptions(`${op}: sets[${i}]`, set, ['shape', 'data', 'name']);
+    requireList(op, `sets[${i}].shape`, set.shape, 'a shape, [N, D]');
+    requireNumberList(op, `sets[${i}].data`, set.data);
     const [rows = 0, width] = set.shape;
     if (
       set.shape.length !== 2 ||

@@ -12,6 +12,7 @@ import * as Plot from '@observablehq/plot';
 import type { Figure } from './figure.ts';
 import { type Axis, type FrameOptions, framed, frameNames, requireFrame } from './frame.ts';
 import type { LegendEntry } from './legend.ts';
+import { requireNumberList } from './numbers.ts';
 import { widthOf } from './svg.ts';
 import { colors, fontSize, softInk } from './theme.ts';
 
@@ -214,10 +215,13 @@ function check(options: CurvesOptions): void {
     const where = `${op}: series[${i}]`;
     requireOptions(where, one, names);
     if (one.smooth !== undefined) requireWhole(where, 'smooth', one.smooth, 1);
+    requireNumberList(where, 'y', one.y);
     requireBoolean(where, 'points', one.points ?? false);
     requireBoolean(where, 'dashed', one.dashed ?? false);
     for (const [name, list] of Object.entries({ x: one.x, ...one.band })) {
-      if (list === undefined || list.length === one.y.length) continue;
+      if (list === undefined) continue;
+      requireNumberList(where, name, list);
+      if (list.length === one.y.length) continue;
       throw new ShapeError(
         `${where}: ${name} has ${list.length} numbers; expected ${one.y.length}, one for each y.`,
       );

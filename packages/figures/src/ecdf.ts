@@ -2,10 +2,11 @@
  * Empirical distributions of ranks less the uniform one, as simulation-based calibration asks for. Left out: what is
  * drawn, which `@invnet/metrics` computes.
  */
-import { requireList, requireOptions, ShapeError, ValueError } from '@invnet/tensor';
+import { requireFinite, requireList, requireOptions, ShapeError, ValueError } from '@invnet/tensor';
 import { curves } from './curves.ts';
 import type { Figure } from './figure.ts';
 import { type FrameOptions, frameNames } from './frame.ts';
+import { requireNumberList } from './numbers.ts';
 import { colors, softInk } from './theme.ts';
 
 /** What is drawn. */
@@ -40,6 +41,10 @@ export function ecdf(options: EcdfOptions): Figure {
   requireOptions('ecdf', options, [...frameNames, 'differences', 'names', 'band']);
   const { differences, names, band, ...frame } = options;
   requireOptions('ecdf: band', band, ['at', 'lower', 'upper', 'probability']);
+  for (const name of ['at', 'lower', 'upper'] as const) {
+    requireNumberList('ecdf', `band.${name}`, band[name]);
+  }
+  requireFinite('ecdf', 'band.probability', band.probability);
   requireList('ecdf', 'differences', differences, 'a list of curves');
   if (differences.length === 0) throw new ValueError('ecdf: differences has no curve in it.');
   if (names && names.length !== differences.length) {

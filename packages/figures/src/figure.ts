@@ -1,6 +1,8 @@
 /** A finished figure, and several side by side. */
 import {
+  formatValue,
   requireBetween,
+  requireFinite,
   requireList,
   requireOptions,
   requireWhole,
@@ -37,7 +39,19 @@ export class Figure {
   /** The SVG elements, title included, without the outer one: what another figure can hold. */
   readonly content: string;
 
-  constructor({ width, height, content, title, middle = width / 2 }: FigureContent) {
+  /** @throws ValueError for sizes that are none, and a title or content that is no text. */
+  constructor(figure: FigureContent) {
+    requireOptions('Figure', figure, ['width', 'height', 'content', 'title', 'middle']);
+    const { width, height, content, title } = figure;
+    requireBetween('Figure', 'width', width, 0);
+    requireBetween('Figure', 'height', height, 0);
+    const { middle = width / 2 } = figure;
+    requireFinite('Figure', 'middle', middle);
+    if (typeof content !== 'string') {
+      throw new ValueError(
+        `Figure: content is ${formatValue(content)}; expected elements of an SVG.`,
+      );
+    }
     const above = title === undefined ? 0 : titleSize + 12;
     this.width = Math.ceil(width);
     this.height = Math.ceil(height + above);
@@ -73,11 +87,22 @@ export class Figure {
    *
    * @throws BackendError in a page, which shows the SVG itself.
    */
-  png({ zoom = 2 }: { readonly zoom?: number } = {}): Uint8Array {
-    requireBetween('Figure.png', 'zoom', zoom, 0);
+  png(options: { readonly zoom?: number } = {}): Uint8Array {
+    requireOptions('Figure.png', options, ['zoom']);
+    const { zoom = 2 } = options;
+    requireBetween('Figure.png', 'zoom', zoom, 0, mostPixels);
+    const pixels = Math.round(this.width * zoom) * Math.round(this.height * zoom);
+    if (!(pixels >= 1 && pixels <= mostPixels)) {
+      throw new ValueError(
+        `Figure.png: a zoom of ${zoom} makes ${pixels} pixels of ${this.width} × ${this.height}; expected 1 to ${mostPixels}.`,
+      );
+    }
     return rasterize(this.svg, zoom);
   }
 }
+
+/** More would not fit into memory. */
+const mostPixels = 2 ** 28;
 
 /** How figures are laid out. */
 export interface GridOptions {
@@ -100,6 +125,10 @@ export function grid(figures: readonly Figure[], options: GridOptions = {}): Fig
   const { columns = figures.length, title } = options;
   if (figures.length === 0)
     throw new ValueError('grid: there are no figures; expected at least 1.');
+  const other = figures.find((figure) => !(figure instanceof Figure));
+  if (other !== undefined) {
+    throw new ValueError(`grid: ${formatValue(other)} is no Figure; expected figures alone.`);
+  }
   requireWhole('grid', 'columns', columns, 1);
   let [width, height] = [0, 0];
   const parts: string[] = [];

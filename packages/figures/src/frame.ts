@@ -1,5 +1,5 @@
 /** What curves and their kin share: a plot in a box, with axes, grid and names of lines above it. */
-import { requireBetween, requireOneOf, requireOptions } from '@invnet/tensor';
+import { requireBetween, requireList, requireOneOf, requireOptions } from '@invnet/tensor';
 import * as Plot from '@observablehq/plot';
 import { Figure } from './figure.ts';
 import { type LegendEntry, legend } from './legend.ts';
@@ -28,6 +28,9 @@ export interface FrameOptions {
 /** Names of the options. */
 export const frameNames = ['title', 'x', 'y', 'width', 'height'];
 
+/** Beyond it there would be more ticks than anybody reads. */
+const mostWide = 20_000;
+
 /** @throws ValueError for axes or sizes that are none. */
 export function requireFrame(op: string, options: FrameOptions): void {
   for (const [name, axis] of Object.entries({ x: options.x, y: options.y })) {
@@ -35,12 +38,13 @@ export function requireFrame(op: string, options: FrameOptions): void {
     requireOptions(`${op}: ${name}`, axis, ['label', 'scale', 'range']);
     const { scale = 'linear', range } = axis;
     requireOneOf(op, `${name}.scale`, scale, ['linear', 'log']);
-    if (!range) continue;
+    if (range === undefined) continue;
+    requireList(op, `${name}.range`, range, 'two numbers');
     requireBetween(op, `${name}.range[0]`, range[0], ...(scale === 'log' ? [0] : []));
     requireBetween(op, `${name}.range[1]`, range[1], range[0]);
   }
-  requireBetween(op, 'width', options.width ?? 420, 100);
-  requireBetween(op, 'height', options.height ?? 280, 100);
+  requireBetween(op, 'width', options.width ?? 420, 100, mostWide);
+  requireBetween(op, 'height', options.height ?? 280, 100, mostWide);
 }
 
 /** A plot of marks in a frame; the ranges of both axes are known. */

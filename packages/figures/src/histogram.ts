@@ -9,6 +9,7 @@ import {
 import * as Plot from '@observablehq/plot';
 import type { Figure } from './figure.ts';
 import { type FrameOptions, framed, frameNames, requireFrame } from './frame.ts';
+import { requireNumberList } from './numbers.ts';
 import { colors, softInk } from './theme.ts';
 
 /** What is drawn. */
@@ -73,12 +74,15 @@ function check(options: HistogramOptions): void {
   requireOptions(op, options, [...frameNames, 'counts', 'edges', 'expected']);
   requireFrame(op, options);
   const { counts, edges, expected } = options;
-  const list = ArrayBuffer.isView(counts) ? Array.from(counts) : counts;
-  requireList(op, 'counts', list as readonly unknown[], 'a list of counts');
+  requireNumberList(op, 'counts', counts);
   if (counts.length === 0) throw new ValueError(`${op}: counts is empty; expected a bin.`);
   for (let i = 0; i < counts.length; i++) requireAtLeast(op, `counts[${i}]`, counts[i]!, 0);
-  if (edges) requireBetween(op, 'edges[1]', edges[1], edges[0]);
-  if (!expected) return;
+  if (edges !== undefined) {
+    requireList(op, 'edges', edges, 'two numbers');
+    requireBetween(op, 'edges[0]', edges[0]);
+    requireBetween(op, 'edges[1]', edges[1], edges[0]);
+  }
+  if (expected === undefined) return;
   requireOptions(`${op}: expected`, expected, ['count', 'low', 'high', 'name']);
   for (const name of ['count', 'low', 'high'] as const) {
     requireAtLeast(op, `expected.${name}`, expected[name], 0);

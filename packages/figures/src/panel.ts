@@ -1,5 +1,6 @@
 /** One image of a figure: what it may hold, and how that is painted. */
 import {
+  formatValue,
   requireFinite,
   requireOptions,
   requireWhole,
@@ -8,6 +9,7 @@ import {
 } from '@invnet/tensor';
 import { type ColorScale, colorIndex, requireScale, type Scale } from './color-scale.ts';
 import { type LabelClass, outline, paintLabels } from './labels.ts';
+import { requireNumberList } from './numbers.ts';
 import { rasterImage } from './raster.ts';
 import { element } from './svg.ts';
 import { gridInk, ink } from './theme.ts';
@@ -99,6 +101,10 @@ export function checkPanel(op: string, panel: Panel): void {
   requireWhole(op, 'height', height, 1);
   requireWhole(op, 'width', width, 1);
   requireFinite(op, 'gain', gain);
+  for (const line of [panel.title, panel.note]) {
+    if (line === undefined || typeof line === 'string') continue;
+    throw new ValueError(`${op}: a title or note is ${formatValue(line)}; expected a text.`);
+  }
   if (scale) requireScale(op, scale);
   if (panel.values && panel.rgb) {
     throw new ValueError(`${op}: both values and rgb are given; expected one of them.`);
@@ -112,6 +118,7 @@ export function checkPanel(op: string, panel: Panel): void {
   }
   for (const name of images) {
     const data = panel[name];
+    if (data !== undefined) requireNumberList(op, name, data);
     const expected = (name === 'rgb' ? 3 : 1) * height * width;
     if (data && data.length !== expected) {
       throw new ShapeError(

@@ -1,5 +1,6 @@
 /** SVG as text: elements and labels, and what Observable Plot draws, to be put where it belongs. */
 
+import { formatValue, ValueError } from '@invnet/tensor';
 import * as Plot from '@observablehq/plot';
 import { document } from '#platform';
 import { fontSize, fontStack, ink, smallSize } from './theme.ts';
@@ -26,6 +27,7 @@ export function moved(x: number, y: number, content: string): string {
 
 /** About how wide a text is, in the units of the figure. */
 export function widthOf(content: string, size = fontSize): number {
+  requireText(content);
   return 0.54 * size * content.length;
 }
 
@@ -62,7 +64,18 @@ function rounded(value: string | number): string | number {
   return typeof value === 'number' ? Math.round(value * 100) / 100 : value;
 }
 
+/** @throws ValueError for a title, a name or a label that is no text. */
+function requireText(content: string): void {
+  if (typeof content === 'string') return;
+  throw new ValueError(`figures: ${formatValue(content)} is no text; expected one, as of a title.`);
+}
+
 function escaped(content: string): string {
+  if (typeof content !== 'string') {
+    throw new ValueError(
+      `figures: ${formatValue(content)} is no text; expected one, as of a title.`,
+    );
+  }
   return content
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

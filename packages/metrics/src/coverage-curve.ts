@@ -76,8 +76,9 @@ export function bootstrapCoverage(
   const { draws, probability = 0.95, resamples = 200, seed = 0 } = options;
   requireBetween(op, 'probability', probability, 0, 1);
   requireWhole(op, 'resamples', resamples, 10, 10_000);
+  const below = countsBelow(op, ranks, draws);
   const count = ranks.length;
-  const coverage = countsBelow(op, ranks, draws).map((n) => n / count);
+  const coverage = below.map((n) => n / count);
   const random = new RandomStream(seed);
   const curves = Array.from({ length: resamples }, () => {
     const drawn = random.uniformArray(count).map((u) => ranks[Math.floor(u * count)]!);

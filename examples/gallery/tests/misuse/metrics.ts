@@ -72,7 +72,13 @@ export function metricCalls(): Calls {
     tarpRank: [
       call(metrics.tarpRank, [[1, 2], points, { reference: [0, 0], scales: [1, 2] }], nan),
     ],
-    requirePoints: [call(metrics.requirePoints, ['op', 'points', points])],
+    requirePoints: [
+      {
+        ...call(metrics.requirePoints, [points]),
+        run: ([value]) =>
+          Reflect.apply(metrics.requirePoints, undefined, ['op', 'points', value] as never),
+      },
+    ],
     posteriorMoments: [call(metrics.posteriorMoments, [samples], nan)],
     zScores: [call(metrics.zScores, [[1, 2], { mean: [1, 3], deviation: [1, 2] }], nan)],
     contraction: [

@@ -75,7 +75,8 @@ export function requireContent(op: string, content: ReportContent): void {
     requireOptions(`${op}: image`, image, ['height', 'width', 'truth']);
     requireLength(op, 'image.truth', image.truth, image.height * image.width);
   }
-  requireList(op, 'names', names ?? [], 'a list of texts');
+  if (truth !== undefined) requirePoints(op, 'truth', { shape: [truth?.length], data: truth });
+  if (names !== undefined) requireList(op, 'names', names, 'a list of texts');
   for (const name of names ?? []) requireText(op, 'a name', name);
   for (const [i, estimator] of estimators.entries()) {
     const where = `${op}: estimators[${i}]`;
@@ -94,8 +95,19 @@ export function requireContent(op: string, content: ReportContent): void {
     requireList(where, 'warnings', warnings, 'a list of texts');
     for (const warning of warnings) requireText(where, 'a warning', warning);
     requireList(where, 'history', history, 'a list of epochs');
+    for (const [at, epoch] of history.entries()) {
+      requireRecord(where, `history[${at}]`, epoch);
+      requireFinite(where, `history[${at}].epoch`, epoch.epoch);
+      requireFinite(where, `history[${at}].trainingLoss`, epoch.trainingLoss);
+      requireFinite(where, `history[${at}].validationLoss`, epoch.validationLoss ?? 0);
+    }
     requireList(where, 'predictive', predictive, 'a list of checks');
-    for (const check of predictive) requireText(where, "a check's name", check?.name);
+    for (const check of predictive) {
+      requireText(where, "a check's name", check?.name);
+      for (const name of ['observed', 'mean', 'deviation', 'pValue'] as const) {
+        requireFinite(where, `${name} of ${check.name}`, check[name]);
+      }
+    }
     if (maps === undefined) continue;
     if (image === undefined) {
       throw new ValueError(`${where}: there are maps; expected the report's image with its size.`);
