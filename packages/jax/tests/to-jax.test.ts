@@ -1,5 +1,5 @@
 import { twoMoons } from '@invnet/datasets';
-import { Flow, negativeLogLikelihood } from '@invnet/flows';
+import { ConditionalNormal, Flow, negativeLogLikelihood } from '@invnet/flows';
 import { BasicCoupling, initialize, type Module, reverse, zeroGrad } from '@invnet/layers';
 import { ConditionalGlow, Glow } from '@invnet/networks';
 import {
@@ -10,6 +10,7 @@ import {
   RandomStream,
   ShapeError,
   setBackend,
+  type Tensor,
   ValueError,
 } from '@invnet/tensor';
 import { Adam } from '@invnet/train';
@@ -81,6 +82,38 @@ const losses: Record<string, (dtype: 'float32' | 'float64') => [JaxChain, JaxTre
     return [chain(chain(pairs), loss), [[[pairs.params()], []], x]];
   },
 };
+
+it('a flow has the gradients of its base, of whose context as well, and no jvp through them', async () => {
+  const sizes = { channels: 2, contextChannels: 3, ...dense };
+  const base = new ConditionalNormal({ channels: 2, contextChannels: 3, ndims: 0, hidden: 4 });
+  const flow = moved(new Flow({ network: new ConditionalGlow({ ...sizes, steps: 1 }), base }));
+  const random = new RandomStream(4);
+  const [x, context, weights] = [[5, 2], [5, 3], [5]].map((shape) => random.normal(shape));
+  const { z } = flow.forward(x!, context);
+  const { dx, dcontext } = flow.backward(z, weights!, context);
+  const expected = [...flow.parameters.map((p) => p.grad!), dx, dcontext!];
+  const numbers = expected.map((t) => Array.from(t.dataSync()));
+  zeroGrad(flow.parameters);
+
+  const map = toJax(flow);
+  const arrayOf = (t: Tensor) => np.array(Float32Array.from(t.dataSync())).reshape([...t.shape]);
+  const primals = (): [JaxParams, np.Array, np.Array] => [
+    map.params(),
+    arrayOf(x!),
+    arrayOf(context!),
+  ];
+  const [logProb, back] = map.vjp(primals());
+  expect(numbersOf(logProb)).toHaveLength(5);
+  const [dparams, ...ends] = back(arrayOf(weights!));
+  back.dispose();
+  const found = [...flow.parameters.map((p) => dparams[p.name]!), ...ends].map((a) =>
+    numbersOf(a!),
+  );
+  found.flat().forEach((v, i) => {
+    expect(v).toBeCloseTo(numbers.flat()[i]!, 4);
+  });
+  expect(() => map.jvp(primals(), primals())).toThrow(/its base, ConditionalNormal/);
+});
 
 describe.each(Object.entries(losses))('gradients through %s', (_, make) => {
   it('are those of central differences and of jvp, in float32', () => {

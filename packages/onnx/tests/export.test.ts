@@ -1,6 +1,14 @@
 /** What a file holds, what flows and pairs become, and what is refused. */
 import { fromBinary } from '@bufbuild/protobuf';
-import { Flow, negativeLogLikelihood } from '@invnet/flows';
+import {
+  ClassConditional,
+  Flow,
+  MixtureFlow,
+  Normal,
+  NormalMixture,
+  negativeLogLikelihood,
+  StudentT,
+} from '@invnet/flows';
 import {
   ActNorm,
   AdditiveCoupling,
@@ -17,7 +25,7 @@ import {
   Sequential,
   zeroGrad,
 } from '@invnet/layers';
-import { ConditionalGlow, Glow } from '@invnet/networks';
+import { ConditionalGlow, Glow, LearnedPrior } from '@invnet/networks';
 import {
   abs,
   add,
@@ -105,6 +113,27 @@ describe.each(Object.entries(runtimes))('a flow in %s', (_, open) => {
       expect(Object.keys(drawn)).toEqual(['x']);
       const expected = flow.sample({ shape, seed: random(), temperature, context });
       await expectEqual(drawn.x, expected, 'x');
+    }
+  });
+
+  it('may have a base and a prior with parameters, of a context', async () => {
+    const network = new Glow({
+      ...{ channels: 2, hidden: 4, scales: 2, steps: 1, actnorm: false, random: random() },
+      prior: new LearnedPrior({ classes: 3 }),
+    });
+    const components = [
+      new StudentT({ channels: 2 }),
+      new Flow({ network: new ActNorm({ channels: 2 }), base: new Normal({ channels: 2 }) }),
+      new ClassConditional({ channels: 2, classes: 3, spread: 1 }),
+    ];
+    const mixed = new Flow({ network, base: new MixtureFlow({ components }) });
+    const mixture = new NormalMixture({ channels: 2, size: [8, 8], components: 2 });
+    for (const flow of [mixed, new Flow({ network, base: mixture })]) {
+      for (const p of flow.parameters) p.assign(add(p.data, random().normal(p.shape, 0.05)));
+      const density = await open(await exportOnnx(flow, { ...image, context: [3], of: 'logProb' }));
+      const [x, context] = [random().normal([2, 2, 8, 8]), random().normal([2, 3])];
+      const { logProb } = await density({ x, context });
+      await expectEqual(logProb, flow.logProb(x, context), 'logProb');
     }
   });
 

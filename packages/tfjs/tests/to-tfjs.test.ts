@@ -1,5 +1,5 @@
 /** Networks as functions of tfjs: gradients, memory, parameters in step, and what is refused. */
-import { Flow } from '@invnet/flows';
+import { ConditionalNormal, Flow } from '@invnet/flows';
 import {
   type Bijection,
   GlowCoupling,
@@ -54,15 +54,22 @@ describe.each(['cpu', 'wasm'])('on the backend %s of tfjs', (name) => {
     expect(await tf.setBackend(name)).toBe(true);
   });
 
-  it.each(['wasm', 'reference'] as const)(
-    'differentiates a likelihood behind a dense layer of tfjs, on our %s',
-    async (ours) => {
+  it.each([
+    ['wasm', 'StandardNormal'],
+    ['reference', 'StandardNormal'],
+    ['reference', 'ConditionalNormal'],
+  ] as const)(
+    'differentiates a likelihood behind a dense layer of tfjs, on our %s, of a %s',
+    async (ours, base) => {
       await setBackend(ours);
       const make = () =>
         new Flow({
           network: new ConditionalGlow({
             ...{ channels: 2, contextChannels: 3, ndims: 0, scales: 1, steps: 2, hidden: 8 },
             random: new RandomStream(1),
+          }),
+          ...(base === 'ConditionalNormal' && {
+            base: new ConditionalNormal({ channels: 2, contextChannels: 3, ndims: 0, hidden: 4 }),
           }),
         });
       const flow = make();
