@@ -181,6 +181,19 @@ describe('a linear Gaussian model', () => {
   });
 });
 
+it('learns parameters and observations of any size', async () => {
+  const prior = normalPrior({ mean: [50], deviation: [10] });
+  const simulator: Simulator = ([a], { random }) => [3 * a! + random.normalArray(1, 15)[0]!];
+  const { posterior } = await learned(prior, simulator);
+  // Of precision 1/100 + 9/225.
+  const data = Float64Array.from((await posterior.sample({ x: [210], count: 4000, seed: 1 })).data);
+  const mean = data.reduce((sum, value) => sum + value, 0) / 4000;
+  const variance = data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 4000;
+  expect(Math.abs(mean - (50 / 100 + (3 * 210) / 225) / 0.05)).toBeLessThan(0.5);
+  expect(Math.abs(Math.sqrt(variance) - Math.sqrt(20))).toBeLessThan(0.4);
+  posterior.dispose();
+});
+
 it.each(['spline', 'affine', 'autoregressive', 'flow-matching'] as const)(
   'keeps %s flows in the support, and gives its memory back',
   async (kind) => {

@@ -34,6 +34,9 @@ import {
 } from '@invnet/tensor';
 import type { FitLoss } from '@invnet/train';
 
+import { boxSplines } from './box-splines.ts';
+import { residualConditioner } from './residual-conditioner.ts';
+
 /** What an estimator is made for. */
 export interface EstimatorShape {
   /** Parameters, D. */
@@ -42,6 +45,8 @@ export interface EstimatorShape {
   readonly contextChannels: number;
   /** Draws the weights. */
   readonly random: RandomStream;
+  /** Do parameters and latents lie in [−1, 1]? For estimators that `mapsBox`; else they are any numbers. */
+  readonly inBox?: boolean;
 }
 
 /** One of the estimators here, and its sizes. */
@@ -117,10 +122,20 @@ function makeNetwork(op: string, estimator: Estimator, shape: EstimatorShape): B
   const sizes = { ...shape, transforms, hidden };
   if (kind === 'autoregressive') return autoregressive(sizes);
   if (kind === 'flow-matching') return continuous(sizes);
+  if (shape.inBox) return boxSplines({ ...sizes, bins });
   return couplings(
     sizes,
     kind === 'spline' ? new RationalQuadraticSpline({ bins, bound: 5 }) : affine(),
   );
+}
+
+/**
+ * Can the estimator map a box onto itself, so that parameters between bounds stay as they are? Splines can, and their
+ * densities may then end at the bounds with any value, as posteriors under a uniform prior do.
+ */
+export function mapsBox(estimator: Estimator): boolean {
+  if (typeof estimator === 'function') return false;
+  return (typeof estimator === 'string' ? estimator : (estimator.kind ?? 'spline')) === 'spline';
 }
 
 interface Sizes extends EstimatorShape {
@@ -140,7 +155,8 @@ function affine(): Transformer {
 function couplings(sizes: Sizes, transformer: Transformer): Bijection {
   const { size: channels, contextChannels, transforms, hidden, random } = sizes;
   using building = new Construction();
-  const common = { channels, contextChannels, hidden, ndims: 0, random };
+  const conditioner = residualConditioner(hidden, random);
+  const common = { channels, contextChannels, conditioner, ndims: 0 };
   const layers: Bijection[] = [new ConditionalTransform({ ...common, transformer: affine() })];
   if (channels === 1) layers.push(new ConditionalTransform({ ...common, transformer }));
   else {

@@ -1,15 +1,19 @@
 /** What learning takes where nothing else is asked for. */
 import { RandomStream } from '@invnet/tensor';
-import { type FitOptions, warmupCosine } from '@invnet/train';
+import { type FitOptions, plateau } from '@invnet/train';
 
-/** Steps of a hundredth of the rows, and a rate that falls to nothing over all of them, which patience would cut short. */
-export function withDefaults(how: FitOptions, rows: number): FitOptions {
-  const { epochs = 100, validation = 0.1 } = how;
+/**
+ * Steps of a hundredth of the rows at a rate that falls where the validation loss no longer does, with weights averaged over about
+ * an epoch: so the rate is low when a fit to few rows is about to learn them by heart, and high for as long as there is something
+ * to learn from many.
+ */
+export function withDefaults(how: FitOptions, rows: number, rate = 2e-3): FitOptions {
+  const { epochs = 300, patience = 15, validation = 0.1 } = how;
   const { batchSize = Math.min(256, Math.max(32, Math.round(rows / 100))) } = how;
-  const { patience = epochs } = how;
-  const steps = epochs * Math.ceil((rows * (1 - validation)) / batchSize);
-  const schedule = how.schedule ?? warmupCosine({ rate: 1e-3, steps });
-  return { ...how, epochs, batchSize, patience, schedule };
+  const steps = Math.ceil((rows * (1 - validation)) / batchSize);
+  const { average = 1 - 1 / steps } = how;
+  const { schedule = plateau({ rate, factor: 0.4, patience: 2 }) } = how;
+  return { ...how, epochs, patience, batchSize, average, schedule };
 }
 
 /** Draws first weights, far behind what data and training draw from the same seed. */

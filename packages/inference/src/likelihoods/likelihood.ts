@@ -173,13 +173,16 @@ export class Likelihood extends Module {
     requireWhole(op, 'warmup', warmup, 1, 2 ** 20);
     const { x } = requireObservations(op, options.x, [this.features]);
     const random = seed instanceof RandomStream ? seed : new RandomStream(seed);
-    const start = await freeParameters(prior, await this.#starts(prior, x, chains, random));
+    const start = await freeParameters(
+      prior.toSupport(),
+      await this.#starts(prior, x, chains, random),
+    );
     const trained = this.flow.parameters.filter((p) => !p.frozen);
     try {
       // Of gradients only that of the parameters of the model is wanted.
       for (const p of trained) p.frozen = true;
       const wide = columnMoments(
-        (await freeParameters(prior, prior.sample({ count: 1000, seed: random }))).data,
+        (await freeParameters(prior.toSupport(), prior.sample({ count: 1000, seed: random }))).data,
         this.size,
       );
       const first = await this.#chains(prior, x, start, { ...wide, draws: warmup, warmup, random });
