@@ -2,7 +2,7 @@
 import { type Flow, negativeLogLikelihood } from '@invnet/flows';
 import { formatShape, ShapeError, ValueError } from '@invnet/tensor';
 import { requireSame } from '../agreement.ts';
-import { type TrainingMetrics, train } from '../loop.ts';
+import { NonFiniteLossError, type TrainingMetrics, train } from '../loop.ts';
 import { isAdaptive } from '../plateau.ts';
 import {
   batchOfLoss,
@@ -26,6 +26,9 @@ import {
 import { surveyRows, warningsOf } from './survey.ts';
 import { type TrainingData, trainingData } from './training-data.ts';
 import { WeightAverage } from './weight-average.ts';
+
+/** The validation rows have no finite loss. */
+class ValidationError extends ValueError {}
 
 /** A fit's parts and its state. */
 export class FitSession {
@@ -139,11 +142,23 @@ export class FitSession {
     return { ...known, endsEpoch, fraction, gradientNorm, best: state.best, liveBytes, peakBytes };
   }
 
+  /** Is it an error that ends the fit with the best weights so far? Then there is a warning of it. */
+  divergesAt(error: unknown): boolean {
+    const { best, warnings } = this.#state;
+    const known = error instanceof NonFiniteLossError || error instanceof ValidationError;
+    if (!(known && best && this.#best.arrays)) return false;
+    const message = `it ended with the weights of epoch ${best.epoch}. ${error.message}`;
+    const warning = { kind: 'diverged', message } as const;
+    this.#state.warnings = [...warnings, warning];
+    this.#settings.onWarning?.(warning);
+    return true;
+  }
+
   /** The result, with the best weights; frees all that is not in it. */
   async finish(stopped: FitResult['stopped']): Promise<FitResult> {
     const { history, best, warnings } = this.#state;
-    // At the end of an epoch it was saved.
-    if (this.#state.place.batch > 0) await this.#save();
+    // At the end of an epoch it was saved, and what is ruined is not.
+    if (this.#state.place.batch > 0 && stopped !== 'diverged') await this.#save();
     this.#average?.swap();
     this.#best.restore();
     this.#release();
@@ -235,7 +250,7 @@ export class FitSession {
     const { loss } = this.#settings;
     const value = await evaluateLoss(this.#flows.inner, validation, this.#preparation, loss);
     if (Number.isNaN(value) || value === Number.NEGATIVE_INFINITY) {
-      throw new ValueError(
+      throw new ValidationError(
         `fit: the loss of the validation rows after epoch ${epoch} is ${value}; expected a number. Look at those rows, ` +
           'or try a lower learning rate.',
       );

@@ -12,7 +12,7 @@ export interface FitState {
   best: BestEpoch | undefined;
   /** Of the rows: the mean of their weights. */
   readonly meanWeight: number;
-  readonly warnings: readonly FitWarning[];
+  warnings: readonly FitWarning[];
   /** The state of a schedule that follows the loss. */
   schedule?: Readonly<Record<string, number>> | undefined;
 }

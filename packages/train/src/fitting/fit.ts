@@ -21,7 +21,8 @@ import {
  * as they are, and the weights of the epoch that explains the validation rows best are kept.
  *
  * What is given back holds the flow that was given, which is trained in place: it is the caller's to dispose, and nothing
- * else is left. A fit that fails leaves the flow with the weights of the step before. Equal seeds give equal bits.
+ * else is left. One whose numbers stop being finite after an epoch that was validated ends with the best weights, and with a
+ * warning; a fit that fails otherwise leaves the flow with the weights of the step before. Equal seeds give equal bits.
  *
  * It begins when it is iterated over, or when its result is asked for. Whoever leaves the iteration ends the fit.
  *
@@ -82,12 +83,18 @@ export class Fitting implements AsyncIterable<FitProgress> {
       failed = false;
       await this.#finish(session, session.ended ?? 'aborted');
     } catch (error) {
+      if (session?.divergesAt(error)) {
+        await this.#finish(session, 'diverged');
+        return;
+      }
       this.#failure = error;
       throw error;
     } finally {
-      if (failed || this.#failure !== undefined) session?.abandon();
-      // Whoever iterated has left.
-      else if (session && !this.#result) await this.#finish(session, 'left');
+      if (session && !this.#result) {
+        // Whoever iterated has left.
+        if (!failed && this.#failure === undefined) await this.#finish(session, 'left');
+        else session.abandon();
+      }
     }
   }
 

@@ -85,10 +85,11 @@ export interface FitOptions {
   readonly onWarning?: (warning: FitWarning) => void;
 }
 
-/** Something about the data that is probably not as it was meant, though a fit goes on. */
+/** Something about the data or the fit that is probably not as it was meant, though there is a result. */
 export interface FitWarning {
   readonly kind:
     | 'constant-column'
+    | 'diverged'
     | 'duplicated-columns'
     | 'dropped-rows'
     | 'few-rows'
@@ -137,8 +138,11 @@ export interface FitResult {
   readonly history: readonly FitEpoch[];
   /** undefined when the fit ended before its first epoch did; the flow has the last weights then. */
   readonly best: BestEpoch | undefined;
-  /** Why it ended: all epochs are done, patience ran out, the signal came, or whoever iterated left. */
-  readonly stopped: 'epochs' | 'patience' | 'aborted' | 'left';
+  /**
+   * Why it ended: all epochs are done, patience ran out, the signal came, whoever iterated left, or numbers were not finite any
+   * more, of which a warning tells.
+   */
+  readonly stopped: 'epochs' | 'patience' | 'aborted' | 'left' | 'diverged';
   readonly warnings: readonly FitWarning[];
 }
 

@@ -2,9 +2,17 @@
 import { arrayRows, type Rows } from '@invnet/datasets';
 import { type Flow, negativeLogLikelihood } from '@invnet/flows';
 import { moduleAt } from '@invnet/layers';
-import { setBackend, type Tensor } from '@invnet/tensor';
+import { memory, setBackend, type Tensor, tensor, tidy } from '@invnet/tensor';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Adam, type FitOptions, fit, SingleProcess } from '../../src/index.ts';
+import {
+  Adam,
+  type FitLoss,
+  type FitOptions,
+  type FitWarning,
+  fit,
+  NonFiniteLossError,
+  SingleProcess,
+} from '../../src/index.ts';
 import { autoregressiveFlow, correlatedRows, smallFlow } from './problems.ts';
 
 beforeEach(() => setBackend('reference', { dtype: 'float64' }));
@@ -121,6 +129,42 @@ describe('fit', () => {
     await fit(flow, rows, { epochs: 1, batchSize: 32, validation: 0.25, loss }).result();
     expect(modes).toEqual([true, true, false]);
     expect([flow.training, part.training]).toEqual([true, false]);
+  });
+
+  it('ends with the best weights when numbers stop being finite, and throws without any', async () => {
+    const ruined = (from: number): FitLoss => {
+      let calls = 0;
+      return (flow, { x }) =>
+        calls++ < from
+          ? negativeLogLikelihood(flow, x)
+          : tidy(() => tensor([Number.NaN]).reshape([]));
+    };
+    const options = { epochs: 9, batchSize: 16, seed: 5, validation: 0.25 };
+    // Three steps an epoch, and one batch for validation; checkpoints keep what was before.
+    const [flow, heard] = [smallFlow(), [] as string[]];
+    const onWarning = ({ kind }: FitWarning) => heard.push(kind);
+    const diverged = await fit(flow, rows, { ...options, loss: ruined(9), onWarning }).result();
+    expect(diverged.stopped).toBe('diverged');
+    expect(diverged.best!.epoch).toBe(2);
+    expect(diverged.warnings).toEqual([
+      {
+        kind: 'diverged',
+        message: expect.stringMatching(/weights of epoch 2\. train: in step 8 the/),
+      },
+    ]);
+    expect(heard).toEqual(['diverged']);
+    // The eighth loss is of the validation rows after the second epoch.
+    const invalid = await fit(smallFlow(), rows, { ...options, loss: ruined(7) }).result();
+    expect(invalid.best!.epoch).toBe(1);
+    expect(invalid.warnings[0]!.message).toMatch(/validation rows after epoch 2 is NaN/);
+    const loss = ruined(Number.POSITIVE_INFINITY);
+    const short = await fit(smallFlow(), rows, { ...options, epochs: 2, loss }).result();
+    expect(weights(diverged.flow)).toEqual(weights(short.flow));
+    const another = smallFlow();
+    const { liveBytes } = memory();
+    const failing = fit(another, rows, { ...options, loss: ruined(1) });
+    await expect(failing.result()).rejects.toThrow(NonFiniteLossError);
+    expect(memory().liveBytes).toBe(liveBytes);
   });
 
   it('does not standardize twice, and goes on with an optimizer of the caller', async () => {
