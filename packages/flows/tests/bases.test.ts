@@ -129,7 +129,9 @@ const rows: Record<string, Row> = {
 function made(row: Row, sizes: Sizes, random: RandomStream): BaseDistribution {
   const base = row.make(sizes, random);
   for (const p of base.parameters) {
-    if (!p.frozen) p.assign(add(p.data, random.normal(p.shape, 0.3)));
+    // Weights of mixtures far apart, so that one drawn wrongly shows.
+    const spread = p.name === 'logits' ? 1.5 : 0.3;
+    if (!p.frozen) p.assign(add(p.data, random.normal(p.shape, spread)));
   }
   return base;
 }
