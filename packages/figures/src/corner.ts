@@ -132,7 +132,7 @@ function panel(
   const { side, outer, axes } = how;
   const look = {
     tickSize: 3,
-    tickSpacing: 45,
+    tickSpacing: 55,
     fontSize: smallSize,
     labelAnchor: 'center',
     labelArrow: 'none',
