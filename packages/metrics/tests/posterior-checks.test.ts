@@ -125,6 +125,26 @@ describe('ranks', () => {
     expect(rankTest(new Array(500).fill(0), { draws: 3 }).pValue).toBeLessThan(1e-12);
   });
 
+  it('have the p-values that counting all outcomes gives', () => {
+    // Four ranks among three draws: 256 outcomes, equally likely.
+    const outcomes = Array.from({ length: 256 }, (_, i) =>
+      [0, 2, 4, 6].map((bit) => (i >> bit) & 3),
+    );
+    const values = outcomes.map((ranks) => rankTest(ranks, { draws: 3 }).pValue);
+    for (const value of values) {
+      const share = values.filter((other) => other <= value + 1e-12).length / 256;
+      expect(value).toBeCloseTo(share, 12);
+    }
+    expect(new Set(values.map((value) => value.toFixed(9))).size).toBeGreaterThan(5);
+  });
+
+  it('to a point count the draws that are nearer, in the units given', () => {
+    const at = { shape: [4, 2], data: [0, 0, 2, 0, 1.5, 0, 2, 1.5] };
+    expect(tarpRank([1, 0], at, { reference: [2, 0] })).toBe(2);
+    expect(tarpRank([1, 0], at, { reference: [2, 0], scales: [1, 2] })).toBe(3);
+    expect(tarpRank([1, 0], at, { reference: [0, 0] })).toBe(1);
+  });
+
   it('take equal numbers in random order where asked to', () => {
     const random = new RandomStream(8);
     const draws = 7;
