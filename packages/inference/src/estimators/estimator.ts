@@ -89,6 +89,9 @@ const likelihoodLoss: FitLoss = (flow, { x, context }) =>
     ? keeping('all', () => negativeLogLikelihood(flow, x, context))
     : tidy(() => neg(mean(flow.logProb(x, context))));
 
+/** Of flow matching, more of it at times close to the data, where what is narrow in posteriors is made. */
+const matchingLoss: FitLoss = (flow, batch) => flowMatching(flow, { ...batch, timePower: 2 });
+
 /**
  * A network of parameters [N, D] that takes summaries [N, contextChannels] as its context.
  *
@@ -100,7 +103,7 @@ export function makeEstimator(
   shape: EstimatorShape,
 ): MadeEstimator {
   const network = makeNetwork(op, estimator, shape);
-  return { network, loss: network instanceof ContinuousFlow ? flowMatching : likelihoodLoss };
+  return { network, loss: network instanceof ContinuousFlow ? matchingLoss : likelihoodLoss };
 }
 
 function makeNetwork(op: string, estimator: Estimator, shape: EstimatorShape): Bijection {
@@ -188,7 +191,7 @@ function autoregressive({ size, contextChannels, transforms, hidden, random }: S
 }
 
 function continuous({ size: channels, contextChannels, hidden, random }: Sizes): Bijection {
-  const widths = [hidden, hidden, hidden];
+  const widths = [hidden, hidden, hidden, hidden];
   const field = new SmoothField({ channels, contextChannels, hidden: widths, random });
   return new ContinuousFlow({ field });
 }
