@@ -29,7 +29,7 @@ describe('of a linear Gaussian model', () => {
   };
   const learning = {
     estimator: { kind: 'affine', transforms: 2, hidden: 24 },
-    epochs: 25,
+    epochs: 20,
     batchSize: 100,
     schedule: constant(2e-3),
     seed: 1,
@@ -49,7 +49,7 @@ describe('of a linear Gaussian model', () => {
 
   it('samples the posterior of ten observations', async () => {
     const { tensors } = memory();
-    const request = { prior, x, count: 960, seed: 2, chains: 32, warmup: 40 };
+    const request = { prior, x, count: 960, seed: 2, chains: 48, warmup: 25 };
     const samples = await likelihood.sample(request);
     expect(samples.shape).toEqual([960, 2]);
     expect(samples.divergences).toBe(0);
