@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostArray } from '@invnet/datasets';
 import { assertConditioner } from '@invnet/jvp';
+import { BatchNorm, chain, Dense } from '@invnet/layers';
 import { memory, RandomStream, setBackend } from '@invnet/tensor';
 import { constant, loadModel, saveModel } from '@invnet/train';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -222,12 +223,17 @@ it.each(['spline', 'affine', 'autoregressive', 'flow-matching'] as const)(
   },
 );
 
-const summaries: [string, Summary | undefined, readonly number[]][] = [
+const summaries: [string, Summary | (() => Summary) | undefined, readonly number[]][] = [
   ['vectors', undefined, [5]],
   ['many numbers', undefined, [80]],
   ['series', 'series', [2, 20]],
   ['images', { kind: 'image', features: 4 }, [1, 9, 8]],
   ['sets', 'deep-set', [6, 2]],
+  [
+    'vectors by a network of one’s own, with batch normalization',
+    () => chain(new Dense({ inChannels: 5, outChannels: 4 }), new BatchNorm({ channels: 4 })),
+    [5],
+  ],
   ['padded sets', { kind: 'deep-set', masked: true, hidden: 16 }, [6, 3]],
   ['sets whose elements see each other', { kind: 'set-transformer', hidden: 8 }, [4, 2]],
 ];
@@ -242,13 +248,25 @@ it.each(summaries)('learns from %s', async (_, summary, shape) => {
     if (shape[1] === 3) for (let i = 2; i < size; i += 3) data[i] = i < 12 ? 1 : 0;
     return { shape, data };
   };
-  const options = { count: 600, epochs: shape[0] === 4 ? 5 : 12, ...(summary && { summary }) };
+  const made = typeof summary === 'function' ? summary() : summary;
+  const options = { count: 600, epochs: shape[0] === 4 ? 5 : 12, ...(made && { summary: made }) };
   const { posterior, pairs } = await learned(prior, simulator, options);
   const { data } = await posterior.sample({ x: pairs.x, count: 4, seed: 1 });
   const errors = Float64Array.from(pairs.theta.data, (a, k) => data[4 * k]! - a);
   const deviation = Math.sqrt(errors.reduce((sum, e) => sum + e * e, 0) / errors.length);
   // Without an observation it is 3√2.
   expect(deviation).toBeLessThan(2.5);
+  // No observation sees another.
+  const [x, theta] = [pairs.x.data.slice(0, 3 * size), pairs.theta.data.slice(0, 3)];
+  const several = await posterior.logProb({
+    x: { shape: [3, ...shape], data: x },
+    theta: { shape: [3, 1, 1], data: theta },
+  });
+  const alone = {
+    x: { shape, data: x.slice(0, size) },
+    theta: { shape: [1, 1], data: theta.slice(0, 1) },
+  };
+  expect((await posterior.logProb(alone))[0]).toBeCloseTo(several[0]!, 4);
   if (shape[1] === 2) {
     // Sets of any size and order.
     const set = { shape: [3, 2], data: Float64Array.of(1, 2, 3, 4, 5, 6) };

@@ -87,9 +87,14 @@ async function* learn(
     );
     yield* fitting;
     const { flow: fitted, ...result } = await fitting.result();
+    const likelihood = new Likelihood({
+      flow: fitted,
+      support: prior.support,
+      features: x.shape[1]!,
+    });
+    likelihood.training = false;
     learned = true;
-    const parts = { flow: fitted, support: prior.support, features: x.shape[1]! };
-    return { likelihood: new Likelihood(parts), ...result };
+    return { likelihood, ...result };
   } finally {
     if (!learned) flow.dispose();
   }

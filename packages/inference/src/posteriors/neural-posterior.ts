@@ -119,8 +119,11 @@ async function* learn(
     );
     yield* fitting;
     const { flow: _, ...result } = await fitting.result();
+    // Normalizations of a summary's own take what they have learned from here on.
+    parts.flow.training = false;
     parts.typical.set(await summariesOf(parts.summary.network, x));
     const posterior = posteriorOf(prior, toSupport, parts);
+    posterior.training = false;
     learned = true;
     return { posterior, ...result };
   } finally {
