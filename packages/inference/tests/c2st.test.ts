@@ -25,6 +25,12 @@ describe('c2st', () => {
     expect(memory().liveBytes).toBe(liveBytes);
   });
 
+  it('counts samples that were not trained on, which a network of many units would know by heart', async () => {
+    const few = () => ({ shape: [40, 10], data: random.normalArray(400) });
+    const { accuracy } = await c2st(few(), few());
+    expect(Math.abs(accuracy - 0.5)).toBeLessThan(0.2);
+  });
+
   it("has the benchmark's accuracy, as recorded", async () => {
     const stream = new RandomStream(7);
     const x = stream.normalArray(4000);

@@ -37,8 +37,8 @@ export interface C2st {
  * Trains a classifier to tell two samples apart, and gives its accuracy on samples that it has not seen (Friedman, "On
  * multivariate goodness-of-fit and two-sample testing", 2003; Lopez-Paz and Oquab, "Revisiting classifier two-sample
  * tests", 2017). Both are standardized by the first one; the classifier is a perceptron of two hidden layers of 10D
- * units, trained until its loss no longer falls, for each of five folds. It runs on the current backend, in tens of
- * seconds for 10⁴ and 10⁴ samples of ten numbers on one thread of `wasm`.
+ * units, trained until its loss no longer falls, for each of five folds. It runs on the current backend, for
+ * 10⁴ and 10⁴ samples of ten numbers a minute or two on one thread of `wasm`: equal samples take longest.
  *
  * @param reference - [N, …], finite. @param samples - [N, …]: as many, of as many numbers.
  * @throws ValueError for a column of the reference that is constant, numbers that are not finite, and fewer samples
