@@ -37,9 +37,9 @@ export function mixtureBackward(terms: Tensor, logits: Tensor, dlogProb: Tensor)
 export function drawComponents(logits: Tensor, samples: number, random: RandomStream): Tensor {
   const [components] = logits.shape;
   const u = random.uniformArray(samples * components!);
-  // Gumbel's noise; of u = 0 it is −∞, which is never the largest but where all are.
+  // Gumbel's noise. Uniform numbers are multiples of 2⁻²⁴; moved by half of that, none is 0.
   const noise = tensor(
-    u.map((x) => -Math.log(-Math.log(x))),
+    u.map((x) => -Math.log(-Math.log(x + 2 ** -25))),
     [samples, components!],
     logits,
   );
