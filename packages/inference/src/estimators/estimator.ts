@@ -1,6 +1,6 @@
 /**
  * The networks that learn densities of parameters given a summary of the observation, with sizes that suit most problems.
- * They map parameters on the real line, standardized, to the latent.
+ * They map parameters on the real line, standardized, to the latent; splines between bounds map a box onto itself.
  */
 import { flowMatching, negativeLogLikelihood } from '@invnet/flows';
 import {
