@@ -1,0 +1,157 @@
+/** What there is to learn: simulations with their prior, from a task of the benchmark or from files, and an observation. */
+import { readFile } from 'node:fs/promises';
+import type { HostArray } from '@invnet/datasets';
+import { parseNpy } from '@invnet/datasets/npy';
+import { Prior, simulate, uniformPrior } from '@invnet/inference';
+import { type BenchmarkTask, benchmarkTask } from '@invnet/inference/tasks';
+import { ShapeError, ValueError } from '@invnet/tensor';
+import { FlagError } from 'example-kit';
+import type { Asked, Settings } from './app.ts';
+
+/** Parameters and observations of as many simulations. */
+export interface Pairs {
+  readonly theta: HostArray;
+  readonly x: HostArray;
+}
+
+/** All that the program needs to know. */
+export interface Problem {
+  readonly title: string;
+  readonly prior: Prior;
+  readonly training: Pairs;
+  /** Held out. */
+  readonly checks: Pairs;
+  readonly observed: HostArray;
+  /** The parameters behind it, where they are known. */
+  readonly truth: readonly number[] | undefined;
+  readonly task: BenchmarkTask | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** What the flags ask for. @throws FlagError for flags that contradict each other. */
+export async function problemOf(
+  settings: Settings & { readonly seed: number },
+  asked: Asked,
+): Promise<Problem> {
+  const { x, theta, low, high } = settings;
+  if ((x === undefined) !== (theta === undefined)) {
+    throw new FlagError('--x and --theta belong together; give both, or neither for a task.');
+  }
+  if ((low === undefined) !== (high === undefined)) {
+    throw new FlagError('--low and --high belong together; give both, or neither.');
+  }
+  if (x !== undefined && theta !== undefined) return ofFiles({ ...settings, x, theta }, asked);
+  if (low !== undefined) throw new FlagError('--low and --high are of --theta only.');
+  return ofTask(settings, asked);
+}
+
+async function ofTask(
+  { task: name, simulations: count, seed }: Settings & { readonly seed: number },
+  { observed, observation, checks }: Asked,
+): Promise<Problem> {
+  const task = benchmarkTask(name);
+  const simulated = (count: number, seed: number) =>
+    simulate({ batch: (theta, { random }) => task.simulate(theta, { seed: random }) }, task.prior, {
+      count,
+      seed,
+      batchSize: 1000,
+    }).result();
+  const training = await simulated(count, 2 * seed);
+  const held = await simulated(checks, 2 * seed + 1);
+  const { x, theta } = task.observations[observation - 1]!;
+  const failed = training.failures.length;
+  return {
+    title: observed === undefined ? `${name}, observation ${observation}` : name,
+    prior: task.prior,
+    training,
+    checks: held,
+    observed: observed === undefined ? row(x) : await read(observed),
+    truth: observed === undefined ? theta : undefined,
+    task,
+    warnings: failed > 0 ? [`${failed} of ${count} simulations failed, and are left out.`] : [],
+  };
+}
+
+async function ofFiles(
+  {
+    x: xFile,
+    theta: thetaFile,
+    low,
+    high,
+  }: Settings & { readonly x: string; readonly theta: string },
+  { observed, checks }: Asked,
+): Promise<Problem> {
+  const [x, theta] = [await read(xFile), await read(thetaFile)];
+  const [count, size] = theta.shape;
+  if (theta.shape.length !== 2 || x.shape.length < 2 || x.shape[0] !== count) {
+    throw new ShapeError(
+      `${thetaFile} is [${theta.shape}] and ${xFile} [${x.shape}]; expected [N, D] and [N, …], as many rows in both.`,
+    );
+  }
+  const held = Math.min(checks, Math.floor(count! / 5));
+  const last = observed === undefined ? 1 : 0;
+  const learned = count! - held - last;
+  if (held < 2) throw new ValueError(`${thetaFile} has ${count} rows; expected at least 10.`);
+  const part = (from: number, to: number): Pairs => ({
+    theta: rowsOf(theta, from, to),
+    x: rowsOf(x, from, to),
+  });
+  return {
+    title: `${xFile} and ${thetaFile}`,
+    prior: priorOf(theta, size!, low, high),
+    training: part(0, learned),
+    checks: part(learned, learned + held),
+    observed: observed === undefined ? single(rowsOf(x, count! - 1, count!)) : await read(observed),
+    truth: observed === undefined ? [...rowsOf(theta, count! - 1, count!).data] : undefined,
+    task: undefined,
+    warnings: [],
+  };
+}
+
+/** Between bounds, or, without them, whatever the parameters were drawn from. */
+function priorOf(
+  { data }: HostArray,
+  size: number,
+  low: string | undefined,
+  high: string | undefined,
+): Prior {
+  if (low !== undefined && high !== undefined) {
+    const [lows, highs] = [low, high].map((text) => text.split(',').map(Number));
+    if (lows!.length === size && highs!.length === size)
+      return uniformPrior({ low: lows!, high: highs! });
+    throw new FlagError(
+      `--low and --high have other than ${size} numbers, one for each parameter.`,
+    );
+  }
+  const rows = data.length / size;
+  return new Prior({
+    support: [{ kind: 'real', size }],
+    sample: (count, random) =>
+      Float64Array.from(random.uniformArray(count)).reduce(
+        (out, u, i) => {
+          const from = Math.floor(u * rows) * size;
+          out.set(data.subarray(from, from + size), i * size);
+          return out;
+        },
+        new Float64Array(count * size),
+      ),
+  });
+}
+
+async function read(path: string): Promise<HostArray> {
+  const { shape, data } = parseNpy(await readFile(path), path);
+  return { shape, data: Float64Array.from(data as ArrayLike<number>, Number) };
+}
+
+function row(values: readonly number[]): HostArray {
+  return { shape: [values.length], data: Float64Array.from(values) };
+}
+
+function single({ shape, data }: HostArray): HostArray {
+  return { shape: shape.slice(1), data };
+}
+
+function rowsOf({ shape, data }: HostArray, from: number, to: number): HostArray {
+  const each = data.length / shape[0]!;
+  return { shape: [to - from, ...shape.slice(1)], data: data.slice(from * each, to * each) };
+}

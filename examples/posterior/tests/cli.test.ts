@@ -1,0 +1,82 @@
+/** Shortened runs of the command: what it writes, of a task and of files, and that it goes on. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { parseNpy, writeNpy } from '@invnet/datasets/npy';
+import { inferenceCatalogue, Posterior } from '@invnet/inference';
+import { benchmarkTask } from '@invnet/inference/tasks';
+import { RandomStream, setBackend } from '@invnet/tensor';
+import { loadModel } from '@invnet/train';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const run = (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args]);
+const small = ['--epochs', '2', '--samples', '200', '--checks', '40', '--threads', '1'];
+const files = [
+  'model.safetensors',
+  'posterior.safetensors',
+  'report.html',
+  'report.json',
+  'run.json',
+  'samples.npy',
+];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'posterior-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('a task, from simulator to report, which goes on where it was', async () => {
+  const out = join(folder, 'moons');
+  const flags = ['--task', 'two_moons', '--simulations', '500', ...small, '--out', out];
+  const { stdout } = await run(...flags);
+  expect(stdout).toMatch(/^C2ST +0\.\d+$/m);
+  expect((await readdir(out)).sort()).toEqual(files);
+  const { shape, data } = parseNpy(await readFile(join(out, 'samples.npy')));
+  expect(shape).toEqual([200, 2]);
+  await setBackend('wasm');
+  const path = join(out, 'posterior.safetensors');
+  const posterior = await loadModel(path, { modules: inferenceCatalogue, as: Posterior });
+  const { observations } = benchmarkTask('two_moons');
+  const again = await posterior.sample({ x: [...observations[0]!.x], count: 200, seed: 1 });
+  expect([...again.data]).toEqual([...data]);
+  posterior.dispose();
+
+  await expect(run(...flags)).rejects.toThrow('has a run; go on with --resume');
+  const resumed = await run(
+    '--resume',
+    '--out',
+    out,
+    '--epochs',
+    '3',
+    '--samples',
+    '50',
+    '--checks',
+    '40',
+  );
+  expect(resumed.stdout).toMatch(/^epochs +3$/m);
+}, 120_000);
+
+test('files of one’s own, between bounds', async () => {
+  const random = new RandomStream(1);
+  const count = 300;
+  const theta = Float32Array.from(random.uniformArray(2 * count, -1, 1));
+  const noise = random.normalArray(3 * count, 0.2);
+  const x = Float32Array.from(noise, (e, i) => e + theta[2 * Math.floor(i / 3) + (i % 2)]!);
+  const [xFile, thetaFile] = ['x.npy', 'theta.npy'].map((name) => join(folder, name));
+  await writeFile(thetaFile!, writeNpy({ shape: [count, 2], data: theta }));
+  await writeFile(xFile!, writeNpy({ shape: [count, 3], data: x }));
+  const out = join(folder, 'own');
+  const pair = ['--x', xFile!, '--theta', thetaFile!];
+  await run(...pair, '--low=-1,-1', '--high=1,1', ...small, '--out', out);
+  expect((await readdir(out)).sort()).toEqual(files);
+  const { data } = parseNpy(await readFile(join(out, 'samples.npy')));
+  expect(Math.max(...Array.from(data as Float64Array, Math.abs))).toBeLessThanOrEqual(1);
+  await expect(run('--x', xFile!, '--out', join(folder, 'none'))).rejects.toThrow(
+    '--x and --theta belong together',
+  );
+}, 120_000);
