@@ -102,21 +102,19 @@ async function* learn(
 ): AsyncGenerator<FitProgress, NeuralPosteriorResult, undefined> {
   const inBox = mapsBox(estimator) && prior.support.every(({ kind }) => kind === 'box');
   const toSupport = inBox ? fromUnitBox(prior.support) : prior.toSupport();
-  const free = await freeParameters(toSupport, theta);
-  const random = weightsStream(how);
-  const parts = makeParts(op, free, x, { estimator, summary, random, inBox });
+  let parts: Parts | undefined;
   let learned = false;
   try {
-    const fitting = fit(
-      parts.flow,
-      { x: free, context: x },
-      {
-        ...withDefaults(how, x.shape[0]!, inBox ? 5e-3 : undefined),
-        // Parts of the posterior do that.
-        standardize: false,
-        loss: parts.loss,
-      },
-    );
+    const free = await freeParameters(toSupport, theta);
+    const random = weightsStream(how);
+    parts = makeParts(op, free, x, { estimator, summary, random, inBox });
+    const settings = {
+      ...withDefaults(how, x.shape[0]!, inBox ? 5e-3 : undefined),
+      // Parts of the posterior do that.
+      standardize: false,
+      loss: parts.loss,
+    };
+    const fitting = fit(parts.flow, { x: free, context: x }, settings);
     yield* fitting;
     const { flow: _, ...result } = await fitting.result();
     // Normalizations of a summary's own take what they have learned from here on.
@@ -127,7 +125,7 @@ async function* learn(
     learned = true;
     return { posterior, ...result };
   } finally {
-    if (!learned) for (const part of [parts.flow, parts.typical]) part.dispose();
+    if (!learned) for (const part of [toSupport, parts?.flow, parts?.typical]) part?.dispose();
   }
 }
 
