@@ -26,6 +26,35 @@ it('is the same for a seed, for functions and promises, in batches of any size, 
   expect(x).toEqual({ shape: [250, 1, 1], data: pairs.theta.data });
 });
 
+it('takes observations at once, so that a simulator may write all into one array', async () => {
+  const [numbers, list] = [new Float32Array(1), [0]];
+  const shared: Simulator[] = [
+    ([a]) => {
+      numbers[0] = a!;
+      return numbers;
+    },
+    ([a]) => {
+      numbers[0] = a!;
+      return { shape: [1], data: numbers };
+    },
+    ([a]) => {
+      list[0] = a!;
+      return list;
+    },
+  ];
+  for (const simulator of shared) {
+    const { theta, x } = await simulate(simulator, prior, options).result();
+    expect([...x.data].map(Math.fround)).toEqual([...theta.data].map(Math.fround));
+  }
+  const promised: Simulator = async ([a]) => {
+    numbers[0] = a!;
+    return numbers;
+  };
+  const run = simulate(promised, prior, options).result();
+  await expect(run).rejects.toThrow('one array for two observations');
+  await expect(run).rejects.toThrow(ValueError);
+});
+
 it('runs in workers, of which one that hangs or ends is replaced, with the same pairs and failures', async () => {
   const worker = () => new Worker(new URL('./simulator-worker.ts', import.meta.url));
   const settings = { ...options, count: 60, batchSize: 8 };

@@ -91,12 +91,33 @@ export function calls(
       return 'value' in made ? rowOf(made.value, i, count) : made;
     });
   }
+  const promised = new Set<unknown>();
   return indices.map((i) => async () => {
     const row = Float64Array.from(theta.data.subarray(i * size, (i + 1) * size));
-    const call = (context: SimulationContext) => simulator(row, context);
+    const call = (context: SimulationContext) => {
+      const given = simulator(row, context);
+      // At once, for the next simulation may write into the same array.
+      return given instanceof Promise ? given.then((x) => ownOf(x, promised)) : oneOf(given);
+    };
     const made = await attempt(call, stream(first + i), timeout, signal);
-    return 'value' in made ? finite(oneOf(made.value)) : made;
+    return 'value' in made ? finite(made.value) : made;
   });
+}
+
+/** What is no observation is the simulator's mistake, and no failure of one simulation. */
+class ObservationError extends ValueError {}
+
+/** An observation that was promised: where several are at once, an array that they share holds the last one alone. */
+function ownOf(value: Observation, promised: Set<unknown>): HostArray {
+  const data = isHostArray(value) ? value.data : value;
+  if (promised.has(data)) {
+    throw new ObservationError(
+      'simulate: the simulator gave one array for two observations that run at the same time; expected an array of its own ' +
+        'for each promise.',
+    );
+  }
+  promised.add(data);
+  return oneOf(value);
 }
 
 type Attempt<T> = { readonly value: T } | Exclude<Outcome, { x: HostArray }>;
@@ -125,6 +146,7 @@ async function attempt<T>(
     });
     return await Promise.race([result.then((value) => ({ value })), late]);
   } catch (cause) {
+    if (cause instanceof ObservationError) throw cause;
     return { reason: 'threw', message: messageOf(cause), cause };
   } finally {
     clearTimeout(timer);
@@ -136,14 +158,15 @@ function messageOf(cause: unknown): string {
   return cause instanceof Error ? `${cause.name}: ${cause.message}` : formatValue(cause);
 }
 
-/** An observation as an array of floats with its shape. @throws ValueError for what is no observation. */
+/** A copy of an observation, as an array of floats with its shape. @throws ValueError for what is no observation. */
 function oneOf(value: Observation): HostArray {
   if (isHostArray(value)) {
-    if (sizeOf(value.shape) === value.data.length) return value;
+    const { shape, data } = value;
+    if (sizeOf(shape) === data.length) return { shape: [...shape], data: data.slice() };
     throw notObservation(value);
   }
   if (value instanceof Float32Array || value instanceof Float64Array) {
-    return { shape: [value.length], data: value };
+    return { shape: [value.length], data: value.slice() };
   }
   const numbers = typeof value === 'object' && value !== null && 'length' in value;
   if (!numbers || typeof value.length !== 'number' || value.length === 0) {
@@ -172,8 +195,8 @@ function isHostArray(value: unknown): value is HostArray {
   return Array.isArray(shape) && (data instanceof Float32Array || data instanceof Float64Array);
 }
 
-function notObservation(value: unknown): ValueError {
-  return new ValueError(
+function notObservation(value: unknown): ObservationError {
+  return new ObservationError(
     `simulate: the simulator gave ${formatValue(value)} for one observation; expected numbers, or { shape, data } of floats.`,
   );
 }
