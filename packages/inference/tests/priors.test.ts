@@ -105,6 +105,25 @@ it('maps all numbers onto the support, with the log-determinant of its density t
   expect(prior.logProb(theta)[0]! + (await logdet.data())[0]!).toBeCloseTo(expected, 8);
 });
 
+it('has the densities and gradients of their limits at the bounds of the support', () => {
+  const none = Number.NEGATIVE_INFINITY;
+  const cases = [
+    [gammaPrior({ shape: [1], rate: [2] }), 0, Math.log(2), -2],
+    [gammaPrior({ shape: [3], rate: [2] }), 0, none, undefined],
+    [gammaPrior({ shape: [0.5], rate: [2] }), 0, -none, undefined],
+    [betaPrior({ alpha: [1], beta: [3] }), 0, Math.log(3), -2],
+    [betaPrior({ alpha: [3], beta: [1] }), 1, Math.log(3), 2],
+    [betaPrior({ alpha: [3], beta: [2] }), 1, none, undefined],
+    [logNormalPrior({ mean: [0], deviation: [1] }), 0, none, undefined],
+    [uniformPrior({ low: [0], high: [2] }), 2, -Math.log(2), 0],
+  ] as const;
+  for (const [prior, at, density, slope] of cases) {
+    const theta = { shape: [1, 1], data: Float64Array.of(at) };
+    expect(prior.logProb(theta)[0]).toBeCloseTo(density, 12);
+    if (slope !== undefined) expect(prior.score(theta).data[0]).toBeCloseTo(slope, 12);
+  }
+});
+
 it('has −∞ outside, one error where there is no density, and refuses a sampler that leaves its support', () => {
   const prior = uniformPrior({ low: [0], high: [0.5] });
   expect(prior.logProb({ shape: [3, 1], data: Float64Array.of(-0.1, 0.25, Number.NaN) })).toEqual(

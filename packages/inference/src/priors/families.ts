@@ -81,8 +81,11 @@ export function logNormalPrior(options: {
   return new Prior({
     support: [{ kind: 'above', low: 0, size: mean.length }],
     sample: (count, random) => normalRows(count, random, mean, deviation).map(Math.exp),
+    // At zero squares of logarithms outweigh them.
     logDensity: (theta) =>
-      constant - halfSquares(z(theta)) - theta.reduce((sum, value) => sum + Math.log(value), 0),
+      theta.includes(0)
+        ? Number.NEGATIVE_INFINITY
+        : constant - halfSquares(z(theta)) - theta.reduce((sum, value) => sum + Math.log(value), 0),
     score: (theta) => z(theta).map((value, c) => -(value / deviation[c]! + 1) / theta[c]!),
   });
 }
@@ -102,8 +105,8 @@ export function gammaPrior(options: { shape: readonly number[]; rate: readonly n
     sample: (count, random) =>
       fill(count, shape.length, (c) => gammaDraw(shape[c]!, random) / rate[c]!),
     logDensity: (theta) =>
-      theta.reduce((sum, t, c) => sum + (shape[c]! - 1) * Math.log(t) - rate[c]! * t, constant),
-    score: (theta) => theta.map((t, c) => (shape[c]! - 1) / t - rate[c]!),
+      theta.reduce((sum, t, c) => sum + logPower(t, shape[c]! - 1) - rate[c]! * t, constant),
+    score: (theta) => theta.map((t, c) => powerScore(t, shape[c]! - 1) - rate[c]!),
   });
 }
 
@@ -129,10 +132,11 @@ export function betaPrior(options: { alpha: readonly number[]; beta: readonly nu
       }),
     logDensity: (theta) =>
       theta.reduce(
-        (sum, t, c) => sum + (alpha[c]! - 1) * Math.log(t) + (beta[c]! - 1) * Math.log1p(-t),
+        (sum, t, c) => sum + logPower(t, alpha[c]! - 1) + logPower(1 - t, beta[c]! - 1),
         constant,
       ),
-    score: (theta) => theta.map((t, c) => (alpha[c]! - 1) / t - (beta[c]! - 1) / (1 - t)),
+    score: (theta) =>
+      theta.map((t, c) => powerScore(t, alpha[c]! - 1) - powerScore(1 - t, beta[c]! - 1)),
   });
 }
 
@@ -226,6 +230,16 @@ function normalRows(
     const c = i % mean.length;
     return mean[c]! + deviation[c]! * z;
   });
+}
+
+/** log tᵃ, which is 0 for a = 0 at the bound t = 0 as well. */
+function logPower(t: number, a: number): number {
+  return a === 0 ? 0 : a * Math.log(t);
+}
+
+/** Its derivative, likewise. */
+function powerScore(t: number, a: number): number {
+  return a === 0 ? 0 : a / t;
 }
 
 /** −Σ log σ√(2π) */
