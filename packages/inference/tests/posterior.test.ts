@@ -15,7 +15,7 @@ import {
   neuralPosterior,
   normalPrior,
   Posterior,
-  type Prior,
+  Prior,
   type Simulator,
   type Summary,
   simulate,
@@ -220,6 +220,24 @@ it.each(['spline', 'affine', 'autoregressive', 'flow-matching'] as const)(
     expect(prior.contains({ shape: [1, 2], data: map.theta.data })).toEqual([true]);
     posterior.dispose();
     expect(memory().tensors).toBe(tensors);
+  },
+);
+
+it.each([0, 0.1, -3])(
+  'learns from parameters on a bound of %s, and has a density there',
+  async (low) => {
+    const prior = new Prior({
+      support: [{ kind: 'above', low, size: 1 }],
+      sample: (count, random) => random.uniformArray(count).map((u) => low + Math.max(0, u - 0.1)),
+    });
+    const simulator: Simulator = ([a], { random }) => [a! + random.normalArray(1, 0.1)[0]!];
+    for (const kind of ['affine', 'flow-matching'] as const) {
+      const estimator = { kind, hidden: 16 };
+      const { posterior } = await learned(prior, simulator, { count: 300, estimator, epochs: 3 });
+      const theta = { shape: [2, 1], data: Float64Array.of(low, low + 0.5) };
+      const densities = await posterior.logProb({ x: [low], theta });
+      expect(densities.every(Number.isFinite)).toBe(true);
+    }
   },
 );
 

@@ -135,6 +135,7 @@ export class Likelihood extends Module {
     for (let from = 0; from < inside.length; from += rowsAtOnce) {
       const indices = inside.slice(from, from + rowsAtOnce);
       const rows = Float64Array.from(indices.flatMap((i) => [...row(i)]));
+      clampInto(this.support, rows);
       using free = tidy(() => toSupport.inverse(tensor(rows, [indices.length, this.size])).x);
       for (const i of indices) logProb[i] = 0;
       for (let k = 0; k < x.shape[0]!; k++) {
@@ -173,16 +174,13 @@ export class Likelihood extends Module {
     requireWhole(op, 'warmup', warmup, 1, 2 ** 20);
     const { x } = requireObservations(op, options.x, [this.features]);
     const random = seed instanceof RandomStream ? seed : new RandomStream(seed);
-    const start = await freeParameters(
-      prior.toSupport(),
-      await this.#starts(prior, x, chains, random),
-    );
+    const start = await freeParameters(prior, await this.#starts(prior, x, chains, random));
     const trained = this.flow.parameters.filter((p) => !p.frozen);
     try {
       // Of gradients only that of the parameters of the model is wanted.
       for (const p of trained) p.frozen = true;
       const wide = columnMoments(
-        (await freeParameters(prior.toSupport(), prior.sample({ count: 1000, seed: random }))).data,
+        (await freeParameters(prior, prior.sample({ count: 1000, seed: random }))).data,
         this.size,
       );
       const first = await this.#chains(prior, x, start, { ...wide, draws: warmup, warmup, random });

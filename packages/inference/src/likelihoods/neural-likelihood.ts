@@ -72,7 +72,7 @@ async function* learn(
   estimator: Estimator,
   how: FitOptions,
 ): AsyncGenerator<FitProgress, NeuralLikelihoodResult, undefined> {
-  const free = await freeParameters(prior.toSupport(), theta);
+  const free = await freeParameters(prior, theta);
   const random = weightsStream(how);
   const { flow, loss } = makeFlow(op, free, x, estimator, random);
   let learned = false;

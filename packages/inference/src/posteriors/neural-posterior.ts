@@ -105,7 +105,7 @@ async function* learn(
   let parts: Parts | undefined;
   let learned = false;
   try {
-    const free = await freeParameters(toSupport, theta);
+    const free = await freeParameters(prior, theta, toSupport);
     const random = weightsStream(how);
     parts = makeParts(op, free, x, { estimator, summary, random, inBox });
     const settings = {

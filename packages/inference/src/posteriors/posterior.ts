@@ -206,6 +206,7 @@ export class Posterior extends Module {
     for (let from = 0; from < inside.length; from += batchSize) {
       const indices = inside.slice(from, from + batchSize);
       const rows = Float64Array.from(indices.flatMap((i) => [...this.#row(data, i)]));
+      clampInto(this.support, rows);
       using densities = tidy(() => {
         const theta = tensor(rows, [indices.length, this.size]);
         return this.flow.logProb(theta, summaries.at(indices, total / summaries.count));

@@ -16,10 +16,12 @@ import {
 } from '@invnet/layers';
 import {
   formatValue,
+  nextAbove,
   requireFinite,
   requireList,
   requireOptions,
   requireWhole,
+  roundTo,
   ValueError,
 } from '@invnet/tensor';
 
@@ -148,7 +150,11 @@ export function clampInto(supports: readonly Support[], data: Float64Array): voi
 function boundsOf(support: Support, i: number): readonly [number, number] {
   const none = Number.POSITIVE_INFINITY;
   if (support.kind === 'box') return [support.low[i]!, support.high[i]!];
-  if (support.kind === 'above') return [support.low || leastPositive, none];
+  // The bound itself is the end of a map that never gets there.
+  if (support.kind === 'above') {
+    const { low } = support;
+    return [low === 0 ? leastPositive : nextAbove('float32', roundTo('float32', low)), none];
+  }
   if (support.kind === 'simplex') return [leastPositive, 1];
   return [-none, none];
 }
