@@ -531,6 +531,24 @@ describe('a flow', () => {
     });
   });
 
+  it('of a mixture has no density, and no share, where no component has one', () => {
+    const low = new Uniform({ low: 0, high: 1 });
+    const base = new MixtureFlow({ components: [low, new Uniform({ low: 0.5, high: 2 })] });
+    const z = tensor([0.7, 0.2, 5], [3, 1]);
+    const expected = [0.5 + 0.5 / 1.5, 0.5, 0].map(Math.log);
+    base
+      .logProb(z)
+      .dataSync()
+      .forEach((found, n) => {
+        expect(found).toBeCloseTo(expected[n]!, 12);
+      });
+    base.backward(z, tensor([1, 1, 0], [3]));
+    // Each share less ½: the one of the third, whose weight is 0, is none.
+    const shares = [0.5 / (0.5 + 0.5 / 1.5), 1];
+    const slope = shares.reduce((sum, share) => sum + share - 0.5, 0);
+    expect(base.logits.grad!.dataSync()[0]).toBeCloseTo(slope, 12);
+  });
+
   it('of a mixture is trained with the memory of one component, and a latent of each', () => {
     const peakOf = (count: number) => {
       const flow = mixture(count, 64);

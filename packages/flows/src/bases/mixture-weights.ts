@@ -2,9 +2,12 @@
 import {
   add,
   affine,
+  div,
   exp,
+  full,
   log,
   max,
+  maximum,
   mul,
   type RandomStream,
   sign,
@@ -19,16 +22,26 @@ export function logWeights(logits: Tensor): Tensor {
   return sub(logits, logSum(logits));
 }
 
-/** log Σₖ exp ℓₖ along the last axis, which is kept with size 1. */
+/** log Σₖ exp ℓₖ along the last axis, which is kept with size 1; −∞ where all terms are. */
 export function logSum(terms: Tensor): Tensor {
-  const largest = max(terms, { axes: [-1], keepDims: true });
-  return add(largest, log(sum(exp(sub(terms, largest)), { axes: [-1], keepDims: true })));
+  const { largest, total } = scaled(terms);
+  return add(largest, log(total));
+}
+
+/** exp(ℓₖ − largest) along the last axis, their sum, and what was subtracted: a number, also where all terms are −∞. */
+function scaled(terms: Tensor) {
+  const found = max(terms, { axes: [-1], keepDims: true });
+  const largest = maximum(found, full([], -1e38, found));
+  const each = exp(sub(terms, largest));
+  return { largest, each, total: sum(each, { axes: [-1], keepDims: true }) };
 }
 
 /** From ℓ [N, K] and the gradient of log p [N]: the weighted responsibilities w rₖ, [N, K], and ā. */
 export function mixtureBackward(terms: Tensor, logits: Tensor, dlogProb: Tensor) {
   const w = dlogProb.reshape([-1, 1]);
-  const shares = mul(w, exp(sub(terms, logSum(terms))));
+  const { each, total } = scaled(terms);
+  // The total is at least 1, but for samples that no component has: none answers for those.
+  const shares = mul(w, div(each, maximum(total, full([], 0.5, total))));
   const expected = mul(exp(logWeights(logits)), sum(dlogProb));
   return { shares, dlogits: sub(sum(shares, { axes: [0] }), expected) };
 }
