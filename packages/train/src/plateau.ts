@@ -58,10 +58,12 @@ export function plateau(options: PlateauOptions): AdaptiveSchedule {
   const start: Readonly<Record<string, number>> = { rate, bad: 0, cooling: 0 };
   let now = { ...start };
   const observe = (loss: number) => {
-    requireFinite('plateau', 'the loss', loss);
-    const { best } = now;
+    // Rows of no density at all make it infinite, which is no better than anything.
+    if (loss !== Number.POSITIVE_INFINITY) requireFinite('plateau', 'the loss', loss);
+    const { best = Number.POSITIVE_INFINITY } = now;
     let { bad, cooling } = now as { bad: number; cooling: number };
-    const better = best === undefined || loss < best - threshold * Math.abs(best);
+    const least = best === Number.POSITIVE_INFINITY ? best : best - threshold * Math.abs(best);
+    const better = loss < least;
     bad = better ? 0 : bad + 1;
     if (cooling > 0) [cooling, bad] = [cooling - 1, 0];
     let current = now.rate!;
@@ -69,7 +71,8 @@ export function plateau(options: PlateauOptions): AdaptiveSchedule {
       current = Math.max(current * factor, finalRate);
       [cooling, bad] = [cooldown, 0];
     }
-    now = { rate: current, bad, cooling, best: better ? loss : best };
+    const known = better ? loss : best;
+    now = { rate: current, bad, cooling, ...(known < Number.POSITIVE_INFINITY && { best: known }) };
   };
   const load = (state = start) => {
     requireOptions('plateau', state, ['rate', 'bad', 'cooling', 'best']);

@@ -138,7 +138,8 @@ export function oneCycle(options: OneCycleOptions): Schedule {
   return (step, all) => {
     const total = stepsOf('oneCycle', steps, all);
     const top = rise * total - 1;
-    if (step <= top) return between(first, rate, step / top);
+    // Of so few updates that it is at the top at once, none rises.
+    if (step <= top && top > 0) return between(first, rate, step / top);
     return between(rate, first / finalDivisor, Math.min((step - top) / (total - 1 - top), 1));
   };
 }

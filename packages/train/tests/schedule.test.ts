@@ -1,7 +1,14 @@
 import { Parameter } from '@invnet/layers';
 import { memory, setBackend, tensor, ValueError } from '@invnet/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { clipFactor, constant, gradientNorm, warmupCosine } from '../src/index.ts';
+import {
+  clipFactor,
+  constant,
+  gradientNorm,
+  oneCycle,
+  plateau,
+  warmupCosine,
+} from '../src/index.ts';
 
 beforeAll(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -19,6 +26,31 @@ describe('schedules', () => {
     expect(rate(14)).toBeCloseTo(0.2, 12);
     expect(rate(1000)).toBeCloseTo(0.2, 12);
     expect(warmupCosine({ rate: 1, steps: 10 })(0)).toBe(1);
+  });
+
+  it('of one cycle have a rate for any number of updates', () => {
+    for (const [rise, steps] of [
+      [0.5, 2],
+      [0.25, 4],
+      [0.3, 1],
+    ] as const) {
+      const schedule = oneCycle({ rate: 1, rise });
+      const rates = Array.from({ length: steps }, (_, step) => schedule(step, steps));
+      expect(rates.every((rate) => rate > 0 && rate <= 1)).toBe(true);
+    }
+    expect(oneCycle({ rate: 1, rise: 0.5 })(0, 2)).toBe(1);
+  });
+
+  it('of a plateau take an infinite loss for one that is not better', () => {
+    const schedule = plateau({ rate: 1, factor: 0.5, patience: 1 });
+    const losses = [Number.POSITIVE_INFINITY, 3, Number.POSITIVE_INFINITY, 4];
+    const rates = losses.map((loss) => {
+      schedule.observe(loss);
+      schedule.load(JSON.parse(JSON.stringify(schedule.state())));
+      return schedule(0);
+    });
+    expect(rates).toEqual([1, 1, 1, 0.5]);
+    expect(() => schedule.observe(Number.NaN)).toThrow('the loss is NaN');
   });
 
   it('refuse what makes no sense', () => {
