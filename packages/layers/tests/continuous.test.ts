@@ -308,6 +308,23 @@ describe('what cannot be', () => {
     expect(memory().tensors - before.tensors).toBe(1);
   });
 
+  it('is no rounding within a field', async () => {
+    await setBackend('reference', { dtype: 'float32' });
+    const field = bent({ hidden: [2] });
+    const [first, last] = field.layers as [
+      SmoothField['layers'][number],
+      (typeof field.layers)[number],
+    ];
+    // Two large numbers that nearly cancel, of which a step of the iteration sees other digits.
+    first.w.assign(tensor([2, 1, 2, 1], [2, 2]));
+    first.u.assign(zeros(first.u.shape));
+    first.b.assign(tensor([0, 1e-4]));
+    last.w.assign(tensor([2000, -2000, -2000, 2000], [2, 2]));
+    const f = new MidpointFlow({ field, steps: 8 });
+    const points = random().normal([200, 2]);
+    expect(gap(f.inverse(f.forward(points).y).x, points)).toBeLessThan(1e-3);
+  });
+
   it('needs equal steps where numbers are not read at once', () => {
     const read = vi.spyOn(getBackend(), 'readSync').mockImplementation(() => {
       throw new BackendError('later');

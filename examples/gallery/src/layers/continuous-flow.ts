@@ -68,19 +68,19 @@ await heldOut('splines', splines, 1.2);
 
 const field = new SmoothField({ channels: 2, hidden: [64, 64, 64], random });
 const continuous = new Flow({ network: new ContinuousFlow({ field }) });
-await train(continuous, (flow, x, draws) => flowMatching(flow, { x, random: draws }), 1000, 0.01);
-await heldOut('flow matching', continuous, 1.35);
+await train(continuous, (flow, x, draws) => flowMatching(flow, { x, random: draws }), 2500, 0.008);
+await heldOut('flow matching', continuous, 1.15);
 
 // A bijection for any number of steps: its inverse and its density are exact.
 const midpoint = new Flow({ network: new MidpointFlow({ field, steps: 6 }) });
-await heldOut('the same field by 6 steps of the midpoint rule', midpoint, 1.35);
+await heldOut('the same field by 6 steps of the midpoint rule', midpoint, 1.15);
 using z = midpoint.network.forward(held).y;
 await report('inverse by iteration', midpoint.network.inverse(z).x, held);
-await train(midpoint, likelihood, 20, 0.002);
-await heldOut('and 20 steps of maximum likelihood', midpoint, 1.35);
+await train(midpoint, likelihood, 10, 0.001);
+await heldOut('and 10 steps of maximum likelihood', midpoint, 1.15);
 
 const [width, height] = [64, 48];
-const [across, down] = [[-2, 3] as const, [-1.75, 2] as const];
+const [across, down] = [[-2, 2] as const, [-1.5, 1.5] as const];
 const place = (i: number, count: number, [low, high]: readonly [number, number]) =>
   low + ((i + 0.5) / count) * (high - low);
 using points = tensor(

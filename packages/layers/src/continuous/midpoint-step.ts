@@ -8,7 +8,7 @@ import { type BackwardOptions, Bijection } from '../core/bijection.ts';
 import { sumOfTerms } from '../core/idioms.ts';
 import type { Tangent } from '../core/tangent.ts';
 import { logdetIsRead } from '../core/without-logdet.ts';
-import { fixedPoint } from '../residual/fixed-point.ts';
+import { epsilonOf, fixedPoint } from '../residual/fixed-point.ts';
 import type { BlockAt } from '../residual/lipschitz-block.ts';
 import { type FoundLogDeterminant, weightedPairings } from '../residual/log-determinant.ts';
 import type { SmoothField } from './smooth-field.ts';
@@ -27,6 +27,9 @@ export interface MidpointStepOptions {
 
 /** What the rate of the iteration is taken for where it cannot be looked at. */
 const assumedRate = 0.5;
+
+/** How many units in the last place rounding within a field may keep the iteration moving by: its layers sum many numbers. */
+const mostRounding = 2 ** 10;
 
 /**
  * y = 2m − x, where m = x + a v(m) with a = half. The inverse is the same step with −a; what is written here for the
@@ -131,6 +134,7 @@ export class MidpointStep extends Bijection {
     return fixedPoint('MidpointFlow', step, start, {
       maxIterations: this.#step.maxIterations,
       lipschitz: assumedRate,
+      rounding: mostRounding * epsilonOf(start.dtype),
       advice: 'More steps make each shorter, and the constant smaller.',
     });
   }

@@ -22,6 +22,11 @@ export interface FixedPointOptions {
   readonly maxIterations: number;
   /** What the Lipschitz constant of s is at most, below 1. */
   readonly lipschitz: number;
+  /**
+   * A change up to this, relative as the tolerance, is rounding where it is no smaller than the one before, and ends the
+   * iteration too. Default: 0, none.
+   */
+  readonly rounding?: number;
   /** What to do where it does not converge, as a sentence. Default: about norms of weights. */
   readonly advice?: string;
 }
@@ -48,7 +53,7 @@ export function fixedPoint(
 ): Tensor {
   const { maxIterations, lipschitz } = options;
   const { advice = 'If the weights were assigned, updateLipschitz finds their norms.' } = options;
-  const { tolerance = 8 * epsilonOf(start.dtype) } = options;
+  const { tolerance = 8 * epsilonOf(start.dtype), rounding = 0 } = options;
   if (!readsAtOnce(start)) return iterated(op, step, start, { ...options, tolerance });
   let z = start;
   let sizes: Tensor | undefined;
@@ -59,7 +64,7 @@ export function fixedPoint(
     const moved = tidy(() => max(div(largest(sub(next, z)), sizes!)).dataSync()[0]!);
     if (z !== start) z.dispose();
     z = next;
-    if (moved <= tolerance) return z;
+    if (moved <= tolerance || (moved >= change && moved <= rounding)) return z;
     // From numbers that are none there is nowhere to go.
     if (!Number.isFinite(moved)) break;
     [change, rate] = [moved, moved / change];
