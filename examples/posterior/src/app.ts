@@ -21,6 +21,10 @@ export const config = {
     help: 'lower bounds of the parameters in --theta, with commas',
   }),
   high: text({ placeholder: '<numbers>', help: 'upper bounds of them' }),
+  missing: oneOf(['refuse', 'drop'], {
+    default: 'refuse',
+    help: 'rows of --x with NaN in them: an error, or left out and counted in the report',
+  }),
   estimator: oneOf(['spline', 'affine', 'autoregressive', 'flow-matching'], {
     default: 'spline',
     help: 'the network',

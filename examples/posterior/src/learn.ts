@@ -14,7 +14,7 @@ export type Started = Options<typeof config, typeof flags>;
 
 const runFile = 'run.json';
 
-/** The configuration of a run: of the command line, or of the run that goes on. @throws FlagError where they contradict. */
+/** The configuration: of the command line, or of the run that goes on. @throws FlagError where they contradict. */
 export async function configOf(options: Started): Promise<Started['config']> {
   const { config, given, out, resume, overwrite } = options;
   const path = join(out, runFile);
@@ -24,8 +24,6 @@ export async function configOf(options: Started): Promise<Started['config']> {
         `${out} has a run; go on with --resume, replace it by --overwrite, or give another --out.`,
       );
     }
-    await mkdir(out, { recursive: true });
-    await writeFile(path, `${JSON.stringify(config, undefined, 2)}\n`);
     return config;
   }
   if (!existsSync(path))
@@ -61,6 +59,11 @@ export async function learn(
       schedule: plateau({ rate: budget.learningRate, factor: 0.4, patience: 2 }),
     }),
   });
+  // Only now: what cannot be learned from is no run, and may be mended and started again.
+  if (!resume) {
+    await mkdir(out, { recursive: true });
+    await writeFile(join(out, runFile), `${JSON.stringify(config, undefined, 2)}\n`);
+  }
   const display = new ProgressDisplay();
   try {
     for await (const { epoch, trainingLoss, validationLoss, best, fraction } of learning) {

@@ -78,14 +78,23 @@ async function ofFiles(
     theta: thetaFile,
     low,
     high,
+    missing,
   }: Settings & { readonly x: string; readonly theta: string },
   { observed, checks }: Asked,
 ): Promise<Problem> {
-  const [x, theta] = [await read(xFile), await read(thetaFile)];
-  const [count, size] = theta.shape;
-  if (theta.shape.length !== 2 || x.shape.length < 2 || x.shape[0] !== count) {
+  const all = { x: await read(xFile), theta: await read(thetaFile) };
+  const rows = all.theta.shape[0]!;
+  if (all.theta.shape.length !== 2 || all.x.shape.length < 2 || all.x.shape[0] !== rows) {
     throw new ShapeError(
-      `${thetaFile} is [${theta.shape}] and ${xFile} [${x.shape}]; expected [N, D] and [N, …], as many rows in both.`,
+      `${thetaFile} is [${all.theta.shape}] and ${xFile} [${all.x.shape}]; expected [N, D] and [N, …], as many rows in both.`,
+    );
+  }
+  const { x, theta } = finiteRows(all);
+  const [count, size] = theta.shape;
+  const failed = rows - count!;
+  if (failed > 0 && missing === 'refuse') {
+    throw new FlagError(
+      `${xFile} has numbers that are not finite in ${failed} of ${rows} rows; mend them, or leave them out by --missing drop.`,
     );
   }
   const held = Math.min(checks, Math.floor(count! / 5));
@@ -104,8 +113,25 @@ async function ofFiles(
     observed: observed === undefined ? single(rowsOf(x, count! - 1, count!)) : await read(observed),
     truth: observed === undefined ? [...rowsOf(theta, count! - 1, count!).data] : undefined,
     task: undefined,
-    warnings: [],
+    warnings:
+      failed > 0
+        ? [
+            `${failed} of ${rows} simulations are not finite, and are left out: the posterior is that given that one succeeds.`,
+          ]
+        : [],
   };
+}
+
+/** The rows whose numbers are all finite. */
+function finiteRows({ x, theta }: Pairs): Pairs {
+  const finite = Array.from({ length: x.shape[0]! }, (_, i) => i).filter((i) =>
+    rowsOf(x, i, i + 1).data.every(Number.isFinite),
+  );
+  const only = (all: HostArray): HostArray => ({
+    shape: [finite.length, ...all.shape.slice(1)],
+    data: Float64Array.from(finite.flatMap((i) => [...rowsOf(all, i, i + 1).data])),
+  });
+  return { x: only(x), theta: only(theta) };
 }
 
 /** Between bounds, or, without them, whatever the parameters were drawn from. */

@@ -69,10 +69,14 @@ test('files of one’s own, between bounds', async () => {
   const x = Float32Array.from(noise, (e, i) => e + theta[2 * Math.floor(i / 3) + (i % 2)]!);
   const [xFile, thetaFile] = ['x.npy', 'theta.npy'].map((name) => join(folder, name));
   await writeFile(thetaFile!, writeNpy({ shape: [count, 2], data: theta }));
+  x[7] = Number.NaN;
   await writeFile(xFile!, writeNpy({ shape: [count, 3], data: x }));
   const out = join(folder, 'own');
-  const pair = ['--x', xFile!, '--theta', thetaFile!];
-  await run(...pair, '--low=-1,-1', '--high=1,1', ...small, '--out', out);
+  const flags = ['--x', xFile!, '--theta', thetaFile!, '--low=-1,-1', '--high=1,1', ...small];
+  await expect(run(...flags, '--out', out)).rejects.toThrow('not finite in 1 of 300 rows');
+  // What was refused left no run behind that would stand in the way.
+  const { stdout } = await run(...flags, '--missing', 'drop', '--out', out);
+  expect(stdout).toContain('Warning: 1 of 300 simulations are not finite');
   expect((await readdir(out)).sort()).toEqual(files);
   const { data } = parseNpy(await readFile(join(out, 'samples.npy')));
   expect(Math.max(...Array.from(data as Float64Array, Math.abs))).toBeLessThanOrEqual(1);

@@ -33,7 +33,7 @@ export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pair
     const each = x.data.length / x.shape[0]!;
     throw new ValueError(
       `${op}: x is ${x.data[at]} in row ${Math.floor(at / each)}, column ${at % each} (both from 0); expected finite ` +
-        'numbers. simulate leaves such rows out, and counts them.',
+        'numbers. Leave such rows out, of theta as well, as simulate does.',
     );
   }
   const outside = prior.contains(theta).indexOf(false);
