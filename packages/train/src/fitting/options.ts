@@ -88,6 +88,7 @@ export interface FitOptions {
 /** Something about the data or the fit that is probably not as it was meant, though there is a result. */
 export interface FitWarning {
   readonly kind:
+    | 'coarse-column'
     | 'constant-column'
     | 'diverged'
     | 'duplicated-columns'

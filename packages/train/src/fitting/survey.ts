@@ -4,7 +4,14 @@
  */
 import { type HostArray, type RowSource, type Rows, requireHostArray } from '@invnet/datasets';
 import type { Moments } from '@invnet/layers';
-import { formatShape, ShapeError, ValueError } from '@invnet/tensor';
+import {
+  currentPlacement,
+  formatShape,
+  nextAbove,
+  roundTo,
+  ShapeError,
+  ValueError,
+} from '@invnet/tensor';
 import type { FitWarning } from './options.ts';
 
 /** Below it a deviation is 0 in float32. */
@@ -101,6 +108,14 @@ export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] 
     });
   }
   for (const [name, survey] of Object.entries({ x, context })) {
+    for (const c of survey ? coarse(survey) : []) {
+      warnings.push({
+        kind: 'coarse-column',
+        message:
+          `${survey!.called} ${c} of ${name} is ${survey!.mean[c]} on average and varies by ${survey!.deviation[c]}, of which ` +
+          'float32 has but a few digits: densities and samples are rounded. Subtract a number in the middle from it.',
+      });
+    }
     for (const [a, b] of survey?.equal ?? []) {
       const consequence =
         name === 'x'
@@ -120,6 +135,19 @@ export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] 
     });
   }
   return warnings;
+}
+
+/** Steps of numbers at least within a deviation. */
+const leastSteps = 100;
+
+/** Channels whose numbers are so large, and so much alike, that rounding to the element type leaves little of how they differ. */
+function coarse({ mean, deviation, constant }: ArraySurvey): number[] {
+  const { dtype } = currentPlacement();
+  return [...mean.keys()].filter((c) => {
+    const size = Math.abs(mean[c]!);
+    const step = nextAbove(dtype, roundTo(dtype, size)) - roundTo(dtype, size);
+    return !constant.includes(c) && deviation[c]! < leastSteps * step;
+  });
 }
 
 /** Sums over the rows seen so far, per channel. */

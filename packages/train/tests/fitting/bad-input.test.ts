@@ -160,6 +160,18 @@ describe('fit warns', () => {
     ]);
   });
 
+  it('of columns that float32 has but a few digits of, in x and in contexts', async () => {
+    const days = table(30, 2, (r, c) => (c ? 2459000.5 + 0.1 * wavy(r, c) : wavy(r, c)));
+    const [ofX] = await warned({ x: days });
+    expect(ofX).toMatch(
+      /^coarse-column: column 1 of x is 2459000\.\d+ on average and varies by 0\.0/,
+    );
+    const [ofContext] = await warned({ x: plain, context: days });
+    expect(ofContext).toMatch(/^coarse-column: column 1 of context is 2459000/);
+    const years = table(30, 2, (r, c) => (c ? 1e7 : -2000) + 200 * wavy(r, c));
+    expect(await warned({ x: years })).toEqual([]);
+  });
+
   it('of more columns than rows, and of rows that were left out', async () => {
     const wide = new Flow({ network: new ActNorm({ channels: 5 }) });
     const { warnings } = await fit(wide, { x: table(4, 5, wavy) }, { epochs: 1 }).result();
