@@ -3,7 +3,7 @@
  * knows is how to read rows `start` to `end`; order, batches and going on are here, once for all formats.
  */
 import { RandomStream, requireList, requireOneOf, requireWhole, ValueError } from '@invnet/tensor';
-import { copyRow, type HostArray, likeArray, maskMissing } from './host-array.ts';
+import { copyRow, type HostArray, likeArray, masked } from './host-array.ts';
 import {
   type RowBatchOptions,
   type RowSource,
@@ -84,9 +84,11 @@ export async function blockRows(
   const checked = async (reader: RowReader, start: number, end: number) => {
     const rows = await reader.read(start, end);
     const { context } = rows;
-    const masked =
-      context && missing === 'mask' ? { ...rows, context: maskMissing(context) } : rows;
-    return requireRows(op, masked, { first: start, finite: missing !== 'keep' });
+    const marked =
+      context && missing === 'mask'
+        ? { ...rows, context: masked(op, 'context', context, start) }
+        : rows;
+    return requireRows(op, marked, { first: start, finite: missing !== 'keep' });
   };
   // The first row tells shapes and types, and whether the file can be read at all.
   const row = await reading(file, (reader) => checked(reader, first, first + 1));

@@ -28,20 +28,25 @@ export interface HostArray {
  * maskMissing({ shape: [1, 2], data: Float32Array.of(5, Number.NaN) }); // [1, 4]: 5, 0, 1, 0
  */
 export function maskMissing(array: HostArray): HostArray {
-  const { shape, data } = requireHostArray('maskMissing', 'the array', array);
+  return masked('maskMissing', 'the array', array, 0);
+}
+
+/** As `maskMissing`, in the name of others; rows are counted from `first`. */
+export function masked(op: string, name: string, array: HostArray, first: number): HostArray {
+  const { shape, data } = requireHostArray(op, name, array);
   const [count, channels, ...rest] = shape;
   if (channels === undefined) {
-    throw new ShapeError(`maskMissing: the array is ${formatShape(shape)}; expected [N, C, …].`);
+    throw new ShapeError(`${op}: ${name} is ${formatShape(shape)}; expected [N, C, …].`);
   }
   const row = data.length / count!;
-  const masked = likeArray(data, 2 * data.length);
+  const doubled = likeArray(data, 2 * data.length);
   data.forEach((value, i) => {
     const at = 2 * row * Math.floor(i / row) + (i % row);
-    masked[at] = Number.isNaN(value) ? 0 : value;
-    masked[at + row] = Number.isNaN(value) ? 0 : 1;
+    doubled[at] = Number.isNaN(value) ? 0 : value;
+    doubled[at + row] = Number.isNaN(value) ? 0 : 1;
   });
-  const result = { shape: [count!, 2 * channels, ...rest], data: masked };
-  requireFiniteCells('maskMissing', 'the array', result, 0);
+  const result = { shape: [count!, 2 * channels, ...rest], data: doubled };
+  requireFiniteCells(op, name, result, first);
   return result;
 }
 

@@ -180,6 +180,16 @@ describe('npyRows', () => {
     for await (const { context } of masking.batches(options)) {
       expect(Array.from(context!.data)).toEqual([0, 1, 1, 1, 2, 3, 1, 1, 4, 0, 1, 0]);
     }
+    const endless = writeNpy({ shape: [3, 2], data: Float64Array.of(0, 1, 2, 3, 4, 1 / 0) });
+    const failing = await npyRows({
+      x,
+      context: new Blob([endless]),
+      missing: 'mask',
+      blockRows: 1,
+    });
+    await expect(rowsOf(failing, options)).rejects.toThrow(
+      /npyRows: context is Infinity in row 2, column 1/,
+    );
     const keeping = await npyRows({ x: new Blob([holes]), missing: 'keep' });
     for await (const { x } of keeping.batches(options)) {
       expect(Array.from(x.data)).toEqual([0, 1, 2, 3, 4, Number.NaN]);
