@@ -5,6 +5,7 @@ import type { Bijection } from '@invnet/layers';
 import { add, concat, mul, neg, ones, sum, type Tensor, tensor, tidy } from '@invnet/tensor';
 import type { Prior } from '../priors/prior.ts';
 import { clampInto } from '../priors/support.ts';
+import { withoutGradients } from '../without-gradients.ts';
 
 /** What an energy is of. */
 export interface LikelihoodEnergyParts {
@@ -59,7 +60,8 @@ export function likelihoodEnergy(parts: LikelihoodEnergyParts): Energy {
         const { y, logdet } = toSupport.forward(u);
         const { z, logProb, context } = evaluate(u);
         const likelihood = sum(logProb.reshape([n!, count]), { axes: [1] });
-        const { dcontext } = flow.backward(z, ones([n! * count], z), context);
+        const each = ones([n! * count], z);
+        const { dcontext } = withoutGradients(flow, () => flow.backward(z, each, context));
         const slope = sum(dcontext!.reshape([n!, count, d!]), { axes: [1] });
         const score = onRows(prior, y, d!, (theta) => prior.score(theta).data);
         const { dx } = toSupport.backward(y, score, { dlogdet: ones([n!], y) });

@@ -175,32 +175,25 @@ export class Likelihood extends Module {
     const { x } = requireObservations(op, options.x, [this.features]);
     const random = seed instanceof RandomStream ? seed : new RandomStream(seed);
     const start = await freeParameters(prior, await this.#starts(prior, x, chains, random));
-    const trained = this.flow.parameters.filter((p) => !p.frozen);
-    try {
-      // Of gradients only that of the parameters of the model is wanted.
-      for (const p of trained) p.frozen = true;
-      const wide = columnMoments(
-        (await freeParameters(prior, prior.sample({ count: 1000, seed: random }))).data,
-        this.size,
-      );
-      const first = await this.#chains(prior, x, start, { ...wide, draws: warmup, warmup, random });
-      const last = { shape: [chains, this.size], data: first.data.slice(-chains * this.size) };
-      const scale = columnMoments(first.data, this.size);
-      const draws = Math.max(4, Math.ceil(count / chains));
-      const { data, ...rest } = await this.#chains(prior, x, last, {
-        ...scale,
-        draws,
-        warmup,
-        random,
-      });
-      using free = tensor(data.subarray(0, count * this.size), [count, this.size]);
-      using theta = tidy(() => bijectionTo(this.support).forward(free).y);
-      const samples = Float64Array.from(await theta.data());
-      clampInto(this.support, samples);
-      return { shape: [count, this.size], data: samples, ...rest };
-    } finally {
-      for (const p of trained) p.frozen = false;
-    }
+    const wide = columnMoments(
+      (await freeParameters(prior, prior.sample({ count: 1000, seed: random }))).data,
+      this.size,
+    );
+    const first = await this.#chains(prior, x, start, { ...wide, draws: warmup, warmup, random });
+    const last = { shape: [chains, this.size], data: first.data.slice(-chains * this.size) };
+    const scale = columnMoments(first.data, this.size);
+    const draws = Math.max(4, Math.ceil(count / chains));
+    const { data, ...rest } = await this.#chains(prior, x, last, {
+      ...scale,
+      draws,
+      warmup,
+      random,
+    });
+    using free = tensor(data.subarray(0, count * this.size), [count, this.size]);
+    using theta = tidy(() => bijectionTo(this.support).forward(free).y);
+    const samples = Float64Array.from(await theta.data());
+    clampInto(this.support, samples);
+    return { shape: [count, this.size], data: samples, ...rest };
   }
 
   #checked(op: string, prior: Prior): Prior {

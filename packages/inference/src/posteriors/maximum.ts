@@ -5,6 +5,7 @@ import { type Bijection, Parameter } from '@invnet/layers';
 import { add, mul, neg, ones, type RandomStream, type Tensor, tensor, tidy } from '@invnet/tensor';
 import { Adam, warmupCosine } from '@invnet/train';
 import { columnMoments } from '../summaries/moments.ts';
+import { withoutGradients } from '../without-gradients.ts';
 import type { Observations } from './observations.ts';
 
 /** How to look for the highest density. */
@@ -60,16 +61,14 @@ export async function maximize(search: Search): Promise<{ theta: Float64Array; l
   using shift = tensor(mean, [1, size]);
   const optimizer = new Adam();
   const schedule = warmupCosine({ rate: 0.05, finalRate: 0.001, steps });
-  const trained = flow.parameters.filter((p) => !p.frozen);
   let best = { theta: new Float64Array(size), logProb: Number.NEGATIVE_INFINITY };
   try {
-    // Of gradients only that of the parameters of the model is wanted.
-    for (const p of trained) p.frozen = true;
     for (let step = 0; step <= steps; step++) {
       const { theta, logProb, dv } = tidy(() => {
         const { y } = toSupport.forward(add(mul(parameter.data, scale), shift));
         const { z, logProb } = flow.forward(y, context);
-        const { dx } = flow.backward(z, ones([starts.length], z), context);
+        const each = ones([starts.length], z);
+        const { dx } = withoutGradients(flow, () => flow.backward(z, each, context));
         return { theta: y, logProb, dv: neg(mul(toSupport.backward(y, dx).dx, scale)) };
       });
       using gradient = dv;
@@ -88,7 +87,6 @@ export async function maximize(search: Search): Promise<{ theta: Float64Array; l
       parameter.zeroGrad();
     }
   } finally {
-    for (const p of trained) p.frozen = false;
     optimizer.dispose();
     parameter.dispose();
   }
