@@ -56,6 +56,12 @@ it('finds a narrow posterior, with simulations where it is', async () => {
   expect(memory().tensors).toBe(tensors);
 });
 
+it('refuses an observation that is not finite before anything is simulated', () => {
+  const prior = uniformPrior({ low: [0], high: [1] });
+  const options = { x: [Number.NaN], count: 10, seed: 1 };
+  expect(() => truncatedPosterior(() => [1], prior, options)).toThrow('number 0 of x is NaN');
+});
+
 it('weighs draws of the posterior where the prior is too wide, and needs its density for that', async () => {
   const wide = uniformPrior({ low: [-50, -50], high: [50, 50] });
   const s = 1e-3;

@@ -22,13 +22,7 @@ export function requireObservations(
   observations: Observations,
   shape: readonly (number | null)[],
 ): ObservationBatch {
-  const given = asArray(op, observations);
-  const at = given.data.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) {
-    throw new ValueError(
-      `${op}: number ${at} of x is ${given.data[at]}; expected observations of finite numbers.`,
-    );
-  }
+  const given = requireFiniteObservations(op, observations);
   if (fits(given.shape, shape)) {
     return { x: { shape: [1, ...given.shape], data: given.data }, single: true };
   }
@@ -36,6 +30,16 @@ export function requireObservations(
   const expected = `[${shape.map((n) => n ?? 'any').join(', ')}]`;
   throw new ShapeError(
     `${op}: x is ${formatShape(given.shape)}; expected one observation ${expected}, or several, [K, ${expected.slice(1)}.`,
+  );
+}
+
+/** Observations as an array, before their shape is known. @throws ValueError for numbers that are not finite. */
+export function requireFiniteObservations(op: string, observations: Observations): HostArray {
+  const given = asArray(op, observations);
+  const at = given.data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return given;
+  throw new ValueError(
+    `${op}: number ${at} of x is ${given.data[at]}; expected observations of finite numbers.`,
   );
 }
 

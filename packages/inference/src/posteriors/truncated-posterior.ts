@@ -27,7 +27,7 @@ import {
   type NeuralPosteriorResult,
   neuralPosterior,
 } from './neural-posterior.ts';
-import type { Observations } from './observations.ts';
+import { type Observations, requireFiniteObservations } from './observations.ts';
 import { drawTruncated, type TruncatedDraws } from './truncated-prior.ts';
 
 /** How many rounds of what. */
@@ -91,6 +91,8 @@ export function truncatedPosterior(
   const names = ['x', 'count', 'seed', 'rounds', 'mass', 'simulation', 'learning', 'signal'];
   requireOptions(op, options, names);
   const { count, seed, rounds = 5, mass = 1e-4, simulation = {}, learning = {} } = options;
+  // Before anything is simulated; its shape is known when something is.
+  requireFiniteObservations(op, options.x);
   requireWhole(op, 'count', count, 1, 2 ** 28);
   requireWhole(op, 'seed', seed, 0);
   requireWhole(op, 'rounds', rounds, 1, 1000);
