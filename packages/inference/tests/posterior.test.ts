@@ -124,7 +124,12 @@ describe('a linear Gaussian model', () => {
 
   it('finds the mode, and leaves nothing', async () => {
     const x = [0.8, -0.4];
-    const { theta, logProb } = await posterior.map({ x, seed: 1, starts: 4, steps: 60 });
+    const search = () => posterior.map({ x, seed: 1, starts: 4, steps: 60 });
+    // One that ends before leaves the other alone.
+    const [{ theta, logProb }] = await Promise.all([
+      search(),
+      posterior.map({ x, seed: 1, starts: 2, steps: 5 }),
+    ]);
     exactMean(x).forEach((m, c) => {
       expect(Math.abs(theta.data[c]! - m)).toBeLessThan(0.12);
     });
@@ -177,6 +182,10 @@ describe('a linear Gaussian model', () => {
     const ask = (x: HostArray | number[]) => posterior.sample({ x, count: 1, seed: 1 });
     await expect(ask([1, 2, 3])).rejects.toThrow('x is [3]; expected one observation [2], or');
     await expect(ask([1, Number.NaN])).rejects.toThrow('number 1 of x is NaN');
+    const origin = { shape: [1, 2], data: Float64Array.of(0, 0) };
+    await expect(posterior.logProb({ x: [1e39, 0], theta: origin })).rejects.toThrow(
+      'row 0 is NaN',
+    );
     const theta = { shape: [1, 3], data: new Float64Array(3) };
     await expect(posterior.logProb({ x: [1, 2], theta })).rejects.toThrow('expected [N, 2]');
   });

@@ -166,13 +166,7 @@ export class Posterior extends Module {
       );
       data.set(await samples.data(), from * this.size);
     }
-    const at = data.findIndex(Number.isNaN);
-    if (at >= 0) {
-      throw new InvNetError(
-        `${op}: sample ${Math.floor(at / this.size)} is NaN; expected numbers. The observation may be so far from those of ` +
-          'the training that the network overflows.',
-      );
-    }
+    requireNumbers(op, 'sample', data, this.size);
     clampInto(this.support, data);
     const shape = [count, this.size];
     return { shape: observations.single ? shape : [summaries.count, ...shape], data };
@@ -181,7 +175,7 @@ export class Posterior extends Module {
   /**
    * log p(θ | x) of each row, −∞ outside of the support: [N] numbers, or for several observations [K, N], row by row.
    *
-   * @throws ShapeError for parameters or observations of another shape.
+   * @throws ShapeError for parameters or observations of another shape. @throws InvNetError where the network overflows.
    */
   async logProb(options: PosteriorDensityOptions): Promise<Float64Array> {
     const op = 'Posterior.logProb';
@@ -216,6 +210,7 @@ export class Posterior extends Module {
         logProb[i] = values[at]!;
       });
     }
+    requireNumbers(op, 'the density of row', logProb, 1);
     return logProb;
   }
 
@@ -292,6 +287,16 @@ export class Posterior extends Module {
   #row(data: Float32Array | Float64Array, i: number) {
     return data.subarray(i * this.size, (i + 1) * this.size);
   }
+}
+
+/** @throws InvNetError for numbers that are NaN, of rows of a size. */
+function requireNumbers(op: string, name: string, data: Float64Array, size: number): void {
+  const at = data.findIndex(Number.isNaN);
+  if (at < 0) return;
+  throw new InvNetError(
+    `${op}: ${name} ${Math.floor(at / size)} is NaN; expected numbers. The observation may be so far from those of the ` +
+      'training that the network overflows.',
+  );
 }
 
 function oneOf({ x: { shape, data } }: ObservationBatch, k: number): HostArray {
