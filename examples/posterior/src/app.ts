@@ -33,6 +33,7 @@ export const config = {
 
 /** Flags of what a posterior is asked. */
 export const flags = {
+  names: text({ placeholder: '<names>', help: 'of the parameters, with commas, for the report' }),
   observed: text({
     placeholder: file,
     help: 'the observation to ask about, NPY; else the one of --observation, or the last row of --x',

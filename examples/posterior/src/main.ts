@@ -5,7 +5,7 @@ import { writeNpy } from '@invnet/datasets/npy';
 import { c2st, calibrate } from '@invnet/inference';
 import { writeReport } from '@invnet/inference/report';
 import { saveModel } from '@invnet/train';
-import { program } from 'example-kit';
+import { FlagError, program } from 'example-kit';
 import { app } from './app.ts';
 import { configOf, learn } from './learn.ts';
 import { problemOf } from './problem.ts';
@@ -15,6 +15,12 @@ await program(app, async ({ options, signal }) => {
   const { flags, out } = options;
   const problem = await problemOf(config, flags);
   const { title, prior, training, checks, observed, truth, task } = problem;
+  const names = flags.names?.split(',').map((name) => name.trim());
+  if (names && names.length !== prior.size) {
+    throw new FlagError(
+      `--names has ${names.length} names; expected ${prior.size}, one for each parameter.`,
+    );
+  }
   console.error(`${title}: ${training.theta.shape[0]} simulations of ${prior.size} parameters`);
 
   const {
@@ -42,11 +48,12 @@ await program(app, async ({ options, signal }) => {
   const calibration = await calibrate(posterior, checks, {
     seed: config.seed + 2,
     signal,
+    ...(names && { names }),
   }).result();
   const scores: Record<string, number> = {
     'seconds of training': Math.round(seconds),
     epochs: history.length,
-    ...(best && { 'nats, held out': best.loss }),
+    ...(best && { 'loss, held out': best.loss }),
   };
   if (task?.hasReference && flags.observed === undefined) {
     const seed = config.seed + 3;
@@ -59,6 +66,7 @@ await program(app, async ({ options, signal }) => {
     text: `Learned from ${training.theta.shape[0]} simulations; training ended by ${stopped}.`,
     estimators: [estimator],
     truth,
+    names,
   });
 
   for (const [name, score] of Object.entries(scores)) {

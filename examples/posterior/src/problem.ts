@@ -1,5 +1,6 @@
 /** What there is to learn: simulations with their prior, from a task of the benchmark or from files, and an observation. */
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { HostArray } from '@invnet/datasets';
 import { parseNpy } from '@invnet/datasets/npy';
 import { Prior, simulate, uniformPrior } from '@invnet/inference';
@@ -106,7 +107,7 @@ async function ofFiles(
     x: rowsOf(x, from, to),
   });
   return {
-    title: `${xFile} and ${thetaFile}`,
+    title: `${basename(xFile)} and ${basename(thetaFile)}`,
     prior: priorOf(theta, size!, low, high),
     training: part(0, learned),
     checks: part(learned, learned + held),

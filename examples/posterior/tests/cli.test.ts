@@ -72,12 +72,23 @@ test('files of one’s own, between bounds', async () => {
   x[7] = Number.NaN;
   await writeFile(xFile!, writeNpy({ shape: [count, 3], data: x }));
   const out = join(folder, 'own');
-  const flags = ['--x', xFile!, '--theta', thetaFile!, '--low=-1,-1', '--high=1,1', ...small];
+  const flags = [
+    '--x',
+    xFile!,
+    '--theta',
+    thetaFile!,
+    '--low=-1,-1',
+    '--high=1,1',
+    '--names',
+    'mass, spin',
+    ...small,
+  ];
   await expect(run(...flags, '--out', out)).rejects.toThrow('not finite in 1 of 300 rows');
   // What was refused left no run behind that would stand in the way.
   const { stdout } = await run(...flags, '--missing', 'drop', '--out', out);
   expect(stdout).toContain('Warning: 1 of 300 simulations are not finite');
   expect((await readdir(out)).sort()).toEqual(files);
+  expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('SBC (spin)');
   const { data } = parseNpy(await readFile(join(out, 'samples.npy')));
   expect(Math.max(...Array.from(data as Float64Array, Math.abs))).toBeLessThanOrEqual(1);
   await expect(run('--x', xFile!, '--out', join(folder, 'none'))).rejects.toThrow(

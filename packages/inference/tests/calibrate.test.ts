@@ -69,6 +69,11 @@ describe('calibrate', () => {
         expect(c).toBeLessThanOrEqual(upper[k]! + 1e-12);
       }
     }
+    // Of the true posterior there is no one nearer to the truths.
+    const meanOf = (logDensities: Float64Array) =>
+      logDensities.reduce((sum, logP) => sum + logP, 0) / logDensities.length;
+    const wrong = await calibrate(posterior({ off: 0.5 }), await pairs, { seed: 1 }).result();
+    expect(meanOf(wrong.logDensities!)).toBeLessThan(meanOf(found.logDensities!));
     for (const { zScores, contraction } of found.parameters) {
       const square = zScores.reduce((sum, z) => sum + z * z, 0) / zScores.length;
       expect(Math.abs(square - 1)).toBeLessThan(0.3);

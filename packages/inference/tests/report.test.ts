@@ -47,7 +47,7 @@ async function estimator(name: string, width: number): Promise<EstimatorReport> 
         name: 'largest & least',
       }),
     ),
-    warnings: ['3 simulations failed <script>'],
+    warnings: ['3 simulations failed <script>', { message: 'two equal columns' }],
   };
 }
 
@@ -67,8 +67,10 @@ describe('makeReport', () => {
     expect(found).toContain(
       '&quot;narrow&quot;: SBC (spin): samples are too narrow; p &lt; 0.0001.',
     );
-    expect(found).toContain("exact: the observation's largest &amp; least is 9.00, unlike");
+    expect(found).toContain("exact: the observation's largest &amp; least is 9, unlike");
     expect(found).not.toContain('exact: SBC');
+    expect(found).toContain('exact: two equal columns');
+    expect(html).toMatch(/log p of the truths[^−]*−1\.\d\d<\/td><td>−1\.\d\d/);
     for (const part of [
       'Posterior',
       'Calibration',

@@ -75,7 +75,7 @@ export interface Calibration extends CalibrationRanks {
 /**
  * Samples the posterior of each observation, and puts the truth among them: ranks of each parameter (simulation-based
  * calibration), of the truth's density (expected coverage) and of its distance to a random point (TARP), z-scores and
- * contraction, with an exact p-value for each kind of ranks.
+ * contraction, with an exact p-value for each kind of ranks; and the log-density of each truth, by which estimators are compared.
  *
  * @param pairs - From the prior and the simulator, not those of training.
  * @returns A run: an async iterator of progress, whose `result()` is the calibration.
@@ -135,7 +135,7 @@ async function* work(
     return { name, ranks: numbers(), zScores: numbers(), contraction: numbers() };
   });
   const tarpRanks = numbers();
-  const densityRanks = posterior.logProb && numbers();
+  const [densityRanks, logDensities] = posterior.logProb ? [numbers(), numbers()] : [];
   for (let from = 0; from < count; from += batchSize) {
     if (signal?.aborted) throw signal.reason;
     const seen = rowsOf(x, from, Math.min(from + batchSize, count));
@@ -158,13 +158,14 @@ async function* work(
         parameter.contraction[i] = narrower[d]!;
       }
       tarpRanks[i] = tarpRank(truth, own, { reference: points[i]!, scales });
-      if (!densityRanks || !densities) continue;
+      if (!densityRanks || !logDensities || !densities) continue;
       const [first, ...others] = densities.slice(k * (draws + 1), (k + 1) * (draws + 1));
+      logDensities[i] = first!;
       densityRanks[i] = densityRank(first!, others);
     }
     yield { done: from + seen.shape[0]!, count };
   }
-  const calibration = { count, draws, parameters: found, tarpRanks, densityRanks };
+  const calibration = { count, draws, parameters: found, tarpRanks, densityRanks, logDensities };
   return { ...calibration, tests: testsOf(calibration) };
 }
 

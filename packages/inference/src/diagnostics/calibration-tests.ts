@@ -22,6 +22,11 @@ export interface CalibrationRanks {
   readonly tarpRanks: Float64Array;
   /** How many draws have a higher density than the truth (Hermans et al., 2022), where there is one. */
   readonly densityRanks: Float64Array | undefined;
+  /**
+   * log p(θ | x) of the truth of each pair, in nats, where there are densities. Of two posteriors of the same pairs, the one with
+   * the higher mean is nearer to the truth (Lueckmann et al., 2021), whatever losses they were trained with.
+   */
+  readonly logDensities: Float64Array | undefined;
 }
 
 /** A test of one kind of ranks. */

@@ -31,8 +31,8 @@ export interface EstimatorReport {
   /** Statistics of the observation among those of replications, what `predictiveChecks` gave. */
   readonly predictive?: readonly (PredictiveCheck & { readonly name: string })[] | undefined;
   readonly history?: readonly TrainingEpoch[] | undefined;
-  /** What a reader has to know. */
-  readonly warnings?: readonly string[] | undefined;
+  /** What a reader has to know: texts, or warnings of `fit`. */
+  readonly warnings?: readonly (string | { readonly message: string })[] | undefined;
   /** Maps of a posterior of images, for which `size` of the report says how large they are. */
   readonly maps?:
     | { readonly mean: ArrayLike<number>; readonly deviation: ArrayLike<number> }
@@ -93,7 +93,7 @@ export function requireContent(op: string, content: ReportContent): void {
     requireRecord(where, 'scores', scores);
     for (const [name, score] of Object.entries(scores)) requireFinite(where, name, score);
     requireList(where, 'warnings', warnings, 'a list of texts');
-    for (const warning of warnings) requireText(where, 'a warning', warning);
+    for (const warning of warnings) requireText(where, 'a warning', messageOf(warning));
     requireList(where, 'history', history, 'a list of epochs');
     for (const [at, epoch] of history.entries()) {
       requireRecord(where, `history[${at}]`, epoch);
@@ -116,6 +116,11 @@ export function requireContent(op: string, content: ReportContent): void {
     requireLength(where, 'maps.mean', maps.mean, image.height * image.width);
     requireLength(where, 'maps.deviation', maps.deviation, image.height * image.width);
   }
+}
+
+/** What a warning says. */
+export function messageOf(warning: string | { readonly message: string }): string {
+  return typeof warning === 'string' ? warning : warning?.message;
 }
 
 function requireText(op: string, name: string, value: string): void {

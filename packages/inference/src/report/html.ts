@@ -31,8 +31,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** A number as people read it. */
 export function shown(value: number): string {
-  if (value === 0 || !Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
+  if (!Number.isFinite(value) || (Number.isInteger(value) && size < 1e5)) {
+    return String(value).replace('-', '−');
+  }
   if (size < 1e-3 || size >= 1e5)
     return value.toExponential(1).replace('-', '−').replace('e+', 'e');
   return value.toPrecision(size >= 1000 ? 4 : 3).replace('-', '−');

@@ -90,7 +90,7 @@ tbody th { font-weight: 500; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.25rem; }
 figure { margin: 0 0 1.25rem; padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; }
 .plots figure { margin: 0; }
-.plots .wide { grid-column: 1 / -1; }
+.plots .wide, .plots figure:nth-child(odd):has(+ .wide) { grid-column: 1 / -1; }
 figure svg { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: .86rem; line-height: 1.45; margin-top: .75rem; }
 figcaption b { color: var(--ink); font-weight: 600; }

@@ -2,7 +2,7 @@
 import { bars, colors, corner, curves, panels } from '@invnet/figures';
 import { psnr, ssim, uncertaintyCalibration, zScores } from '@invnet/metrics';
 import { calibrationPlots } from './calibration-plots.ts';
-import type { EstimatorReport, ReportContent } from './content.ts';
+import { type EstimatorReport, messageOf, type ReportContent } from './content.ts';
 import { section, shown, shownP, table, text } from './html.ts';
 import { plot } from './plot.ts';
 
@@ -17,7 +17,7 @@ export function warningsOf({ estimators }: ReportContent): string[] {
     const of = estimators.length > 1 ? `${name}: ` : '';
     const far = predictive.filter(({ pValue }) => pValue < 0.01 / predictive.length);
     return [
-      ...warnings.map((warning) => `${of}${warning}`),
+      ...warnings.map((warning) => `${of}${messageOf(warning)}`),
       ...(calibration?.tests ?? []).flatMap((test) =>
         test.finding === undefined
           ? []
@@ -58,12 +58,20 @@ function summary(content: ReportContent): string {
 }
 
 function scores(estimators: readonly EstimatorReport[]): string {
-  const names = [...new Set(estimators.flatMap(({ scores = {} }) => Object.keys(scores)))];
+  const all = estimators.map(({ scores, calibration }) => {
+    const { logDensities } = calibration ?? {};
+    if (!logDensities) return { ...scores };
+    const mean = logDensities.reduce((sum, logP) => sum + logP / logDensities.length, 0);
+    return { 'log p of the truths, mean in nats': mean, ...scores };
+  });
+  const names = [...new Set(all.flatMap((scores) => Object.keys(scores)))];
   return table(
     ['', ...estimators.map(({ name }) => name)],
     names.map((name) => [
       name,
-      ...estimators.map(({ scores }) => (scores?.[name] === undefined ? '–' : shown(scores[name]))),
+      ...all.map((scores: Readonly<Record<string, number>>) =>
+        scores[name] === undefined ? '–' : shown(scores[name]),
+      ),
     ]),
   );
 }
@@ -87,7 +95,7 @@ function posterior({ estimators, names, truth }: ReportContent): string {
     sets,
     ...(names && { names: names.slice(0, size) }),
     ...(truth && { truth: Array.from(truth).slice(0, size) }),
-    size: Math.max(70, Math.min(150, Math.floor(640 / size))),
+    size: Math.max(70, Math.min(210, Math.floor(640 / size))),
   });
   return plot({
     figure,
@@ -251,6 +259,7 @@ function training(estimators: readonly EstimatorReport[]): string {
     }),
     name: 'Loss',
     caption:
-      'Per row, in nats where it is −log p. Validation rows are not trained on; the weights kept are those of their lowest loss.',
+      'Per row, in nats where it is −log p. Validation rows are not trained on; the weights kept are those of their lowest loss.' +
+      `${trained.length > 1 ? ' Estimators that are trained on other coordinates of the parameters have other losses: compare log p of the truths.' : ''}`,
   });
 }
