@@ -412,6 +412,31 @@ describe('a base', () => {
     }
   });
 
+  it('of tails has the density and the slope of its degrees to rounding in float32, however many', async () => {
+    const at = (degrees: number) => {
+      const base = new StudentT({ channels: 1, degrees });
+      const z = tensor([0.5, -3, 0], [3, 1]);
+      const logProb = Array.from(base.logProb(z).dataSync());
+      base.backward(z, tensor([1, 1, 1], [3]));
+      return [...logProb, base.logDegrees.grad!.dataSync()[0]!];
+    };
+    const all = [0.5, 4, 30, 1e4, 1e6, 1e9];
+    const exact = all.map(at);
+    try {
+      await setBackend('wasm');
+      all.map(at).forEach((numbers, k) => {
+        numbers.forEach((found, i) => {
+          const expected = exact[k]![i]!;
+          expect(Math.abs(found - expected)).toBeLessThan(1e-5 * (1 + Math.abs(expected)));
+        });
+      });
+    } finally {
+      await setBackend('reference', { dtype: 'float64' });
+    }
+    // Of so many degrees it is the normal distribution.
+    expect(exact.at(-1)![0]).toBeCloseTo(-0.125 - 0.5 * Math.log(2 * Math.PI), 8);
+  });
+
   it('takes what an image of a context says, position by position', () => {
     const random = new RandomStream(2);
     const base = new ConditionalNormal({

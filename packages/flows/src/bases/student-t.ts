@@ -21,7 +21,7 @@ import {
 } from '@invnet/tensor';
 import { BaseDistribution, type Draw } from './base-distribution.ts';
 import { Entries, type EntryOptions, type EntryValues } from './entries.ts';
-import { digamma, logGamma } from './log-gamma.ts';
+import { digammaStep, logAboveOne, logGammaStep } from './log-gamma.ts';
 import { type MomentGradients, momentsDrawBackward } from './moments.ts';
 
 /** Options of `StudentT`. */
@@ -82,7 +82,7 @@ export class StudentT extends BaseDistribution {
 
   protected densityBackward(z: Tensor, dlogProb: Tensor) {
     const at = this.#at(z);
-    const { nu, scale, e, spread } = at;
+    const { nu, scale, e, spread, logSpread } = at;
     const w = perSample(dlogProb, z);
     const above = affine(nu, 1, 1);
     // (ν + 1)e/(ν(1 + q)), and times e.
@@ -90,8 +90,8 @@ export class StudentT extends BaseDistribution {
     const pulled = mul(slope, e);
     const dmean = mul(w, mul(slope, reciprocal(scale)));
     this.#accumulate({ dmean, dlogDeviation: mul(w, affine(pulled, 1, -1)) });
-    const rates = sub(sub(digamma(affine(nu, 0.5, 0.5)), digamma(affine(nu, 0.5))), reciprocal(nu));
-    const inner = add(sub(rates, log(spread)), mul(pulled, reciprocal(nu)));
+    const rates = sub(digammaStep(affine(nu, 0.5)), reciprocal(nu));
+    const inner = add(sub(rates, logSpread), mul(pulled, reciprocal(nu)));
     const dlogDegrees = mul(w, mul(affine(nu, 0.5), inner));
     this.logDegrees.accumulateGrad(this.#entries.gather(dlogDegrees));
     return { logProb: this.#density(at), dz: neg(dmean) };
@@ -132,20 +132,22 @@ export class StudentT extends BaseDistribution {
     this.#entries.requireShape(z);
   }
 
-  #density({ nu, logScale, spread }: { nu: Tensor; logScale: Tensor; spread: Tensor }): Tensor {
+  #density(at: { nu: Tensor; logScale: Tensor; logSpread: Tensor }): Tensor {
+    const { nu, logScale, logSpread } = at;
     const constants = sub(
-      sub(logGamma(affine(nu, 0.5, 0.5)), logGamma(affine(nu, 0.5))),
+      logGammaStep(affine(nu, 0.5)),
       add(affine(log(affine(nu, Math.PI)), 0.5), logScale),
     );
-    return sumPerSample(sub(constants, mul(affine(nu, 0.5, 0.5), log(spread))));
+    return sumPerSample(sub(constants, mul(affine(nu, 0.5, 0.5), logSpread)));
   }
 
-  /** The parameters over z, with e = (z − μ)/σ and 1 + q = 1 + e²/ν. */
+  /** The parameters over z, with e = (z − μ)/σ, 1 + q = 1 + e²/ν and its logarithm. */
   #at(z: Tensor) {
     const parameters = this.#parameters(z.shape);
     const { mean, scale, nu } = parameters;
     const e = mul(sub(z, mean), reciprocal(scale));
-    return { ...parameters, e, spread: affine(mul(square(e), reciprocal(nu)), 1, 1) };
+    const q = mul(square(e), reciprocal(nu));
+    return { ...parameters, e, spread: affine(q, 1, 1), logSpread: logAboveOne(q) };
   }
 
   #parameters(z: Shape) {
