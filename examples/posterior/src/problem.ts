@@ -5,7 +5,7 @@ import type { HostArray } from '@invnet/datasets';
 import { parseNpy } from '@invnet/datasets/npy';
 import { Prior, simulate, uniformPrior } from '@invnet/inference';
 import { type BenchmarkTask, benchmarkTask } from '@invnet/inference/tasks';
-import { ShapeError, ValueError } from '@invnet/tensor';
+import { RandomStream, ShapeError, ValueError } from '@invnet/tensor';
 import { FlagError } from 'example-kit';
 import type { Asked, Settings } from './app.ts';
 
@@ -80,7 +80,8 @@ async function ofFiles(
     low,
     high,
     missing,
-  }: Settings & { readonly x: string; readonly theta: string },
+    seed,
+  }: Settings & { readonly seed: number; readonly x: string; readonly theta: string },
   { observed, checks }: Asked,
 ): Promise<Problem> {
   const all = { x: await read(xFile), theta: await read(thetaFile) };
@@ -102,10 +103,12 @@ async function ofFiles(
   const last = observed === undefined ? 1 : 0;
   const learned = count! - held - last;
   if (held < 2) throw new ValueError(`${thetaFile} has ${count} rows; expected at least 10.`);
-  const part = (from: number, to: number): Pairs => ({
-    theta: rowsOf(theta, from, to),
-    x: rowsOf(x, from, to),
-  });
+  // Files may be sorted, and what is checked has to be of the whole prior.
+  const order = new RandomStream(seed).permutation(count! - last);
+  const part = (from: number, to: number): Pairs => {
+    const own = order.subarray(from, to);
+    return { theta: selected(theta, own), x: selected(x, own) };
+  };
   return {
     title: `${basename(xFile)} and ${basename(thetaFile)}`,
     prior: priorOf(theta, size!, low, high),
@@ -128,11 +131,7 @@ function finiteRows({ x, theta }: Pairs): Pairs {
   const finite = Array.from({ length: x.shape[0]! }, (_, i) => i).filter((i) =>
     rowsOf(x, i, i + 1).data.every(Number.isFinite),
   );
-  const only = (all: HostArray): HostArray => ({
-    shape: [finite.length, ...all.shape.slice(1)],
-    data: Float64Array.from(finite.flatMap((i) => [...rowsOf(all, i, i + 1).data])),
-  });
-  return { x: only(x), theta: only(theta) };
+  return { x: selected(x, finite), theta: selected(theta, finite) };
 }
 
 /** Between bounds, or, without them, whatever the parameters were drawn from. */
@@ -143,7 +142,7 @@ function priorOf(
   high: string | undefined,
 ): Prior {
   if (low !== undefined && high !== undefined) {
-    const [lows, highs] = [low, high].map((text) => text.split(',').map(Number));
+    const [lows, highs] = [low, high].map((text) => text.split(',').map(numberOf));
     if (lows!.length === size && highs!.length === size)
       return uniformPrior({ low: lows!, high: highs! });
     throw new FlagError(
@@ -165,6 +164,13 @@ function priorOf(
   });
 }
 
+/** @throws FlagError for what is no number, an empty text among them. */
+function numberOf(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number)) return number;
+  throw new FlagError(`--low and --high are numbers with commas; ${JSON.stringify(text)} is none.`);
+}
+
 async function read(path: string): Promise<HostArray> {
   const { shape, data } = parseNpy(await readFile(path), path);
   return { shape, data: Float64Array.from(data as ArrayLike<number>, Number) };
@@ -176,6 +182,16 @@ function row(values: readonly number[]): HostArray {
 
 function single({ shape, data }: HostArray): HostArray {
   return { shape: shape.slice(1), data };
+}
+
+/** Some rows, in the order of their indices. */
+function selected(all: HostArray, indices: readonly number[] | Uint32Array): HostArray {
+  const each = all.data.length / all.shape[0]!;
+  const data = new Float64Array(indices.length * each);
+  indices.forEach((row, i) => {
+    data.set(rowsOf(all, row, row + 1).data, i * each);
+  });
+  return { shape: [indices.length, ...all.shape.slice(1)], data };
 }
 
 function rowsOf({ shape, data }: HostArray, from: number, to: number): HostArray {

@@ -11,6 +11,8 @@ import { benchmarkTask } from '@invnet/inference/tasks';
 import { RandomStream, setBackend } from '@invnet/tensor';
 import { loadModel } from '@invnet/train';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Asked, Settings } from '../src/app.ts';
+import { problemOf } from '../src/problem.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const run = (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args]);
@@ -60,6 +62,44 @@ test('a task, from simulator to report, which goes on where it was', async () =>
   );
   expect(resumed.stdout).toMatch(/^epochs +3$/m);
 }, 120_000);
+
+test('checks are rows from anywhere in a file, with the observations that belong to them', async () => {
+  const count = 100;
+  const sorted = Float64Array.from({ length: count }, (_, i) => i / count);
+  const [xFile, thetaFile] = ['x-sorted.npy', 'theta-sorted.npy'].map((name) => join(folder, name));
+  await writeFile(thetaFile!, writeNpy({ shape: [count, 1], data: sorted }));
+  await writeFile(xFile!, writeNpy({ shape: [count, 1], data: sorted.map((v) => 2 * v) }));
+  const settings: Settings & { seed: number } = {
+    task: 'two_moons',
+    simulations: 20,
+    missing: 'refuse',
+    estimator: 'spline',
+    x: xFile,
+    theta: thetaFile,
+    low: undefined,
+    high: undefined,
+    seed: 1,
+  };
+  const asked: Asked = {
+    observation: 1,
+    samples: 20,
+    checks: 20,
+    names: undefined,
+    observed: undefined,
+  };
+  const problem = await problemOf(settings, asked);
+  const { training, checks, observed, truth } = problem;
+  const means = [training, checks].map(({ theta: { data } }) => {
+    return Array.from(data).reduce((sum, v) => sum + v, 0) / data.length;
+  });
+  expect(Math.abs(means[1]! - means[0]!)).toBeLessThan(0.25);
+  for (const { theta, x } of [training, checks])
+    expect(x.data).toEqual(theta.data.map((v) => 2 * v));
+  expect([observed.data[0], truth]).toEqual([1.98, [0.99]]);
+  const rows = [...training.theta.data, ...checks.theta.data, ...truth!];
+  expect(Float64Array.from(rows).sort()).toEqual(sorted);
+  await expect(problemOf({ ...settings, low: '', high: '1' }, asked)).rejects.toThrow('"" is none');
+});
 
 test('files of one’s own, between bounds', async () => {
   const random = new RandomStream(1);
