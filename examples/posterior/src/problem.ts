@@ -1,7 +1,7 @@
 /** What there is to learn: simulations with their prior, from a task of the benchmark or from files, and an observation. */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { HostArray } from '@invnet/datasets';
+import { type HostArray, toHostArray } from '@invnet/datasets';
 import { parseNpy } from '@invnet/datasets/npy';
 import { Prior, simulate, uniformPrior } from '@invnet/inference';
 import { type BenchmarkTask, benchmarkTask } from '@invnet/inference/tasks';
@@ -172,8 +172,7 @@ function numberOf(text: string): number {
 }
 
 async function read(path: string): Promise<HostArray> {
-  const { shape, data } = parseNpy(await readFile(path), path);
-  return { shape, data: Float64Array.from(data as ArrayLike<number>, Number) };
+  return toHostArray(parseNpy(await readFile(path), path));
 }
 
 function row(values: readonly number[]): HostArray {

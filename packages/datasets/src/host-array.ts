@@ -1,6 +1,6 @@
 /**
- * Arrays of floats in plain memory, batch first: what rows are made of before they become tensors. Integers are
- * made floats where they are read; here they are refused, so that nothing is rounded in silence.
+ * Arrays of floats in plain memory, batch first: what rows are made of before they become tensors. Integers become floats by
+ * `toHostArray`, or where rows are read; elsewhere they are refused, so that nothing is rounded in silence.
  */
 import {
   checkShape,
@@ -11,11 +11,33 @@ import {
   sizeOf,
   ValueError,
 } from '@invnet/tensor';
+import { type TypedNumbers, toFloats } from './numeric-data.ts';
 
 /** Floats with a shape, batch first, row-major. */
 export interface HostArray {
   readonly shape: readonly number[];
   readonly data: Float32Array | Float64Array;
+}
+
+/**
+ * What a file holds, of whatever type, as floats: what `fit` and posteriors take. Numbers that float32 holds exactly become such,
+ * others float64; whole numbers beyond 2⁵³ that are no float64 become NaN, which those refuse.
+ *
+ * @throws ValueError for what is no array of numbers. @throws ShapeError for a shape that they do not fill, or that has no axis.
+ * @example
+ * const theta = toHostArray(parseNpy(await readFile('theta.npy'))); // floats or integers, [N, D]
+ */
+export function toHostArray(array: {
+  readonly shape: readonly number[];
+  readonly data: TypedNumbers;
+}): HostArray {
+  const op = 'toHostArray';
+  requireRecord(op, 'the array', array, '{ shape, data }');
+  const { shape, data } = array;
+  if (!ArrayBuffer.isView(data) || data instanceof DataView) {
+    throw new ValueError(`${op}: the data are ${formatValue(data)}; expected a typed array.`);
+  }
+  return requireHostArray(op, 'the array', { shape, data: toFloats(data) });
 }
 
 /**

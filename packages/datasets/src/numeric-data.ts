@@ -12,7 +12,7 @@ export type NumericData =
   | Float64Array<ArrayBuffer>;
 
 /** Numbers of a typed array of any kind. */
-type TypedNumbers =
+export type TypedNumbers =
   | BigInt64Array
   | BigUint64Array
   | (ArrayLike<number> & Iterable<number> & { readonly BYTES_PER_ELEMENT: number });

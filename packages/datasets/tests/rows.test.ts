@@ -9,6 +9,7 @@ import {
   type Rows,
   selectRows,
   splitRows,
+  toHostArray,
 } from '../src/index.ts';
 
 /** Row i holds i in all its cells: as x, as context and as weight. */
@@ -162,6 +163,18 @@ describe('rows', () => {
       shape: [2, size],
       data: Float32Array.of(...data.subarray(4 * size), ...data.subarray(size, 2 * size)),
     });
+  });
+
+  it('are made of numbers of any type, exactly', () => {
+    const shape = [2, 1];
+    const floats = (data: Parameters<typeof toHostArray>[0]['data']) =>
+      toHostArray({ shape, data }).data;
+    expect(floats(Int16Array.of(-3, 7))).toEqual(Float32Array.of(-3, 7));
+    expect(floats(Int32Array.of(2 ** 30 + 1, 7))).toEqual(Float64Array.of(2 ** 30 + 1, 7));
+    expect(floats(BigInt64Array.of(-5n, 2n ** 53n + 1n))).toEqual(Float64Array.of(-5, Number.NaN));
+    const kept = Float32Array.of(0.1, 2);
+    expect(floats(kept)).toBe(kept);
+    expect(() => toHostArray({ shape: [3, 1], data: kept })).toThrow(ShapeError);
   });
 
   it('say what is missing in columns of their own', () => {

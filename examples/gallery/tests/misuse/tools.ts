@@ -367,6 +367,7 @@ export function dataCalls(): Calls {
     selectRows: [call(datasets.selectRows, [rows, [1, 0]])],
     splitRows: [call(datasets.splitRows, [rows, { validation: 0.5, seed: 1 }])],
     maskMissing: [call(datasets.maskMissing, [rows.x])],
+    toHostArray: [call(datasets.toHostArray, [rows.x])],
     requireHostArray: [call(datasets.requireHostArray, ['a test', 'x', rows.x])],
     gunzip: [call(datasets.gunzip, [idx])],
     parseIdx: [call(datasets.parseIdx, [idx, 'a file'])],

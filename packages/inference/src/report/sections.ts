@@ -252,8 +252,8 @@ function training(estimators: readonly EstimatorReport[]): string {
     figure: curves({
       series,
       clip: 0.98,
-      width: 640,
-      height: 300,
+      width: 480,
+      height: 280,
       x: { label: 'epoch' },
       y: { label: 'loss' },
     }),
