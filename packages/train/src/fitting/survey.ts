@@ -23,6 +23,8 @@ export interface ArraySurvey extends Moments {
   readonly called: 'column' | 'channel';
   /** Channels that have one value in all rows. */
   readonly constant: readonly number[];
+  /** Of each channel, the number that is farthest from 0, without its sign. */
+  readonly largest: readonly number[];
   /** Pairs of columns that are equal in all rows, where rows are vectors. */
   readonly equal: readonly (readonly [number, number])[];
 }
@@ -84,9 +86,11 @@ export async function surveyRows(
 /**
  * What a survey has to say.
  *
- * @throws ValueError for a constant column of x, which has no density.
+ * @throws ValueError for a constant column of x, which has no density, and for numbers that the element type does not hold.
  */
 export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] {
+  requireUnits('x', x);
+  if (context) requireUnits('context', context);
   const [constant] = x.constant;
   if (constant !== undefined) {
     throw new ValueError(
@@ -137,6 +141,23 @@ export function warningsOf({ rows, x, context, dropped }: Survey): FitWarning[] 
   return warnings;
 }
 
+/** @throws ValueError for numbers that are infinite in float32, or differ by what is 0 there. */
+function requireUnits(name: string, { called, deviation, largest, constant }: ArraySurvey): void {
+  if (currentPlacement().dtype !== 'float32') return;
+  for (const [c, most] of largest.entries()) {
+    if (!Number.isFinite(Math.fround(most))) {
+      throw new ValueError(
+        `fit: ${called} ${c} of ${name} has numbers as large as ${most}, which float32 does not hold; expected other units, or ` +
+          'their logarithms.',
+      );
+    }
+    if (!constant.includes(c) || deviation[c] === 0) continue;
+    throw new ValueError(
+      `fit: ${called} ${c} of ${name} varies by ${deviation[c]}, which is nothing in float32; expected other units.`,
+    );
+  }
+}
+
 /** Steps of numbers at least within a deviation. */
 const leastSteps = 100;
 
@@ -159,6 +180,7 @@ class ColumnSums {
   readonly #squares: Float64Array;
   readonly #first: Float64Array;
   readonly #varies: Uint8Array;
+  readonly #largest: Float64Array;
   /** Of vectors, a number for each column that follows from all that it held. */
   readonly #digests: Uint32Array;
   #count = 0;
@@ -175,6 +197,7 @@ class ColumnSums {
     const each = () => new Float64Array(this.#channels);
     [this.#mean, this.#squares, this.#first] = [each(), each(), each()];
     this.#varies = new Uint8Array(this.#channels);
+    this.#largest = each();
     this.#digests = new Uint32Array(2 * this.#channels);
   }
 
@@ -192,6 +215,7 @@ class ColumnSums {
     for (let c = 0; c < channels; c++) {
       if (this.#count === 0) this.#first[c] = data[c * positions]!;
       const first = this.#first[c]!;
+      let largest = this.#largest[c]!;
       // Relative to the first number, so that no digits are lost to a large mean.
       let sum = 0;
       for (let n = 0; n < rows; n++) {
@@ -199,9 +223,11 @@ class ColumnSums {
           const value = data[i]!;
           if (!Number.isFinite(value)) throw notFinite(this.#name, value, row + n, i - n * size);
           if (value !== first) this.#varies[c] = 1;
+          if (value > largest || -value > largest) largest = Math.abs(value);
           sum += value - first;
         }
       }
+      this.#largest[c] = largest;
       const count = rows * positions;
       const mean = first + sum / count;
       let squares = 0;
@@ -222,6 +248,7 @@ class ColumnSums {
     return {
       mean: [...this.#mean],
       deviation,
+      largest: [...this.#largest],
       called: this.#shape.length === 1 ? 'column' : 'channel',
       constant: channels.filter((c) => !this.#varies[c] || deviation[c]! < leastDeviation),
       equal: this.#equalColumns(),
