@@ -130,6 +130,20 @@ describe('makeReport', () => {
     expect(blind.html).not.toContain('PSNR');
   });
 
+  it('takes losses as fits have them, a validation loss that was infinite among them', () => {
+    const losses = [Number.POSITIVE_INFINITY, 3, 2];
+    const history = losses.map((validationLoss, i) => ({
+      epoch: i + 1,
+      trainingLoss: 1,
+      validationLoss,
+    }));
+    const { html, json } = makeReport({ title: 'A', estimators: [{ name: 'fit', history }] });
+    expect(html).not.toMatch(/Infinity|NaN/);
+    expect(JSON.parse(json).estimators[0].history[1]).toEqual(history[1]);
+    const broken = [{ name: 'fit', history: [{ ...history[0]!, validationLoss: Number.NaN }] }];
+    expect(() => makeReport({ title: 'A', estimators: broken })).toThrow('validationLoss is NaN');
+  });
+
   it('refuses what does not fit', async () => {
     const [one] = await both;
     const report = (change: object) => () =>

@@ -99,6 +99,8 @@ export function requireContent(op: string, content: ReportContent): void {
       requireRecord(where, `history[${at}]`, epoch);
       requireFinite(where, `history[${at}].epoch`, epoch.epoch);
       requireFinite(where, `history[${at}].trainingLoss`, epoch.trainingLoss);
+      // A validation row of no density makes it infinite, which ends no fit.
+      if (epoch.validationLoss === Number.POSITIVE_INFINITY) continue;
       requireFinite(where, `history[${at}].validationLoss`, epoch.validationLoss ?? 0);
     }
     requireList(where, 'predictive', predictive, 'a list of checks');

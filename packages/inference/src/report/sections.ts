@@ -242,7 +242,10 @@ function training(estimators: readonly EstimatorReport[]): string {
     const x = history.map(({ epoch }) => epoch);
     const of = trained.length > 1 ? `${name}, ` : '';
     const validated = history.some(({ validationLoss }) => validationLoss !== undefined);
-    const validation = history.map(({ validationLoss }) => validationLoss ?? Number.NaN);
+    const validation = history.map(({ validationLoss = Number.NaN }) =>
+      // A gap, as where there is none.
+      Number.isFinite(validationLoss) ? validationLoss : Number.NaN,
+    );
     return [
       { name: `${of}training`, x, y: history.map(({ trainingLoss }) => trainingLoss), ...color },
       ...(validated ? [{ name: `${of}validation`, x, y: validation, dashed: true, ...color }] : []),
