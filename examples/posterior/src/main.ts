@@ -40,10 +40,7 @@ await program(app, async ({ options, signal }) => {
     seed: config.seed + 1,
     onWarning: ({ message }) => warnings.push(message),
   });
-  await writeFile(
-    join(out, 'samples.npy'),
-    writeNpy({ ...samples, data: Float64Array.from(samples.data) }),
-  );
+  await writeFile(join(out, 'samples.npy'), writeNpy(samples));
 
   const calibration = await calibrate(posterior, checks, {
     seed: config.seed + 2,

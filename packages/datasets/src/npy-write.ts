@@ -8,6 +8,7 @@ import {
   ShapeError,
   ValueError,
 } from '@invnet/tensor';
+import type { HostArray } from './host-array.ts';
 import type { NumericData } from './numeric-data.ts';
 
 /** Types of numbers, by NumPy's names for them. */
@@ -34,10 +35,9 @@ const types = [
  * await writeFile('samples.npy', writeNpy({ shape: [1000, 2], data: await samples.data() }));
  * // numpy.load('samples.npy'): float32, (1000, 2)
  */
-export function writeNpy(array: {
-  readonly shape: readonly number[];
-  readonly data: NumericData;
-}): Uint8Array<ArrayBuffer> {
+export function writeNpy(
+  array: HostArray | { readonly shape: readonly number[]; readonly data: NumericData },
+): Uint8Array<ArrayBuffer> {
   requireRecord('writeNpy', 'the array', array, '{ shape, data }');
   const { shape, data } = array;
   const type = types.find(([, , Type]) => data instanceof Type);

@@ -14,7 +14,7 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { unzipSync, zipSync } from 'fflate';
-import { type NpyArray, type NumericData, parseNpy, writeNpy } from './npy.ts';
+import { type NpyArray, parseNpy, writeNpy } from './npy.ts';
 
 export type { NpyArray, NumericData } from './npy.ts';
 
@@ -85,9 +85,7 @@ export interface WriteNpzOptions {
  * await writeFile('posterior.npz', writeNpz({ theta: { shape: [1000, 5], data: samples } }));
  */
 export function writeNpz(
-  arrays: Readonly<
-    Record<string, { readonly shape: readonly number[]; readonly data: NumericData }>
-  >,
+  arrays: Readonly<Record<string, Parameters<typeof writeNpy>[0]>>,
   options: WriteNpzOptions = {},
 ): Uint8Array<ArrayBuffer> {
   requireOptions('writeNpz', options, ['compress']);
