@@ -4,6 +4,7 @@
  * (C2ST: ½ is perfect, 1 is none alike); with the seconds of each part, and on demand the same by the Python package sbi, from
  * the same simulations on as many threads.
  */
+import process from 'node:process';
 import {
   c2st,
   type EstimatorName,
@@ -153,10 +154,10 @@ export async function measureSbi(options: SbiOptions = {}): Promise<SbiReport> {
           const drawn = { shape, data: Float64Array.from(data) };
           accuracies.push((await c2st({ shape, data: references[i]! }, drawn)).accuracy);
         }
-        results.push({
-          ...{ task: name, simulations: count, library, accuracies, ...times },
-          simulating: own ? simulating : undefined,
-        });
+        const result = { task: name, simulations: count, library, accuracies, ...times };
+        results.push({ ...result, simulating: own ? simulating : undefined });
+        // All rows together take an hour.
+        process.stderr.write(`bench: ${rowName(result)}: C2ST ${meanOf(accuracies).toFixed(3)}\n`);
       };
       for (const estimator of estimators) {
         const outcome = await own(task, pairs, observed, { estimator, samples, epochs });
@@ -247,12 +248,11 @@ async function referencesOf(
 export function describeSbi({ results, notes, threads, reference }: SbiReport): string {
   const seconds = (value: number | undefined) => (value === undefined ? '' : value.toFixed(1));
   const rows = results.map((r) => {
-    const mean = r.accuracies.reduce((a, b) => a + b, 0) / r.accuracies.length;
     const range = `${Math.min(...r.accuracies).toFixed(3)} – ${Math.max(...r.accuracies).toFixed(3)}`;
     const at = [10_000, 100_000].indexOf(r.simulations);
     return [
-      `${r.task}, ${r.simulations}: ${r.library}`,
-      mean.toFixed(3),
+      rowName(r),
+      meanOf(r.accuracies).toFixed(3),
       range,
       String(r.accuracies.length),
       published[r.task]?.[at]?.toFixed(3) ?? '',
@@ -278,4 +278,16 @@ export function describeSbi({ results, notes, threads, reference }: SbiReport): 
     formatTable(['task, simulations', ...columns], rows),
     ...notes,
   ].join('\n');
+}
+
+function rowName({
+  task,
+  simulations,
+  library,
+}: Pick<SbiResult, 'task' | 'simulations' | 'library'>): string {
+  return `${task}, ${simulations}: ${library}`;
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
 }
