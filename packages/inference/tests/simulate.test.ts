@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { ValueError } from '@invnet/tensor';
 import { expect, it } from 'vitest';
 import { SimulationError, type Simulator, simulate, uniformPrior } from '../src/index.ts';
+import { calls, type Outcome } from '../src/simulation/simulator.ts';
 
 const prior = uniformPrior({ low: [0], high: [1] });
 const options = { count: 250, seed: 7 };
@@ -53,6 +54,13 @@ it('takes observations at once, so that a simulator may write all into one array
   const run = simulate(promised, prior, options).result();
   await expect(run).rejects.toThrow('one array for two observations');
   await expect(run).rejects.toThrow(ValueError);
+  // A worker waits for each before the next.
+  const theta = { shape: [3, 1], data: Float64Array.of(0.25, 0.5, 0.75) };
+  const found: Outcome[] = [];
+  for (const call of calls(promised, { first: 0, theta, seed: 1 }, 1000, undefined)) {
+    found.push(await call());
+  }
+  expect(found.map((outcome) => 'x' in outcome && outcome.x.data[0])).toEqual([0.25, 0.5, 0.75]);
 });
 
 it('runs in workers, of which one that hangs or ends is replaced, with the same pairs and failures', async () => {
@@ -61,7 +69,7 @@ it('runs in workers, of which one that hangs or ends is replaced, with the same 
   const { theta } = await simulate(simulator, prior, settings).result();
   const results = await Promise.all(
     [1, 2].map((workers) =>
-      simulate({ worker }, prior, { ...settings, timeout: 500, workers }).result(),
+      simulate({ worker }, prior, { ...settings, timeout: 1500, workers }).result(),
     ),
   );
   const reasons = results[0]!.failures.map(({ reason, index }) => [index, reason]);

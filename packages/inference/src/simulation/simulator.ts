@@ -92,12 +92,21 @@ export function calls(
     });
   }
   const promised = new Set<unknown>();
+  let running = 0;
   return indices.map((i) => async () => {
     const row = Float64Array.from(theta.data.subarray(i * size, (i + 1) * size));
     const call = (context: SimulationContext) => {
       const given = simulator(row, context);
       // At once, for the next simulation may write into the same array.
-      return given instanceof Promise ? given.then((x) => ownOf(x, promised)) : oneOf(given);
+      if (!(given instanceof Promise)) return oneOf(given);
+      // One after the other, as in a worker, they may share it as well.
+      if (running === 0) promised.clear();
+      running += 1;
+      return given
+        .then((x) => ownOf(x, promised))
+        .finally(() => {
+          running -= 1;
+        });
     };
     const made = await attempt(call, stream(first + i), timeout, signal);
     return 'value' in made ? finite(made.value) : made;
