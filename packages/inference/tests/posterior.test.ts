@@ -329,6 +329,10 @@ it('says what is wrong with simulations', async () => {
   );
   const broken = { ...x, data: x.data.with(3, Number.NaN) };
   expect(() => neuralPosterior(prior, { theta, x: broken })).toThrow('NaN in row 1, column 1');
+  const days = { ...theta, data: Float64Array.from(theta.data, (v) => 2459000 + 1e-3 * v) };
+  expect(() =>
+    neuralPosterior(normalPrior({ mean: [2459000], deviation: [1] }), { theta: days, x }),
+  ).toThrow('float32 has but a few digits');
   expect(() => neuralPosterior(prior, { theta: one, x })).toThrow('expected as many observations');
   expect(memory().tensors).toBe(tensors);
 });

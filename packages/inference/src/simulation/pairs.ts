@@ -1,6 +1,14 @@
 /** Pairs of parameters and observations, as they are learned from. */
 import { type HostArray, requireHostArray } from '@invnet/datasets';
-import { formatShape, requireRecord, ShapeError, ValueError } from '@invnet/tensor';
+import {
+  currentPlacement,
+  formatShape,
+  nextAbove,
+  requireRecord,
+  roundTo,
+  ShapeError,
+  ValueError,
+} from '@invnet/tensor';
 import type { Prior } from '../priors/prior.ts';
 
 /** Parameters and observations of the joint distribution, such as `simulate` gives. */
@@ -15,7 +23,7 @@ export interface Pairs {
  * The pairs themselves.
  *
  * @throws ValueError for observations that are not finite, with row and column, for parameters outside of the prior's support,
- * and for one that never varies.
+ * and for one that never varies, or of which the element type has but a few digits.
  * @throws ShapeError for another number of parameters than of observations.
  */
 export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pairs {
@@ -45,7 +53,27 @@ export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pair
     );
   }
   requireVariety(op, theta);
+  requireDigits(op, theta);
   return { theta, x };
+}
+
+/** Steps of numbers at least between the least and the largest. */
+const leastSteps = 100;
+
+/** @throws ValueError for parameters so large, and so much alike, that rounding to the element type leaves little of them. */
+function requireDigits(op: string, { shape, data }: HostArray): void {
+  const { dtype } = currentPlacement();
+  const size = shape[1]!;
+  for (let c = 0; c < size; c++) {
+    const column = data.filter((_, i) => i % size === c).sort();
+    const [least, largest] = [column[0]!, column.at(-1)!];
+    const most = roundTo(dtype, Math.max(-least, largest));
+    if (largest - least >= leastSteps * (nextAbove(dtype, most) - most)) continue;
+    throw new ValueError(
+      `${op}: column ${c} of theta is from ${least} to ${largest}, of which ${dtype} has but a few digits; expected parameters ` +
+        'of which a number in the middle is subtracted, and a prior of these.',
+    );
+  }
 }
 
 /** @throws ValueError for a single row, and for a parameter that is the same in all rows: it has no density. */
