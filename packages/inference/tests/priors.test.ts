@@ -11,6 +11,7 @@ import {
   Prior,
   uniformPrior,
 } from '../src/index.ts';
+import { clampInto } from '../src/priors/support.ts';
 
 beforeAll(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -122,6 +123,19 @@ it('has the densities and gradients of their limits at the bounds of the support
     expect(prior.logProb(theta)[0]).toBeCloseTo(density, 12);
     if (slope !== undefined) expect(prior.score(theta).data[0]).toBeCloseTo(slope, 12);
   }
+});
+
+it('moves what was rounded out of a support back into it', () => {
+  const support = [
+    { kind: 'above', low: 0, size: 2 },
+    { kind: 'box', low: [0.1], high: [0.3] },
+  ] as const;
+  const prior = new Prior({ support, sample: () => new Float64Array(0) });
+  const data = Float64Array.of(0, Number.POSITIVE_INFINITY, Math.fround(0.3));
+  expect(prior.contains({ shape: [1, 3], data })).toEqual([false]);
+  clampInto(support, data);
+  expect(prior.contains({ shape: [1, 3], data })).toEqual([true]);
+  expect(Math.fround(data[1]!)).toBe(data[1]);
 });
 
 it('has −∞ outside, one error where there is no density, and refuses a sampler that leaves its support', () => {

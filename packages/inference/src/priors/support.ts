@@ -123,6 +123,9 @@ function isInsideBlock(support: Support, part: readonly number[]): boolean {
   }
 }
 
+/** The largest number of float32, in place of infinity, which lies in no support. */
+const largest = (2 - 2 ** -23) * 2 ** 127;
+
 /** The smallest positive number of full precision in float32: logarithms of it are finite. */
 const leastPositive = 2 ** -126;
 
@@ -153,7 +156,7 @@ function boundsOf(support: Support, i: number): readonly [number, number] {
   // The bound itself is the end of a map that never gets there.
   if (support.kind === 'above') {
     const { low } = support;
-    return [low === 0 ? leastPositive : nextAbove('float32', roundTo('float32', low)), none];
+    return [low === 0 ? leastPositive : nextAbove('float32', roundTo('float32', low)), largest];
   }
   if (support.kind === 'simplex') return [leastPositive, 1];
   return [-none, none];
