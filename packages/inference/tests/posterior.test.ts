@@ -334,6 +334,9 @@ it('says what is wrong with simulations', async () => {
     neuralPosterior(normalPrior({ mean: [2459000], deviation: [1] }), { theta: days, x }),
   ).toThrow('float32 has but a few digits');
   expect(() => neuralPosterior(prior, { theta: one, x })).toThrow('expected as many observations');
+  expect(() => neuralPosterior(prior, { theta: { ...one, shape: [one.data.length] }, x })).toThrow(
+    /neuralPosterior: theta is .* the parameters of the prior/,
+  );
   expect(memory().tensors).toBe(tensors);
 });
 

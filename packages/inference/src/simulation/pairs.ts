@@ -24,12 +24,17 @@ export interface Pairs {
  *
  * @throws ValueError for observations that are not finite, with row and column, for parameters outside of the prior's support,
  * and for one that never varies, or of which the element type has but a few digits.
- * @throws ShapeError for another number of parameters than of observations.
+ * @throws ShapeError for another number of parameters than of observations, or others than the prior has.
  */
 export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pairs {
   requireRecord(op, 'simulations', simulations, '{ theta, x }');
   const theta = requireHostArray(op, 'theta', simulations.theta);
   const x = requireHostArray(op, 'x', simulations.x);
+  if (theta.shape.length !== 2 || theta.shape[1] !== prior.size) {
+    throw new ShapeError(
+      `${op}: theta is ${formatShape(theta.shape)}; expected [N, ${prior.size}], the parameters of the prior.`,
+    );
+  }
   if (x.shape[0] !== theta.shape[0] || x.shape.length < 2) {
     throw new ShapeError(
       `${op}: theta is ${formatShape(theta.shape)} and x ${formatShape(x.shape)}; expected as many observations [N, …] as ` +
