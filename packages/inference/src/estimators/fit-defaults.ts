@@ -2,6 +2,16 @@
 import { RandomStream } from '@invnet/tensor';
 import { type FitOptions, plateau } from '@invnet/train';
 
+/** What `fit` takes and is not decided here. */
+export type LearningOptions = Omit<FitOptions, 'loss' | 'standardize' | 'missing'>;
+
+/** The names of `LearningOptions`. */
+export const learningOptions: readonly (keyof LearningOptions)[] = [
+  ...(['epochs', 'batchSize', 'optimizer', 'schedule', 'validation', 'patience'] as const),
+  ...(['clipNorm', 'noise', 'average', 'freeze', 'checkpoint', 'resume', 'communicator'] as const),
+  ...(['seed', 'report', 'signal', 'onWarning'] as const),
+];
+
 /**
  * Steps of a hundredth of the rows at a rate that falls where the validation loss no longer does, with weights averaged over about
  * an epoch: so the rate is low when a fit to few rows is about to learn them by heart, and high for as long as there is something

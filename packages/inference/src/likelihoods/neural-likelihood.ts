@@ -6,7 +6,7 @@ import type { HostArray } from '@invnet/datasets';
 import { Flow } from '@invnet/flows';
 import { asConditioner, Construction, Sequential, Standardization } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
-import { formatShape, type RandomStream, requireRecord, ShapeError } from '@invnet/tensor';
+import { formatShape, type RandomStream, requireOptions, ShapeError } from '@invnet/tensor';
 import {
   type FitLoss,
   type FitOptions,
@@ -15,7 +15,12 @@ import {
   fit,
 } from '@invnet/train';
 import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
-import { weightsStream, withDefaults } from '../estimators/fit-defaults.ts';
+import {
+  type LearningOptions,
+  learningOptions,
+  weightsStream,
+  withDefaults,
+} from '../estimators/fit-defaults.ts';
 import { freeParameters } from '../priors/free-parameters.ts';
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import { Run } from '../run.ts';
@@ -24,8 +29,7 @@ import { momentsOf } from '../summaries/moments.ts';
 import { Likelihood } from './likelihood.ts';
 
 /** How to learn a likelihood: the network, and what `fit` takes, with the defaults of `neuralPosterior`. */
-export interface NeuralLikelihoodOptions
-  extends Omit<FitOptions, 'loss' | 'standardize' | 'missing'> {
+export interface NeuralLikelihoodOptions extends LearningOptions {
   /** Default: couplings by splines. Chains along a continuous flow are slow. */
   readonly estimator?: Estimator;
 }
@@ -53,7 +57,7 @@ export function neuralLikelihood(
 ): Run<FitProgress, NeuralLikelihoodResult> {
   const op = 'neuralLikelihood';
   requirePrior(op, prior);
-  requireRecord(op, 'options', options);
+  requireOptions(op, options, ['estimator', ...learningOptions]);
   const { estimator = 'spline', ...how } = options;
   requireEstimator(op, estimator);
   const pairs = requirePairs(op, prior, simulations);

@@ -15,7 +15,7 @@ import {
   Standardization,
 } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
-import { type RandomStream, requireRecord, tensor, tidy } from '@invnet/tensor';
+import { type RandomStream, requireOptions, tensor, tidy } from '@invnet/tensor';
 import {
   type FitLoss,
   type FitOptions,
@@ -29,7 +29,12 @@ import {
   mapsBox,
   requireEstimator,
 } from '../estimators/estimator.ts';
-import { weightsStream, withDefaults } from '../estimators/fit-defaults.ts';
+import {
+  type LearningOptions,
+  learningOptions,
+  weightsStream,
+  withDefaults,
+} from '../estimators/fit-defaults.ts';
 import { freeParameters } from '../priors/free-parameters.ts';
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import type { Support } from '../priors/support.ts';
@@ -45,8 +50,7 @@ import { TypicalObservations } from './typical-observations.ts';
  * epochs with a patience of 15, batches of a hundredth of the rows, from 32 to 256, averages of weights over about an epoch, and a
  * rate of 2·10⁻³, for splines between bounds 5·10⁻³, that falls where the validation loss no longer does (`plateau`).
  */
-export interface NeuralPosteriorOptions
-  extends Omit<FitOptions, 'loss' | 'standardize' | 'missing'> {
+export interface NeuralPosteriorOptions extends LearningOptions {
   /** Default: couplings by splines. */
   readonly estimator?: Estimator;
   /** What makes a few numbers of an observation. Default: vectors of up to 64 numbers as they are, else a dense network. */
@@ -81,7 +85,7 @@ export function neuralPosterior(
 ): Run<FitProgress, NeuralPosteriorResult> {
   const op = 'neuralPosterior';
   requirePrior(op, prior);
-  requireRecord(op, 'options', options);
+  requireOptions(op, options, ['estimator', 'summary', ...learningOptions]);
   const { estimator = 'spline', summary, ...how } = options;
   requireEstimator(op, estimator);
   const pairs = requirePairs(op, prior, simulations);
