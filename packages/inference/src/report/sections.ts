@@ -89,7 +89,8 @@ function posterior({ estimators, names, truth }: ReportContent): string {
       { length: rows * size },
       (_, i) => data[Math.floor(i / size) * columns + (i % size)]!,
     );
-    return { name, shape: [rows, size], data: some };
+    // One alone needs no legend.
+    return { ...(drawn.length > 1 && { name }), shape: [rows, size], data: some };
   });
   const figure = corner({
     sets,
