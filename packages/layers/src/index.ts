@@ -223,7 +223,7 @@ export type { Json, ModuleConfig } from './models/config.ts';
 export { ConfigurationError, configDifferences } from './models/config.ts';
 export { copyModule, copyModuleBy, replacePart } from './models/copy.ts';
 export { describe } from './models/describe.ts';
-export { countParameters, freeze, unfreeze } from './models/freezing.ts';
+export { countParameters, freeze, unfreeze, withoutGradients } from './models/freezing.ts';
 export type { Initializable, InitializeOptions } from './models/initialize.ts';
 export {
   initialize,

@@ -359,6 +359,7 @@ function treeCalls(): Calls {
     countParameters: [call(api.countParameters, [net, { trained: true }])],
     freeze: [call(api.freeze, [net, 'norm.*'], unfreeze)],
     unfreeze: [call(api.unfreeze, [net, '**'])],
+    withoutGradients: [call(api.withoutGradients, [net, () => 1])],
     initialize: [
       call(api.initialize, [net, x, { context: undefined }], {
         undo: () => api.resetInitialization(net),

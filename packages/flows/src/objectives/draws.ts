@@ -2,7 +2,14 @@
  * Samples of a flow that move with its parameters, the weights that an energy gives them, and how a loss of both is
  * differentiated: what the objectives for energies share. Mathematics: docs/math/flows/objectives.md
  */
-import { activeStep, initializeSync, isInitialized, perSample, reverse } from '@invnet/layers';
+import {
+  activeStep,
+  initializeSync,
+  isInitialized,
+  perSample,
+  reverse,
+  withoutGradients,
+} from '@invnet/layers';
 import {
   add,
   affine,
@@ -21,7 +28,6 @@ import {
 } from '@invnet/tensor';
 import { baseContext, type Flow, networkContext, requireFlow } from '../flow.ts';
 import { type Energy, requireEnergy, requireFiniteNow, slopeAt } from './energy.ts';
-import { withoutGradients } from './without-gradients.ts';
 
 /** What an objective draws, and how it is differentiated. */
 export interface EnergyLossOptions {

@@ -1,9 +1,8 @@
 /** Energies as a flow's latent variables see them. Mathematics: docs/math/flows/objectives.md */
-import { outsideSteps } from '@invnet/layers';
+import { outsideSteps, withoutGradients } from '@invnet/layers';
 import { add, full, sub, type Tensor, tidy } from '@invnet/tensor';
 import { baseContext, type Flow, networkContext, requireFlow } from '../flow.ts';
 import { type Energy, energyAt, requireEnergy, slopeAt } from './energy.ts';
-import { withoutGradients } from './without-gradients.ts';
 
 /**
  * The energy of the latent z where x = f⁻¹(z) has the energy U: U(f⁻¹(z)) − log|det ∂f⁻¹/∂z|. Where the flow fits,

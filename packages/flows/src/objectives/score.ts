@@ -1,8 +1,7 @@
 /** The gradient of a flow's log-density in x. Mathematics: docs/math/flows/score.md */
-import { outsideSteps } from '@invnet/layers';
+import { outsideSteps, withoutGradients } from '@invnet/layers';
 import { ones, type Tensor, tidy } from '@invnet/tensor';
 import { type Flow, requireFlow } from '../flow.ts';
-import { withoutGradients } from './without-gradients.ts';
 
 /**
  * ∇ₓ log p(x), or ∇ₓ log p(x | context), of x's shape, with log p itself, [N]: one forward and one backward, in memory

@@ -1,11 +1,10 @@
 /** The energy of a posterior whose likelihood is a flow. Mathematics: docs/math/inference/neural-likelihood.md */
 import type { HostArray } from '@invnet/datasets';
 import type { Energy, Flow } from '@invnet/flows';
-import type { Bijection } from '@invnet/layers';
+import { type Bijection, withoutGradients } from '@invnet/layers';
 import { add, concat, mul, neg, ones, sum, type Tensor, tensor, tidy } from '@invnet/tensor';
 import type { Prior } from '../priors/prior.ts';
 import { clampInto } from '../priors/support.ts';
-import { withoutGradients } from '../without-gradients.ts';
 
 /** What an energy is of. */
 export interface LikelihoodEnergyParts {

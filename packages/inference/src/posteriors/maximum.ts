@@ -1,11 +1,10 @@
 /** Where a posterior's density is highest, by gradient. Mathematics: docs/math/inference/neural-posterior.md */
 import type { HostArray } from '@invnet/datasets';
 import type { Flow } from '@invnet/flows';
-import { type Bijection, Parameter } from '@invnet/layers';
+import { type Bijection, Parameter, withoutGradients } from '@invnet/layers';
 import { add, mul, neg, ones, type RandomStream, type Tensor, tensor, tidy } from '@invnet/tensor';
 import { Adam, warmupCosine } from '@invnet/train';
 import { columnMoments } from '../summaries/moments.ts';
-import { withoutGradients } from '../without-gradients.ts';
 import type { Observations } from './observations.ts';
 
 /** How to look for the highest density. */

@@ -1,5 +1,5 @@
-/** Which parameters are trained, by path; and how many numbers that are. */
-import { requireBoolean, requireOptions, ValueError } from '@invnet/tensor';
+/** Which parameters are trained, by path, or for a while none; and how many numbers that are. */
+import { requireBoolean, requireFunction, requireOptions, ValueError } from '@invnet/tensor';
 import { type Module, namedParameters, requireModule } from '../tree/module.ts';
 import type { Parameter } from '../tree/parameter.ts';
 import { pathExpression, requirePath } from '../tree/path.ts';
@@ -36,6 +36,24 @@ export function countParameters(
   let count = 0;
   for (const p of network.parameters) if (!(trained && p.frozen)) count += p.size;
   return count;
+}
+
+/**
+ * Runs `fn` while no parameter of the network gathers a gradient, as if all were frozen: for derivatives in the argument
+ * alone. It does not wait for anything, so that searches along one network may run at the same time.
+ *
+ * @example const { dx } = withoutGradients(network, () => network.backward(y, dy));
+ */
+export function withoutGradients<T>(network: Module, fn: () => T): T {
+  requireModule('withoutGradients', network);
+  requireFunction('withoutGradients', 'fn', fn);
+  const trained = network.parameters.filter((p) => !p.frozen);
+  for (const p of trained) p.frozen = true;
+  try {
+    return fn();
+  } finally {
+    for (const p of trained) p.frozen = false;
+  }
 }
 
 function setFrozen(network: Module, pattern: string, on: boolean): string[] {
