@@ -13,20 +13,35 @@ from support import FOLDER, NAMED, expectations
 
 import invnet
 import invnet.torch
+from invnet.torch.flows import VariationalDequantization
 from invnet.torch.tree import places_in
 
 # By what was recorded; torch computes all in float64, so that the rounding is of one side alone.
 TOLERANCES = {"float64": 1e-10, "float32": 1e-5}
 
 
-def outputs(module, x, context):
-    """All that a row is asked about, and the loss that its recorded gradients are of."""
+def outputs(module, x, context=None, z=None, dy=None):
+    """All that a row is asked about."""
+    if isinstance(module, VariationalDequantization):
+        return {"bound": module.bound(x, context, z=z)}
     if isinstance(module, invnet.torch.Flow):
         return {"logProb": module.log_prob(x, context)}
     if isinstance(module, invnet.torch.Conditioner):
         return {"y": module(x, context)}
     y, logdet = module(x, context)
     return {"y": y, "logdet": logdet}
+
+
+def loss_of(found, dy=None):
+    """What the recorded gradients are of; None where there are none."""
+    if "bound" in found:
+        return -found["bound"].mean()
+    if dy is None:
+        return None
+    loss = (found["y"] * dy.reshape(found["y"].shape)).sum()
+    if "logdet" in found:
+        loss = loss + (found["logdet"] * found["logdet"].detach()).sum()
+    return loss
 
 
 class Rows(unittest.TestCase):
@@ -42,25 +57,22 @@ class Rows(unittest.TestCase):
                 module = invnet.torch.load(FOLDER / f"{slug}.safetensors", named=NAMED).double()
                 inputs = {
                     k: torch.from_numpy(arrays[k]).double()
-                    for k in ("x", "dy", "context")
+                    for k in ("x", "dy", "context", "z")
                     if k in arrays
                 }
-                x = inputs["x"].requires_grad_()
-                context = inputs.get("context")
-                if context is not None:
-                    context.requires_grad_()
-                found = outputs(module, x, context)
-                if "dy" in inputs:
-                    loss = (found["y"] * inputs["dy"].reshape(found["y"].shape)).sum()
-                    if "logdet" in found:
-                        loss = loss + (found["logdet"] * found["logdet"].detach()).sum()
+                x, context = inputs["x"], inputs.get("context")
+                for given in (x, context):
+                    if given is not None:
+                        given.requires_grad_()
+                found = outputs(module, **inputs)
+                loss = loss_of(found, inputs.get("dy"))
+                if loss is not None:
                     loss.backward()
-                    found["dx"] = x.grad
-                    if context is not None:
-                        found["dcontext"] = context.grad
-                    for path, p in module.named_parameters():
-                        if p.grad is not None:
-                            found[f"{path}.grad"] = p.grad
+                    leaves = {"dx": x, "dcontext": context}
+                    leaves |= {f"{path}.grad": p for path, p in module.named_parameters()}
+                    for name, leaf in leaves.items():
+                        if leaf is not None and leaf.grad is not None:
+                            found[name] = leaf.grad
                 if "inverse.x" in arrays:
                     with torch.no_grad():
                         x_again, back = module.inverse(

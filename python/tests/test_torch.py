@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import torch
 from support import NAMED
@@ -15,6 +17,8 @@ from test_files import FLOW, MODELS, bytes_with
 import invnet
 import invnet.torch
 from invnet.torch.build import build
+from invnet.torch.fixed_point import fixed_point
+from invnet.torch.tree import assign
 
 
 def model_at(slug):
@@ -102,6 +106,7 @@ class Modules(unittest.TestCase):
         for slug, shape in [
             ("autoregressive-affine-0d", (1, 3)),
             ("invertibleresidual-0d", (1, 3)),
+            ("midpointflow-0d", (1, 2)),
             ("planar-0d", (1, 2)),
             ("sylvester-1d", (1, 3, 2)),
             ("transformercoupling-rational-quadratic-0d", (1, 3)),
@@ -115,6 +120,39 @@ class Modules(unittest.TestCase):
                 x, logdet = module.inverse(y)
                 self.assertLess((module(x)[0] - y).abs().max(), 1e-9, slug)
                 self.assertLess((volume - logdet).abs().max(), 1e-9, slug)
+
+    def test_samples_of_continuous_flows_take_no_derivatives(self):
+        by_steps = model_at("flow-of-a-continuousflow-of-equal-steps-estimated")
+        for flow in (by_steps, invnet.torch.Flow(model_at("midpointflow-0d"))):
+            draw = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+            with mock.patch("torch.autograd.grad", side_effect=AssertionError):
+                x = flow.sample(4, (2,), generator=draw())
+                self.assertRaises(AssertionError, flow.log_prob, x)
+            z = torch.randn(4, 2, generator=draw(), dtype=torch.float64)
+            self.assertLess((x - flow.inverse(z)[0]).abs().max(), 1e-14)
+
+    def test_iterations_end_where_rounding_keeps_them_moving(self):
+        start = torch.ones(1, 1)
+        step = lambda z: torch.where(z > 1, 1 - 1e-5, 1 + 1e-5)  # noqa: E731
+        self.assertLess((fixed_point("f", step, start, 9, rounding=1e-4) - 1).abs(), 2e-5)
+        for rounding in (0.0, 1e-5):
+            with self.assertRaisesRegex(ValueError, "f: after 9 iterations the change is 2"):
+                fixed_point("f", step, start, 9, rounding=rounding)
+        # Two large numbers that nearly cancel, of which a step sees other digits.
+        field = {"$type": "SmoothField", "channels": 2, "hidden": [2], "frequencies": 1}
+        flow = build({"$type": "MidpointFlow", "field": field, "steps": 8}, {})
+        numbers = {
+            "w1": [[2, 1], [2, 1]],
+            "u1": [[0, 0], [0, 0]],
+            "b1": [0, 1e-4],
+            "w2": [[2000, -2000], [-2000, 2000]],
+            "u2": [[0.5, -0.3], [-0.7, 0.2]],
+            "b2": [0.1, -0.2],
+        }
+        assign(flow, {f"field.{name}": torch.tensor(v) * 1.0 for name, v in numbers.items()})
+        x = torch.randn(200, 2, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            self.assertLess((flow.inverse(flow(x)[0])[0] - x).abs().max(), 1e-3)
 
     def test_copies_and_pickles_are_the_same_function(self):
         for slug in ("multiscalehint-1d", "resnet-evaluation-1d", "customblock-with-a-parameter"):
@@ -159,6 +197,42 @@ class Modules(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "from 0 to 3"):
             invnet.torch.dequantize(torch.tensor([4]), 4)
 
+    def test_noise_for_pixels_is_drawn_or_given(self):
+        model = model_at("variationaldequantization")
+        draw = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+        v = torch.arange(5).repeat(2).reshape(5, 1, 2)
+        z = torch.randn(5, 1, 2, generator=draw(), dtype=torch.float64)
+        drawn = model.bound(v, generator=draw())
+        self.assertTrue(torch.equal(drawn, model.bound(v, z=z)))
+        self.assertFalse(torch.equal(drawn, model.bound(v)))
+        with self.assertRaisesRegex(ValueError, "bound: expected pixels from 0 to 4"):
+            model.bound(v + 1)
+
+    def test_noise_keeps_pixels_in_their_level_and_has_the_gradient_of_where_it_was(self):
+        moved = {"$type": "Flow", "network": {"$type": "AffineLayer", "channels": 1}}
+        still = {"$type": "Flow", "network": {"$type": "Identity"}}
+        config = {"$type": "VariationalDequantization", "flow": still, "noise": moved, "levels": 49}
+        v, z = torch.arange(49).reshape(49, 1), torch.linspace(-1, 1, 49).reshape(49, 1)
+        # Noise that is nearly 0, or so near to 1 that rounding takes the last pixels beyond.
+        far = ((torch.float32, 14.0), (torch.float64, 34.0))
+        for (kind, size), sign in itertools.product(far, (-1, 1)):
+            shift = sign * size
+            arrays = {
+                f"noise.network.{name}": torch.full((1,), value, dtype=kind).numpy()
+                for name, value in (("scale", 1), ("shift", -shift))
+            }
+            model = invnet.torch.module_of(invnet.Model(config=config, arrays=arrays))
+            first = lambda x, context: x[:, 0]  # noqa: E731
+            with mock.patch.object(model.flow, "log_prob", side_effect=first) as seen:
+                model.bound(v, z=z.to(kind))
+            x = seen.call_args.args[0]
+            self.assertTrue(torch.equal((x * 49).floor().long(), v))
+            x.sum().backward()
+            u = torch.sigmoid(z.to(kind) + shift)
+            slope = model.get_parameter("noise.network.shift").grad
+            expected = -(u * (1 - u)).sum() / 49
+            self.assertLess((slope / expected - 1).abs(), 1e-5)
+
 
 class Refusals(unittest.TestCase):
     def refused(self, kind, problem, config=None, arrays=None, named=None, **strings):
@@ -177,6 +251,9 @@ class Refusals(unittest.TestCase):
         glow = invnet.load(FLOW).config["network"]
         estimated = model_at("invertibleresidual-0d").config | {"logdet": "series"}
         parts = {"scales.9": {"$type": "Identity"}}
+        smooth = {"$type": "SmoothField", "channels": 2}
+        followed = {"$type": "ContinuousFlow", "field": smooth}
+        unsmooth = model_at("conditionerfield-with-a-context").config
         for config, problem in [
             (octave, "at 'network.layers.1' is of the type 'Octave', which is not in the Python"),
             (flow(estimated), "at 'network' .* estimates are not in the Python package yet"),
@@ -187,6 +264,17 @@ class Refusals(unittest.TestCase):
             (flow(glow | {"$parts": parts}), r"'network.\$parts.scales.9' cannot be put in"),
             (flow({"$type": ["Glow"]}), r"of the type \['Glow'\]"),
             ({"$type": "relu"}, "is no configuration of a module"),
+            (flow(followed | {"solver": "euler"}), "solver is 'euler', which is not known"),
+            (flow(followed | {"divergence": "hutchinson"}), "seed is None; expected one"),
+            (flow(followed | {"seed": 1}), "seed is 1; expected one for 'hutchinson' alone"),
+            (flow(followed | {"divergence": "none"}), "divergence is 'none', which is not known"),
+            (flow(followed | {"field": {"$type": "Identity"}}), "expected a velocity field"),
+            (flow({"$type": "MidpointFlow", "field": unsmooth}), "expected a SmoothField"),
+            (flow(followed | {"field": smooth | {"activation": "relu"}}), "activation is 'relu'"),
+            (
+                {"$type": "VariationalDequantization", "flow": flow(glow), "noise": glow},
+                "noise is a Glow; expected a flow",
+            ),
         ]:
             self.refused(invnet.ConfigurationError, problem, config)
         self.refused(
@@ -209,6 +297,10 @@ class Refusals(unittest.TestCase):
         flow, coupling = invnet.torch.load(FLOW), model_at("conditionalglowcoupling-1d")
         x, pair = torch.zeros(2, 3, 5).double(), model_at("basiccoupling-1d").inner
         context = torch.zeros(2, 2, 5).double()
+        midpoint = model_at("midpointflow-with-a-context-0d")
+        midpoint.max_iterations = 2
+        followed = model_at("continuousflow-of-short-steps-with-a-context")
+        followed.steps = 2
         for call, problem in [
             (lambda: flow.log_prob(torch.zeros(2, 3).double()), r"got \[2, 3\]; expected \[N, 2"),
             (lambda: flow.log_prob(x[:, :2, 0], context), "a context, which nothing in it uses"),
@@ -223,6 +315,11 @@ class Refusals(unittest.TestCase):
             (lambda: flow.sample(0, (2,)), "n is 0; expected at least 1"),
             (lambda: flow.log_prob(torch.zeros(0, 2)), "no samples"),
             (lambda: model_at("haarsqueeze-1d")(x), "even spatial sizes"),
+            (lambda: followed(x[:, :2, 0]), "SmoothField: expected a context, got none"),
+            (lambda: followed(x[:, :2, 0], context[:, :2, 0]), r"context is \[2, 2\]; .* \[2, 1\]"),
+            (lambda: followed(x[:, :2, 0] + 1, context[:, :1, 0]), "after 2 steps .* % of the way"),
+            (lambda: midpoint(x[:, :2], context[:, :1, 0]), r"\[1, 2, 5\]; expected \[1, 2\]"),
+            (lambda: midpoint(x[:, :2, 0] + 1, context[:, :1, 0]), "MidpointFlow: after 2 iter"),
         ]:
             with self.subTest(problem), self.assertRaisesRegex(ValueError, problem):
                 call()

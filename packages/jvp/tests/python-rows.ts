@@ -15,21 +15,27 @@ import {
   NormalMixture,
   StudentT,
   Uniform,
+  VariationalDequantization,
+  variationalLoss,
 } from '@invnet/flows';
 import {
   ActNorm,
   AdditiveCoupling,
   Bijection,
   Conditioner,
+  ConditionerField,
+  ContinuousFlow,
   CustomBlock,
+  compose,
   DenseBlock,
-  describe,
   Flattened,
   freeze,
   GlowCoupling,
   Identity,
   InducedAttention,
   initialize,
+  Logit,
+  MidpointFlow,
   type Module,
   named,
   namedBuffers,
@@ -39,12 +45,23 @@ import {
   replacePart,
   Sequential,
   ShuffleSqueeze,
+  SmoothField,
   TensorBuffer,
   TriangularSylvester,
   zeroGrad,
 } from '@invnet/layers';
 import { ConditionalGlow, Glow, MisfitGradient, MultiScale } from '@invnet/networks';
-import { affine, exp, mul, ones, RandomStream, type Shape, sum, Tensor } from '@invnet/tensor';
+import {
+  affine,
+  exp,
+  mul,
+  ones,
+  RandomStream,
+  type Shape,
+  sum,
+  Tensor,
+  tensor,
+} from '@invnet/tensor';
 import { type HostTensor, modelBytes, writeSafetensors } from '@invnet/train';
 import { conditionerRows } from './conditioner-rows.ts';
 import { operators } from './operators.ts';
@@ -131,8 +148,53 @@ const baseRows: readonly PythonRow[] = [
   ),
 ];
 
+const smooth = (options: object = {}) =>
+  new SmoothField({ channels: 2, hidden: [3], frequencies: 1, random: random(), ...options });
+const fine = { relativeTolerance: 1e-13, absoluteTolerance: 1e-13 };
+
+/** Densities by the steps of each solver; and derivatives, which are equal where steps are short: ours are of the equation. */
+const continuousRows: readonly PythonRow[] = [
+  {
+    name: 'ContinuousFlow of short steps, with a context',
+    shape: [2, 2],
+    context: [2, 1],
+    make: () => new ContinuousFlow({ field: smooth({ contextChannels: 1 }), ...fine }),
+  },
+  {
+    name: 'Flow of a ContinuousFlow on images',
+    shape: [2, 1, 3],
+    make: () => {
+      const sizes = { channels: 1, ndims: 1, hidden: 2, frequencies: 1, random: random() };
+      return new Flow({ network: new ContinuousFlow({ field: new ConditionerField(sizes) }) });
+    },
+  },
+  {
+    name: 'Flow of a ContinuousFlow of equal steps, estimated',
+    shape: [3, 2],
+    make: () => {
+      const by = { solver: 'rungeKutta4', steps: 3, divergence: 'hutchinson', seed: 5 } as const;
+      return new Flow({ network: new ContinuousFlow({ field: smooth(), ...by }) });
+    },
+  },
+  {
+    name: 'MidpointFlow, estimated by a later draw',
+    shape: [3, 2],
+    make: () => {
+      const flow = new MidpointFlow({
+        field: smooth({ activation: 'elu' }),
+        steps: 2,
+        divergence: 'hutchinson',
+        seed: 2 ** 40 + 5,
+      });
+      flow.draws!.value = 3;
+      return flow;
+    },
+  },
+];
+
 const fileRows: readonly PythonRow[] = [
   ...baseRows,
+  ...continuousRows,
   {
     name: 'Flow of a Glow on vectors',
     shape: [3, 2],
@@ -211,13 +273,17 @@ const fileRows: readonly PythonRow[] = [
       return new MultiScale({ ...sizes, squeeze: new ShuffleSqueeze(), step });
     },
   },
-];
-
-/** Types that Python has no class of yet: the rows that hold any wait for it. */
-export const laterInPython: readonly string[] = [
-  ...['ConditionerField', 'SmoothField', 'ContinuousFlow', 'MidpointFlow'],
-  // Of training alone: samples and densities are those of the flow in it.
-  'VariationalDequantization',
+  {
+    name: 'VariationalDequantization',
+    shape: [3, 1, 2],
+    draw: (stream, shape) => tensor(stream.uniformArray(6, 0, 5).map(Math.floor), shape),
+    make: () => {
+      const sizes = { ...small, channels: 1, ndims: 1, actnorm: false };
+      const flow = new Flow({ network: compose(new Logit(), new Glow(sizes)) });
+      const noise = new Flow({ network: new ConditionalGlow({ ...sizes, contextChannels: 1 }) });
+      return new VariationalDequantization({ flow, noise, levels: 5 });
+    },
+  },
 ];
 
 /** All of them; functions without a name cannot be saved. */
@@ -225,14 +291,7 @@ export const pythonRows: readonly PythonRow[] = [
   ...rows,
   ...conditionerRows.filter(({ name }) => !name.startsWith('CustomBlock')),
   ...fileRows,
-].filter(isInPython);
-
-function isInPython(row: PythonRow): boolean {
-  const made = row.make();
-  const text = JSON.stringify(describe(made));
-  made.dispose();
-  return !laterInPython.some((type) => text.includes(`"$type":"${type}"`));
-}
+];
 
 /** Those that are recorded: each kind once, in 1D or on vectors, which keeps the files small. */
 export const recordedRows: readonly PythonRow[] = pythonRows.filter(({ name }) => {
@@ -286,12 +345,31 @@ async function resultsOf(
     results.delete('x');
     return new Map([...(await hostTensors({ dy })), ...results]);
   }
+  if (f instanceof VariationalDequantization) return boundOf(f, x);
   if (!(f instanceof Conditioner)) throw new Error(`${f.type} is no row for Python.`);
   const { y, saved } = f.forward(x, context);
   const dy = stream.normal(y.shape);
-  const found: Record<string, unknown> = { y, dy, ...f.backward(dy, saved) };
-  for (const p of f.parameters) found[`${p.name}.grad`] = p.grad;
-  const results = await hostTensors(found);
+  return withGradients(f, { y, dy, ...f.backward(dy, saved) });
+}
+
+/** The latent variables of the noise, and the bound by them, with the gradients of minus its mean. */
+async function boundOf(f: VariationalDequantization, x: Tensor): Promise<Map<string, HostTensor>> {
+  const pixels = Uint8Array.from(await x.data());
+  const [shape, seed] = [x.shape, 7];
+  const z = f.noise.base.sample(f.noise.network.outputShape(shape), {
+    random: new RandomStream(seed),
+  });
+  const bound = f.bound(pixels, { shape, seed });
+  variationalLoss(f, pixels, { shape, seed });
+  return withGradients(f, { z, bound });
+}
+
+async function withGradients(
+  f: Module,
+  found: Readonly<Record<string, unknown>>,
+): Promise<Map<string, HostTensor>> {
+  const gradients = f.parameters.map((p) => [`${p.name}.grad`, p.grad] as const);
+  const results = await hostTensors({ ...found, ...Object.fromEntries(gradients) });
   zeroGrad(f.parameters);
   return results;
 }

@@ -14,7 +14,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waveletFilters } from '../../layers/src/squeezes/wavelet-filters.ts';
 import {
   computedRow,
-  laterInPython,
   namedHere,
   pythonRows,
   recordedRows,
@@ -27,7 +26,7 @@ const models = join(python, 'tests/models');
 const read = (path: string) => readSafetensors(readFileSync(path));
 
 describe('what is recorded for Python', () => {
-  const present = flowCatalogue.map(({ type }) => type).filter((t) => !laterInPython.includes(t));
+  const present = flowCatalogue.map(({ type }) => type);
   const expected = read(join(models, 'expected.safetensors'));
   beforeAll(() => setBackend('reference', { dtype: 'float64' }));
 
@@ -47,11 +46,6 @@ describe('what is recorded for Python', () => {
     expect(types.sort()).toEqual([...present].sort());
     const filters = readFileSync(join(python, 'invnet/torch/wavelet-filters.json'), 'utf8');
     expect(JSON.parse(filters)).toEqual(waveletFilters);
-  });
-
-  it('leaves out no type that there is not', () => {
-    const types = flowCatalogue.map(({ type }) => type);
-    expect(laterInPython.filter((type) => !types.includes(type))).toEqual([]);
   });
 
   it.each(recordedRows)('$name is what is computed today', async (row) => {

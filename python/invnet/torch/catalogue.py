@@ -14,6 +14,7 @@ from . import (
     chains,
     combinators,
     conditioners,
+    continuous,
     couplings,
     custom,
     elementwise,
@@ -31,6 +32,7 @@ from . import (
     squeezes,
     transformer_couplings,
     transformers,
+    velocity_fields,
 )
 
 TYPES: dict[str, Callable[..., Any]] = {
@@ -144,6 +146,10 @@ TYPES: dict[str, Callable[..., Any]] = {
     "IrimCoupling": couplings.IrimCoupling,
     "Leapfrog": couplings.Leapfrog,
     "RecursiveCoupling": couplings.RecursiveCoupling,
+    "ConditionerField": velocity_fields.ConditionerField,
+    "SmoothField": velocity_fields.SmoothField,
+    "ContinuousFlow": continuous.ContinuousFlow,
+    "MidpointFlow": continuous.MidpointFlow,
     "Glow": networks.Glow,
     "ConditionalGlow": networks.ConditionalGlow,
     "GraphNetwork": graphs.GraphNetwork,
@@ -169,4 +175,5 @@ TYPES: dict[str, Callable[..., Any]] = {
     "ClassConditional": bases.ClassConditional,
     "ConditionalNormal": bases.ConditionalNormal,
     "MixtureFlow": bases.MixtureFlow,
+    "VariationalDequantization": flows.VariationalDequantization,
 }

@@ -6,7 +6,9 @@ torch's automatic differentiation stands in for. It keeps the activations of all
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -120,6 +122,24 @@ def run(f: Module, x: Any, context: Tensor | None) -> Any:
 def run_back(f: Bijection, y: Any, context: Tensor | None) -> tuple[Any, Tensor]:
     """What the inverse of a part gives, as `run`."""
     return f.inverse(y, context if f.uses_context else None)
+
+
+_LOGDET_IS_READ: ContextVar[bool] = ContextVar("invnet_logdet_is_read", default=True)
+
+
+@contextmanager
+def without_logdet() -> Iterator[None]:
+    """Calls whose log-determinants nobody reads: maps that pay for them may give zeros instead."""
+    token = _LOGDET_IS_READ.set(False)
+    try:
+        yield
+    finally:
+        _LOGDET_IS_READ.reset(token)
+
+
+def logdet_is_read() -> bool:
+    """Does somebody read the log-determinant of the call that is under way?"""
+    return _LOGDET_IS_READ.get()
 
 
 def require_channels(module: Module, x: Tensor, channels: int) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import ArgumentError
 from .bases import BaseDistribution, StandardNormal
-from .core import Bijection, checked_context
+from .core import Bijection, checked_context, log_sigmoid_slope, per_sample, without_logdet
 from .tree import Module
 
 
@@ -94,10 +94,16 @@ class Flow(Module):
         self, x: Tensor, temperature: float, generator: Any, context: Tensor | None
     ) -> Tensor:
         """Samples of the shape and the kind of another tensor."""
-        like = x.new_empty(self.network.output_shape(tuple(x.shape)))
-        z = self.base.sample(like, temperature, generator, self._of_base(like, context))
+        z = self._latent(x, temperature, generator, context)
         own = checked_context(self.network, "Flow.sample", z, self._of_network(context))
-        return self.network.inverse(z, own)[0]
+        with without_logdet():
+            return self.network.inverse(z, own)[0]
+
+    def _latent(
+        self, x: Tensor, temperature: float, generator: Any, context: Tensor | None
+    ) -> Tensor:
+        like = x.new_empty(self.network.output_shape(tuple(x.shape)))
+        return self.base.sample(like, temperature, generator, self._of_base(like, context))
 
     def _of_network(self, context: Tensor | None) -> Tensor | None:
         """A context for the network: what it uses, or what nothing uses, which it refuses."""
@@ -108,6 +114,66 @@ class Flow(Module):
         if not self.base.uses_context:
             return None
         return checked_context(self.base, "Flow", z, context)
+
+
+class VariationalDequantization(Module):
+    """x = (v + u)/levels for pixels v and noise u = σ(h), with h from a flow given the pixels.
+
+    The noise is for training and for `bound` alone: samples are those of ``flow``.
+    """
+
+    flow: Flow
+    noise: Flow
+
+    def __init__(self, flow: Flow, noise: Flow, levels: int = 256) -> None:
+        super().__init__()
+        for name, part in (("flow", flow), ("noise", noise)):
+            if not isinstance(part, Flow):
+                raise ArgumentError(f"{name} is a {type(part).__name__}; expected a flow")
+        self.flow, self.noise, self.levels = flow, noise, levels
+
+    def bound(
+        self,
+        pixels: Tensor,
+        context: Tensor | None = None,
+        *,
+        z: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """log p(x) − log q(u | v) for one draw of noise per sample.
+
+        Its mean over draws is at most the log-probability of the pixels plus D·log levels, so that
+        `bits_per_dim` of minus its mean is an upper bound. Both flows are trained by raising it.
+
+        Parameters
+        ----------
+        pixels : torch.Tensor
+            Whole numbers from 0 to levels − 1, batch first.
+        context : torch.Tensor, optional
+            That of the flow of the data; the noise has the pixels as its own.
+        z : torch.Tensor, optional
+            The latent variables of the noise; drawn where they are left out.
+        generator : torch.Generator, optional
+            Draws them, on the device of the parameters.
+
+        Returns
+        -------
+        torch.Tensor
+            Of shape [N].
+        """
+        kind = next(self.parameters(), torch.empty(0))
+        v = _checked_pixels("VariationalDequantization.bound", pixels, self.levels).to(kind)
+        low, high = (_within_level((v + i) / self.levels, v, self.levels) for i in (0, 1))
+        own = low + (0.5 / self.levels - 0.5) if self.noise.uses_context else None
+        if z is None:
+            z = self.noise._latent(low, 1.0, generator, own)
+        h, logdet = self.noise.inverse(z, self.noise._of_network(own))
+        base = self.noise.base.log_prob(z, self.noise._of_base(z, own))
+        x = low + torch.sigmoid(h) / self.levels
+        # What rounding took to the level beside is moved, with the gradient of where it was.
+        x = x + (torch.minimum(x, high) - x).detach()
+        of_noise = base - logdet - per_sample(log_sigmoid_slope(h))
+        return self.flow.log_prob(x, context) - of_noise
 
 
 def dequantize(
@@ -129,15 +195,9 @@ def dequantize(
     torch.Tensor
         Of torch's default type, with ⌊levels·x⌋ = v.
     """
-    if pixels.numel() and not 0 <= pixels.min() <= pixels.max() < levels:
-        raise ArgumentError(f"dequantize: expected pixels from 0 to {levels - 1}.")
-    v = pixels.to(torch.get_default_dtype())
-    x = (v + torch.rand(v.shape, generator=generator, device=v.device)) / levels
-    # Rounding may take x, or the product by which one finds the level again, to the level beside v.
-    x = torch.where(x * levels < v, torch.nextafter(x, torch.ones_like(x)), x)
-    while (above := x * levels >= v + 1).any():
-        x = torch.where(above, torch.nextafter(x, torch.zeros_like(x)), x)
-    return x
+    v = _checked_pixels("dequantize", pixels, levels).to(torch.get_default_dtype())
+    noise = torch.rand(v.shape, generator=generator, device=v.device)
+    return _within_level((v + noise) / levels, v, levels)
 
 
 def bits_per_dim(nats: float, dims: int, levels: int = 256) -> float:
@@ -153,3 +213,18 @@ def bits_per_dim(nats: float, dims: int, levels: int = 256) -> float:
         How many values a number can take.
     """
     return nats / (dims * math.log(2)) + math.log2(levels)
+
+
+def _checked_pixels(call: str, pixels: Tensor, levels: int) -> Tensor:
+    if pixels.numel() and not 0 <= pixels.min() <= pixels.max() < levels:
+        raise ArgumentError(f"{call}: expected pixels from 0 to {levels - 1}.")
+    return pixels.detach()
+
+
+def _within_level(x: Tensor, v: Tensor, levels: int) -> Tensor:
+    """x, moved to the number next to it where that is needed for ⌊levels·x⌋ to be v."""
+    # Rounding may take x, or the product by which one finds the level again, to the level beside v.
+    x = torch.where(x * levels < v, torch.nextafter(x, torch.ones_like(x)), x)
+    while (above := x * levels >= v + 1).any():
+        x = torch.where(above, torch.nextafter(x, torch.zeros_like(x)), x)
+    return x

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +12,8 @@ from torch.nn import functional
 from ..errors import ArgumentError
 from .combinators import Composite, Reversed, Sequential
 from .core import Bijection, per_sample, require_channels, require_shape, softplus
+from .derivatives import jacobian, pullback
+from .fixed_point import fixed_point
 from .tree import Module, parameter
 
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -139,33 +140,15 @@ class InvertibleResidual(Bijection):
         self.tolerance, self.max_iterations = tolerance, max_iterations
 
     def _map(self, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        trained = torch.is_grad_enabled()
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_()
-            moved = self.block(x)
-            options = {"retain_graph": True, "create_graph": trained}
-            rows = [
-                torch.autograd.grad(row.sum(), x, **options)[0].flatten(1)
-                for row in moved.flatten(1).unbind(1)
-            ]
-        jacobian = torch.stack(rows, 1)
-        unit = torch.eye(len(rows), dtype=x.dtype, device=x.device)
-        return x + moved, torch.linalg.slogdet(jacobian + unit).logabsdet
+        moved, pull = pullback(self.block, x)
+        slopes = jacobian(pull, x)
+        unit = torch.eye(slopes.shape[-1], dtype=x.dtype, device=x.device)
+        return x + moved, torch.linalg.slogdet(slopes + unit).logabsdet
 
     def _map_back(self, y: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        limit = 8 * torch.finfo(y.dtype).eps if self.tolerance is None else self.tolerance
-        x, sizes = y, None
-        for _ in range(self.max_iterations):
-            before, x = x, y - self.block(x)
-            if sizes is None:
-                sizes = torch.maximum(_largest(y), _largest(x)).clamp(min=1e-30)
-            change = float((_largest(x - before) / sizes).max())
-            if change <= limit or not math.isfinite(change):
-                return x, -self._map(x, context)[1]
-        raise ArgumentError(
-            f"InvertibleResidual: after {self.max_iterations} iterations x changes by {change:.3g} "
-            f"of the largest number; expected at most {limit:.3g}."
-        )
+        search = (self.max_iterations, self.tolerance)
+        x = fixed_point("InvertibleResidual", lambda x: y - self.block(x), y, *search)
+        return x, -self._map(x, context)[1]
 
 
 class Planar(Bijection):
@@ -333,11 +316,6 @@ def _tanh_root(rise: Tensor, c: Tensor) -> Tensor:
         h = torch.tanh(a)
         a = a - (a + k * h - c) / _determinant(rise, 1 - h * h).clamp(min=_LEAST)
     return a
-
-
-def _largest(z: Tensor) -> Tensor:
-    """The largest number of each sample, without its sign."""
-    return z.detach().abs().flatten(1).amax(1)
 
 
 def _per_sample(v: Tensor, x: Tensor) -> Tensor:

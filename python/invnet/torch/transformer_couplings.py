@@ -14,7 +14,7 @@ from .conditioners import ScaledConditioner
 from .core import Bijection, Conditioner, halves_of, require_channels, run
 from .elementwise import Exp, ExpClamp, ShiftedSigmoid, SoftplusScale
 from .linear import Householder, inverse_order
-from .random_order import random_order
+from .random_numbers import random_order
 from .transformers import (
     AdditiveTransformer,
     AffineTransformer,
