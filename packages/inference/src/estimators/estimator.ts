@@ -35,6 +35,7 @@ import {
 import type { FitLoss } from '@invnet/train';
 
 import { boxSplines } from './box-splines.ts';
+import { boxPace, likelihoodPace, matchingPace, type Pace } from './fit-defaults.ts';
 import { residualConditioner } from './residual-conditioner.ts';
 
 /** What an estimator is made for. */
@@ -74,10 +75,11 @@ const estimatorNames = ['spline', 'affine', 'autoregressive', 'flow-matching'] a
 /** An estimator by its name, by its options, or a function that makes one of your own. */
 export type Estimator = EstimatorName | EstimatorOptions | ((shape: EstimatorShape) => Bijection);
 
-/** A network, and the loss that trains it. */
+/** A network, and how it is trained. */
 export interface MadeEstimator {
   readonly network: Bijection;
   readonly loss: FitLoss;
+  readonly pace: Pace;
 }
 
 /**
@@ -103,7 +105,8 @@ export function makeEstimator(
   shape: EstimatorShape,
 ): MadeEstimator {
   const network = makeNetwork(op, estimator, shape);
-  return { network, loss: network instanceof ContinuousFlow ? matchingLoss : likelihoodLoss };
+  if (network instanceof ContinuousFlow) return { network, loss: matchingLoss, pace: matchingPace };
+  return { network, loss: likelihoodLoss, pace: shape.inBox ? boxPace : likelihoodPace };
 }
 
 function makeNetwork(op: string, estimator: Estimator, shape: EstimatorShape): Bijection {

@@ -7,14 +7,13 @@ import { Flow } from '@invnet/flows';
 import { asConditioner, Construction, Sequential, Standardization } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
 import { formatShape, type RandomStream, requireOptions, ShapeError } from '@invnet/tensor';
+import { type FitOptions, type FitProgress, type FitResult, fit } from '@invnet/train';
 import {
-  type FitLoss,
-  type FitOptions,
-  type FitProgress,
-  type FitResult,
-  fit,
-} from '@invnet/train';
-import { type Estimator, makeEstimator, requireEstimator } from '../estimators/estimator.ts';
+  type Estimator,
+  type MadeEstimator,
+  makeEstimator,
+  requireEstimator,
+} from '../estimators/estimator.ts';
 import {
   type LearningOptions,
   learningOptions,
@@ -78,17 +77,12 @@ async function* learn(
 ): AsyncGenerator<FitProgress, NeuralLikelihoodResult, undefined> {
   const free = await freeParameters(prior, theta);
   const random = weightsStream(how);
-  const { flow, loss } = makeFlow(op, free, x, estimator, random);
+  const { flow, loss, pace } = makeFlow(op, free, x, estimator, random);
+  const [rows, size] = x.shape as [number, number];
+  const defaults = withDefaults(how, { rows, size, pace });
   let learned = false;
   try {
-    const fitting = fit(
-      flow,
-      { x, context: free },
-      {
-        ...withDefaults(how, x.shape[0]!),
-        loss,
-      },
-    );
+    const fitting = fit(flow, { x, context: free }, { ...defaults, loss });
     yield* fitting;
     const { flow: fitted, ...result } = await fitting.result();
     const likelihood = new Likelihood({
@@ -100,6 +94,7 @@ async function* learn(
     learned = true;
     return { likelihood, ...result };
   } finally {
+    if (!how.optimizer) defaults.optimizer.dispose();
     if (!learned) flow.dispose();
   }
 }
@@ -110,7 +105,7 @@ function makeFlow(
   x: HostArray,
   estimator: Estimator,
   random: RandomStream,
-): { flow: Flow; loss: FitLoss } {
+): Omit<MadeEstimator, 'network'> & { flow: Flow } {
   using building = new Construction();
   const standardized = (array: HostArray) => {
     const layer = new Standardization({ channels: array.shape[1]! });
@@ -118,7 +113,7 @@ function makeFlow(
     return layer;
   };
   const shape = { size: x.shape[1]!, contextChannels: free.shape[1]!, random };
-  const { network, loss } = makeEstimator(op, estimator, shape);
+  const { network, ...training } = makeEstimator(op, estimator, shape);
   const flow = new Flow({
     network: new SummarizedNetwork({
       network: new Sequential([standardized(x), network]),
@@ -126,5 +121,5 @@ function makeFlow(
     }),
   });
   building.complete();
-  return { flow, loss };
+  return { flow, ...training };
 }

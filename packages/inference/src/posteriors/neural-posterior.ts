@@ -17,14 +17,15 @@ import {
 import { SummarizedNetwork } from '@invnet/networks';
 import { type RandomStream, requireOptions, tensor, tidy } from '@invnet/tensor';
 import {
-  type FitLoss,
   type FitOptions,
   type FitProgress,
   type FitResult,
   fit,
+  type Optimizer,
 } from '@invnet/train';
 import {
   type Estimator,
+  type MadeEstimator,
   makeEstimator,
   mapsBox,
   requireEstimator,
@@ -47,8 +48,9 @@ import { TypicalObservations } from './typical-observations.ts';
 
 /**
  * How to learn a posterior: the network, and what `fit` takes, but what is decided here. Defaults are up to 300
- * epochs with a patience of 15, batches of a hundredth of the rows, from 32 to 256, averages of weights over about an epoch, and a
- * rate of 2·10⁻³, for splines between bounds 5·10⁻³, that falls where the validation loss no longer does (`plateau`).
+ * epochs with a patience of 15, batches of a hundredth of the rows, from 32 to 256, averages of weights over about an epoch,
+ * `AdamW` whose decay grows with the number of parameters, and a rate of 2·10⁻³, for splines between bounds 5·10⁻³, that falls where
+ * the validation loss no longer does (`plateau`); of flow matching up to 600 epochs, a patience of 60 and averages over ten.
  */
 export interface NeuralPosteriorOptions extends LearningOptions {
   /** Default: couplings by splines. */
@@ -107,13 +109,17 @@ async function* learn(
   const inBox = mapsBox(estimator) && prior.support.every(({ kind }) => kind === 'box');
   const toSupport = inBox ? fromUnitBox(prior.support) : prior.toSupport();
   let parts: Parts | undefined;
+  let optimizer: Optimizer | undefined;
   let learned = false;
   try {
     const free = await freeParameters(prior, theta, toSupport);
     const random = weightsStream(how);
     parts = makeParts(op, free, x, { estimator, summary, random, inBox });
+    const { pace } = parts;
+    const defaults = withDefaults(how, { rows: x.shape[0]!, size: prior.size, pace });
+    optimizer = defaults.optimizer;
     const settings = {
-      ...withDefaults(how, x.shape[0]!, inBox ? 5e-3 : undefined),
+      ...defaults,
       // Parts of the posterior do that.
       standardize: false,
       loss: parts.loss,
@@ -129,18 +135,18 @@ async function* learn(
     learned = true;
     return { posterior, ...result };
   } finally {
+    if (!how.optimizer) optimizer?.dispose();
     if (!learned) for (const part of [toSupport, parts?.flow, parts?.typical]) part?.dispose();
   }
 }
 
 /** What is trained, and what is learned beside it. */
-interface Parts {
+interface Parts extends Pick<MadeEstimator, 'loss' | 'pace'> {
   /** Of standardized parameters on the real line, given observations as they are. */
   readonly flow: Flow;
   readonly network: Bijection;
   readonly summary: MadeSummary;
   readonly typical: TypicalObservations;
-  readonly loss: FitLoss;
 }
 
 function makeParts(
@@ -163,7 +169,8 @@ function makeParts(
   const base = inBox ? new Uniform({ low: -edge, high: edge }) : new StandardNormal();
   const flow = new Flow({ network: summarized, base });
   building.complete();
-  return { flow, network, summary, typical, loss: estimator.loss };
+  const { loss, pace } = estimator;
+  return { flow, network, summary, typical, loss, pace };
 }
 
 /** The posterior of parameters in the support, which takes over the parts. */
