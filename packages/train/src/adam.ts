@@ -2,15 +2,9 @@
  * Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
  * Mathematics: docs/math/train/adam.md
  */
-import { type Parameter, requireParameters } from '@invnet/layers';
 import { adamUpdate, requireFinite, requireOptions, ValueError } from '@invnet/tensor';
-import { Memories, requireNoRate } from './memories.ts';
-import {
-  type Optimizer,
-  type OptimizerState,
-  requireStepOptions,
-  type StepOptions,
-} from './optimizer.ts';
+import type { StepOptions } from './optimizer.ts';
+import { type Moved, RememberingOptimizer, requireNoRate } from './remembering-optimizer.ts';
 
 /** The constants of Adam. */
 export interface AdamOptions {
@@ -25,21 +19,21 @@ export interface AdamOptions {
 /**
  * Adam: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², and in update t
  * p ← p − rate · (m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε). The moments m and v of a parameter are made
- * in its first update and take twice its memory.
+ * in its first update and take twice its memory. In a state they are `m/<name>` and `v/<name>`.
  *
  * @example
  * const optimizer = new Adam({ beta2: 0.99 });
  * optimizer.step(network.parameters, { learningRate: 1e-3 });
  */
-export class Adam implements Optimizer {
+export class Adam extends RememberingOptimizer<'m' | 'v'> {
   readonly name: string = 'adam';
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  readonly #moments = new Memories('Adam', ['m', 'v']);
 
   /** @throws ValueError for constants out of range, or a learning rate, which goes with each step. */
   constructor(options: AdamOptions = {}) {
+    super('Adam', ['m', 'v']);
     requireNoRate('Adam', options);
     requireOptions('Adam', options, ['beta1', 'beta2', 'epsilon']);
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
@@ -57,31 +51,14 @@ export class Adam implements Optimizer {
     this.epsilon = epsilon;
   }
 
-  step(parameters: readonly Parameter[], options: StepOptions): void {
-    requireParameters('Adam.step', parameters);
-    const settings = requireStepOptions('Adam.step', options);
+  protected move(moved: readonly Moved<'m' | 'v'>[], options: Required<StepOptions>): void {
     const { beta1, beta2, epsilon } = this;
-    this.#moments.update(parameters, (moved) => {
-      const updates = moved.map(({ p, grad, memory }) => ({
-        ...memory,
-        step: memory.step + 1,
-        target: p.data,
-        grad,
-      }));
-      adamUpdate(updates, { ...settings, beta1, beta2, epsilon });
-    });
-  }
-
-  /** For each parameter that was updated: `m/<name>`, `v/<name>` and the count `step/<name>`. */
-  state(parameters: readonly Parameter[]): Promise<OptimizerState> {
-    return this.#moments.state(parameters);
-  }
-
-  load(state: OptimizerState, parameters: readonly Parameter[]): void {
-    this.#moments.load(state, parameters);
-  }
-
-  dispose(): void {
-    this.#moments.dispose();
+    const updates = moved.map(({ p, grad, memory }) => ({
+      ...memory,
+      step: memory.step + 1,
+      target: p.data,
+      grad,
+    }));
+    adamUpdate(updates, { ...options, beta1, beta2, epsilon });
   }
 }

@@ -2,7 +2,6 @@
  * Adamax (Kingma and Ba, "Adam: a method for stochastic optimization", 2015, section 7.1).
  * Mathematics: docs/math/train/adamax.md
  */
-import { type Parameter, requireParameters } from '@invnet/layers';
 import {
   abs,
   accumulate,
@@ -14,13 +13,8 @@ import {
   requireBetween,
   requireOptions,
 } from '@invnet/tensor';
-import { Memories, requireNoRate } from './memories.ts';
-import {
-  type Optimizer,
-  type OptimizerState,
-  requireStepOptions,
-  type StepOptions,
-} from './optimizer.ts';
+import type { StepOptions } from './optimizer.ts';
+import { type Moved, RememberingOptimizer, requireNoRate } from './remembering-optimizer.ts';
 
 /** The constants of `Adamax`. */
 export interface AdamaxOptions {
@@ -35,20 +29,21 @@ export interface AdamaxOptions {
 /**
  * Adam with the largest gradient in place of the root of the mean square: m ← β₁m + (1 − β₁)g, u ← max(β₂u, |g| + ε), and
  * in update t p ← p − rate/(1 − β₁ᵗ) · m/u. m and u are made in a parameter's first update and take twice its memory.
+ * In a state they are `m/<name>` and `u/<name>`.
  *
  * @example
  * const optimizer = new Adamax();
  * optimizer.step(network.parameters, { learningRate: 2e-3 });
  */
-export class Adamax implements Optimizer {
+export class Adamax extends RememberingOptimizer<'m' | 'u'> {
   readonly name = 'adamax';
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  readonly #moments = new Memories('Adamax', ['m', 'u']);
 
   /** @throws ValueError for constants out of range, or a learning rate, which goes with each step. */
   constructor(options: AdamaxOptions = {}) {
+    super('Adamax', ['m', 'u']);
     requireNoRate('Adamax', options);
     requireOptions('Adamax', options, ['beta1', 'beta2', 'epsilon']);
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
@@ -62,38 +57,24 @@ export class Adamax implements Optimizer {
     this.epsilon = epsilon;
   }
 
-  step(parameters: readonly Parameter[], options: StepOptions): void {
-    requireParameters('Adamax.step', parameters);
-    const { learningRate, gradientScale } = requireStepOptions('Adamax.step', options);
+  protected move(
+    moved: readonly Moved<'m' | 'u'>[],
+    { learningRate, gradientScale }: Required<StepOptions>,
+  ): void {
     const { beta1, beta2, epsilon } = this;
-    this.#moments.update(parameters, (moved) => {
-      // All is computed before anything is moved, so that an error moves nothing.
-      const next = moved.map(({ grad, memory }) => {
-        const m = affine(memory.m, beta1);
-        accumulate(m, grad, (1 - beta1) * gradientScale);
-        const size = affine(abs(grad), Math.abs(gradientScale), epsilon);
-        const u = maximum(affine(memory.u, beta2), size);
-        return { m, u, direction: div(m, u) };
-      });
-      moved.forEach(({ p, memory }, i) => {
-        const { m, u, direction } = next[i]!;
-        accumulate(p.data, direction, -learningRate / (1 - beta1 ** (memory.step + 1)));
-        assign(memory.m, m);
-        assign(memory.u, u);
-      });
+    // All is computed before anything is moved, so that an error moves nothing.
+    const next = moved.map(({ grad, memory }) => {
+      const m = affine(memory.m, beta1);
+      accumulate(m, grad, (1 - beta1) * gradientScale);
+      const size = affine(abs(grad), Math.abs(gradientScale), epsilon);
+      const u = maximum(affine(memory.u, beta2), size);
+      return { m, u, direction: div(m, u) };
     });
-  }
-
-  /** For each parameter that was updated: `m/<name>`, `u/<name>` and the count `step/<name>`. */
-  state(parameters: readonly Parameter[]): Promise<OptimizerState> {
-    return this.#moments.state(parameters);
-  }
-
-  load(state: OptimizerState, parameters: readonly Parameter[]): void {
-    this.#moments.load(state, parameters);
-  }
-
-  dispose(): void {
-    this.#moments.dispose();
+    moved.forEach(({ p, memory }, i) => {
+      const { m, u, direction } = next[i]!;
+      accumulate(p.data, direction, -learningRate / (1 - beta1 ** (memory.step + 1)));
+      assign(memory.m, m);
+      assign(memory.u, u);
+    });
   }
 }

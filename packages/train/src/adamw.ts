@@ -5,8 +5,8 @@
 import { type Parameter, requireParameters } from '@invnet/layers';
 import { accumulate, affine, requireAtLeast, requireOptions, tidy } from '@invnet/tensor';
 import { Adam, type AdamOptions } from './adam.ts';
-import { requireNoRate } from './memories.ts';
 import { requireStepOptions, type StepOptions } from './optimizer.ts';
+import { requireNoRate } from './remembering-optimizer.ts';
 
 /** The constants of `AdamW`. */
 export interface AdamWOptions extends AdamOptions {

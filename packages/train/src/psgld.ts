@@ -5,7 +5,7 @@
  * Left out: Γ, the divergence of the preconditioner, as the paper leaves it out, since it is small where gradients change
  * slowly.
  */
-import { type Parameter, requireParameters } from '@invnet/layers';
+import type { Parameter } from '@invnet/layers';
 import {
   accumulate,
   affine,
@@ -24,13 +24,13 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { CheckpointError } from './array-checks.ts';
-import { Memories, requireNoRate, requireState } from './memories.ts';
+import type { OptimizerState, StepOptions } from './optimizer.ts';
 import {
-  type Optimizer,
-  type OptimizerState,
-  requireStepOptions,
-  type StepOptions,
-} from './optimizer.ts';
+  type Moved,
+  RememberingOptimizer,
+  requireNoRate,
+  requireState,
+} from './remembering-optimizer.ts';
 
 /** The constants of `Psgld`. */
 export interface PsgldOptions {
@@ -55,17 +55,17 @@ export interface PsgldOptions {
  * const optimizer = new Psgld({ rows: 10_000, seed: 1 });
  * optimizer.step(network.parameters, { learningRate: 1e-6 });
  */
-export class Psgld implements Optimizer {
+export class Psgld extends RememberingOptimizer<'v'> {
   readonly name = 'psgld';
   readonly rows: number;
   readonly decay: number;
   readonly epsilon: number;
   readonly seed: number;
-  readonly #squares = new Memories('Psgld', ['v']);
   #random: RandomStream;
 
   /** @throws ValueError for constants out of range, or a learning rate, which goes with each step. */
   constructor(options: PsgldOptions) {
+    super('Psgld', ['v']);
     requireNoRate('Psgld', options);
     requireOptions('Psgld', options, ['rows', 'seed', 'decay', 'epsilon']);
     const { rows, seed, decay = 0.99, epsilon = 1e-5 } = options;
@@ -80,9 +80,10 @@ export class Psgld implements Optimizer {
     this.epsilon = epsilon;
   }
 
-  step(parameters: readonly Parameter[], options: StepOptions): void {
-    requireParameters('Psgld.step', parameters);
-    const { learningRate, gradientScale } = requireStepOptions('Psgld.step', options);
+  protected move(
+    moved: readonly Moved<'v'>[],
+    { learningRate, gradientScale }: Required<StepOptions>,
+  ): void {
     if (learningRate < 0) {
       throw new ValueError(
         `Psgld.step: learningRate is ${learningRate}; expected none below 0, for its root is the noise's.`,
@@ -90,34 +91,32 @@ export class Psgld implements Optimizer {
     }
     const { rows, decay, epsilon } = this;
     const random = RandomStream.from(this.#random.state);
-    this.#squares.update(parameters, (moved) => {
-      // All is computed before anything is moved, so that an error moves nothing.
-      const next = moved.map(({ p, grad, memory }) => {
-        const v = affine(memory.v, decay);
-        accumulate(v, square(grad), (1 - decay) * gradientScale ** 2);
-        const divisor = affine(sqrt(v), 1, epsilon);
-        const drift = div(grad, divisor);
-        const noise = mul(random.normal(p.shape), sqrt(reciprocal(divisor)));
-        return { v, drift, noise };
-      });
-      moved.forEach(({ p, memory }, i) => {
-        const { v, drift, noise } = next[i]!;
-        accumulate(p.data, drift, -0.5 * learningRate * rows * gradientScale);
-        accumulate(p.data, noise, Math.sqrt(learningRate));
-        assign(memory.v, v);
-      });
+    // All is computed before anything is moved, so that an error moves nothing.
+    const next = moved.map(({ p, grad, memory }) => {
+      const v = affine(memory.v, decay);
+      accumulate(v, square(grad), (1 - decay) * gradientScale ** 2);
+      const divisor = affine(sqrt(v), 1, epsilon);
+      const drift = div(grad, divisor);
+      const noise = mul(random.normal(p.shape), sqrt(reciprocal(divisor)));
+      return { v, drift, noise };
+    });
+    moved.forEach(({ p, memory }, i) => {
+      const { v, drift, noise } = next[i]!;
+      accumulate(p.data, drift, -0.5 * learningRate * rows * gradientScale);
+      accumulate(p.data, noise, Math.sqrt(learningRate));
+      assign(memory.v, v);
     });
     this.#random = random;
   }
 
   /** For each parameter that was updated `v/<name>` and the count `step/<name>`, and `random`, where the noise stands. */
-  async state(parameters: readonly Parameter[]): Promise<OptimizerState> {
+  override async state(parameters: readonly Parameter[]): Promise<OptimizerState> {
     const { seed, block } = this.#random.state;
     const random = { shape: [2], data: Float64Array.of(seed, block) };
-    return new Map(await this.#squares.state(parameters)).set('random', random);
+    return new Map(await super.state(parameters)).set('random', random);
   }
 
-  load(state: OptimizerState, parameters: readonly Parameter[]): void {
+  override load(state: OptimizerState, parameters: readonly Parameter[]): void {
     requireState('Psgld', state);
     const random = state.get('random');
     if (random?.data.length !== 2) {
@@ -128,11 +127,7 @@ export class Psgld implements Optimizer {
     }
     const [seed, block] = random.data;
     const stream = RandomStream.from({ seed: seed!, block: block! });
-    this.#squares.load(new Map([...state].filter(([name]) => name !== 'random')), parameters);
+    super.load(new Map([...state].filter(([name]) => name !== 'random')), parameters);
     this.#random = stream;
-  }
-
-  dispose(): void {
-    this.#squares.dispose();
   }
 }

@@ -3,7 +3,6 @@
  * "On the importance of initialization and momentum in deep learning", 2013).
  * Mathematics: docs/math/train/sgd.md
  */
-import { type Parameter, requireParameters } from '@invnet/layers';
 import {
   accumulate,
   affine,
@@ -13,13 +12,8 @@ import {
   requireBoolean,
   requireOptions,
 } from '@invnet/tensor';
-import { Memories, requireNoRate } from './memories.ts';
-import {
-  type Optimizer,
-  type OptimizerState,
-  requireStepOptions,
-  type StepOptions,
-} from './optimizer.ts';
+import type { StepOptions } from './optimizer.ts';
+import { type Moved, RememberingOptimizer, requireNoRate } from './remembering-optimizer.ts';
 
 /** The constants of `Sgd`. */
 export interface SgdOptions {
@@ -33,21 +27,21 @@ export interface SgdOptions {
 
 /**
  * v ← μv + g + λp and p ← p − rate · v; with Nesterov's step p ← p − rate · (g + λp + μv). The direction v of a
- * parameter is made in its first update and takes its memory once.
+ * parameter is made in its first update and takes its memory once. In a state it is `v/<name>`.
  *
  * @example
  * const optimizer = new Sgd({ momentum: 0.9, weightDecay: 1e-4 });
  * optimizer.step(network.parameters, { learningRate: 0.1 });
  */
-export class Sgd implements Optimizer {
+export class Sgd extends RememberingOptimizer<'v'> {
   readonly name = 'sgd';
   readonly momentum: number;
   readonly nesterov: boolean;
   readonly weightDecay: number;
-  readonly #directions = new Memories('Sgd', ['v']);
 
   /** @throws ValueError for constants out of range, or a learning rate, which goes with each step. */
   constructor(options: SgdOptions = {}) {
+    super('Sgd', ['v']);
     requireNoRate('Sgd', options);
     requireOptions('Sgd', options, ['momentum', 'nesterov', 'weightDecay']);
     const { momentum = 0.9, nesterov = false, weightDecay = 0 } = options;
@@ -60,42 +54,28 @@ export class Sgd implements Optimizer {
     this.weightDecay = weightDecay;
   }
 
-  step(parameters: readonly Parameter[], options: StepOptions): void {
-    requireParameters('Sgd.step', parameters);
-    const { learningRate, gradientScale } = requireStepOptions('Sgd.step', options);
+  protected move(
+    moved: readonly Moved<'v'>[],
+    { learningRate, gradientScale }: Required<StepOptions>,
+  ): void {
     const { momentum, nesterov, weightDecay } = this;
-    this.#directions.update(parameters, (moved) => {
-      // All is computed before anything is moved, so that an error moves nothing.
-      const next = moved.map(({ p, grad, memory }) => {
-        const v = affine(memory.v, momentum);
-        accumulate(v, grad, gradientScale);
-        if (weightDecay !== 0) accumulate(v, p.data, weightDecay);
-        return v;
-      });
-      moved.forEach(({ p, grad, memory }, i) => {
-        if (nesterov) {
-          const decay = -learningRate * weightDecay;
-          if (decay !== 0) assign(p.data, affine(p.data, 1 + decay));
-          accumulate(p.data, grad, -learningRate * gradientScale);
-          accumulate(p.data, next[i]!, -learningRate * momentum);
-        } else {
-          accumulate(p.data, next[i]!, -learningRate);
-        }
-        assign(memory.v, next[i]!);
-      });
+    // All is computed before anything is moved, so that an error moves nothing.
+    const next = moved.map(({ p, grad, memory }) => {
+      const v = affine(memory.v, momentum);
+      accumulate(v, grad, gradientScale);
+      if (weightDecay !== 0) accumulate(v, p.data, weightDecay);
+      return v;
     });
-  }
-
-  /** For each parameter that was updated: `v/<name>` and the count `step/<name>`. */
-  state(parameters: readonly Parameter[]): Promise<OptimizerState> {
-    return this.#directions.state(parameters);
-  }
-
-  load(state: OptimizerState, parameters: readonly Parameter[]): void {
-    this.#directions.load(state, parameters);
-  }
-
-  dispose(): void {
-    this.#directions.dispose();
+    moved.forEach(({ p, grad, memory }, i) => {
+      if (nesterov) {
+        const decay = -learningRate * weightDecay;
+        if (decay !== 0) assign(p.data, affine(p.data, 1 + decay));
+        accumulate(p.data, grad, -learningRate * gradientScale);
+        accumulate(p.data, next[i]!, -learningRate * momentum);
+      } else {
+        accumulate(p.data, next[i]!, -learningRate);
+      }
+      assign(memory.v, next[i]!);
+    });
   }
 }

@@ -1,8 +1,17 @@
-/** What an optimizer remembers of parameters between updates, kept, saved and loaded; for all optimizers. */
+/**
+ * What optimizers share that remember tensors of each parameter between updates: these are kept, saved and loaded.
+ *
+ * Left out: the rules by which parameters move.
+ */
 import { type Parameter, ParameterMap, requireParameters } from '@invnet/layers';
 import { formatValue, keep, type Tensor, tidy, ValueError, zerosLike } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from './array-checks.ts';
-import type { OptimizerState } from './optimizer.ts';
+import {
+  type Optimizer,
+  type OptimizerState,
+  requireStepOptions,
+  type StepOptions,
+} from './optimizer.ts';
 import type { HostTensor } from './safetensors.ts';
 
 /** Of one parameter: tensors of its shape, and how often it was updated. */
@@ -11,11 +20,17 @@ export type Memory<Name extends string> = Readonly<Record<Name, Tensor>> & {
   step: number;
 };
 
-/**
- * The memories of an optimizer, one a parameter, made in its first update. In a state they are
- * `<name>/<parameter>` for each tensor, and `step/<parameter>`.
- */
-export class Memories<Name extends string> {
+/** A parameter that an update moves: it is trained and has a gradient. */
+export interface Moved<Name extends string> {
+  readonly p: Parameter;
+  readonly grad: Tensor;
+  /** Zeros in its first update. */
+  readonly memory: Memory<Name>;
+}
+
+/** An optimizer with a memory of each parameter, made in its first update. */
+export abstract class RememberingOptimizer<Name extends string> implements Optimizer {
+  abstract readonly name: string;
   readonly #optimizer: string;
   readonly #names: readonly Name[];
   readonly #memories = new ParameterMap<Memory<Name>>();
@@ -29,37 +44,28 @@ export class Memories<Name extends string> {
     this.#names = names;
   }
 
-  /**
-   * Updates the parameters that are trained and have a gradient. What fails leaves no memories of some of them behind.
-   *
-   * @param update - Given each with its gradient and memory, whose tensors it changes in place.
-   */
-  update(
-    parameters: readonly Parameter[],
-    update: (
-      moved: readonly {
-        readonly p: Parameter;
-        readonly grad: Tensor;
-        readonly memory: Memory<Name>;
-      }[],
-    ) => void,
-  ): void {
-    const moved = parameters.flatMap((p) => (p.grad && !p.frozen ? [{ p, grad: p.grad }] : []));
-    const memories = tidy(() => {
-      const found = moved.map((one) => ({
+  /** Changes parameters and the tensors of their memories in place. When it throws, no new memories are left behind. */
+  protected abstract move(moved: readonly Moved<Name>[], options: Required<StepOptions>): void;
+
+  step(parameters: readonly Parameter[], options: StepOptions): void {
+    requireParameters(`${this.#optimizer}.step`, parameters);
+    const settings = requireStepOptions(`${this.#optimizer}.step`, options);
+    const trained = parameters.flatMap((p) => (p.grad && !p.frozen ? [{ p, grad: p.grad }] : []));
+    tidy(() => {
+      const found = trained.map((one) => ({
         ...one,
         memory: this.#memories.get(one.p) ?? this.#made(() => zerosLike(one.p.data), 0),
       }));
-      update(found);
-      for (const { p, memory } of found) this.#remember(p, memory);
-      return found.map(({ memory }) => memory);
+      this.move(found, settings);
+      for (const { p, memory } of found) {
+        this.#remember(p, memory);
+        memory.step += 1;
+      }
     });
-    moved.forEach(({ p }, i) => {
-      memories[i]!.step += 1;
-      p.changed();
-    });
+    for (const { p } of trained) p.changed();
   }
 
+  /** For each parameter that was updated: each tensor as `<tensor>/<parameter>`, and the count `step/<parameter>`. */
   async state(parameters: readonly Parameter[]): Promise<OptimizerState> {
     requireParameters(`${this.#optimizer}.state`, parameters);
     // All are asked for before any is waited for, so that they are of one moment.
