@@ -22,15 +22,15 @@ import {
   ValueError,
 } from '@invnet/tensor';
 import { type Observations, requireObservations } from '../posteriors/observations.ts';
+import { densitiesInside } from '../priors/densities.ts';
 import { freeParameters } from '../priors/free-parameters.ts';
 import { MissingDensityError, type Prior, requirePrior } from '../priors/prior.ts';
 import {
   bijectionTo,
   clampInto,
-  isInside,
   requireSupports,
   type Support,
-  sizeOfSupport,
+  sizeOfSupports,
 } from '../priors/support.ts';
 import { columnMoments } from '../summaries/moments.ts';
 import { likelihoodEnergy } from './likelihood-energy.ts';
@@ -107,7 +107,7 @@ export class Likelihood extends Module {
     this.flow = flow;
     this.support = requireSupports('Likelihood', support);
     this.features = features;
-    this.size = this.support.reduce((sum, block) => sum + sizeOfSupport(block), 0);
+    this.size = sizeOfSupports(this.support);
   }
 
   get options() {
@@ -124,36 +124,28 @@ export class Likelihood extends Module {
     const op = 'Likelihood.logProb';
     requireOptions(op, options, ['x', 'theta']);
     const { x } = requireObservations(op, options.x, [this.features]);
-    const { shape, data } = requireHostArray(op, 'theta', options.theta);
+    const theta = requireHostArray(op, 'theta', options.theta);
+    const { shape } = theta;
     if (shape.length !== 2 || shape[1] !== this.size) {
       throw new ShapeError(`${op}: theta is ${formatShape(shape)}; expected [N, ${this.size}].`);
     }
-    const row = (i: number) => data.subarray(i * this.size, (i + 1) * this.size);
-    const logProb = new Float64Array(shape[0]!).fill(Number.NEGATIVE_INFINITY);
-    const inside = [...logProb.keys()].filter((i) => isInside(this.support, row(i)));
     const toSupport = bijectionTo(this.support);
-    for (let from = 0; from < inside.length; from += rowsAtOnce) {
-      const indices = inside.slice(from, from + rowsAtOnce);
-      const rows = Float64Array.from(indices.flatMap((i) => [...row(i)]));
-      clampInto(this.support, rows);
-      using free = tidy(() => toSupport.inverse(tensor(rows, [indices.length, this.size])).x);
-      for (const i of indices) logProb[i] = 0;
+    return densitiesInside(this.support, theta, rowsAtOnce, async (rows, { length }) => {
+      using free = tidy(() => toSupport.inverse(rows).x);
+      const sums = new Float64Array(length);
       for (let k = 0; k < x.shape[0]!; k++) {
         const own = x.data.subarray(k * this.features, (k + 1) * this.features);
         using densities = tidy(() => {
           const all = add(
             tensor(own, [1, own.length]),
-            tensor(new Float64Array(indices.length), [indices.length, 1]),
+            tensor(new Float64Array(length), [length, 1]),
           );
           return this.flow.logProb(all, free);
         });
-        const values = await densities.data();
-        indices.forEach((i, n) => {
-          logProb[i]! += values[n]!;
-        });
+        for (const [n, density] of (await densities.data()).entries()) sums[n]! += density;
       }
-    }
-    return logProb;
+      return sums;
+    });
   }
 
   /**

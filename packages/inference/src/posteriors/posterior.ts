@@ -27,13 +27,13 @@ import {
   tidy,
   ValueError,
 } from '@invnet/tensor';
+import { densitiesInside } from '../priors/densities.ts';
 import {
   bijectionTo,
   clampInto,
-  isInside,
   requireSupports,
   type Support,
-  sizeOfSupport,
+  sizeOfSupports,
 } from '../priors/support.ts';
 import { type MapOptions, type Maximum, maximize } from './maximum.ts';
 import { type ObservationBatch, type Observations, requireObservations } from './observations.ts';
@@ -126,7 +126,7 @@ export class Posterior extends Module {
     this.summary = requireConditioner('Posterior', 'summary', summary);
     this.typical = typical;
     this.support = requireSupports('Posterior', support);
-    this.size = this.support.reduce((sum, block) => sum + sizeOfSupport(block), 0);
+    this.size = sizeOfSupports(this.support);
     requireList('Posterior', 'observation', observation, 'a list of sizes, null where any will do');
     for (const size of observation) if (size !== null) requireWhole('Posterior', 'a size', size, 1);
     this.observation = [...observation];
@@ -183,7 +183,8 @@ export class Posterior extends Module {
     const { batchSize = defaultBatchSize } = options;
     requireWhole(op, 'batchSize', batchSize, 1);
     const observations = requireObservations(op, options.x, this.observation);
-    const { shape, data } = requireHostArray(op, 'theta', options.theta);
+    const theta = requireHostArray(op, 'theta', options.theta);
+    const { shape, data } = theta;
     const several = observations.x.shape[0]!;
     const expected = observations.single ? [shape[0]!, this.size] : [several, shape[1]!, this.size];
     if (formatShape(shape) !== formatShape(expected)) {
@@ -194,22 +195,11 @@ export class Posterior extends Module {
       );
     }
     const summaries = await this.#summaries(op, observations, undefined);
-    const total = data.length / this.size;
-    const logProb = new Float64Array(total).fill(Number.NEGATIVE_INFINITY);
-    const inside = [...logProb.keys()].filter((i) => isInside(this.support, this.#row(data, i)));
-    for (let from = 0; from < inside.length; from += batchSize) {
-      const indices = inside.slice(from, from + batchSize);
-      const rows = Float64Array.from(indices.flatMap((i) => [...this.#row(data, i)]));
-      clampInto(this.support, rows);
-      using densities = tidy(() => {
-        const theta = tensor(rows, [indices.length, this.size]);
-        return this.flow.logProb(theta, summaries.at(indices, total / summaries.count));
-      });
-      const values = await densities.data();
-      indices.forEach((i, at) => {
-        logProb[i] = values[at]!;
-      });
-    }
+    const each = data.length / this.size / summaries.count;
+    const logProb = await densitiesInside(this.support, theta, batchSize, async (rows, at) => {
+      using densities = tidy(() => this.flow.logProb(rows, summaries.at(at, each)));
+      return await densities.data();
+    });
     requireNumbers(op, 'the density of row', logProb, 1);
     return logProb;
   }
@@ -282,10 +272,6 @@ export class Posterior extends Module {
     using summaries = tidy(() => evaluate(this.summary, tensor(x.data, x.shape)));
     const data = await summaries.data();
     return { shape: summaries.shape, data: Float64Array.from(data) };
-  }
-
-  #row(data: Float32Array | Float64Array, i: number) {
-    return data.subarray(i * this.size, (i + 1) * this.size);
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from '@invnet/tensor';
 import { gammaDraw, logGamma } from './gamma.ts';
 import { Prior, requirePrior } from './prior.ts';
-import { type Support, sizeOfSupport } from './support.ts';
+import { type Support, sizeOfSupports } from './support.ts';
 
 /**
  * Numbers between bounds, all equally likely.
@@ -150,7 +150,7 @@ export function independentPrior(priors: readonly Prior[]): Prior {
   requireList('independentPrior', 'priors', priors);
   for (const prior of priors) requirePrior('independentPrior', prior);
   const support: Support[] = priors.flatMap((prior) => prior.support);
-  const size = support.reduce((sum, block) => sum + sizeOfSupport(block), 0);
+  const size = sizeOfSupports(support);
   const starts: number[] = [];
   for (const [i, prior] of priors.entries()) {
     starts.push(i === 0 ? 0 : starts[i - 1]! + priors[i - 1]!.size);

@@ -17,7 +17,7 @@ import {
   ShapeError,
   ValueError,
 } from '@invnet/tensor';
-import { bijectionTo, isInside, requireSupports, type Support, sizeOfSupport } from './support.ts';
+import { bijectionTo, isInside, requireSupports, type Support, sizeOfSupports } from './support.ts';
 
 /** A prior has no density, or no gradient of it, where one is needed. */
 export class MissingDensityError extends InvNetError {
@@ -65,7 +65,7 @@ export class Prior {
     requireOptions('Prior', parts, ['support', 'sample', 'logDensity', 'score']);
     const { support, sample, logDensity, score } = parts;
     this.support = requireSupports('Prior', support);
-    this.size = this.support.reduce((sum, block) => sum + sizeOfSupport(block), 0);
+    this.size = sizeOfSupports(this.support);
     requireFunction('Prior', 'sample', sample);
     if (logDensity !== undefined) requireFunction('Prior', 'logDensity', logDensity);
     if (score !== undefined) requireFunction('Prior', 'score', score);

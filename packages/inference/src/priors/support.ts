@@ -62,8 +62,12 @@ export function requireSupports(op: string, supports: readonly Support[]): reado
   });
 }
 
-/** How many parameters a block has. */
-export function sizeOfSupport(support: Support): number {
+/** How many parameters all blocks have. */
+export function sizeOfSupports(supports: readonly Support[]): number {
+  return supports.reduce((sum, support) => sum + sizeOfSupport(support), 0);
+}
+
+function sizeOfSupport(support: Support): number {
   return support.kind === 'box' ? support.low.length : support.size;
 }
 
@@ -71,10 +75,7 @@ export function sizeOfSupport(support: Support): number {
 export function bijectionTo(supports: readonly Support[]): Bijection {
   const [first, ...others] = supports;
   if (others.length === 0) return bijectionOf(first!);
-  const channels = [
-    sizeOfSupport(first!),
-    others.reduce((sum, support) => sum + sizeOfSupport(support), 0),
-  ] as const;
+  const channels = [sizeOfSupport(first!), sizeOfSupports(others)] as const;
   return new ChannelHalves(new Parallel(bijectionOf(first!), bijectionTo(others)), channels);
 }
 
