@@ -39,6 +39,8 @@ export interface App<C extends Flags = Flags, F extends Flags = NoFlags> {
   readonly measure?: Measure;
   /** The files that it writes, for `--help`. */
   readonly writes: string;
+  /** The file whose run `--resume` goes on with. Default: `model.safetensors`. */
+  readonly goesOnFrom?: string;
   /** What a run of an earlier form of its files is in this one's. */
   readonly upgrade?: (saved: unknown) => unknown;
 }
@@ -188,7 +190,7 @@ export function partsOf<C extends Flags>(app: App<C, Flags>) {
         help: 'where results go',
       }),
       resume: toggle({
-        help: 'go on from <out>/model.safetensors; flags left out keep the values that it was made with',
+        help: `go on from <out>/${app.goesOnFrom ?? 'model.safetensors'}; flags left out keep the values that it was made with`,
       }),
       overwrite: toggle({ help: 'replace an earlier model in <out>' }),
       help: toggle({ help: 'this text' }),

@@ -1,5 +1,6 @@
 /** An example as a command: flags, backend, Ctrl-C, errors and exit codes, around what it does. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import '@invnet/native';
 import '@invnet/tensor/gpu';
 import { InvNetError, setBackend } from '@invnet/tensor';
@@ -47,7 +48,10 @@ export async function program<C extends Flags, F extends Flags = NoFlags>(
   } catch (error) {
     process.exitCode = error instanceof Interrupted ? error.exitCode : 1;
     if (!(error instanceof Interrupted)) console.error(describe(error));
-    else if (out !== undefined && existsSync(checkpointPath(out))) {
+    else if (
+      out !== undefined &&
+      existsSync(app.goesOnFrom ? join(out, app.goesOnFrom) : checkpointPath(out))
+    ) {
       console.error(`To go on: npx -y pnpm@12 app ${app.name} --resume --out ${out}`);
     }
   }

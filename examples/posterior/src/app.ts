@@ -1,6 +1,10 @@
 /** The command line of this example. */
 import { benchmarkTaskNames } from '@invnet/inference/tasks';
 import { type App, oneOf, text, type Values, whole } from 'example-kit';
+import { estimatorNames } from './estimators.ts';
+
+/** What is known of a run, in its folder. */
+export const runFile = 'run.json';
 
 const file = '<file>';
 
@@ -25,9 +29,10 @@ export const config = {
     default: 'refuse',
     help: 'rows of --x with NaN in them: an error, or left out and counted in the report',
   }),
-  estimator: oneOf(['spline', 'affine', 'autoregressive', 'flow-matching'], {
+  estimator: text({
+    placeholder: '<names>',
     default: 'spline',
-    help: 'the network',
+    help: `the network, or several with commas, which the report compares: ${estimatorNames.join(', ')}`,
   }),
 };
 
@@ -55,10 +60,12 @@ export const app: App<typeof config, typeof flags> = {
     'your own in NPY files, asks it about an observation, and reports whether it can be believed.',
   config,
   flags,
-  budget: { epochs: 300, learningRate: 5e-3 },
+  budget: { learningRate: 5e-3 },
   epochs: true,
+  goesOnFrom: runFile,
   writes:
-    'posterior.safetensors (the model), samples.npy, report.html and report.json; while it trains, a checkpoint in model.safetensors',
+    'posterior.safetensors (the model), samples.npy, report.html and report.json; while it trains, a checkpoint in model.safetensors; ' +
+    'of several estimators, files such as posterior-spline.safetensors and one report',
 };
 
 /** The values of both. */

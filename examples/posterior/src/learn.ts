@@ -1,69 +1,45 @@
-/** The training, with a bar while it goes on, and a checkpoint to go on from. */
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+/** The training of an estimator, with a bar while it goes on, and a checkpoint to go on from. */
+import { rm } from 'node:fs/promises';
 import { neuralPosterior } from '@invnet/inference';
 import { plateau } from '@invnet/train';
 import { ProgressDisplay } from '@invnet/train/progress';
-import { checkpointPath, clock, FlagError, type Options } from 'example-kit';
-import type { config, flags } from './app.ts';
+import { clock } from 'example-kit';
+import type { RunEstimator } from './estimators.ts';
 import type { Problem } from './problem.ts';
+import { type Run, type Started, saveRun } from './run.ts';
 
-/** What the command line says. */
-export type Started = Options<typeof config, typeof flags>;
-
-const runFile = 'run.json';
-
-/** The configuration: of the command line, or of the run that goes on. @throws FlagError where they contradict. */
-export async function configOf(options: Started): Promise<Started['config']> {
-  const { config, given, out, resume, overwrite } = options;
-  const path = join(out, runFile);
-  if (!resume) {
-    if (existsSync(path) && !overwrite) {
-      throw new FlagError(
-        `${out} has a run; go on with --resume, replace it by --overwrite, or give another --out.`,
-      );
-    }
-    return config;
-  }
-  if (!existsSync(path))
-    throw new FlagError(`there is no run in ${out} to go on with; leave --resume out.`);
-  const saved: Started['config'] = JSON.parse(await readFile(path, 'utf8'));
-  for (const [name, value] of Object.entries(config)) {
-    const before = Object.entries(saved).find(([key]) => key === name)?.[1];
-    if (given.has(name) && before !== value) {
-      throw new FlagError(`the run in ${out} was begun with another --${name}: ${before}.`);
-    }
-  }
-  return saved;
-}
-
-/** Learns the posterior; after a signal, with the best weights so far. */
+/**
+ * Learns the posterior by one of the run's estimators, or goes on with that; where the budget is spent, what has been learned comes
+ * from the checkpoint.
+ */
 export async function learn(
   { prior, training }: Problem,
-  config: Started['config'],
-  { budget, given, out, resume }: Started,
+  { name, label, checkpoint }: RunEstimator,
+  run: Run,
+  { budget, given, out }: Started,
   signal: AbortSignal,
 ) {
+  const { config, seconds } = run;
+  const begun = seconds[name];
+  const before = begun ?? 0;
   const start = performance.now();
-  const checkpoint = checkpointPath(out);
-  const limit = budget.minutes === undefined ? [] : [AbortSignal.timeout(60_000 * budget.minutes)];
+  const spent = () => before + (performance.now() - start) / 1000;
   const learning = neuralPosterior(prior, training, {
-    estimator: config.estimator,
+    estimator: name,
     seed: config.seed,
     checkpoint,
-    resume: resume && existsSync(checkpoint),
-    signal: AbortSignal.any([signal, ...limit]),
+    resume: begun !== undefined,
+    signal: AbortSignal.any([signal, ...limits(budget.minutes, before)]),
     ...(budget.epochs !== undefined && { epochs: Math.max(1, Math.ceil(budget.epochs)) }),
     ...(given.has('learningRate') && {
       schedule: plateau({ rate: budget.learningRate, factor: 0.4, patience: 2 }),
     }),
   });
+  // Of a run that is replaced: this one must not go on from it.
+  if (begun === undefined) await rm(checkpoint, { force: true });
+  seconds[name] = before;
   // Only now: what cannot be learned from is no run, and may be mended and started again.
-  if (!resume) {
-    await mkdir(out, { recursive: true });
-    await writeFile(join(out, runFile), `${JSON.stringify(config, undefined, 2)}\n`);
-  }
+  await saveRun(out, run);
   const display = new ProgressDisplay();
   try {
     for await (const { epoch, trainingLoss, validationLoss, best, fraction } of learning) {
@@ -71,16 +47,29 @@ export async function learn(
       display.update(
         fraction,
         [
+          ...(label ? [label] : []),
           `epoch ${epoch}`,
-          `${loss(trainingLoss)} nats, held out ${loss(validationLoss)}`,
+          `loss ${loss(trainingLoss)}, held out ${loss(validationLoss)}`,
           `best ${loss(best?.loss)} in epoch ${best?.epoch ?? '–'}`,
-          `${clock((performance.now() - start) / 1000)} so far`,
+          `${clock(spent())} so far`,
         ].join(' | '),
       );
     }
   } finally {
     display.stop();
+    seconds[name] = spent();
+    await saveRun(out, run);
   }
   signal.throwIfAborted();
-  return { ...(await learning.result()), seconds: (performance.now() - start) / 1000 };
+  return { ...(await learning.result()), seconds: spent() };
+}
+
+/** In milliseconds. */
+const longestTimer = 2 ** 31 - 1;
+
+/** A signal when the minutes are over, of which some seconds are spent. */
+function limits(minutes: number | undefined, spent: number): AbortSignal[] {
+  if (minutes === undefined) return [];
+  const left = Math.ceil(1000 * (60 * minutes - spent));
+  return [left > 0 ? AbortSignal.timeout(Math.min(left, longestTimer)) : AbortSignal.abort()];
 }

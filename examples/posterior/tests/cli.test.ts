@@ -1,6 +1,7 @@
 /** Shortened runs of the command: what it writes, of a task and of files, and that it goes on. */
-import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +11,10 @@ import { inferenceCatalogue, Posterior } from '@invnet/inference';
 import { benchmarkTask } from '@invnet/inference/tasks';
 import { RandomStream, setBackend } from '@invnet/tensor';
 import { loadModel } from '@invnet/train';
+import { FlagError } from 'example-kit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Asked, Settings } from '../src/app.ts';
+import { estimatorsOf } from '../src/estimators.ts';
 import { problemOf } from '../src/problem.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
@@ -62,6 +65,55 @@ test('a task, from simulator to report, which goes on where it was', async () =>
   );
   expect(resumed.stdout).toMatch(/^epochs +3$/m);
 }, 120_000);
+
+test('several estimators in one report, of which a resumed run learns those that are not learned yet', async () => {
+  const out = join(folder, 'compared');
+  const flags = ['--estimator', 'flow-matching,affine', '--simulations', '300', ...small];
+  const started = spawn(process.execPath, [main, ...flags, '--epochs', '20', '--out', out]);
+  let said = '';
+  started.stderr.on('data', (text) => {
+    const begun = said.includes('affine | epoch');
+    said += text;
+    // A second signal would end it at once.
+    if (!begun && said.includes('affine | epoch')) started.kill('SIGINT');
+  });
+  const [code] = await once(started, 'close');
+  expect([code, said]).toEqual([130, expect.stringContaining('To go on: ')]);
+  const checkpoint = join(out, 'model-flow-matching.safetensors');
+  const written = (await stat(checkpoint)).mtimeMs;
+  expect((await readdir(out)).sort()).toEqual([
+    ...['model-affine.safetensors', 'model-flow-matching.safetensors'],
+    ...['posterior-flow-matching.safetensors', 'run.json', 'samples-flow-matching.npy'],
+  ]);
+
+  const { stdout, stderr } = await run('--resume', '--out', out, ...small, '--epochs', '20');
+  expect((await stat(checkpoint)).mtimeMs).toBe(written);
+  expect(stderr).not.toContain('flow-matching | epoch');
+  expect(stderr).not.toContain('affine | epoch 1 ');
+  expect(stdout).toMatch(/^flow-matching$.*^C2ST .*^affine$.*^C2ST /ms);
+  const text = await readFile(join(out, 'report.json'), 'utf8');
+  const report: { estimators: { name: string; scores: { epochs: number } }[] } = JSON.parse(text);
+  expect(report.estimators.map(({ name, scores }) => [name, scores.epochs])).toEqual([
+    ['flow-matching', 20],
+    ['affine', 20],
+  ]);
+  for (const name of ['flow-matching', 'affine']) {
+    const { shape } = parseNpy(await readFile(join(out, `samples-${name}.npy`)));
+    expect(shape).toEqual([200, 2]);
+  }
+}, 120_000);
+
+test('an estimator is one that there is, once', () => {
+  const [first, second] = estimatorsOf('flow-matching, spline', 'out');
+  expect([first!.name, second!.name]).toEqual(['flow-matching', 'spline']);
+  expect(first!.posterior).toBe(join('out', 'posterior-flow-matching.safetensors'));
+  expect(estimatorsOf('affine', 'out')[0]!.posterior).toBe(join('out', 'posterior.safetensors'));
+  for (const names of ['affine,affine', 'affine,splines', 'affine,', '']) {
+    const asked = () => estimatorsOf(names, 'out');
+    expect(asked).toThrow(`'${names}'; expected one or several of 'spline', 'affine', `);
+    expect(asked).toThrow(FlagError);
+  }
+});
 
 test('checks are rows from anywhere in a file, with the observations that belong to them', async () => {
   const count = 100;
