@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import process from 'node:process';
 
 /** Most bytes of all packages together, as installed, aside from addons, data and what is brought. */
@@ -83,14 +83,15 @@ const brought = {
 };
 /** Packages of data are chosen one by one, so each is told apart. */
 const isData = (name) => name.startsWith('@invnet/data-');
-/** Their declarations are those of a host as well, a peer that is not installed here. */
-const bridges = ['@invnet/jax', '@invnet/tfjs'];
+/** Their declarations are those of a host as well, a peer that is not installed here or Node.js. */
+const hosted = ['@invnet/jax', '@invnet/tfjs', '@invnet/tfjs/layers', '@invnet/train/progress'];
 /** The addon as it is built, and what says what it is. */
 const addonFiles = ['invnet.node', 'invnet.node.json'];
 
 const { engines } = JSON.parse(await readFile('package.json', 'utf8'));
 const oldest = engines.node.match(/\d+\.\d+\.\d+/)[0];
-const names = await publishedPackages();
+const published = await publishedPackages();
+const names = published.map(({ name }) => name);
 const folder = await mkdtemp(join(tmpdir(), 'invnet-dist-'));
 try {
   await install();
@@ -109,18 +110,18 @@ try {
   await rm(folder, { recursive: true });
 }
 
-/** Names of all that is published, the same `engines` in each. */
+/** The manifests of all that is published, the same `engines` in each. */
 async function publishedPackages() {
-  const published = [];
+  const manifests = [];
   for (const directory of await readdir('packages')) {
     const manifest = JSON.parse(await readFile(`packages/${directory}/package.json`, 'utf8'));
     if (manifest.private) continue;
     if (manifest.engines?.node !== engines.node) {
       throw new Error(`${manifest.name}: engines.node is not '${engines.node}', the repository's`);
     }
-    published.push(manifest.name);
+    manifests.push(manifest);
   }
-  return published;
+  return manifests;
 }
 
 async function install() {
@@ -187,22 +188,9 @@ async function checkContents() {
 
 /** The declarations hold as they are, also where a program's `lib` is that of its target alone. */
 async function checkDeclarations() {
-  const formats = [
-    'csv',
-    'dicom',
-    'hdf5',
-    'images',
-    'jpeg',
-    'nifti',
-    'npy',
-    'npz',
-    'png',
-    'segy',
-    'zarr',
-  ].map((name) => `@invnet/datasets/${name}`);
-  const own = names.filter((name) => !bridges.includes(name));
-  const parts = ['@invnet/tensor/gpu', '@invnet/inference/report'];
-  const modules = [...own, ...parts, ...formats];
+  const modules = published
+    .flatMap(({ name, exports }) => Object.keys(exports).map((path) => posix.join(name, path)))
+    .filter((name) => !hosted.includes(name));
   const program = join(folder, 'program.ts');
   await writeFile(program, modules.map((name) => `import '${name}';\n`).join(''));
   const flags = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--types', ''];

@@ -5,7 +5,6 @@ import base from '../../tsup.config.base.ts';
 
 export default {
   ...base,
-  entry: { index: 'src/index.ts', gpu: 'src/gpu/index.ts' },
   // `Disposable` for programs whose `lib` does not have it yet.
   dts: { banner: '/// <reference lib="esnext.disposable" />' },
   onSuccess: writeLicenses,

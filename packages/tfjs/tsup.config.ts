@@ -1,3 +1,1 @@
-import base from '../../tsup.config.base.ts';
-
-export default { ...base, entry: { index: 'src/index.ts', layers: 'src/layers.ts' } };
+export { default } from '../../tsup.config.base.ts';

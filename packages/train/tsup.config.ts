@@ -1,3 +1,1 @@
-import base from '../../tsup.config.base.ts';
-
-export default { ...base, entry: ['src/index.ts', 'src/progress.ts'] };
+export { default } from '../../tsup.config.base.ts';
