@@ -3,17 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type HostArray, toHostArray } from '@invnet/datasets';
 import { parseNpy } from '@invnet/datasets/npy';
-import { Prior, simulate, uniformPrior } from '@invnet/inference';
+import { type Pairs, Prior, simulate, uniformPrior } from '@invnet/inference';
 import { type BenchmarkTask, benchmarkTask } from '@invnet/inference/tasks';
 import { RandomStream, ShapeError, ValueError } from '@invnet/tensor';
 import { FlagError } from 'example-kit';
 import type { Asked, Settings } from './app.ts';
-
-/** Parameters and observations of as many simulations. */
-export interface Pairs {
-  readonly theta: HostArray;
-  readonly x: HostArray;
-}
 
 /** All that the program needs to know. */
 export interface Problem {
@@ -60,7 +54,6 @@ async function ofTask(
   const training = await simulated(count, 2 * seed);
   const held = await simulated(checks, 2 * seed + 1);
   const { x, theta } = task.observations[observation - 1]!;
-  const failed = training.failures.length;
   return {
     title: observed === undefined ? `${name}, observation ${observation}` : name,
     prior: task.prior,
@@ -69,7 +62,8 @@ async function ofTask(
     observed: observed === undefined ? row(x) : await read(observed),
     truth: observed === undefined ? theta : undefined,
     task,
-    warnings: failed > 0 ? [`${failed} of ${count} simulations failed, and are left out.`] : [],
+    // Of simulations that failed, learning warns.
+    warnings: [],
   };
 }
 

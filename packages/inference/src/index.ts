@@ -79,12 +79,12 @@ export type { Pairs } from './simulation/pairs.ts';
 export { serveSimulator } from './simulation/serve-simulator.ts';
 export type {
   SimulateOptions,
-  SimulationFailure,
   SimulationProgress,
   Simulations,
 } from './simulation/simulate.ts';
 export { simulate } from './simulation/simulate.ts';
 export { SimulationError } from './simulation/simulation-error.ts';
+export type { LearningWarning, SimulationFailure } from './simulation/simulation-failure.ts';
 export type {
   FailureReason,
   Observation,

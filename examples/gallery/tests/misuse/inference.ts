@@ -39,7 +39,12 @@ export function inferenceCalls(): Calls {
   const simulator = ([a]: Float64Array) => [a!];
   const run = (options: object) =>
     call(inference.simulate, [simulator, uniform, { count: 3, seed: 1, ...options }]);
-  const observed = { theta, x: { shape: [2, 1], data: Float64Array.of(1, 2) } };
+  const failed = { index: 2, theta: Float64Array.of(1, 1), reason: 'threw', message: 'Error: no' };
+  const observed = {
+    theta,
+    x: { shape: [2, 1], data: Float64Array.of(1, 2) },
+    failures: [failed],
+  };
   const network = new Flow({
     network: new ConditionalTransform({
       channels: 2,

@@ -1,9 +1,20 @@
 /** What learning takes where nothing else is asked for. Mathematics: docs/math/inference/neural-posterior.md */
 import { RandomStream } from '@invnet/tensor';
-import { AdamW, type FitOptions, type Optimizer, plateau } from '@invnet/train';
+import { AdamW, type FitOptions, type FitResult, type Optimizer, plateau } from '@invnet/train';
+import type { LearningWarning } from '../simulation/simulation-failure.ts';
 
 /** What `fit` takes and is not decided here. */
-export type LearningOptions = Omit<FitOptions, 'loss' | 'standardize' | 'missing'>;
+export interface LearningOptions
+  extends Omit<FitOptions, 'loss' | 'standardize' | 'missing' | 'onWarning'> {
+  /** Told each warning as it comes, that of simulations that failed first; they are in the result too. */
+  readonly onWarning?: (warning: LearningWarning) => void;
+}
+
+/** What `fit` gives, with the warnings of all that was learned from. */
+export interface LearningResult extends Omit<FitResult, 'flow' | 'warnings'> {
+  /** Of simulations that failed, by how many and why, and of the fit. */
+  readonly warnings: readonly LearningWarning[];
+}
 
 /** The names of `LearningOptions`. */
 export const learningOptions: readonly (keyof LearningOptions)[] = [

@@ -7,7 +7,7 @@ import { Flow } from '@invnet/flows';
 import { asConditioner, Construction, Sequential, Standardization } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
 import { formatShape, type RandomStream, requireOptions, ShapeError } from '@invnet/tensor';
-import { type FitOptions, type FitProgress, type FitResult, fit } from '@invnet/train';
+import { type FitProgress, fit } from '@invnet/train';
 import {
   type Estimator,
   type MadeEstimator,
@@ -16,6 +16,7 @@ import {
 } from '../estimators/estimator.ts';
 import {
   type LearningOptions,
+  type LearningResult,
   learningOptions,
   weightsStream,
   withDefaults,
@@ -24,6 +25,7 @@ import { freeParameters } from '../priors/free-parameters.ts';
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import { Run } from '../run.ts';
 import { type Pairs, requirePairs } from '../simulation/pairs.ts';
+import { failureWarnings } from '../simulation/simulation-failure.ts';
 import { momentsOf } from '../summaries/moments.ts';
 import { Likelihood } from './likelihood.ts';
 
@@ -34,14 +36,14 @@ export interface NeuralLikelihoodOptions extends LearningOptions {
 }
 
 /** A likelihood, and how it came about. */
-export interface NeuralLikelihoodResult extends Omit<FitResult, 'flow'> {
+export interface NeuralLikelihoodResult extends LearningResult {
   readonly likelihood: Likelihood;
 }
 
 /**
  * Learns q(x | θ) of simulations. It is for observations that are few real numbers, such as summary statistics, of which there
  * are many for the same parameters: the posterior of any number of them comes from one likelihood, by `likelihood.sample`.
- * `neuralPosterior` has samples at once, and observations of any kind.
+ * `neuralPosterior` has samples at once, and observations of any kind. Simulations that failed are among the warnings.
  *
  * @param prior - Any that simulations were drawn from; the likelihood does not depend on it.
  * @throws ValueError, ShapeError as `neuralPosterior`, and for observations that are no vectors.
@@ -71,9 +73,9 @@ export function neuralLikelihood(
 async function* learn(
   op: string,
   prior: Prior,
-  { theta, x }: Pairs,
+  { theta, x, failures }: Required<Pairs>,
   estimator: Estimator,
-  how: FitOptions,
+  how: LearningOptions,
 ): AsyncGenerator<FitProgress, NeuralLikelihoodResult, undefined> {
   const free = await freeParameters(prior, theta);
   const random = weightsStream(how);
@@ -83,8 +85,10 @@ async function* learn(
   let learned = false;
   try {
     const fitting = fit(flow, { x, context: free }, { ...defaults, loss });
+    const failed = failureWarnings(failures, rows);
+    for (const warning of failed) how.onWarning?.(warning);
     yield* fitting;
-    const { flow: fitted, ...result } = await fitting.result();
+    const { flow: fitted, warnings, ...result } = await fitting.result();
     const likelihood = new Likelihood({
       flow: fitted,
       support: prior.support,
@@ -92,7 +96,7 @@ async function* learn(
     });
     likelihood.training = false;
     learned = true;
-    return { likelihood, ...result };
+    return { likelihood, ...result, warnings: [...failed, ...warnings] };
   } finally {
     if (!how.optimizer) defaults.optimizer.dispose();
     if (!learned) flow.dispose();

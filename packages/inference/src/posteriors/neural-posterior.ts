@@ -16,13 +16,7 @@ import {
 } from '@invnet/layers';
 import { SummarizedNetwork } from '@invnet/networks';
 import { type RandomStream, requireOptions, tensor, tidy } from '@invnet/tensor';
-import {
-  type FitOptions,
-  type FitProgress,
-  type FitResult,
-  fit,
-  type Optimizer,
-} from '@invnet/train';
+import { type FitProgress, fit, type Optimizer } from '@invnet/train';
 import {
   type Estimator,
   type MadeEstimator,
@@ -32,6 +26,7 @@ import {
 } from '../estimators/estimator.ts';
 import {
   type LearningOptions,
+  type LearningResult,
   learningOptions,
   weightsStream,
   withDefaults,
@@ -41,6 +36,7 @@ import { type Prior, requirePrior } from '../priors/prior.ts';
 import type { Support } from '../priors/support.ts';
 import { Run } from '../run.ts';
 import { type Pairs, requirePairs } from '../simulation/pairs.ts';
+import { failureWarnings } from '../simulation/simulation-failure.ts';
 import { momentsOf } from '../summaries/moments.ts';
 import { type MadeSummary, makeSummary, type Summary } from '../summaries/summary.ts';
 import { Posterior } from './posterior.ts';
@@ -60,14 +56,15 @@ export interface NeuralPosteriorOptions extends LearningOptions {
 }
 
 /** A posterior, and how it came about. */
-export interface NeuralPosteriorResult extends Omit<FitResult, 'flow'> {
+export interface NeuralPosteriorResult extends LearningResult {
   readonly posterior: Posterior;
 }
 
 /**
  * Learns p(θ | x) of simulations. Parameters are taken before the map onto the prior's support, and standardized, as
  * observations are; all of that is part of the posterior. Those that all lie between bounds stay as they are where the estimator
- * is one of splines, which map the box onto itself. Losses are those of parameters before that map.
+ * is one of splines, which map the box onto itself. Losses are those of parameters before that map. Simulations that failed are
+ * among the warnings.
  *
  * @param prior - The one that the parameters were drawn from.
  * @throws ValueError for parameters outside of the prior's support, and as `fit`. @throws ShapeError for another number of
@@ -97,13 +94,13 @@ export function neuralPosterior(
 interface Settings {
   readonly estimator: Estimator;
   readonly summary: Summary | undefined;
-  readonly how: FitOptions;
+  readonly how: LearningOptions;
 }
 
 async function* learn(
   op: string,
   prior: Prior,
-  { theta, x }: Pairs,
+  { theta, x, failures }: Required<Pairs>,
   { estimator, summary, how }: Settings,
 ): AsyncGenerator<FitProgress, NeuralPosteriorResult, undefined> {
   const inBox = mapsBox(estimator) && prior.support.every(({ kind }) => kind === 'box');
@@ -125,15 +122,17 @@ async function* learn(
       loss: parts.loss,
     };
     const fitting = fit(parts.flow, { x: free, context: x }, settings);
+    const failed = failureWarnings(failures, x.shape[0]!);
+    for (const warning of failed) how.onWarning?.(warning);
     yield* fitting;
-    const { flow: _, ...result } = await fitting.result();
+    const { flow: _, warnings, ...result } = await fitting.result();
     // Normalizations of a summary's own take what they have learned from here on.
     parts.flow.training = false;
     parts.typical.set(await summariesOf(parts.summary.network, x));
     const posterior = posteriorOf(prior, toSupport, parts);
     posterior.training = false;
     learned = true;
-    return { posterior, ...result };
+    return { posterior, ...result, warnings: [...failed, ...warnings] };
   } finally {
     if (!how.optimizer) optimizer?.dispose();
     if (!learned) for (const part of [toSupport, parts?.flow, parts?.typical]) part?.dispose();

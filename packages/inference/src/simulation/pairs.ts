@@ -4,12 +4,16 @@ import {
   currentPlacement,
   formatShape,
   nextAbove,
+  requireList,
+  requireOneOf,
   requireRecord,
   roundTo,
   ShapeError,
   ValueError,
 } from '@invnet/tensor';
 import type { Prior } from '../priors/prior.ts';
+import type { SimulationFailure } from './simulation-failure.ts';
+import { failureReasons } from './simulator.ts';
 
 /** Parameters and observations of the joint distribution, such as `simulate` gives. */
 export interface Pairs {
@@ -17,16 +21,18 @@ export interface Pairs {
   readonly theta: HostArray;
   /** [N, …] */
   readonly x: HostArray;
+  /** Simulations that are not among the N, as they failed: whoever learns from the others warns of them. Default: none. */
+  readonly failures?: readonly SimulationFailure[];
 }
 
 /**
- * The pairs themselves.
+ * The pairs themselves, and what failed.
  *
  * @throws ValueError for observations that are not finite, with row and column, for parameters outside of the prior's support,
  * and for one that never varies, or of which the element type has but a few digits.
  * @throws ShapeError for another number of parameters than of observations, or others than the prior has.
  */
-export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pairs {
+export function requirePairs(op: string, prior: Prior, simulations: Pairs): Required<Pairs> {
   requireRecord(op, 'simulations', simulations, '{ theta, x }');
   const theta = requireHostArray(op, 'theta', simulations.theta);
   const x = requireHostArray(op, 'x', simulations.x);
@@ -59,7 +65,17 @@ export function requirePairs(op: string, prior: Prior, simulations: Pairs): Pair
   }
   requireVariety(op, theta);
   requireDigits(op, theta);
-  return { theta, x };
+  return { theta, x, failures: requireFailures(op, simulations.failures) };
+}
+
+/** @throws ValueError for what `simulate` does not give. */
+function requireFailures(op: string, failures: readonly SimulationFailure[] = []) {
+  requireList(op, 'failures', failures, 'a list, such as that of simulate');
+  for (const [i, failure] of failures.entries()) {
+    requireRecord(op, `failures[${i}]`, failure, '{ index, theta, reason, message }');
+    requireOneOf(op, `failures[${i}].reason`, failure.reason, failureReasons);
+  }
+  return failures;
 }
 
 /** Steps of numbers at least between the least and the largest. */

@@ -15,8 +15,10 @@ import {
 import { type Prior, requirePrior } from '../priors/prior.ts';
 import { Run } from '../run.ts';
 import { type Lane, lanesOf, type WorkerSimulator } from './lanes.ts';
+import type { Pairs } from './pairs.ts';
 import { SimulationError } from './simulation-error.ts';
-import type { FailureReason, Outcome, Simulator } from './simulator.ts';
+import type { SimulationFailure } from './simulation-failure.ts';
+import type { Outcome, Simulator } from './simulator.ts';
 
 /** How many simulations, and how. */
 export interface SimulateOptions {
@@ -44,23 +46,8 @@ export interface SimulationProgress {
   readonly failed: number;
 }
 
-/** A simulation that gave nothing to learn from. */
-export interface SimulationFailure {
-  /** Of the simulation, from 0. */
-  readonly index: number;
-  readonly theta: Float64Array;
-  readonly reason: FailureReason;
-  readonly message: string;
-  /** What was thrown, where it was in this thread. */
-  readonly cause?: unknown;
-}
-
 /** Pairs of parameters and observations. */
-export interface Simulations {
-  /** [N, D] */
-  readonly theta: HostArray;
-  /** [N, …] */
-  readonly x: HostArray;
+export interface Simulations extends Pairs {
   /** Those that are not among the N. Where they are many, what is learned is conditioned on not failing. */
   readonly failures: readonly SimulationFailure[];
 }

@@ -45,8 +45,11 @@ export interface SimulationJob {
   readonly seed: number;
 }
 
+/** All that there are. */
+export const failureReasons = ['threw', 'timeout', 'not finite'] as const;
+
 /** Why a simulation gave nothing to learn from. */
-export type FailureReason = 'threw' | 'timeout' | 'not finite';
+export type FailureReason = (typeof failureReasons)[number];
 
 /** What became of one simulation. */
 export type Outcome =
