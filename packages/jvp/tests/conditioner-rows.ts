@@ -212,6 +212,12 @@ const fieldRows: readonly ConditionerRow[] = [
     make: () => new SmoothField({ channels: 2, hidden: [2, 3], frequencies: 1, random: random() }),
   },
   {
+    name: 'SmoothField with a reach',
+    shape: [3, 3],
+    make: () =>
+      new SmoothField({ channels: 2, hidden: [2], frequencies: 1, reach: 0.5, random: random() }),
+  },
+  {
     name: 'SmoothField with a context, ELU',
     shape: [2, 2],
     context: [2, 2],

@@ -308,6 +308,26 @@ describe('what cannot be', () => {
     expect(memory().tensors - before.tensors).toBe(1);
   });
 
+  it('has a reach, beyond which velocities no longer grow', async () => {
+    await setBackend('reference', { dtype: 'float32' });
+    const away = (options: object) => {
+      const field = new SmoothField({ channels: 2, hidden: [], frequencies: 1, ...options });
+      const [{ w, u }] = field.layers as [SmoothField['layers'][number]];
+      w.assign(tensor([150, 0, 0, 150], [2, 2]));
+      u.assign(zeros(u.shape));
+      return field;
+    };
+    const start = tensor([3, -0.01], [1, 2]);
+    const far = new ContinuousFlow({ field: away({}) });
+    expect(() => far.inverse(start)).toThrow(/expected a velocity that is finite/);
+    const near = new ContinuousFlow({ field: away({ reach: 2 }) });
+    const { x: end } = near.inverse(start);
+    // From −0.01 to −2 in the time log(200)/150, and on from there by 300 a unit of time.
+    const rest = 1 - Math.log(200) / 150;
+    expect(gap(end, tensor([303, -2 - 300 * rest], [1, 2]))).toBeLessThan(0.02);
+    expect(() => away({ reach: 0 })).toThrow(/SmoothField: reach is 0/);
+  });
+
   it('is no rounding within a field', async () => {
     await setBackend('reference', { dtype: 'float32' });
     const field = bent({ hidden: [2] });

@@ -61,7 +61,10 @@ class ConditionerField(VelocityField):
 
 
 class SmoothField(VelocityField):
-    """v by dense layers h ↦ f(W h + U (τ(t), context) + b), the last one without f, on vectors."""
+    """v by dense layers h ↦ f(W h + U (τ(t), context) + b), the last one without f, on vectors.
+
+    Numbers of x beyond ±reach count as it.
+    """
 
     def __init__(
         self,
@@ -70,8 +73,10 @@ class SmoothField(VelocityField):
         hidden: Iterable[int] = (64, 64, 64),
         frequencies: int = 4,
         activation: str = "silu",
+        reach: float | None = None,
     ) -> None:
         super().__init__()
+        self.reach = reach
         if activation not in _ACTIVATIONS:
             raise ArgumentError(f"activation is {activation!r}, which is not known")
         self.channels, self.context_channels = channels, context_channels
@@ -98,6 +103,8 @@ class SmoothField(VelocityField):
                 raise ArgumentError("SmoothField: expected a context, got none.")
             require_shape(self, "the context", context, (len(x), self.context_channels))
             side = torch.cat([side, context], 1)
+        if self.reach is not None:
+            h = h.clamp(-self.reach, self.reach)
         for i in range(1, self.depth + 1):
             w, u, b = (getattr(self, f"{name}{i}") for name in "wub")
             h = functional.linear(h, w) + functional.linear(side, u, b)

@@ -193,9 +193,12 @@ function autoregressive({ size, contextChannels, transforms, hidden, random }: S
   });
 }
 
+/** Standardized parameters are seldom as far; a path that is would otherwise go to infinity. */
+const reach = 10;
+
 function continuous({ size: channels, contextChannels, hidden, random }: Sizes): Bijection {
   const widths = [hidden, hidden, hidden, hidden];
-  const field = new SmoothField({ channels, contextChannels, hidden: widths, random });
+  const field = new SmoothField({ channels, contextChannels, hidden: widths, reach, random });
   return new ContinuousFlow({ field });
 }
 

@@ -5,23 +5,30 @@
  * Left out: positions. It is for vectors.
  */
 import {
+  abs,
   add,
   affine,
   concat,
   full,
+  maximum,
+  minimum,
   mul,
   RandomStream,
+  relu,
+  requireBetween,
   requireList,
   requireOneOf,
   type Shape,
   sigmoid,
   sigmoidGrad,
+  sign,
   split,
   sumPerSample,
   type Tensor,
   tidy,
   ValueError,
   zeros,
+  zerosLike,
 } from '@invnet/tensor';
 import { requireModuleOptions, requireSizes, requireWhole } from '../core/checks.ts';
 import { requireSamples } from '../core/sample-shape.ts';
@@ -51,6 +58,11 @@ export interface SmoothFieldOptions {
   readonly frequencies?: number;
   /** Between the layers. Default: `silu`. */
   readonly activation?: 'silu' | LipschitzActivationName;
+  /**
+   * How far from 0 numbers of x are told apart: those beyond ±reach count as it, so that velocities are bounded however far a path
+   * has gone astray, where layers that grow without bounds would drive it on to infinity. Default: none, any distance.
+   */
+  readonly reach?: number;
   /** Draws the weights. Default: seed 0. */
   readonly random?: RandomStream;
 }
@@ -84,6 +96,15 @@ const functions: Readonly<Record<'silu' | LipschitzActivationName, SmoothFunctio
   },
 };
 
+/** x between ±reach, and its end beyond. */
+function clipTo(reach: number): SmoothFunction {
+  return {
+    apply: (x) => maximum(minimum(x, full([], reach, x)), full([], -reach, x)),
+    slope: (x) => sign(relu(affine(abs(x), -1, reach))),
+    bend: zerosLike,
+  };
+}
+
 /** Deviation of the last layer's weights relative to the usual one, so that a flow starts near the identity. */
 const lastGain = 0.1;
 
@@ -93,22 +114,24 @@ const lastGain = 0.1;
  *
  * @example
  * const field = new SmoothField({ channels: 2, hidden: [64, 64], random });
- * const posterior = new SmoothField({ channels: 5, contextChannels: 8 });
+ * const posterior = new SmoothField({ channels: 5, contextChannels: 8, reach: 10 });
  * const v = field.velocity(x, 0.5); // x [N, 2], v [N, 2]
  */
 export class SmoothField extends VelocityField<SavedSmoothField> {
   static readonly type: string = 'SmoothField';
-  readonly options: Required<Omit<SmoothFieldOptions, 'random'>>;
+  readonly options: Required<Omit<SmoothFieldOptions, 'random' | 'reach'>> & {
+    readonly reach?: number;
+  };
   readonly layers: readonly SideWeights[];
 
   /** @throws ValueError for sizes that are not whole and positive, and activations of other names. */
   constructor(options: SmoothFieldOptions) {
     super();
     using building = new Construction();
-    const names = ['channels', 'contextChannels', 'hidden', 'frequencies', 'activation'];
+    const names = ['channels', 'contextChannels', 'hidden', 'frequencies', 'activation', 'reach'];
     requireModuleOptions('SmoothField', options, names);
     const { channels, contextChannels = 0, hidden = [64, 64, 64], frequencies = 4 } = options;
-    const { activation = 'silu', random = new RandomStream(0) } = options;
+    const { activation = 'silu', reach, random = new RandomStream(0) } = options;
     requireSizes('SmoothField', { channels, frequencies });
     requireWhole('SmoothField', 'contextChannels', contextChannels, 0);
     requireList('SmoothField', 'hidden', hidden);
@@ -116,7 +139,9 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
       requireWhole('SmoothField', `hidden[${i}]`, width, 1);
     });
     requireOneOf('SmoothField', 'activation', activation, ['silu', 'elu', 'tanh']);
-    this.options = { channels, contextChannels, hidden: [...hidden], frequencies, activation };
+    if (reach !== undefined) requireBetween('SmoothField', 'reach', reach, 0);
+    const sizes = { channels, contextChannels, hidden: [...hidden], frequencies, activation };
+    this.options = { ...sizes, ...(reach !== undefined && { reach }) };
     const beside = 2 * frequencies + contextChannels;
     const widths = [channels, ...hidden, channels];
     this.layers = widths.slice(1).map((out, i) => {
@@ -242,11 +267,13 @@ export class SmoothField extends VelocityField<SavedSmoothField> {
   }
 
   #evaluated(side: Side): EvaluatedLayer[] {
-    const between = elementwiseLayer(functions[this.options.activation]);
-    return this.layers.flatMap((weights, i) => {
+    const { activation, reach } = this.options;
+    const between = elementwiseLayer(functions[activation]);
+    const layers = this.layers.flatMap((weights, i) => {
       const dense = sideDense(weights, side);
       return i < this.layers.length - 1 ? [dense, between] : [dense];
     });
+    return reach === undefined ? layers : [elementwiseLayer(clipTo(reach)), ...layers];
   }
 
   /** What is of the time's features, and of the context, if the field has one. */

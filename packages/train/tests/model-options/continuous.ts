@@ -11,6 +11,7 @@ const smoothField = config('SmoothField', {
   ...field,
   hidden: some(fc.array(size, { maxLength: 2 })),
   activation: some(fc.constantFrom('silu', 'elu', 'tanh')),
+  reach: some(fc.constantFrom(0.5, 10)),
 });
 const divergence = fc.constantFrom('exact', 'hutchinson');
 
