@@ -68,7 +68,7 @@ test('a task, from simulator to report, which goes on where it was', async () =>
 
 test('several estimators in one report, of which a resumed run learns those that are not learned yet', async () => {
   const out = join(folder, 'compared');
-  const flags = ['--estimator', 'flow-matching,affine', '--simulations', '300', ...small];
+  const flags = ['--estimator', 'autoregressive,affine', '--simulations', '300', ...small];
   const started = spawn(process.execPath, [main, ...flags, '--epochs', '20', '--out', out]);
   let said = '';
   started.stderr.on('data', (text) => {
@@ -79,34 +79,34 @@ test('several estimators in one report, of which a resumed run learns those that
   });
   const [code] = await once(started, 'close');
   expect([code, said]).toEqual([130, expect.stringContaining('To go on: ')]);
-  const checkpoint = join(out, 'model-flow-matching.safetensors');
+  const checkpoint = join(out, 'model-autoregressive.safetensors');
   const written = (await stat(checkpoint)).mtimeMs;
   expect((await readdir(out)).sort()).toEqual([
-    ...['model-affine.safetensors', 'model-flow-matching.safetensors'],
-    ...['posterior-flow-matching.safetensors', 'run.json', 'samples-flow-matching.npy'],
+    ...['model-affine.safetensors', 'model-autoregressive.safetensors'],
+    ...['posterior-autoregressive.safetensors', 'run.json', 'samples-autoregressive.npy'],
   ]);
 
   const { stdout, stderr } = await run('--resume', '--out', out, ...small, '--epochs', '20');
   expect((await stat(checkpoint)).mtimeMs).toBe(written);
-  expect(stderr).not.toContain('flow-matching | epoch');
+  expect(stderr).not.toContain('autoregressive | epoch');
   expect(stderr).not.toContain('affine | epoch 1 ');
-  expect(stdout).toMatch(/^flow-matching$.*^C2ST .*^affine$.*^C2ST /ms);
+  expect(stdout).toMatch(/^autoregressive$.*^C2ST .*^affine$.*^C2ST /ms);
   const text = await readFile(join(out, 'report.json'), 'utf8');
   const report: { estimators: { name: string; scores: { epochs: number } }[] } = JSON.parse(text);
   expect(report.estimators.map(({ name, scores }) => [name, scores.epochs])).toEqual([
-    ['flow-matching', 20],
+    ['autoregressive', 20],
     ['affine', 20],
   ]);
-  for (const name of ['flow-matching', 'affine']) {
+  for (const name of ['autoregressive', 'affine']) {
     const { shape } = parseNpy(await readFile(join(out, `samples-${name}.npy`)));
     expect(shape).toEqual([200, 2]);
   }
-}, 120_000);
+}, 240_000);
 
 test('an estimator is one that there is, once', () => {
-  const [first, second] = estimatorsOf('flow-matching, spline', 'out');
-  expect([first!.name, second!.name]).toEqual(['flow-matching', 'spline']);
-  expect(first!.posterior).toBe(join('out', 'posterior-flow-matching.safetensors'));
+  const [first, second] = estimatorsOf('autoregressive, spline', 'out');
+  expect([first!.name, second!.name]).toEqual(['autoregressive', 'spline']);
+  expect(first!.posterior).toBe(join('out', 'posterior-autoregressive.safetensors'));
   expect(estimatorsOf('affine', 'out')[0]!.posterior).toBe(join('out', 'posterior.safetensors'));
   for (const names of ['affine,affine', 'affine,splines', 'affine,', '']) {
     const asked = () => estimatorsOf(names, 'out');
