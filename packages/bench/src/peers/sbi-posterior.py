@@ -7,6 +7,7 @@ of sampling and the epochs in one line of JSON, and writes the samples of all ob
 import contextlib
 import io
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ path, estimator, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
 torch.manual_seed(0)
 problem = json.loads(Path(path).read_text())
+# It writes logs where it runs.
+os.chdir(Path(path).parent)
 numbers = torch.from_numpy(numpy.fromfile(problem["numbers"], dtype=numpy.float32))
 count, parameters, data = (problem[n] for n in ("count", "parameters", "data"))
 theta = numbers[: count * parameters].reshape(count, parameters)
