@@ -1,7 +1,7 @@
 /** The command line of this example. */
+import { estimatorNames } from '@invnet/inference';
 import { benchmarkTaskNames } from '@invnet/inference/tasks';
 import { type App, oneOf, text, type Values, whole } from 'example-kit';
-import { estimatorNames } from './estimators.ts';
 
 /** What is known of a run, in its folder. */
 export const runFile = 'run.json';

@@ -1,15 +1,7 @@
 /** The estimators that a run learns one after the other, and the files of each. */
 import { join } from 'node:path';
-import type { EstimatorName } from '@invnet/inference';
+import { type EstimatorName, estimatorNames } from '@invnet/inference';
 import { FlagError } from 'example-kit';
-
-/** All that there are. */
-export const estimatorNames = [
-  'spline',
-  'affine',
-  'autoregressive',
-  'flow-matching',
-] as const satisfies readonly EstimatorName[];
 
 /** One of a run. */
 export interface RunEstimator {

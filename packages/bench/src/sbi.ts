@@ -8,6 +8,7 @@ import process from 'node:process';
 import {
   c2st,
   type EstimatorName,
+  estimatorNames,
   neuralPosterior,
   type Simulations,
   simulate,
@@ -75,10 +76,6 @@ const published: Readonly<Record<string, readonly [number, number]>> = {
   slcp: [0.901, 0.831],
   sir: [0.68, 0.585],
 };
-
-const estimatorNames: readonly EstimatorName[] = [
-  ...(['spline', 'affine', 'autoregressive', 'flow-matching'] as const),
-];
 
 /** Names in a flag, joined by commas. @throws ValueError for one that is none of them. */
 export function chooseNames<T extends string>(

@@ -23,6 +23,7 @@ export type {
   EstimatorOptions,
   EstimatorShape,
 } from './estimators/estimator.ts';
+export { estimatorNames } from './estimators/estimator.ts';
 // Likelihoods.
 export type {
   LikelihoodDensityOptions,

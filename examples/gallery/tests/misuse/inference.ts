@@ -96,6 +96,7 @@ export function inferenceCalls(): Calls {
         nan,
       ),
     ],
+    estimatorNames: [],
     inferenceCatalogue: [],
     neuralPosterior: [
       call(inference.neuralPosterior, [

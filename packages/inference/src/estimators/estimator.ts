@@ -68,9 +68,10 @@ export interface EstimatorOptions {
 }
 
 /** Names of the estimators. */
-export type EstimatorName = 'spline' | 'affine' | 'autoregressive' | 'flow-matching';
+export const estimatorNames = ['spline', 'affine', 'autoregressive', 'flow-matching'] as const;
 
-const estimatorNames = ['spline', 'affine', 'autoregressive', 'flow-matching'] as const;
+/** One of `estimatorNames`. */
+export type EstimatorName = (typeof estimatorNames)[number];
 
 /** An estimator by its name, by its options, or a function that makes one of your own. */
 export type Estimator = EstimatorName | EstimatorOptions | ((shape: EstimatorShape) => Bijection);

@@ -63,8 +63,8 @@ export const matchingPace: Pace = {
   forgetting: 1500,
 };
 
-/** Of `forgetting`: the fewest steps of a fast pace in which weights shrink by e, since few rows give few steps. */
-const fewestSteps = 250 / 300;
+/** An epoch of `forgetting` has so many steps at least, in which weights learn something first. */
+const fewestSteps = 5 / 6;
 
 /**
  * Steps of a hundredth of the rows at a rate that falls where the validation loss no longer does, with weights that are averaged and
