@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -24,6 +25,8 @@ torch.manual_seed(0)
 problem = json.loads(Path(path).read_text())
 # It writes logs where it runs.
 os.chdir(Path(path).parent)
+# Numbers of JSON without a fraction are integers.
+tensor = partial(torch.tensor, dtype=torch.float32)
 numbers = torch.from_numpy(numpy.fromfile(problem["numbers"], dtype=numpy.float32))
 count, parameters, data = (problem[n] for n in ("count", "parameters", "data"))
 theta = numbers[: count * parameters].reshape(count, parameters)
@@ -32,7 +35,7 @@ prior = {
     "box": lambda a, b: BoxUniform(a, b),
     "normal": lambda a, b: distributions.MultivariateNormal(a, torch.diag(b**2)),
     "log-normal": lambda a, b: distributions.Independent(distributions.LogNormal(a, b), 1),
-}[problem["prior"]["kind"]](*(torch.tensor(problem["prior"][n]) for n in ("first", "second")))
+}[problem["prior"]["kind"]](*(tensor(problem["prior"][n]) for n in ("first", "second")))
 
 start = time.perf_counter()
 # What it says of its progress is no answer.
@@ -44,7 +47,7 @@ training = time.perf_counter() - start
 start = time.perf_counter()
 shape = (problem["samples"],)
 samples = [
-    posterior.sample(shape, x=torch.tensor([observed]), show_progress_bars=False)
+    posterior.sample(shape, x=tensor([observed]), show_progress_bars=False)
     for observed in problem["observations"]
 ]
 sampling = time.perf_counter() - start
