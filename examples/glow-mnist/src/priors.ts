@@ -2,7 +2,7 @@
  * What learned priors are worth: Glow with a standard normal latent, with learned priors, and of a class, each trained for
  * the same time of one core; and how well those of a class tell classes apart, by the larger likelihood.
  *
- *     node src/priors.ts [--minutes 8] [--images 2000] [standard | learned | top | means …]
+ *     node src/priors.ts [--minutes 8] [--images 2000] [--seed 0] [standard | learned | top | means …]
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -42,9 +42,11 @@ const { values, positionals } = parseArgs({
   options: {
     minutes: { type: 'string', default: '8' },
     images: { type: 'string', default: '2000' },
+    seed: { type: 'string', default: '0' },
   },
   allowPositionals: true,
 });
+const seed = Number(values.seed);
 await setBackend('wasm', { threads: 1, wide: true });
 const [training, test] = [await loadMnist({ split: 'train' }), await loadMnist({ split: 'test' })];
 for (const [name, make] of Object.entries(models)) {
@@ -59,7 +61,7 @@ for (const [name, make] of Object.entries(models)) {
 
 /** That of the example, with a prior. */
 function flowOf(prior?: LearnedPrior, base?: ClassConditional): Flow {
-  const random = new RandomStream(0);
+  const random = new RandomStream(seed);
   const scaleFunction = sigmoid({ low: 0.1, high: 1.9 });
   const sizes = { channels: 1, hidden: 32, scales: 2, steps: 8 };
   const glow = new Glow({ ...sizes, scaleFunction, random, prior });
@@ -79,9 +81,9 @@ async function trainFor(flow: Flow, seconds: number): Promise<number> {
     const rise = Math.min(1, (step + 1) / warmup);
     return learningRate * rise * 0.5 * (1 + Math.cos(Math.PI * decay));
   };
-  const noise = new RandomStream(1);
+  const noise = new RandomStream(seed + 1);
   function* batches(): Generator<Batch> {
-    for (const { indices } of indexBatches({ count: training.count, batchSize, seed: 0 })) {
+    for (const { indices } of indexBatches({ count: training.count, batchSize, seed })) {
       if (used() >= 1) return;
       yield batchOf(flow, training, indices, noise);
     }

@@ -36,7 +36,7 @@ const ROW: usize = 7 * 4;
 
 /**
  * Adam on the tensors of the rows from `first` to `last` of a table. A row's rate and root hold its
- * bias corrections: learningRate/(1 − β₁ᵗ) and 1/(1 − β₂ᵗ).
+ * bias corrections: learningRate/(1 − β₁ᵗ) and 1/(1 − β₂ᵗ). `left` of a target is left before its step.
  */
 export function adam(
   table: usize,
@@ -44,6 +44,7 @@ export function adam(
   beta2: f64,
   epsilon: f32,
   scale: f32,
+  left: f32,
   first: i32,
   last: i32,
 ): void {
@@ -53,6 +54,7 @@ export function adam(
   const take2 = splat(<f32>(1 - beta2));
   const eps = splat(epsilon);
   const scales = splat(scale);
+  const lefts = splat(left);
   const end = table + <usize>last * ROW;
   for (let row = table + <usize>first * ROW; row < end; row += ROW) {
     let target = <usize>load<u32>(row);
@@ -70,7 +72,7 @@ export function adam(
       const step = f32x4.div(f32x4.mul(rates, m1), root);
       v128.store(m, m1);
       v128.store(v, v1);
-      v128.store(target, f32x4.sub(v128.load(target), step));
+      v128.store(target, f32x4.sub(f32x4.mul(lefts, v128.load(target)), step));
       target += VECTOR;
       m += VECTOR;
       v += VECTOR;

@@ -195,8 +195,10 @@ export function zerosLike(x: Tensor): Tensor {
 
 /** How many numbers a shape holds; 1 for the empty shape. */
 export function sizeOf(shape: Shape): number {
+  const sizes = Array.isArray(shape) ? shape : checkShape('sizeOf', shape);
   let size = 1;
-  for (const s of Array.isArray(shape) ? shape : checkShape('sizeOf', shape)) {
+  for (let i = 0; i < sizes.length; i++) {
+    const s = sizes[i]!;
     if (typeof s !== 'number') checkShape('sizeOf', shape);
     size *= s;
   }

@@ -2,7 +2,13 @@
  * Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
  * Mathematics: docs/math/train/adam.md
  */
-import { adamUpdate, requireFinite, requireOptions, ValueError } from '@invnet/tensor';
+import {
+  type AdamSettings,
+  adamUpdate,
+  requireFinite,
+  requireOptions,
+  ValueError,
+} from '@invnet/tensor';
 import type { StepOptions } from './optimizer.ts';
 import { type Moved, RememberingOptimizer, requireNoRate } from './remembering-optimizer.ts';
 
@@ -52,13 +58,18 @@ export class Adam extends RememberingOptimizer<'m' | 'v'> {
   }
 
   protected move(moved: readonly Moved<'m' | 'v'>[], options: Required<StepOptions>): void {
-    const { beta1, beta2, epsilon } = this;
     const updates = moved.map(({ p, grad, memory }) => ({
       ...memory,
       step: memory.step + 1,
       target: p.data,
       grad,
     }));
-    adamUpdate(updates, { ...options, beta1, beta2, epsilon });
+    adamUpdate(updates, { ...options, ...this.settings });
+  }
+
+  /** The constants of the update. */
+  protected get settings(): Omit<AdamSettings, keyof StepOptions> {
+    const { beta1, beta2, epsilon } = this;
+    return { beta1, beta2, epsilon };
   }
 }

@@ -2,10 +2,8 @@
  * Adam with decoupled weight decay (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
  * Mathematics: docs/math/train/adam.md
  */
-import { type Parameter, requireParameters } from '@invnet/layers';
-import { accumulate, affine, requireAtLeast, requireOptions, tidy } from '@invnet/tensor';
+import { requireAtLeast, requireOptions } from '@invnet/tensor';
 import { Adam, type AdamOptions } from './adam.ts';
-import { requireStepOptions, type StepOptions } from './optimizer.ts';
 import { requireNoRate } from './remembering-optimizer.ts';
 
 /** The constants of `AdamW`. */
@@ -35,19 +33,7 @@ export class AdamW extends Adam {
     this.weightDecay = weightDecay;
   }
 
-  override step(parameters: readonly Parameter[], options: StepOptions): void {
-    requireParameters('AdamW.step', parameters);
-    const { learningRate } = requireStepOptions('AdamW.step', options);
-    tidy(() => {
-      // Of what parameters are before the update; made first, so that an error moves nothing.
-      const decays = parameters
-        .filter((p) => p.grad && !p.frozen)
-        .map((p) => ({ p, decay: affine(p.data, -learningRate * this.weightDecay) }));
-      super.step(parameters, options);
-      for (const { p, decay } of decays) {
-        accumulate(p.data, decay);
-        p.changed();
-      }
-    });
+  protected override get settings() {
+    return { ...super.settings, weightDecay: this.weightDecay };
   }
 }

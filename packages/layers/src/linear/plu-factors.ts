@@ -41,7 +41,6 @@ export interface FixedFactors {
  */
 export class PluFactors implements Mixing {
   readonly parameters: readonly [Parameter];
-  readonly #channels: number;
   readonly #fixed: FixedFactors;
 
   constructor(channels: number, random: RandomStream, frozen: boolean, fixed: FixedFactors) {
@@ -53,17 +52,31 @@ export class PluFactors implements Mixing {
       for (let i = 0; i < k; i++) lu[i * channels + k]! *= sign;
       lu[k * (channels + 1)] = Math.log(Math.abs(lu[k * (channels + 1)]!));
     }
-    this.#channels = channels;
     this.#fixed = fixed;
     this.parameters = [new Parameter('lu', tensor(lu, [channels, channels]), { frozen })];
   }
 
   evaluate(): EvaluatedMixing {
-    const lower = this.#lower();
-    const upper = this.#upper();
+    const { data } = this.parameters[0];
+    const diagonal = this.#diagonal();
+    const below = this.#entries((i, j) => Number(i > j));
+    const above = this.#entries((i, j) => Number(i < j));
+    const expDiagonal = this.#expDiagonal(diagonal);
+    const lower = add(mul(data, below), diagonal);
+    const upper = add(mul(data, above), expDiagonal);
     const permutation = this.#permutation();
+    // The derivative of each entry of U by that of the parameter: 1, and ± exp(dᵢ) on the diagonal.
+    const upperSlope = () => add(above, expDiagonal);
     const matrix = () => matmul(permutation, matmul(lower, upper));
-    const inverse = () => this.#invert(lower, upper, permutation);
+    const inverse = () => {
+      const inverseDiagonal = mul(this.#signs(), exp(neg(mul(data, diagonal))));
+      // Both factors at once, as a batch of two.
+      const inverses = invertTriangular(stack(lower, upper), stack(diagonal, inverseDiagonal));
+      const [lowerInverse, upperInverse] = [0, 1].map((i) =>
+        slice(inverses, 0, i, 1).reshape(data.shape),
+      );
+      return matmul(matmul(upperInverse!, lowerInverse!), permutation, { transposeB: true });
+    };
     return {
       apply: (x) => mixingBy(matrix())(x),
       applyInverse: (x) => mixingBy(inverse())(x),
@@ -72,17 +85,15 @@ export class PluFactors implements Mixing {
       tangent: (tangent) => {
         const d = tangent.parameters?.get(this.parameters[0]);
         if (!d) return undefined;
-        const dlower = matmul(mul(d, this.#below()), upper);
-        const dupper = matmul(lower, mul(d, this.#upperSlope()));
+        const dlower = matmul(mul(d, below), upper);
+        const dupper = matmul(lower, mul(d, upperSlope()));
         return matmul(permutation, add(dlower, dupper));
       },
       accumulate: (g) => {
         const permuted = matmul(permutation, g, { transposeA: true });
         const dlower = matmul(permuted, upper, { transposeB: true });
         const dupper = matmul(lower, permuted, { transposeA: true });
-        this.parameters[0].accumulateGrad(
-          add(mul(dlower, this.#below()), mul(dupper, this.#upperSlope())),
-        );
+        this.parameters[0].accumulateGrad(add(mul(dlower, below), mul(dupper, upperSlope())));
       },
     };
   }
@@ -99,48 +110,13 @@ export class PluFactors implements Mixing {
     },
   };
 
-  #invert(lower: Tensor, upper: Tensor, permutation: Tensor): Tensor {
-    const n = this.#channels;
-    const { data } = this.parameters[0];
-    const identity = this.#diagonal();
-    const inverseDiagonal = mul(this.#signs(), exp(neg(mul(data, identity))));
-    // Both factors at once, as a batch of two.
-    const inverses = invertTriangular(stack(lower, upper), stack(identity, inverseDiagonal));
-    const [lowerInverse, upperInverse] = [0, 1].map((i) =>
-      slice(inverses, 0, i, 1).reshape([n, n]),
-    );
-    const product = matmul(upperInverse!, lowerInverse!);
-    return matmul(product, permutation, { transposeB: true });
-  }
-
-  #lower(): Tensor {
-    return add(mul(this.parameters[0].data, this.#below()), this.#diagonal());
-  }
-
-  #upper(): Tensor {
-    return add(mul(this.parameters[0].data, this.#above()), this.#expDiagonal());
-  }
-
-  /** The derivative of each entry of U by that of the parameter: 1, and ± exp(dᵢ) on the diagonal. */
-  #upperSlope(): Tensor {
-    return add(this.#above(), this.#expDiagonal());
-  }
-
   /** ± exp(dᵢ) on the diagonal. What is off it must not reach the exponential, which may overflow. */
-  #expDiagonal(): Tensor {
-    return mul(this.#signs(), exp(mul(this.parameters[0].data, this.#diagonal())));
-  }
-
-  #below(): Tensor {
-    return this.#entries((i, j) => Number(i > j));
+  #expDiagonal(diagonal: Tensor): Tensor {
+    return mul(this.#signs(), exp(mul(this.parameters[0].data, diagonal)));
   }
 
   #diagonal(): Tensor {
     return this.#entries((i, j) => Number(i === j));
-  }
-
-  #above(): Tensor {
-    return this.#entries((i, j) => Number(i < j));
   }
 
   /** The signs on the diagonal, zeros elsewhere. */

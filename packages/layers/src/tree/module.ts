@@ -236,19 +236,21 @@ function fieldsOf(
   isModule = true,
   outer: readonly object[] = [],
 ): Field[] {
-  return Object.entries(container).flatMap(([key, value]: [string, unknown]): Field[] => {
+  const found: Field[] = [];
+  // Each training step walks through the tree, most of whose fields are numbers and names.
+  for (const key of Object.keys(container)) {
+    const value: unknown = Reflect.get(container, key);
     // What a module is built from are its options, not its parts.
-    if (isModule && key === 'options') return [];
-    if (typeof value !== 'object' || value === null) return [];
-    const name = isModule && key === 'inner' ? '' : key;
-    const place = join(path, name);
+    if (typeof value !== 'object' || value === null || (isModule && key === 'options')) continue;
+    const place = join(path, isModule && key === 'inner' ? '' : key);
     if (value instanceof Module || value instanceof Parameter || value instanceof ModuleBuffer) {
-      return [{ value, path: place, container, key }];
+      found.push({ value, path: place, container, key });
+    } else if (isPlain(value) && !outer.includes(value)) {
+      // A list or record may hold itself.
+      found.push(...fieldsOf(value, place, false, [...outer, value]));
     }
-    // A list or record may hold itself.
-    if (!isPlain(value) || outer.includes(value)) return [];
-    return fieldsOf(value, place, false, [...outer, value]);
-  });
+  }
+  return found;
 }
 
 function isPlain(value: object): boolean {

@@ -260,7 +260,8 @@ export class ReferenceBackend implements Backend {
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, gradientScale } = settings;
+    const { learningRate, beta1, beta2, epsilon, gradientScale, weightDecay = 0 } = settings;
+    const left = 1 - learningRate * weightDecay;
     for (const { target, m, v, grad, step } of updates) {
       const [t, m1, m2, g] = [
         this.#values(target),
@@ -274,8 +275,9 @@ export class ReferenceBackend implements Backend {
         const gi = gradientScale * g[i]!;
         m1[i] = beta1 * m1[i]! + (1 - beta1) * gi;
         m2[i] = beta2 * m2[i]! + (1 - beta2) * gi * gi;
-        t[i]! -=
+        const step =
           (learningRate * (m1[i]! / correction1)) / (Math.sqrt(m2[i]! / correction2) + epsilon);
+        t[i] = left * t[i]! - step;
       }
     }
   }

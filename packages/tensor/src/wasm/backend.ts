@@ -108,7 +108,7 @@ export class WasmBackend implements Backend {
   upload(data: ArrayLike<number>, dtype: DType): Storage {
     return this.runtime.making((make) => {
       const storage = make(data.length, dtype);
-      this.runtime.view(storage).set(data);
+      this.runtime.put(storage, data);
       return storage;
     });
   }
@@ -426,9 +426,10 @@ export class WasmBackend implements Backend {
     this.runtime.write(words, table);
     const threads = this.runtime.threads(elements, COSTLY_ELEMENTS);
     const parts = proportionalRanges(pieces.length, shares(threads, true));
+    const left = 1 - s.learningRate * (s.weightDecay ?? 0);
     this.runtime.start(
       'adam',
-      parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, ...part]),
+      parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, left, ...part]),
     );
   }
 

@@ -105,6 +105,7 @@ export interface Kernels {
     beta2: number,
     epsilon: number,
     scale: number,
+    left: number,
     first: number,
     last: number,
   ): void;

@@ -51,6 +51,9 @@ export interface WasmOptions {
 /** Bytes of each of the desk's two halves. */
 const HALF_DESK_BYTES = 65536;
 
+/** What goes over the desk to a storage, so that masks and labels do not fill it. */
+const MOST_PUT_BYTES = HALF_DESK_BYTES / 8;
+
 /** Ends the threads of a backend that nothing refers to any more. */
 const abandoned = new FinalizationRegistry<ThreadPool>((pool) => pool.terminate());
 
@@ -251,6 +254,18 @@ export class Runtime {
   view(x: Storage): Float32Array {
     this.#pool?.join();
     return new Float32Array(this.#open().linear.buffer, this.at(x), x.size);
+  }
+
+  /** Writes the numbers of a storage, after all that was started; few of them without waiting for that. */
+  put(x: Storage, numbers: ArrayLike<number>): void {
+    const bytes = 4 * numbers.length;
+    if (!this.#pool || bytes > MOST_PUT_BYTES) {
+      this.view(x).set(numbers);
+      return;
+    }
+    const desk = this.desk(bytes);
+    new Float32Array(this.#open().linear.buffer, desk, numbers.length).set(numbers);
+    this.start('copyRuns', [[desk, bytes, this.at(x), bytes, bytes, 1]]);
   }
 
   /**

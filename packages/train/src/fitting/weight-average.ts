@@ -1,6 +1,6 @@
 /** The moving average of weights. Mathematics: docs/math/train/schedules.md */
 import { type Parameter, ParameterMap } from '@invnet/layers';
-import { accumulate, affine, assign, clone, keep, type Tensor, tidy } from '@invnet/tensor';
+import { accumulate, clone, keep, sub, type Tensor, tidy } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from '../array-checks.ts';
 import type { HostTensor } from '../safetensors.ts';
 
@@ -24,9 +24,7 @@ export class WeightAverage implements Disposable {
           this.#averages.set(p, keep(clone(p.data)));
           continue;
         }
-        const next = affine(average, this.#decay);
-        accumulate(next, p.data, 1 - this.#decay);
-        assign(average, next);
+        accumulate(average, sub(p.data, average), 1 - this.#decay);
       }
     });
   }

@@ -175,13 +175,14 @@ export function secondMomentSource(size: number): KernelSource {
   );
 }
 
-/** target − rate·m / (√(v·correction) + epsilon) */
+/** left·target − rate·m / (√(v·correction) + epsilon) */
 export function adamStepSource(size: number): KernelSource {
   return updateSource(
     'adam',
     size,
     ['target', 'm', 'v'],
-    ['rate', 'correction', 'epsilon'],
-    (at) => `${at('target')} - rate * ${at('m')} / (Math.sqrt(${at('v')} * correction) + epsilon)`,
+    ['rate', 'correction', 'epsilon', 'left'],
+    (at) =>
+      `left * ${at('target')} - rate * ${at('m')} / (Math.sqrt(${at('v')} * correction) + epsilon)`,
   );
 }

@@ -40,7 +40,7 @@ export const assignInPlace: WgslSource = {
 };
 
 /**
- * Adam on `count` tensors in one dispatch. Numbers: (β₁, 1 − β₁, β₂, 1 − β₂), (gradient scale, ε), then
+ * Adam on `count` tensors in one dispatch. Numbers: (β₁, 1 − β₁, β₂, 1 − β₂), (gradient scale, ε, what is left of targets), then
  * (learning rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ)) of each tensor. Arrays: the gradients; then target, m and v of each.
  */
 export function adamInPlace(count: number): WgslSource {
@@ -62,7 +62,8 @@ export function adamInPlace(count: number): WgslSource {
           let v = numbers[0].z * v${i}[i] + numbers[0].w * g * g;
           m${i}[i] = m;
           v${i}[i] = v;
-          target${i}[i] -= numbers[${2 + i}].x * m / (sqrt(v * numbers[${2 + i}].y) + numbers[1].y);
+          let moved = numbers[${2 + i}].x * m / (sqrt(v * numbers[${2 + i}].y) + numbers[1].y);
+          target${i}[i] = numbers[1].z * target${i}[i] - moved;
         }
       }`,
     );
