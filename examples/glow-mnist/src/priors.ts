@@ -1,8 +1,8 @@
 /**
- * What learned priors are worth: Glow with a standard normal latent, with learned priors, and of a class, each trained for
+ * What learned priors are worth: Glow with a standard normal latent, with learned priors, of places and of a class, each trained for
  * the same time of one core; and how well those of a class tell classes apart, by the larger likelihood.
  *
- *     node src/priors.ts [--minutes 8] [--images 2000] [--seed 0] [standard | learned | top | means …]
+ *     node src/priors.ts [--minutes 8] [--images 2000] [--seed 0] [standard | learned | places | …]
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -33,6 +33,7 @@ const decayStart = 0.4;
 const models: Readonly<Record<string, () => Flow>> = {
   standard: () => flowOf(),
   learned: () => flowOf(new LearnedPrior()),
+  places: () => flowOf(new LearnedPrior({ size: [side / 4, side / 4] })),
   top: () => flowOf(new LearnedPrior({ classes })),
   means: () =>
     flowOf(new LearnedPrior(), new ClassConditional({ channels: 1, size: [side, side], classes })),

@@ -123,6 +123,7 @@ export {
   requireModuleOptions,
   requireRepeats,
   requireSizes,
+  requireSpatialSizes,
   requireWhole,
 } from './core/checks.ts';
 

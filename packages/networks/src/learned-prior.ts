@@ -13,11 +13,20 @@ import {
   exp,
   requireDimensions,
   requireModuleOptions,
+  requireSpatialSizes,
   requireWhole,
   reverse,
+  Sequential,
   TransformerCoupling,
 } from '@invnet/layers';
-import { requireBoolean, requireList, requireOptions, ValueError } from '@invnet/tensor';
+import {
+  formatShape,
+  requireBoolean,
+  requireList,
+  requireOptions,
+  type Shape,
+  ValueError,
+} from '@invnet/tensor';
 import { type LatentPlace, LatentPrior } from './latent-prior.ts';
 
 /** Options of `LearnedPrior`. */
@@ -27,6 +36,11 @@ export interface LearnedPriorOptions {
    * as `oneHot` of `@invnet/flows` makes it of labels. Default: no classes.
    */
   readonly classes?: number | undefined;
+  /**
+   * Spatial sizes of the last scale's latents, [7, 7] of images of 28² at the second scale: each position then has a
+   * mean and a deviation of its own for each channel. Default: positions share them.
+   */
+  readonly size?: Shape | undefined;
 }
 
 /** Classes at most. */
@@ -34,10 +48,12 @@ const MOST_CLASSES = 2 ** 20;
 
 /**
  * The channels that leave at a scale have means and deviations by a 3×3 convolution of those that go on; the last scale's
- * channels have one each, or one for each class. All start as standard normal.
+ * channels have one each, or one for each class, for each position, or for both, of which either one then moves what the
+ * other one leaves. All start as standard normal.
  *
  * @example
  * const net = new Glow({ channels: 3, scales: 3, prior: new LearnedPrior() });
+ * const ofPlaces = new Glow({ channels: 1, scales: 2, prior: new LearnedPrior({ size: [7, 7] }) }); // of x [N, 1, 28, 28]
  * const ofClass = new Glow({ channels: 3, prior: new LearnedPrior({ classes: 10 }) });
  * const { y, logdet } = ofClass.forward(x, oneHot(labels, 10));
  */
@@ -45,16 +61,23 @@ export class LearnedPrior extends LatentPrior {
   static readonly type: string = 'LearnedPrior';
   readonly options: Readonly<LearnedPriorOptions>;
 
-  /** @throws ValueError unless the number of classes is whole and positive. */
+  /** @throws ValueError unless the number of classes, and the sizes, are whole and positive. */
   constructor(options: LearnedPriorOptions = {}) {
     super();
-    requireModuleOptions('LearnedPrior', options, ['classes']);
-    const { classes } = options;
+    requireModuleOptions('LearnedPrior', options, ['classes', 'size']);
+    const { classes, size } = options;
     if (classes !== undefined) requireWhole('LearnedPrior', 'classes', classes, 1, MOST_CLASSES);
-    this.options = classes === undefined ? {} : { classes };
+    if (size !== undefined) requireSpatialSizes('LearnedPrior', 'size', size);
+    this.options = {
+      ...(classes !== undefined && { classes }),
+      ...(size !== undefined && { size: [...size] }),
+    };
   }
 
-  /** @throws ValueError unless it is asked for the channels of one tensor, at least 2 where some go on. */
+  /**
+   * @throws ValueError unless it is asked for the channels of one tensor, at least 2 where some go on, with as many
+   * spatial axes as `size` has.
+   */
   at(widths: readonly number[], place: LatentPlace): Bijection {
     using building = new Construction();
     requireList('LearnedPrior', 'channels', widths, 'the channels of one tensor');
@@ -69,18 +92,26 @@ export class LearnedPrior extends LatentPrior {
     requireDimensions('LearnedPrior', ndims, 0);
     requireBoolean('LearnedPrior', 'last', last);
     requireWhole('LearnedPrior', 'channels', channels, last ? 1 : 2);
+    const { size } = this.options;
+    if (size && size.length !== ndims) {
+      throw new ValueError(
+        `LearnedPrior: size is ${formatShape(size)}; expected ${ndims} numbers, one for each spatial axis.`,
+      );
+    }
     const made = last ? this.#top(channels) : split(channels, ndims);
     building.complete();
     return made;
   }
 
-  /** x ↦ (x − μ)/σ with a mean and a deviation for each channel, or each class and channel. */
+  /** x ↦ (x − μ)/σ with a mean and a deviation for each channel, or each class and channel, each number, or both. */
   #top(channels: number): Bijection {
-    const { classes } = this.options;
-    const transformer = normal();
-    if (classes === undefined) return reverse(new ElementwiseTransform({ channels, transformer }));
+    const { classes, size } = this.options;
+    const sizes = { channels, transformer: normal() };
+    const own = () => reverse(new ElementwiseTransform({ ...sizes, ...(size && { size }) }));
+    if (classes === undefined) return own();
     const conditioner = new Dense({ inChannels: classes, outChannels: 2 * channels, gain: 0 });
-    return reverse(new ConditionalTransform({ channels, transformer, conditioner }));
+    const ofClass = reverse(new ConditionalTransform({ ...sizes, conditioner }));
+    return size ? new Sequential([own(), ofClass]) : ofClass;
   }
 }
 

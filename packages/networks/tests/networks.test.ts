@@ -79,6 +79,30 @@ describe('Glow', () => {
     expect(glow.forward(x, classes).y.shape).toEqual([2, 1, 2, 2]);
   });
 
+  it('knows places by its prior, with classes or without', () => {
+    const sizes = { channels: 1, hidden: 3, scales: 2, steps: 1 };
+    const plain = new Glow(sizes);
+    const places = new Glow({ ...sizes, prior: new LearnedPrior({ size: [2, 3] }) });
+    const both = new Glow({ ...sizes, prior: new LearnedPrior({ size: [2, 3], classes: 2 }) });
+    const x = new RandomStream(1).normal([2, 1, 8, 12]);
+    const classes = tensor([1, 0, 0, 1], [2, 2]);
+    const [before, after] = [plain.forward(x), places.forward(x)];
+    expect(after.y.dataSync()).toEqual(before.y.dataSync());
+    expect(both.forward(x, classes).y.dataSync()).toEqual(before.y.dataSync());
+    // One mean moves one number of a sample.
+    const p = places.parameters.find(({ name }) => name === 'scales.1.prior.p')!;
+    expect(p.shape).toEqual([16, 2, 3]);
+    p.assign(
+      tensor(Array.from({ length: p.size }, (_, i) => Number(i === p.size - 1))).reshape(p.shape),
+    );
+    const [was, is] = [before.y.dataSync(), places.forward(x).y.dataSync()];
+    expect(Array.from(is).filter((v, i) => v !== was[i])).toHaveLength(2);
+    expect(() => new LearnedPrior({ size: [0, 3] })).toThrow(ValueError);
+    const flat = { ...sizes, prior: new LearnedPrior({ size: [2] }) };
+    expect(() => new Glow(flat)).toThrow(/size is \[2\]; expected 2 numbers/);
+    expect(() => new Glow({ ...flat, ndims: 0 })).toThrow(ValueError);
+  });
+
   it('is drawn by its seed', () => {
     const weights = (seed: number) =>
       new Glow({

@@ -2,12 +2,11 @@
  * The tensor: a shape over a storage of a backend. Reshapes share a storage and it is counted, so
  * a block is freed when the last tensor on it is disposed.
  */
-import './dispose.ts';
 import type { ArrayOf, Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
 import { requireFinite } from './checks.ts';
 import { currentPlacement, type Placement } from './engine.ts';
 import { DisposedError, formatShape, formatValue, ShapeError, ValueError } from './errors.ts';
-import { enterScope, leaveScope } from './scopes.ts';
+import { enterScope, leaveScope, Scoped } from './scopes.ts';
 
 interface SharedStorage {
   storage: Storage;
@@ -23,7 +22,7 @@ interface SharedStorage {
  * using y = mul(x, x);
  * console.log(await y.data()); // Float32Array [1, 4, 9, 16]
  */
-export class Tensor implements Disposable {
+export class Tensor extends Scoped {
   readonly shape: Shape;
   readonly size: number;
   readonly backend: Backend;
@@ -31,6 +30,7 @@ export class Tensor implements Disposable {
 
   /** Wraps a storage; for operations. Users make tensors with `tensor`, `zeros`, `full`, …. */
   constructor(shape: Shape, backend: Backend, storage: Storage, shared?: SharedStorage) {
+    super();
     // What is frozen is nobody's to change, so it is shared.
     this.shape = Object.isFrozen(shape) ? shape : Object.freeze([...shape]);
     this.size = sizeOf(shape);
@@ -111,11 +111,11 @@ export class Tensor implements Disposable {
     if (shared.references === 0) this.backend.free(shared.storage);
   }
 
-  [Symbol.dispose](): void {
+  override [Symbol.dispose](): void {
     this.dispose();
   }
 
-  toString(): string {
+  override toString(): string {
     const state = this.disposed ? 'disposed' : this.dtype;
     return `Tensor(${formatShape(this.shape)}, ${state}, ${this.backend.name})`;
   }

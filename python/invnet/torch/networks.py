@@ -23,20 +23,24 @@ from .tree import Module
 
 
 class LearnedPrior(Module):
-    """Makes the maps that give a scale's latents means and deviations, of a class if asked for."""
+    """Makes the maps that give a scale's latents means and deviations, of a class or of places if asked for."""
 
-    def __init__(self, classes: int | None = None) -> None:
+    def __init__(
+        self, classes: int | None = None, size: list[int] | None = None
+    ) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes, self.size = classes, size
 
     def at(self, widths: list[int], ndims: int, last: bool) -> Bijection:
         """The map of a scale's channels: those of the first half go on but at the last."""
         channels, normal = widths[0], AffineTransformer(Exp())
         if last:
+            own = Reversed(ElementwiseTransform(channels, normal, self.size))
             if self.classes is None:
-                return Reversed(ElementwiseTransform(channels, normal))
+                return own
             g = Dense(self.classes, 2 * channels)
-            return Reversed(ConditionalTransform(channels, normal, g))
+            of_class = Reversed(ConditionalTransform(channels, normal, g))
+            return of_class if self.size is None else Sequential([own, of_class])
         still = (channels + 1) // 2
         sizes = (still, 2 * (channels - still))
         conditioner = Dense(*sizes) if ndims == 0 else Conv(*sizes, ndims=ndims)

@@ -333,6 +333,9 @@ function treeCalls(): Calls {
     requireModuleOptions: [
       call((o: unknown) => api.requireModuleOptions('test', o as never, ['a']), [{ a: 1 }]),
     ],
+    requireSpatialSizes: [
+      call((sizes: unknown) => api.requireSpatialSizes('test', 'size', sizes as never), [[2, 2]]),
+    ],
     requireRepeats: [call((n: unknown) => api.requireRepeats('test', 'n', n as never), [2])],
     requireSizes: [call((s: unknown) => api.requireSizes('test', { s: s as never }), [2])],
     Construction: [call(construct, [100])],

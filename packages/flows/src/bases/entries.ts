@@ -2,7 +2,13 @@
  * Which numbers of a sample the parameters of a base are of: with a `size`, each number of a sample has its own; without,
  * each channel has, at all positions.
  */
-import { channelSums, requireChannels, requireSizes, requireWhole } from '@invnet/layers';
+import {
+  channelSums,
+  requireChannels,
+  requireSizes,
+  requireSpatialSizes,
+  requireWhole,
+} from '@invnet/layers';
 import {
   formatShape,
   formatValue,
@@ -38,11 +44,7 @@ export class Entries {
   constructor(op: string, { channels, size }: EntryOptions) {
     requireSizes(op, { channels });
     if (size !== undefined) {
-      requireList(op, 'size', size);
-      if (size.length > 3) {
-        throw new ValueError(`${op}: size is ${formatShape(size)}; expected at most three axes.`);
-      }
-      for (const s of size) requireWhole(op, 'size', s, 1);
+      requireSpatialSizes(op, 'size', size);
       requireWhole(op, 'channels × size', sizeOf([channels, ...size]), 1);
     }
     this.options = size === undefined ? { channels } : { channels, size: [...size] };

@@ -74,6 +74,16 @@ function imageRows(ndims: number): Row[] {
       make: () =>
         makeGlow(ndims, { actnorm: false, scales, prior: new LearnedPrior({ classes: 3 }) }),
     },
+    {
+      name: 'Glow with a prior of classes and places',
+      shape: [2, 1, ...even(ndims)],
+      context: [2, 3],
+      make: () => {
+        const size = even(ndims).map((s) => s / 2);
+        const prior = new LearnedPrior({ classes: 3, size });
+        return makeGlow(ndims, { actnorm: false, scales: 1, prior });
+      },
+    },
   ];
 }
 

@@ -21,18 +21,17 @@ export interface Evaluation<K = unknown> {
   readonly saved: Saved<K>;
 }
 
-/** Which block left what. */
-const savers = new WeakMap<object, Module>();
+/** By which block it was left. A symbol stands in no walk through tensors, and a copy has it too. */
+const saver = Symbol('saver');
 
 /** Notes that it is what a block's forward left. */
 export function savedBy<K>(g: Module, saved: Saved<K>): Saved<K> {
-  savers.set(saved, g);
-  return saved;
+  return Object.assign(saved, { [saver]: g });
 }
 
 /** @throws ValueError unless it is what the block's `forward` left. */
 export function requireSaved(g: Module, saved: Saved): void {
-  if (savers.get(saved) === g) return;
+  if (typeof saved === 'object' && saved !== null && saver in saved && saved[saver] === g) return;
   throw new ValueError(
     `${g.type}.backward: saved is ${formatValue(saved)}; expected what a forward of this ${g.type} gave.`,
   );

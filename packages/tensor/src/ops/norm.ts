@@ -25,7 +25,7 @@ export async function norm(tensors: readonly Tensor[]): Promise<number> {
   if (isSafe(squares, tensors)) return Math.sqrt(squares);
   const scale = await scaleOf(tensors);
   if (scale === undefined) return Math.sqrt(squares);
-  return Math.sqrt(await total(tensors, (t) => sumSquares(affine(t, scale)))) / scale;
+  return Math.sqrt(await total(tensors, (t) => tidy(() => sumSquares(affine(t, scale))))) / scale;
 }
 
 /**
@@ -37,13 +37,15 @@ export async function norm(tensors: readonly Tensor[]): Promise<number> {
  */
 export async function innerProduct(a: readonly Tensor[], b: readonly Tensor[]): Promise<number> {
   requirePairs(a, b);
-  const products = await total(a, (t, i) => sum(mul(t, b[i]!)));
+  const products = await total(a, (t, i) => tidy(() => sum(mul(t, b[i]!))));
   if (isSafe(products, a)) return products;
   const [left, right] = [await scaleOf(a), await scaleOf(b)];
   if (left === undefined || right === undefined) return products;
   // What is not too large is lost all the more where it is made smaller.
   if (Number.isFinite(products) && left * right <= 1) return products;
-  const scaled = await total(a, (t, i) => sum(mul(affine(t, left), affine(b[i]!, right))));
+  const scaled = await total(a, (t, i) =>
+    tidy(() => sum(mul(affine(t, left), affine(b[i]!, right)))),
+  );
   return scaled / left / right;
 }
 
@@ -63,7 +65,7 @@ async function read(
   if (tensors.length === 0) return [];
   using results = tidy(() =>
     concat(
-      tensors.map((t, i) => tidy(() => f(t, i).reshape([1]))),
+      tensors.map((t, i) => f(t, i).reshape([1])),
       0,
     ),
   );
@@ -87,7 +89,7 @@ const smallestSafe: Readonly<Record<DType, number>> = {
 
 /** A power of two by which the largest number is about 1; none where it is zero or not finite. */
 async function scaleOf(tensors: readonly Tensor[]): Promise<number | undefined> {
-  const each = await read(tensors, (t) => max(abs(t)));
+  const each = await read(tensors, (t) => tidy(() => max(abs(t))));
   const largest = each.reduce((result, v) => Math.max(result, v), 0);
   if (!(largest > 0 && largest < Number.POSITIVE_INFINITY)) return undefined;
   const limit = tensors[0]!.dtype === 'float64' ? 1022 : 126;

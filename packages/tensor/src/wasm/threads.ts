@@ -99,7 +99,7 @@ export class ThreadPool {
   #longest = 0;
   /** Milliseconds lost lately by threads that were late. */
   #lost = 0;
-  /** Until when to work alone, and for how long next time. */
+  /** Until when to work alone, 0 for not, and for how long next time. */
   #aloneUntil = 0;
   #penalty = LEAST_ALONE;
   readonly #workers: readonly PoolWorker[];
@@ -189,7 +189,7 @@ export class ThreadPool {
     this.#check();
     const queued = words[QUEUED]!;
     const empty = Atomics.load(words, DONE) === queued;
-    if ((empty && parts.length === 1) || performance.now() < this.#aloneUntil) {
+    if ((empty && parts.length === 1) || this.#worksAlone()) {
       if (!empty) this.join();
       for (const part of parts) this.#call(run, part);
       this.#check();
@@ -326,6 +326,12 @@ export class ThreadPool {
     if (Atomics.load(this.#words, SLEEPERS) === 0) return;
     Atomics.add(this.#words, PULSE, 1);
     Atomics.notify(this.#words, PULSE);
+  }
+
+  /** Is it still to work alone? The clock is asked only where it was. */
+  #worksAlone(): boolean {
+    if (this.#aloneUntil > 0 && performance.now() >= this.#aloneUntil) this.#aloneUntil = 0;
+    return this.#aloneUntil > 0;
   }
 
   /** Decides whether to work alone. */

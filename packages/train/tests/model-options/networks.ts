@@ -10,6 +10,7 @@ import {
   hint,
   type Options,
   several,
+  shape,
   size,
   some,
   squeeze,
@@ -41,7 +42,7 @@ export const networks: Options = {
     blocks: some(fc.array(size, { minLength: 1, maxLength: 2 })),
     ndims: some(axes),
   }),
-  LearnedPrior: prior,
+  LearnedPrior: config('LearnedPrior', { classes: some(size), size: some(shape) }),
   Glow: config('Glow', {
     ...affine,
     ...scales,
