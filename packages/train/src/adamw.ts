@@ -2,8 +2,10 @@
  * Adam with decoupled weight decay (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
  * Mathematics: docs/math/train/adam.md
  */
+import { type Parameter, requireParameters } from '@invnet/layers';
 import { requireAtLeast, requireOptions } from '@invnet/tensor';
 import { Adam, type AdamOptions } from './adam.ts';
+import { requireStepOptions, type StepOptions } from './optimizer.ts';
 import { requireNoRate } from './remembering-optimizer.ts';
 
 /** The constants of `AdamW`. */
@@ -31,6 +33,12 @@ export class AdamW extends Adam {
     requireAtLeast('AdamW', 'weightDecay', weightDecay, 0);
     super(adam);
     this.weightDecay = weightDecay;
+  }
+
+  override step(parameters: readonly Parameter[], options: StepOptions): void {
+    requireParameters('AdamW.step', parameters);
+    requireStepOptions('AdamW.step', options);
+    super.step(parameters, options);
   }
 
   protected override get settings() {

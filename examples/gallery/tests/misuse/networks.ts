@@ -83,7 +83,7 @@ export function networkCalls(): Calls {
     ],
     LatentPrior: [],
     LearnedPrior: [
-      make(networks.LearnedPrior, [{ classes: 3 }]),
+      make(networks.LearnedPrior, [{ classes: 3, size: [2, 2] }]),
       on(new networks.LearnedPrior(), 'at', [[4], { ndims: 2, last: false }]),
     ],
     ConditionalGlow: [

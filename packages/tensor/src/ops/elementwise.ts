@@ -165,6 +165,7 @@ function requireSettings(settings: AdamSettings): void {
   const { learningRate, beta1, beta2, epsilon, gradientScale, weightDecay = 0 } = settings;
   requireFinite('adamUpdate', 'learningRate', learningRate);
   requireAtLeast('adamUpdate', 'weightDecay', weightDecay, 0);
+  requireFinite('adamUpdate', 'learningRate · weightDecay', learningRate * weightDecay);
   requireFinite('adamUpdate', 'gradientScale', gradientScale);
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
     requireAtLeast('adamUpdate', name, beta, 0);

@@ -1,6 +1,6 @@
 /** The moving average of weights. Mathematics: docs/math/train/schedules.md */
 import { type Parameter, ParameterMap } from '@invnet/layers';
-import { accumulate, clone, keep, sub, type Tensor, tidy } from '@invnet/tensor';
+import { accumulate, affine, clone, keep, type Tensor, tidy } from '@invnet/tensor';
 import { CheckpointError, fitProblems, uploadLike } from '../array-checks.ts';
 import type { HostTensor } from '../safetensors.ts';
 
@@ -24,7 +24,9 @@ export class WeightAverage implements Disposable {
           this.#averages.set(p, keep(clone(p.data)));
           continue;
         }
-        accumulate(average, sub(p.data, average), 1 - this.#decay);
+        const next = affine(average, this.#decay);
+        accumulate(next, p.data, 1 - this.#decay);
+        average.swap(next);
       }
     });
   }
