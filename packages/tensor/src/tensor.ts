@@ -2,11 +2,12 @@
  * The tensor: a shape over a storage of a backend. Reshapes share a storage and it is counted, so
  * a block is freed when the last tensor on it is disposed.
  */
+import './dispose.ts';
 import type { ArrayOf, Backend, DType, NumericArray, Shape, Storage } from './backend.ts';
 import { requireFinite } from './checks.ts';
 import { currentPlacement, type Placement } from './engine.ts';
 import { DisposedError, formatShape, formatValue, ShapeError, ValueError } from './errors.ts';
-import { enterScope, leaveScope, Scoped } from './scopes.ts';
+import { enterScope, leaveScope } from './scopes.ts';
 
 interface SharedStorage {
   storage: Storage;
@@ -22,7 +23,7 @@ interface SharedStorage {
  * using y = mul(x, x);
  * console.log(await y.data()); // Float32Array [1, 4, 9, 16]
  */
-export class Tensor extends Scoped {
+export class Tensor implements Disposable {
   readonly shape: Shape;
   readonly size: number;
   readonly backend: Backend;
@@ -30,7 +31,6 @@ export class Tensor extends Scoped {
 
   /** Wraps a storage; for operations. Users make tensors with `tensor`, `zeros`, `full`, …. */
   constructor(shape: Shape, backend: Backend, storage: Storage, shared?: SharedStorage) {
-    super();
     // What is frozen is nobody's to change, so it is shared.
     this.shape = Object.isFrozen(shape) ? shape : Object.freeze([...shape]);
     this.size = sizeOf(shape);
@@ -111,11 +111,11 @@ export class Tensor extends Scoped {
     if (shared.references === 0) this.backend.free(shared.storage);
   }
 
-  override [Symbol.dispose](): void {
+  [Symbol.dispose](): void {
     this.dispose();
   }
 
-  override toString(): string {
+  toString(): string {
     const state = this.disposed ? 'disposed' : this.dtype;
     return `Tensor(${formatShape(this.shape)}, ${state}, ${this.backend.name})`;
   }
@@ -195,10 +195,8 @@ export function zerosLike(x: Tensor): Tensor {
 
 /** How many numbers a shape holds; 1 for the empty shape. */
 export function sizeOf(shape: Shape): number {
-  const sizes = Array.isArray(shape) ? shape : checkShape('sizeOf', shape);
   let size = 1;
-  for (let i = 0; i < sizes.length; i++) {
-    const s = sizes[i]!;
+  for (const s of Array.isArray(shape) ? shape : checkShape('sizeOf', shape)) {
     if (typeof s !== 'number') checkShape('sizeOf', shape);
     size *= s;
   }

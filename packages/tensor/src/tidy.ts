@@ -41,13 +41,13 @@ export function tidy<T>(fn: () => T): T {
 
 /** Takes a tensor out of all scopes: from now on only `dispose()` frees it. */
 export function keep<T extends Tensor>(t: T): T {
-  if (t instanceof Tensor) leaveScope(t);
+  leaveScope(t);
   return t;
 }
 
 /** Was it made in the innermost `tidy`, which frees it unless its result reaches it? */
 export function isTemporary(t: Tensor): boolean {
-  return t instanceof Tensor && inScope(t);
+  return inScope(t);
 }
 
 /**

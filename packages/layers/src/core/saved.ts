@@ -21,38 +21,19 @@ export interface Evaluation<K = unknown> {
   readonly saved: Saved<K>;
 }
 
+/** Which block left what. */
+const savers = new WeakMap<object, Module>();
+
 /** Notes that it is what a block's forward left. */
 export function savedBy<K>(g: Module, saved: Saved<K>): Saved<K> {
-  return new Left(g, saved);
+  savers.set(saved, g);
+  return saved;
 }
 
 /** @throws ValueError unless it is what the block's `forward` left. */
 export function requireSaved(g: Module, saved: Saved): void {
-  if (Left.isBy(g, saved)) return;
+  if (savers.get(saved) === g) return;
   throw new ValueError(
     `${g.type}.backward: saved is ${formatValue(saved)}; expected what a forward of this ${g.type} gave.`,
   );
-}
-
-/** What was left, and by which block, which no copy has. A `WeakMap` would take as long as a small operation. */
-class Left<K> implements Saved<K> {
-  readonly kept: K;
-  readonly input: Shape;
-  readonly shape: Shape;
-  readonly context: Tensor | undefined;
-  readonly dispose: () => void;
-  readonly #by: Module;
-
-  constructor(by: Module, { kept, input, shape, context, dispose }: Saved<K>) {
-    this.kept = kept;
-    this.input = input;
-    this.shape = shape;
-    this.context = context;
-    this.dispose = dispose;
-    this.#by = by;
-  }
-
-  static isBy(g: Module, saved: unknown): boolean {
-    return typeof saved === 'object' && saved !== null && #by in saved && saved.#by === g;
-  }
 }

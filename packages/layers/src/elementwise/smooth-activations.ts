@@ -81,7 +81,7 @@ export function silu(): Activation {
     grad: (_, dy, x) =>
       tidy(() => {
         const gate = sigmoidOp(x);
-        return mul(dy, add(gate, sigmoidGrad(gate, x)));
+        return add(mul(dy, gate), sigmoidGrad(gate, mul(dy, x)));
       }),
   });
 }

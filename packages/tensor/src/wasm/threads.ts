@@ -189,7 +189,10 @@ export class ThreadPool {
     this.#check();
     const queued = words[QUEUED]!;
     const empty = Atomics.load(words, DONE) === queued;
-    if ((empty && parts.length === 1) || this.#worksAlone()) {
+    if (
+      (empty && parts.length === 1) ||
+      (this.#aloneUntil && performance.now() < this.#aloneUntil)
+    ) {
       if (!empty) this.join();
       for (const part of parts) this.#call(run, part);
       this.#check();
@@ -326,12 +329,6 @@ export class ThreadPool {
     if (Atomics.load(this.#words, SLEEPERS) === 0) return;
     Atomics.add(this.#words, PULSE, 1);
     Atomics.notify(this.#words, PULSE);
-  }
-
-  /** Is it still to work alone? The clock is asked only where it was. */
-  #worksAlone(): boolean {
-    if (this.#aloneUntil > 0 && performance.now() >= this.#aloneUntil) this.#aloneUntil = 0;
-    return this.#aloneUntil > 0;
   }
 
   /** Decides whether to work alone. */
