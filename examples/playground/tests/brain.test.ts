@@ -95,8 +95,17 @@ describe.runIf(executablePath)('scans of a brain in the playground', () => {
 
   it('pauses, and goes on', async () => {
     const { page, problems } = await site.open('?tab=brain');
-    await sampled(page, 4);
-    await page.click('#brain-pause');
+    // Within the page: all samples may be there before a click from outside comes.
+    await page.waitForFunction(
+      () => {
+        const { status, count } = document.getElementById('brain')!.dataset;
+        if (status !== 'sampling' || Number(count) < 4) return false;
+        document.getElementById('brain-pause')!.click();
+        return true;
+      },
+      undefined,
+      { timeout: 100_000 },
+    );
     await page.waitForSelector('#brain[data-status=paused]');
     const count = await text(page, 'samples');
     await page.waitForTimeout(300);
