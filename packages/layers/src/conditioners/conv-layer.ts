@@ -82,22 +82,21 @@ export class ConvLayer extends Module {
     const { w, b } = this;
     const { transposed } = this.options;
     const [input, output] = transposed ? [dy, x] : [x, dy];
-    const behindRelu = before === 'relu';
-    // First, for it goes in order through what a forward left long ago, and the filters' gradient finds that in the caches.
-    const dx = transposed
-      ? tidy(() => {
-          const dx = conv(dy, w.data, this.#geometry);
-          return behindRelu ? reluGrad(x, dx) : dx;
-        })
-      : convInputGrad(dy, w.data, x.shape, {
-          ...this.#geometry,
-          ...(behindRelu && { relu: x }),
-        });
     if (!w.frozen) {
       tidy(() => w.takeGrad(convFilterGrad(input, output, w.shape, this.#geometry)));
     }
     if (!b.frozen) tidy(() => b.takeGrad(channelSums(dy)));
-    return dx;
+    const behindRelu = before === 'relu';
+    if (!transposed) {
+      return convInputGrad(dy, w.data, x.shape, {
+        ...this.#geometry,
+        ...(behindRelu && { relu: x }),
+      });
+    }
+    return tidy(() => {
+      const dx = conv(dy, w.data, this.#geometry);
+      return behindRelu ? reluGrad(x, dx) : dx;
+    });
   }
 
   /** The derivative along dx and the parameters' directions, before the activation. */
