@@ -1,6 +1,6 @@
 /**
- * What learned priors are worth: Glow with a standard normal latent, with learned priors, of places and of a class, each trained for
- * the same time of one core; and how well those of a class tell classes apart, by the larger likelihood.
+ * What learned priors are worth: Glow with a standard normal latent, with learned priors, of places and of a class,
+ * each trained for the same time of one core; and how well those of a class tell classes apart, by the larger likelihood.
  *
  *     node src/priors.ts [--minutes 8] [--images 2000] [--seed 0] [standard | learned | places | …]
  */

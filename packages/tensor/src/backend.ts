@@ -136,8 +136,8 @@ export interface AdamSettings {
   readonly epsilon: number;
   /** Multiplies the gradient before use (clipping by global norm). */
   readonly gradientScale: number;
-  /** λ of AdamW (Loshchilov and Hutter, 2019), at least 0. Default: 0. */
-  readonly weightDecay?: number;
+  /** Multiplies the target before its step (decoupled weight decay). Default: 1. */
+  readonly targetScale?: number;
 }
 
 /** One parameter of an Adam update, with its moments; `step` counts its updates from 1. */
@@ -258,7 +258,7 @@ export interface Backend extends Disposable {
   /**
    * Adam (Kingma and Ba, 2015) on any number of parameters with moments m and v, all in place:
    * g ← gradientScale·grad; m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
-   * target ← (1 − learningRate·weightDecay) target − learningRate · (m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε)
+   * target ← targetScale·target − learningRate · (m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε)
    */
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void;
 

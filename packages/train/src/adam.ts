@@ -64,12 +64,12 @@ export class Adam extends RememberingOptimizer<'m' | 'v'> {
       target: p.data,
       grad,
     }));
-    adamUpdate(updates, { ...options, ...this.settings });
+    adamUpdate(updates, this.settings(options));
   }
 
-  /** The constants of the update. */
-  protected get settings(): Omit<AdamSettings, keyof StepOptions> {
+  /** The constants of an update. */
+  protected settings(options: Required<StepOptions>): AdamSettings {
     const { beta1, beta2, epsilon } = this;
-    return { beta1, beta2, epsilon };
+    return { ...options, beta1, beta2, epsilon };
   }
 }

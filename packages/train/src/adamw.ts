@@ -41,7 +41,8 @@ export class AdamW extends Adam {
     super.step(parameters, options);
   }
 
-  protected override get settings() {
-    return { ...super.settings, weightDecay: this.weightDecay };
+  protected override settings(options: Required<StepOptions>) {
+    const targetScale = 1 - options.learningRate * this.weightDecay;
+    return { ...super.settings(options), targetScale };
   }
 }

@@ -23,7 +23,7 @@ from .tree import Module
 
 
 class LearnedPrior(Module):
-    """Makes the maps that give a scale's latents means and deviations, of a class or of places if asked for."""
+    """Makes the maps that give a scale's latents means and deviations, of a class or of places."""
 
     def __init__(
         self, classes: int | None = None, size: list[int] | None = None

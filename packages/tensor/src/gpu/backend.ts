@@ -297,14 +297,13 @@ export class GpuBackend implements Backend {
   }
 
   #adamOf(some: readonly AdamUpdate[], settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, gradientScale, weightDecay = 0 } = settings;
-    const left = 1 - learningRate * weightDecay;
+    const { learningRate, beta1, beta2, epsilon, gradientScale, targetScale = 1 } = settings;
     this.#launch(
       adamInPlace(some.length),
       some.map(({ grad }) => grad),
       some.flatMap(({ target, m, v }) => [target, m, v]),
       [
-        ...[beta1, 1 - beta1, beta2, 1 - beta2, gradientScale, epsilon, left, 0],
+        ...[beta1, 1 - beta1, beta2, 1 - beta2, gradientScale, epsilon, targetScale, 0],
         ...some.flatMap(({ step }) => [
           learningRate / (1 - beta1 ** step),
           1 / (1 - beta2 ** step),
@@ -316,8 +315,7 @@ export class GpuBackend implements Backend {
   }
 
   #adamByExchange(updates: readonly AdamUpdate[], settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, gradientScale, weightDecay = 0 } = settings;
-    const left = 1 - learningRate * weightDecay;
+    const { learningRate, beta1, beta2, epsilon, gradientScale, targetScale = 1 } = settings;
     // Each update needs room beside what it changes: for the largest, before any has changed anything.
     const largest = updates.reduce((most, { target }) => Math.max(most, target.size), 1);
     this.free(this.#make('adam', largest));
@@ -329,7 +327,7 @@ export class GpuBackend implements Backend {
         target,
         adamStepSource(size),
         [target, m, v],
-        [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon, left],
+        [learningRate / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon, targetScale],
       );
     }
   }

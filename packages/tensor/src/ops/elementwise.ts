@@ -126,7 +126,7 @@ export interface AdamTensors {
  * One Adam update of all targets and their moments, in place; see `Backend.adam`.
  *
  * @throws ShapeError unless moments and gradient have the shape of their target. @throws ValueError for
- * constants out of range: rates finite, betas in [0, 1), epsilon above 0, weight decay at least 0, steps whole and above 0.
+ * constants out of range: rates and scales finite, betas in [0, 1), epsilon above 0, steps whole and above 0.
  */
 export function adamUpdate(tensors: readonly AdamTensors[], settings: AdamSettings): void {
   requireList('adamUpdate', 'tensors', tensors);
@@ -162,11 +162,10 @@ export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
 
 function requireSettings(settings: AdamSettings): void {
   requireRecord('adamUpdate', 'settings', settings);
-  const { learningRate, beta1, beta2, epsilon, gradientScale, weightDecay = 0 } = settings;
+  const { learningRate, beta1, beta2, epsilon, gradientScale, targetScale = 1 } = settings;
   requireFinite('adamUpdate', 'learningRate', learningRate);
-  requireAtLeast('adamUpdate', 'weightDecay', weightDecay, 0);
-  requireFinite('adamUpdate', 'learningRate · weightDecay', learningRate * weightDecay);
   requireFinite('adamUpdate', 'gradientScale', gradientScale);
+  requireFinite('adamUpdate', 'targetScale', targetScale);
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
     requireAtLeast('adamUpdate', name, beta, 0);
     requireBetween('adamUpdate', name, beta, -1, 1);

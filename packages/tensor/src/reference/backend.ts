@@ -260,8 +260,7 @@ export class ReferenceBackend implements Backend {
   }
 
   adam(updates: readonly AdamUpdate[], settings: AdamSettings): void {
-    const { learningRate, beta1, beta2, epsilon, gradientScale, weightDecay = 0 } = settings;
-    const left = 1 - learningRate * weightDecay;
+    const { learningRate, beta1, beta2, epsilon, gradientScale, targetScale = 1 } = settings;
     for (const { target, m, v, grad, step } of updates) {
       const [t, m1, m2, g] = [
         this.#values(target),
@@ -277,7 +276,7 @@ export class ReferenceBackend implements Backend {
         m2[i] = beta2 * m2[i]! + (1 - beta2) * gi * gi;
         const step =
           (learningRate * (m1[i]! / correction1)) / (Math.sqrt(m2[i]! / correction2) + epsilon);
-        t[i] = left * t[i]! - step;
+        t[i] = targetScale * t[i]! - step;
       }
     }
   }

@@ -426,10 +426,12 @@ export class WasmBackend implements Backend {
     this.runtime.write(words, table);
     const threads = this.runtime.threads(elements, COSTLY_ELEMENTS);
     const parts = proportionalRanges(pieces.length, shares(threads, true));
-    const left = 1 - s.learningRate * (s.weightDecay ?? 0);
     this.runtime.start(
       'adam',
-      parts.map((part) => [table, s.beta1, s.beta2, s.epsilon, s.gradientScale, left, ...part]),
+      parts.map((part) => [
+        ...[table, s.beta1, s.beta2, s.epsilon, s.gradientScale, s.targetScale ?? 1],
+        ...part,
+      ]),
     );
   }
 

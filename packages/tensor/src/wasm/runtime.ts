@@ -291,7 +291,8 @@ export class Runtime {
 
   /**
    * Room for what the kernels of one operation read and count in, `HALF_DESK_BYTES` at most, asked for
-   * once, with nothing uploaded before it starts. It serves again when the jobs have run that were started before the next room is asked for.
+   * once, with nothing uploaded before it starts. It serves again when the jobs have run that were started
+   * before the next room is asked for.
    */
   desk(bytes: number): number {
     if (this.#taken + bytes > HALF_DESK_BYTES) {

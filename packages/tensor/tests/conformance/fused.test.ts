@@ -213,7 +213,7 @@ describe.each(single)('$label', async ({ backends }) => {
       beta2: 0.999,
       epsilon: 2 ** -26,
       gradientScale: 0.5,
-      weightDecay: 0.125,
+      targetScale: 0.875,
     };
     const sizes = [1, 3, 64, 1000, 5, 7, 8, 2, 70_000];
     const run = async (backend: Backend, dtype: 'float32' | 'float64') => {

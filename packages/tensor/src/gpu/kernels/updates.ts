@@ -40,8 +40,8 @@ export const assignInPlace: WgslSource = {
 };
 
 /**
- * Adam on `count` tensors in one dispatch. Numbers: (β₁, 1 − β₁, β₂, 1 − β₂), (gradient scale, ε, what is left of targets), then
- * (learning rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ)) of each tensor. Arrays: the gradients; then target, m and v of each.
+ * Adam on `count` tensors in one dispatch. Numbers: (β₁, 1 − β₁, β₂, 1 − β₂), (gradient scale, ε, target
+ * scale), then (learning rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ)) of each tensor. Arrays: the gradients; then target, m and v of each.
  */
 export function adamInPlace(count: number): WgslSource {
   const all = Array.from({ length: count }, (_, i) => i);
