@@ -13,7 +13,7 @@ import ts from 'typescript';
 
 const assembly = join(dirname(fileURLToPath(import.meta.url)), '../../tensor/assembly');
 
-/** Kernels that are left to WebAssembly: one by a library, and what belongs to a module's own memory. */
+/** Kernels that are left to WebAssembly: one that no compiler may fuse, and what belongs to a module's own memory. */
 const left = new Set(['power', 'heapBase', 'useScratchAt']);
 
 /** Kernels of modules of their own, which natively are with all others. */
@@ -77,8 +77,11 @@ function collect() {
   for (const node of index.tree.statements) {
     if (!ts.isExportDeclaration(node)) continue;
     const from = node.moduleSpecifier.text.slice(2);
-    visit(from);
-    for (const { name } of node.exportClause.elements) exported.push({ from, name: name.text });
+    const kept = node.exportClause.elements
+      .map(({ name }) => name.text)
+      .filter((n) => !left.has(n));
+    if (kept.length > 0) visit(from);
+    for (const name of kept) exported.push({ from, name });
   }
   for (const [from, name] of further) {
     visit(from);
@@ -310,7 +313,6 @@ export function translate() {
     }
   }
   for (const { from, name } of exported) {
-    if (left.has(name)) continue;
     const { file, node } = functions.get(`${from}_${name}`);
     const { text, count } = entry(file, node);
     parts.entries += text;

@@ -6,6 +6,7 @@ export { binary } from './binary';
 export { channelAffine, channelAffineBack, channelGradients, channelLogdet } from './channels';
 export { couple, coupleBack } from './coupling';
 export { copyRuns, fill, permute } from './layout';
+export { power } from './power';
 export {
   blockBytes,
   columnsPerTile,
@@ -20,7 +21,7 @@ export { addRows, reduce, sumRows } from './reduce';
 export { reflections, reflectionsBack } from './reflections';
 export { useScratchAt } from './scratch';
 export { shiftedProduct } from './shift';
-export { power, unary } from './unary';
+export { unary } from './unary';
 export { accumulate, accumulateRows, adam } from './update';
 export { winograd, winogradFilters } from './winograd';
 

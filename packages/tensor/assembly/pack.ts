@@ -201,6 +201,16 @@ function gather(p: Product, count: i32, to: usize): void {
   }
 }
 
+/** Columns of C are rows of the virtual matrix, which stay lines along k. */
+export function packLinesAlong(p: Product, column: i32, columns: i32, k: i32, depth: i32): void {
+  let to = p.packedB;
+  seek(p, column, k);
+  for (let j = 0; j < columns; j++) {
+    gatherNext(p, depth, to);
+    to += p.pitch;
+  }
+}
+
 /**
  * Four lines of four floats become four lines `pitch` bytes apart; of quads side by side each for itself, to
  * places `apart` bytes apart.

@@ -36,6 +36,8 @@ export class Product {
   inPlace: i32;
   /** Are the rows of its virtual matrix lines of the source as they lie? */
   lines: i32;
+  /** Bytes from one packed column of B to the next, where they are lines along k (inner.ts); 0 where they are none. */
+  pitch: i32;
   source: usize;
   channels: i32;
   columnsD: i32;

@@ -8,7 +8,8 @@
  * part k instead: into parts that do not depend on how many threads there are.
  */
 import { ADD, BIAS, MASK, multiply, multiplyInPlace, PANEL, RELU } from './gemm';
-import { packA, packB, panelPitch } from './pack';
+import { multiplyLines } from './inner';
+import { packA, packB, packLinesAlong, panelPitch } from './pack';
 import { Product } from './plan';
 import { ownScratch } from './scratch';
 import { loadQuad, ROWS, VECTOR } from './simd';
@@ -95,9 +96,10 @@ export function sumParts(
       }
       source += 16;
       const count = min(4, columns - j);
-      if (count == 4 && cColumn == 1 && position + 4 <= cColumns) {
-        v128.store(to, total);
-        to += 16;
+      if (count == 4 && abs(cColumn) == 1 && position + 4 <= cColumns) {
+        if (cColumn == 1) v128.store(to, total);
+        else v128.store(to - 12, v128.shuffle<f32>(total, total, 3, 2, 1, 0));
+        to += (<usize>cColumn) << 4;
         position += 4;
         if (position == cColumns) {
           position = 0;
@@ -137,6 +139,11 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
         a = p.a + ((<usize>(row * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
       } else if (p.packed) a = packedAt(p, row, k, depth);
       else packA(p, row, rows, k, depth, a);
+      if (p.pitch) {
+        packLinesAlong(p, begin, end - begin, k, depth);
+        multiplyLines(p, a, row, rows, begin, end - begin, depth, mode & ADD);
+        continue;
+      }
       if (p.inPlace) {
         multiplyInPlace(p, a, row, rows, begin, end, k, depth, mode);
         continue;

@@ -86,6 +86,13 @@ export function loadQuadsAt(at: places, behind: i32): v128 {
   return v128.load(at);
 }
 
+/** One quad, as often as a vector has some. */
+// @ts-ignore: decorator
+@inline
+export function splatQuad(from: usize): v128 {
+  return v128.load(from);
+}
+
 /** What `loadQuads` loads. */
 // @ts-ignore: decorator
 @inline

@@ -56,15 +56,6 @@ function each(op: i32, from: usize, to: usize, size: i32, alpha: f32, beta: f32)
   }
 }
 
-/** xᵉ, by the compiler's library: a kernel of its own, for that is WebAssembly in native code as well. */
-export function power(from: usize, to: usize, size: i32, exponent: f64): void {
-  const end = to + ((<usize>size) << 2);
-  for (; to < end; to += 4) {
-    store<f32>(to, <f32>Math.pow(<f64>load<f32>(from), exponent));
-    from += 4;
-  }
-}
-
 export function unary(op: i32, from: usize, to: usize, size: i32, alpha: f64, beta: f64): void {
   const a = <f32>alpha;
   const b = <f32>beta;

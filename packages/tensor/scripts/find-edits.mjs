@@ -22,12 +22,15 @@ export function findEdits(from, to) {
       edits.push({ ...step });
     }
   }
-  let at = 0;
+  let [at, before] = [0, ''];
   const texts = edits.map((edit) => {
     const kept = edit.from - at;
     at = edit.fromEnd;
     const put = Buffer.from(to.subarray(edit.to, edit.toEnd)).toString('hex');
-    return `${kept.toString(36)}.${(edit.fromEnd - edit.from).toString(36)}.${put}`;
+    const change = `.${(edit.fromEnd - edit.from).toString(36)}.${put}`;
+    const text = kept.toString(36) + (change === before ? '' : change);
+    before = change;
+    return text;
   });
   return texts.join(';');
 }

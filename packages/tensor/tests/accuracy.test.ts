@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import {
   exp,
   log,
+  power,
   setBackend,
   sigmoid,
   softplus,
@@ -77,6 +78,16 @@ const cases: Case[] = [
     boundaries: [2 ** -126, Math.SQRT1_2, 1, Math.SQRT2],
     ulps: 1,
   },
+  ...[-3, -0.5, 0, 1 / 3, 7, 1e5, 2 ** 53].map((exponent) => ({
+    name: `power ${exponent}`,
+    run: (x: Tensor) => power(x, exponent),
+    exact: (x: number) => x ** exponent,
+    boundaries: [OVERFLOW, SUBNORMAL, ZERO]
+      .map((y) => Math.exp(y / exponent))
+      .concat(1, Math.SQRT2)
+      .flatMap((x) => [x, -x]),
+    ulps: 1,
+  })),
 ];
 
 /** A float's bits. */

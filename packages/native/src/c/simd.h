@@ -195,6 +195,7 @@ INLINE places movePlaces(places at, uint32_t bytes) {
 }
 #define storeQuads(to, pitch, v) storeQuads_(mem, to, pitch, v)
 #if LANES == 16
+#define splatQuad(from) ((vec)_mm512_broadcast_f32x4((__m128)loadQuad(from)))
 INLINE quad quadOf(vec v, int i) {
   quad all[4];
   memcpy(all, &v, sizeof v);
@@ -223,6 +224,7 @@ INLINE void storeQuads_(uint8_t *mem, uint32_t to, uint32_t pitch, vec v) {
   v128_store(to + 3 * pitch, (quad)_mm512_extractf32x4_ps((__m512)v, 3));
 }
 #elif LANES == 8
+#define splatQuad(from) ((vec)_mm256_broadcast_ps((const __m128 *)AT(from)))
 INLINE quad quadOf(vec v, int i) {
   return i == 0 ? (quad)_mm256_castps256_ps128((__m256)v) : (quad)_mm256_extractf128_ps((__m256)v, 1);
 }
@@ -243,6 +245,7 @@ INLINE void storeQuads_(uint8_t *mem, uint32_t to, uint32_t pitch, vec v) {
   v128_store(to + pitch, quadOf(v, 1));
 }
 #else
+#define splatQuad(from) loadQuad(from)
 #define quadOf(v, i) (v)
 INLINE vec loadQuads_(uint8_t *mem, uint32_t from, uint32_t pitch) { return loadQuad(from); }
 INLINE vec loadQuadsAt_(uint8_t *mem, places at, uint32_t bytes) {

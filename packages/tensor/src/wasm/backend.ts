@@ -36,7 +36,7 @@ import {
 import { convProduct, filterGradProduct, inputGradProduct, matmulProducts } from './product.ts';
 import { runProducts } from './run-product.ts';
 import { Runtime, type WasmOptions, type WasmStorage } from './runtime.ts';
-import { depths, planned } from './ways.ts';
+import { planned, summed } from './ways.ts';
 
 export type { WasmOptions } from './runtime.ts';
 
@@ -365,11 +365,7 @@ export class WasmBackend implements Backend {
     const from = this.runtime.at(x);
     const grad = this.runtime.at(dy);
     const size = g.outputChannels * g.inputChannels * g.kernel[0] * g.kernel[1] * g.kernel[2];
-    return runProducts(this.runtime, size, (to) => {
-      const product = filterGradProduct(from, grad, to, g);
-      const parted = depths(product);
-      return [parted ? { product, depths: parted } : { product }];
-    });
+    return runProducts(this.runtime, size, (to) => [summed(filterGradProduct(from, grad, to, g))]);
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {

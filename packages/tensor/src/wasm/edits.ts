@@ -5,17 +5,18 @@
 
 /**
  * `from` with the edits made. Edits are text, one after the other with `;` between: how many bytes are
- * kept, how many are left out behind them, both in base 36, and which are put in there, in hexadecimal.
- * What is behind the last edit is kept.
+ * kept, how many are left out behind them, both in base 36, and which are put in there, in hexadecimal; or
+ * how many are kept alone, where the other two are those of the edit before. What is behind the last edit is kept.
  *
  * @example
  * applyEdits(Uint8Array.of(1, 2, 3, 4), '1.2.ff'); // 1, 255, 4
  */
 export function applyEdits(from: Uint8Array, edits: string): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
-  let at = 0;
-  for (const [, kept = '', dropped = '', put = ''] of edits.matchAll(/(\w+)\.(\w+)\.(\w*)/g)) {
-    const end = at + Number.parseInt(kept, 36);
+  let [at, dropped, put] = [0, '', ''];
+  for (const edit of edits.matchAll(/(\w+)(?:\.(\w+)\.(\w*))?/g)) {
+    const end = at + Number.parseInt(edit[1]!, 36);
+    [dropped, put] = [edit[2] ?? dropped, edit[3] ?? put];
     while (at < end) bytes.push(from[at++]!);
     at += Number.parseInt(dropped, 36);
     bytes.push(...fromHex(put));

@@ -92,7 +92,7 @@ const LEAST_DEPTH = 64;
  * depends on sizes alone, as sums do.
  */
 export function blockDepth(p: Product): number {
-  if (p.transposed && p.aTaps < p.depth && p.cColumn === 1) {
+  if (p.transposed && p.aTaps < p.depth) {
     let parts = Math.ceil(p.aTaps / MAX_DEPTH);
     while (p.aTaps % parts !== 0 && p.aTaps >= LEAST_DEPTH * parts) parts++;
     if (p.aTaps >= LEAST_DEPTH * parts) return p.aTaps / parts;

@@ -29,6 +29,9 @@ import type { Plan, Shift, Winograd } from './ways.ts';
 /** Bytes for a plan, and for what shifted sums need beside it. */
 const PLAN_BYTES = 256;
 const SHIFT_BYTES = 128;
+const CACHE_LINE_BYTES = 64;
+/** Columns of a tile of inner products. */
+const INNER_COLUMNS = 4;
 /** Tiles of a group of Winograd's method, columns that they cover, and bytes of a line of its input, and of what is said of it. */
 const GROUP = 4;
 const GROUP_COLUMNS = 8;
@@ -65,20 +68,23 @@ export function runProducts(
 }
 
 function runPlan(r: Runtime, plan: Plan): void {
-  const { product: p, shift, depths } = plan;
-  const b = blocking(p, r.tile);
-  const bytesOfA = depths ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
-  const direct = canRead(p, r.tile);
+  const { product: p, shift, depths, inner = false } = plan;
+  const cuts = blocking(p, r.tile);
+  // What inner products read of A need not fit a cache, and lines of B are gathered once.
+  const b = inner ? { ...cuts, blockRows: p.rows } : cuts;
+  const deep = depths !== undefined && depths.parts > 1;
+  const bytesOfA = deep ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
+  const direct = inner || canRead(p, r.tile);
   const parts = cut(r, plan, direct || bytesOfA <= MOST_AHEAD);
   const packs = !direct && bytesOfA <= MOST_OWN;
   const ahead = !direct && !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
-  // Each part of k has a result of its own, with room in each row for whole tiles.
+  // Each part of k has a result of its own, or its only one, with room in each row for whole tiles.
   const width = r.tile.columns * Math.ceil(p.columns / r.tile.columns);
   const pitch = depths ? wholeLines(4 * p.rows * width) : 0;
   const sumBytes = depths ? depths.parts * pitch : 0;
   const ownA = packs ? bytesOfA : ahead || direct ? 0 : 4 * b.blockRows * b.blockDepth;
-  const scratch = layOut(r, p, b, ownA, shift?.partialBytes ?? 0);
+  const scratch = layOut(r, plan, b, ownA);
   serial = (serial + 1) | 0;
   const run = (address: number) => {
     const sums = address + packedBytes;
@@ -86,13 +92,8 @@ function runPlan(r: Runtime, plan: Plan): void {
     const behind = r.write(
       [
         ...[p.a, p.aRow, p.aChannel, p.aTap, p.aTaps, p.aRowTaps, p.aRowTap, direct ? 1 : 0],
-        ...[
-          p.transposed ? 1 : 0,
-          canStay(p, r.tile) ? 1 : 0,
-          areLines(p) ? 1 : 0,
-          p.source,
-          p.channels,
-        ],
+        ...[p.transposed ? 1 : 0, canStay(p, r.tile) ? 1 : 0, areLines(p) ? 1 : 0],
+        ...[scratch.pitch, p.source, p.channels],
         ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
         ...[...p.multiplier, ...p.divisor, ...p.padding],
         ...(depths
@@ -128,22 +129,24 @@ function runPlan(r: Runtime, plan: Plan): void {
         'shiftedProduct',
         parts.map((range) => [desk, behind, ...range]),
       );
-    } else if (depths) {
+    } else if (deep) {
       r.start(
         'deepProduct',
         parts.map((range) => [desk, depths.part, pitch, ...range]),
       );
+    } else {
+      r.start(
+        'product',
+        parts.map((range) => [desk, ...range]),
+      );
+    }
+    if (depths) {
       r.start(
         'sumParts',
         ranges(p.rows, r.threads(p.rows * p.columns, COSTLY_ELEMENTS)).map((rows) => [
           ...[sums, pitch, depths.parts, width],
           ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns, p.columns, ...rows],
         ]),
-      );
-    } else {
-      r.start(
-        'product',
-        parts.map((range) => [desk, ...range]),
       );
     }
   };
@@ -165,7 +168,7 @@ function cut(
     const threads = alone ? 1 : r.threads(1, 1);
     return shiftRanges(shift, once ? parts : shares(threads, false), threads);
   }
-  if (depths) return proportionalRanges(depths.parts, parts);
+  if (depths && depths.parts > 1) return proportionalRanges(depths.parts, parts);
   return proportionalRanges(p.columns, parts, r.tile.columns);
 }
 
@@ -189,13 +192,26 @@ function sharesOf(r: Runtime, p: Product): readonly number[] {
 }
 
 /** Offsets in a thread's scratch, and its size. */
-function layOut(r: Runtime, p: Product, b: Blocking, ownA: number, partialBytes: number) {
+function layOut(
+  r: Runtime,
+  { product: p, inner, shift }: Plan,
+  b: Blocking,
+  ownA: number,
+): {
+  readonly [K in 'pitch' | 'packedA' | 'packedB' | 'line' | 'tile' | 'partial' | 'bytes']: number;
+} {
+  // An odd number of cache lines, so that lines of B do not share sets.
+  const pitch = inner ? wholeLines(4 * b.blockDepth) | CACHE_LINE_BYTES : 0;
+  const bytesOfB = inner
+    ? pitch * INNER_COLUMNS * Math.ceil(p.columns / INNER_COLUMNS) + CACHE_LINE_BYTES
+    : r.kernels.blockBytes(b.blockColumns, b.blockDepth);
   const packedB = PLAN_BYTES;
-  const packedA = packedB + r.kernels.blockBytes(b.blockColumns, b.blockDepth);
+  const packedA = packedB + bytesOfB;
   const line = packedA + ownA;
   const tile = line + 4 * lineFloats(p, b, r.tile);
   const partial = tile + 4 * r.tile.columns * r.tile.rows;
-  return { packedA, packedB, line, tile, partial, bytes: partial + partialBytes };
+  const bytes = partial + (shift?.partialBytes ?? 0);
+  return { pitch, packedA, packedB, line, tile, partial, bytes };
 }
 
 function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd): void {

@@ -13,6 +13,8 @@ export interface Plan {
   readonly winograd?: Winograd;
   readonly shift?: Shift;
   readonly depths?: Depths;
+  /** Are the rows of A and the columns of B lines along k (assembly/inner.ts)? */
+  readonly inner?: boolean;
   /** A mask as the product has it, applied to the result where the method does not do so itself. */
   readonly mask?: number;
 }
@@ -50,20 +52,38 @@ export interface Winograd {
   readonly mostGroups: number;
 }
 
+/** Chooses how a filter gradient runs. */
+export function summed(p: Product): Plan {
+  const inner = areLong(p);
+  const parts = depths(p);
+  return parts || inner || p.cColumn !== 1
+    ? { product: p, inner, depths: parts ?? { parts: 1, part: p.depth } }
+    : { product: p };
+}
+
+/** Columns of C up to which inner products of lines are faster: more of them fill a product's tiles. */
+const MOST_INNER = 64;
+
+/** Are blocks of k lines of A, of whole quads, for a C of few columns? */
+function areLong(p: Product): boolean {
+  const block = blockDepth(p);
+  return p.columns <= MOST_INNER && p.aTap === 1 && p.aTaps % block === 0 && block % 4 === 0;
+}
+
 /** Columns of C up to which packing A for each thread costs more than adding up parts does. */
 const FEW_COLUMNS = 256;
 /** Most parts that k is cut into: so many threads can help. */
 const MAX_PARTS = 8;
 
-/** How k is parted, if it is. */
+/** Results that are added up, of parts of k if there is more than one. */
 export interface Depths {
   readonly parts: number;
-  /** Entries of each but the last. */
+  /** Entries of k of each part but the last. */
   readonly part: number;
 }
 
 /** Parts of a long k for a C of few columns: of its sizes alone, so that sums are always the same. */
-export function depths(p: Product): Depths | undefined {
+function depths(p: Product): Depths | undefined {
   if (p.columns > FEW_COLUMNS || p.depth < 2 * MAX_DEPTH) return undefined;
   // Whole blocks in a power of two of parts at most: where they come out even, two threads have as much to do.
   const block = blockDepth(p);
