@@ -64,7 +64,7 @@ for (const op of [abs, exp, log, neg, relu, sigmoid, sign, softplus, sqrt, tanh]
 using signs = tensor([0, -0, -0, 0], [2, 2]);
 for (const axis of [0, 1]) await note(max(signs, { axes: [axis] }));
 
-/** [N, Cin, Cout, H, W, kernel, stride, padding]: by products, Winograd's method and shifted sums. */
+/** [N, Cin, Cout, H, W, kernel, stride, padding]: by products, inner products, Winograd's method and shifted sums. */
 const convolutions = [
   [3, 5, 7, 13, 11, 3, 1, 1],
   [2, 48, 40, 12, 17, 3, 1, 1],
@@ -73,6 +73,9 @@ const convolutions = [
   [2, 33, 65, 16, 16, 1, 1, 0],
   [2, 12, 20, 23, 19, 5, 2, 2],
   [1, 16, 64, 32, 32, 4, 4, 0],
+  [3, 3, 13, 12, 16, 3, 1, 1],
+  [1, 150, 2, 8, 20, 5, 1, 2],
+  [5, 1, 1, 20, 20, 3, 1, 1],
 ] as const;
 for (let turn = 0; turn < 20; turn++) {
   for (const [n, cin, cout, h, w, k, stride, padding] of convolutions) {
