@@ -24,6 +24,7 @@ export { shiftedProduct } from './shift';
 export { unary } from './unary';
 export { accumulate, accumulateRows, adam } from './update';
 export { winograd, winogradFilters } from './winograd';
+export { winogradGrad, winogradGradBack } from './gradients';
 
 /** First byte that belongs to the allocator; constants lie below. */
 export function heapBase(): usize {

@@ -6,29 +6,29 @@
  *
  * Left out: where the lines come from (pack.ts), and blocks of k that are no whole quads.
  */
-import { Product } from './plan';
 import { loadQuads, madd, QUADS, splatQuad, storeQuads, VECTOR } from './simd';
 
 /** Columns of a tile; it has two vectors of rows. */
 const WIDTH: i32 = 4;
 
 /**
- * Rows row0 .. +rows of C, and columns column0 .. +columns, from a block of A where it lies and a packed one of B,
- * added to what is there or not. C has room in each row for whole tiles.
+ * C of so many rows and columns as the product of A, whose rows lie `aRow` bytes apart, and of B, whose columns do
+ * `pitch` bytes, added to what is there or not. Each row of C has room for whole tiles; `joined` is for two vectors
+ * of A's rows, where they are wide.
  */
 export function multiplyLines(
-  p: Product,
   a: usize,
-  row0: i32,
+  aRow: usize,
+  b: usize,
+  pitch: usize,
+  joined: usize,
   rows: i32,
-  column0: i32,
   columns: i32,
   depth: i32,
+  c: usize,
+  cRow: usize,
   add: i32,
 ): void {
-  const aRow = (<usize>p.aRow) << 2;
-  const cRow = (<usize>p.cRow) << 2;
-  let c = p.c + ((<usize>(row0 * p.cRow + column0)) << 2);
   while (rows > 0) {
     // Two vectors of rows; else one, twice; else one row as often as there are quads. What is there twice is so
     // in C as well, and stored once more.
@@ -38,17 +38,14 @@ export function multiplyLines(
     let first = a;
     let second = a + half * aRow;
     if (QUADS > 1) {
-      const joined = p.line + (<usize>depth / 4) * VECTOR;
-      joinQuads(first, step * aRow, depth, p.line);
-      joinQuads(second, step * aRow, depth, joined);
-      first = p.line;
-      second = joined;
+      first = joinQuads(first, step * aRow, depth, joined);
+      second = joinQuads(second, step * aRow, depth, joined + (<usize>depth / 4) * VECTOR);
     }
-    let b = p.packedB;
+    let from = b;
     let to = c;
     for (let j = 0; j < columns; j += WIDTH) {
-      tile(first, second, b, p.pitch, depth, to, step * cRow, half * cRow, add);
-      b += WIDTH * p.pitch;
+      tile(first, second, from, pitch, depth, to, step * cRow, half * cRow, add);
+      from += WIDTH * pitch;
       to += WIDTH << 2;
     }
     rows -= height;
@@ -57,13 +54,15 @@ export function multiplyLines(
   }
 }
 
-/** Quads of rows, `pitch` bytes apart, side by side. */
-function joinQuads(from: usize, pitch: usize, depth: i32, to: usize): void {
+/** Quads of rows, `pitch` bytes apart, side by side: where they are now. */
+function joinQuads(from: usize, pitch: usize, depth: i32, to: usize): usize {
+  const joined = to;
   for (let k = 0; k < depth; k += 4) {
     v128.store(to, loadQuads(from, pitch));
     from += 16;
     to += VECTOR;
   }
+  return joined;
 }
 
 /** Two vectors of rows by WIDTH columns; rows of C are `row` bytes apart, those of the vectors `half`. */

@@ -151,3 +151,26 @@ export class Winograd {
   panelRows: i32;
   blockGroups: i32;
 }
+
+/**
+ * A filter gradient by Winograd's method (gradients.ts), beside a `Winograd` of x and one of dy, whose `inputs`
+ * are lines of transformed numbers.
+ */
+@unmanaged
+export class WinogradGrad {
+  /** Bytes from a channel's line to the next. */
+  lineBytes: i32;
+  /** Offset in a thread's scratch: two vectors of lines, or what is transformed back. */
+  joined: usize;
+  /** Transformed gradients of each part, `pitch` bytes apart. */
+  sums: usize;
+  pitch: i32;
+  parts: i32;
+  /** Rows of tiles of each part but the last, and of all. */
+  partRows: i32;
+  allRows: i32;
+  dw: usize;
+  dwRow: i32;
+  dwChannel: i32;
+  dwTap: i32;
+}

@@ -141,7 +141,10 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
       else packA(p, row, rows, k, depth, a);
       if (p.pitch) {
         packLinesAlong(p, begin, end - begin, k, depth);
-        multiplyLines(p, a, row, rows, begin, end - begin, depth, mode & ADD);
+        const c = p.c + ((<usize>(row * p.cRow + begin)) << 2);
+        const aRow = (<usize>p.aRow) << 2;
+        const cRow = (<usize>p.cRow) << 2;
+        multiplyLines(a, aRow, p.packedB, p.pitch, p.line, rows, end - begin, depth, c, cRow, mode & ADD);
         continue;
       }
       if (p.inPlace) {

@@ -7,7 +7,7 @@
  * block of groups is transformed, as many at once as a vector has quads, straight into the panels that gemm.ts reads, multiplied, and
  * transformed back, so that only a block's worth of transformed numbers ever exists.
  *
- * Left out: other kernels and strides, and filter gradients, which the direct method serves as well.
+ * Left out: other kernels and strides; filter gradients (gradients.ts), which transform channels as here.
  */
 import { PANEL, PANEL_BYTES, tileOf } from './gemm';
 import { copyExactly } from './layout';
@@ -16,7 +16,7 @@ import { ownScratch } from './scratch';
 import { loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS, splat, storeSome } from './simd';
 
 /** Columns of the output that a group covers, and bytes that each takes of a line's room. */
-const COVER: i32 = 8;
+export const COVER: i32 = 8;
 const LINE: usize = 48;
 /**
  * Words for each group of a block, the same for all channels: where it begins in the room for lines, where its
@@ -149,6 +149,39 @@ function transformInput(at: places, line: usize, to: usize, plane: usize): void 
   storePlanes(to, plane, f32x4.sub(b0, d0), f32x4.sub(b1, d1), f32x4.sub(b2, d2), f32x4.sub(b3, d3));
 }
 
+/** A dy Aᵀ of a vector's groups, whose two lines start at their places, written as the 16 planes. */
+// @ts-ignore: decorator
+@inline
+function transformGrad(at: places, line: usize, to: usize, plane: usize): void {
+  let v = loadQuadsAt(at, 0);
+  let w = loadQuadsAt(at, 1);
+  const even = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
+  const odd = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
+  at = movePlaces(at, line);
+  v = loadQuadsAt(at, 0);
+  w = loadQuadsAt(at, 1);
+  const below = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
+  const beside = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
+  const four = 4 * plane;
+  storeSpread(to, plane, even, odd);
+  to += four;
+  storeSpread(to, plane, f32x4.add(even, below), f32x4.add(odd, beside));
+  to += four;
+  storeSpread(to, plane, f32x4.sub(even, below), f32x4.sub(odd, beside));
+  to += four;
+  storeSpread(to, plane, f32x4.neg(below), f32x4.neg(beside));
+}
+
+/** The four columns of A of two, as four of the 16 planes. */
+// @ts-ignore: decorator
+@inline
+function storeSpread(to: usize, plane: usize, even: v128, odd: v128): void {
+  v128.store(to, even);
+  v128.store(to + plane, f32x4.add(even, odd));
+  v128.store(to + 2 * plane, f32x4.sub(even, odd));
+  v128.store(to + 3 * plane, f32x4.neg(odd));
+}
+
 // @ts-ignore: decorator
 @inline
 function activate(v: v128, bias: v128, relu: i32): v128 {
@@ -183,7 +216,7 @@ function outputPlane(p: Winograd): usize {
 }
 
 /** Says where each group of a block lies, and, for whole vectors of them, some beyond. */
-function findPlaces(p: Winograd, scratch: usize, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+export function findPlaces(p: Winograd, scratch: usize, first: i32, count: i32, perRow: i32, tileRows: i32): void {
   let place = scratch + p.places;
   let at = 0;
   while (at < count) {
@@ -208,11 +241,27 @@ function findPlaces(p: Winograd, scratch: usize, first: i32, count: i32, perRow:
   }
 }
 
-/** One channel of a block of groups into its place in the panels: [panels][channels][groups of a panel]. */
-function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+/**
+ * One channel of a block of groups, transformed: its patches, or of the gradient of an output the tiles. Its groups'
+ * quads go to `to` on, PER_PANEL at a time side by side and `panel` bytes from there to the next; planes lie `plane`
+ * bytes apart.
+ */
+// @ts-ignore: decorator
+@inline
+function transform(
+  patches: bool,
+  p: Winograd,
+  scratch: usize,
+  c: i32,
+  first: i32,
+  count: i32,
+  perRow: i32,
+  tileRows: i32,
+  to: usize,
+  panel: usize,
+  plane: usize,
+): void {
   const line = LINE * <usize>p.blockGroups;
-  const panel = <usize>p.channels * PANEL_BYTES;
-  const plane = inputPlane(p);
   const slice = p.sourceH * p.sourceW;
   const lines = scratch + p.lines;
   let place = 0;
@@ -224,23 +273,54 @@ function transformChannel(p: Winograd, scratch: usize, c: i32, first: i32, count
     const sample = row / tileRows;
     const top = 2 * (row - sample * tileRows) - p.paddingH;
     const source = p.source + ((<usize>((sample * p.channels + c) * slice)) << 2);
-    for (let i = 0; i < 4; i++) {
-      const to = lines + <usize>i * line + <usize>at * LINE;
-      copyLine(p, source, top + i, COVER * group - p.paddingW, COVER * run + 4, to);
+    const height = patches ? 4 : 2;
+    const width = COVER * run + (patches ? 4 : 0);
+    for (let i = 0; i < height; i++) {
+      const begin = lines + <usize>i * line + <usize>at * LINE;
+      copyLine(p, source, top + i, COVER * group - p.paddingW, width, begin);
     }
     at += run;
     // As soon as they are there, so that one waits for memory while the other computes.
     const ready = at < count ? at - QUADS : count - 1;
     for (; place <= ready; place += QUADS) {
-      const to =
-        scratch +
-        p.inputs +
-        <usize>(place / PER_PANEL) * panel +
-        <usize>c * PANEL_BYTES +
-        ((<usize>(place % PER_PANEL)) << 4);
-      transformInput(placesBehind(lines, scratch + p.places + <usize>place * PLACE, PLACE), line, to, plane);
+      const quad = to + <usize>(place / PER_PANEL) * panel + ((<usize>(place % PER_PANEL)) << 4);
+      const from = placesBehind(lines, scratch + p.places + <usize>place * PLACE, PLACE);
+      if (patches) transformInput(from, line, quad, plane);
+      else transformGrad(from, line, quad, plane);
     }
   }
+}
+
+/** As `transform`, of patches. */
+export function transformPatches(
+  p: Winograd,
+  scratch: usize,
+  c: i32,
+  first: i32,
+  count: i32,
+  perRow: i32,
+  tileRows: i32,
+  to: usize,
+  panel: usize,
+  plane: usize,
+): void {
+  transform(true, p, scratch, c, first, count, perRow, tileRows, to, panel, plane);
+}
+
+/** As `transform`, of the gradient of an output. */
+export function transformTiles(
+  p: Winograd,
+  scratch: usize,
+  c: i32,
+  first: i32,
+  count: i32,
+  perRow: i32,
+  tileRows: i32,
+  to: usize,
+  panel: usize,
+  plane: usize,
+): void {
+  transform(false, p, scratch, c, first, count, perRow, tileRows, to, panel, plane);
 }
 
 /** One output channel of a block of groups: Aᵀ m A of all tiles with bias and activation. */
@@ -307,7 +387,10 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
   for (let group = first * perRow; group < end; group += p.blockGroups) {
     const count = min(p.blockGroups, end - group);
     findPlaces(p, scratch, group, count, perRow, tileRows);
-    for (let c = 0; c < p.channels; c++) transformChannel(p, scratch, c, group, count, perRow, tileRows);
+    for (let c = 0; c < p.channels; c++) {
+      const to = scratch + p.inputs + <usize>c * PANEL_BYTES;
+      transformPatches(p, scratch, c, group, count, perRow, tileRows, to, panel, inputPlane(p));
+    }
     for (let plane: usize = 0; plane < 16; plane++) {
       const a = p.filters + plane * filters;
       let b = scratch + p.inputs + plane * inputPlane(p);

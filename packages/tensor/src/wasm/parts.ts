@@ -4,11 +4,11 @@
  */
 
 /** Multiply-adds in whose time one number of A or B is packed. */
-export const PACKING_WORK = 12;
+const PACKING_WORK = 12;
 /** Multiply-adds, packing included, below which a product stays with one thread. */
-export const WORTH_PARTING = 200_000;
+const WORTH_PARTING = 200_000;
 /** Multiply-adds from which a product is cut into more parts than there are threads. */
-export const WORTH_CUTTING_FINER = 2_000_000;
+const WORTH_CUTTING_FINER = 2_000_000;
 /** Elements below which cheap work on each stays with one thread, and work that takes longer. */
 export const CHEAP_ELEMENTS = 32_768;
 export const COSTLY_ELEMENTS = 4096;
@@ -38,6 +38,15 @@ export function shares(threads: number, long: boolean): readonly number[] {
   if (!long || threads === 1) return new Array<number>(threads).fill(1);
   const others = LESS_AND_LESS.flatMap((share) => new Array<number>(threads - 1).fill(share));
   return [...LESS_AND_LESS, ...others.reverse()];
+}
+
+/** In what proportion a product is cut, by a runtime that says how many threads so much work is worth. */
+export function sharesOf(
+  r: { threads(work: number, worth: number): number },
+  p: { readonly rows: number; readonly columns: number; readonly depth: number },
+): readonly number[] {
+  const work = p.depth * (p.rows * p.columns + PACKING_WORK * (p.rows + p.columns));
+  return shares(r.threads(work, WORTH_PARTING), work > WORTH_CUTTING_FINER);
 }
 
 /** 0 … `size` in ranges of such proportions, cut at multiples of `unit`; none is empty. */

@@ -54,6 +54,8 @@ export interface Blocking {
   readonly blockDepth: number;
 }
 
+/** Bytes for a plan, with which each thread's scratch begins. */
+export const PLAN_BYTES = 256;
 export const ONES: Triple = [1, 1, 1];
 export const ZEROS: Triple = [0, 0, 0];
 /** Largest blocks. A panel of B is a tile's columns by 320 floats: 10 KiB of eight columns, 40 of 32. */

@@ -4,15 +4,14 @@
  */
 import { binaryCodes } from './codes.ts';
 import {
+  CACHE_LINE,
   CHEAP_ELEMENTS,
   COSTLY_ELEMENTS,
-  PACKING_WORK,
   proportionalRanges,
   ranges,
   rowRanges,
   shares,
-  WORTH_CUTTING_FINER,
-  WORTH_PARTING,
+  sharesOf,
 } from './parts.ts';
 import {
   areLines,
@@ -21,24 +20,16 @@ import {
   canRead,
   canStay,
   lineFloats,
-  type Product,
+  PLAN_BYTES,
 } from './product.ts';
+import { runWinograd, runWinogradGrad } from './run-winograd.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
-import type { Plan, Shift, Winograd } from './ways.ts';
+import type { Plan, Shift } from './ways.ts';
 
-/** Bytes for a plan, and for what shifted sums need beside it. */
-const PLAN_BYTES = 256;
+/** Bytes for what shifted sums need beside a plan. */
 const SHIFT_BYTES = 128;
-const CACHE_LINE_BYTES = 64;
 /** Columns of a tile of inner products. */
 const INNER_COLUMNS = 4;
-/** Tiles of a group of Winograd's method, columns that they cover, and bytes of a line of its input, and of what is said of it. */
-const GROUP = 4;
-const GROUP_COLUMNS = 8;
-const GROUP_LINE_BYTES = 48;
-const PLACE_BYTES = 16;
-/** A line of the cache behind each of 16 planes. */
-const PLANES_APART_BYTES = 16 * 64;
 /** Bytes for how an operation runs over arrays without a shape, with room to count. */
 const LINE_BYTES = 64;
 /** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
@@ -60,6 +51,7 @@ export function runProducts(
     const y = make(size);
     for (const plan of describe(r.at(y))) {
       if (plan.winograd) runWinograd(r, plan.product, plan.winograd);
+      else if (plan.winogradGrad) runWinogradGrad(r, plan.product, plan.winogradGrad);
       else runPlan(r, plan);
       if (plan.mask) runMask(r, plan.mask, y);
     }
@@ -184,13 +176,6 @@ function shiftRanges(shift: Shift, parts: readonly number[], threads: number): n
   return proportionalRanges(depth, shares(threads, false)).map((r) => [0, shift.batch, ...r]);
 }
 
-/** In what proportion a product is cut. */
-function sharesOf(r: Runtime, p: Product): readonly number[] {
-  const work = p.depth * (p.rows * p.columns + PACKING_WORK * (p.rows + p.columns));
-  const threads = r.threads(work, WORTH_PARTING);
-  return shares(threads, work > WORTH_CUTTING_FINER);
-}
-
 /** Offsets in a thread's scratch, and its size. */
 function layOut(
   r: Runtime,
@@ -201,9 +186,9 @@ function layOut(
   readonly [K in 'pitch' | 'packedA' | 'packedB' | 'line' | 'tile' | 'partial' | 'bytes']: number;
 } {
   // An odd number of cache lines, so that lines of B do not share sets.
-  const pitch = inner ? wholeLines(4 * b.blockDepth) | CACHE_LINE_BYTES : 0;
+  const pitch = inner ? wholeLines(4 * b.blockDepth) | (4 * CACHE_LINE) : 0;
   const bytesOfB = inner
-    ? pitch * INNER_COLUMNS * Math.ceil(p.columns / INNER_COLUMNS) + CACHE_LINE_BYTES
+    ? pitch * INNER_COLUMNS * Math.ceil(p.columns / INNER_COLUMNS) + 4 * CACHE_LINE
     : r.kernels.blockBytes(b.blockColumns, b.blockDepth);
   const packedB = PLAN_BYTES;
   const packedA = packedB + bytesOfB;
@@ -212,45 +197,6 @@ function layOut(
   const partial = tile + 4 * r.tile.columns * r.tile.rows;
   const bytes = partial + (shift?.partialBytes ?? 0);
   return { pitch, packedA, packedB, line, tile, partial, bytes };
-}
-
-function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd): void {
-  const groupsPerPanel = r.tile.columns / GROUP;
-  const blockGroups = groupsPerPanel * Math.max(1, Math.floor(mostGroups / groupsPerPanel));
-  const { panelRows } = blocking(p, r.tile);
-  const numbers = 256 * blockGroups;
-  // The start is for the plan of a product.
-  const inputs = PLAN_BYTES;
-  const outputs = inputs + numbers * p.channels + PLANES_APART_BYTES;
-  const lines = outputs + numbers * p.rows + PLANES_APART_BYTES;
-  const places = lines + 4 * GROUP_LINE_BYTES * blockGroups;
-  const own = places + PLACE_BYTES * blockGroups;
-  // A part that fills no panel reads all filters for the sake of less.
-  const perRow = Math.ceil(p.columnsGrid[2] / GROUP_COLUMNS);
-  const parts = proportionalRanges(tileRows, sharesOf(r, p), Math.ceil(groupsPerPanel / perRow));
-  const run = (filters: number) => {
-    const desk = r.desk(PLAN_BYTES);
-    const [, sourceH, sourceW] = p.sourceGrid;
-    const [, outputH, outputW] = p.columnsGrid;
-    r.write(
-      [
-        ...[p.a, p.aRow, p.aChannel, p.aTap],
-        ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
-        ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
-        ...[filters, inputs, outputs, lines, places, panelRows, blockGroups],
-      ],
-      desk,
-    );
-    r.start(
-      'winogradFilters',
-      ranges(p.rows, parts.length, panelRows).map((rows) => [desk, ...rows]),
-    );
-    r.start(
-      'winograd',
-      parts.map((range) => [desk, ...range]),
-    );
-  };
-  r.inScratch(64 * p.rows * p.channels, run, { own, users: parts.length });
 }
 
 /** y ← y where the mask is positive, else 0. */

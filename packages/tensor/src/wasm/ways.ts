@@ -11,6 +11,7 @@ import { blockDepth, MAX_DEPTH, ONES, type Product, volume, ZEROS } from './prod
 export interface Plan {
   readonly product: Product;
   readonly winograd?: Winograd;
+  readonly winogradGrad?: WinogradGrad;
   readonly shift?: Shift;
   readonly depths?: Depths;
   /** Are the rows of A and the columns of B lines along k (assembly/inner.ts)? */
@@ -54,6 +55,8 @@ export interface Winograd {
 
 /** Chooses how a filter gradient runs. */
 export function summed(p: Product): Plan {
+  const winogradGrad = minimalGrad(p);
+  if (winogradGrad) return { product: p, winogradGrad };
   const inner = areLong(p);
   const parts = depths(p);
   return parts || inner || p.cColumn !== 1
@@ -110,20 +113,69 @@ const MOST_GROUPS = 32;
 
 /** The plan by Winograd's method, where it is possible and faster. */
 function minimal(p: Product): Plan | undefined {
+  const [, height, width] = p.columnsGrid;
+  const tileRows = tileRowsOf(p, p.columns / (height * width));
+  if (tileRows === undefined || p.channels > MAX_DEPTH) return undefined;
+  return { product: p, winograd: { tileRows, mostGroups: fittingGroups(p) }, mask: p.mask };
+}
+
+/** Groups whose transformed numbers make a block. */
+function fittingGroups(p: Product): number {
+  return Math.min(MOST_GROUPS, Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels))));
+}
+
+/** Rows of tiles of so many samples, where a convolution is one for Winograd's method. */
+function tileRowsOf(p: Product, samples: number): number | undefined {
   const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
   const [tapsD, tapsH, tapsW] = p.taps;
   const flat = p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && tapsD === 1;
   if (!unit || !flat || tapsH !== 3 || tapsW !== 3 || p.padding[0] !== 0) return undefined;
   const [, height, width] = p.columnsGrid;
-  const samples = p.columns / (height * width);
   const tileRows = samples * Math.ceil(height / 2);
-  const perRow = Math.ceil(width / 8);
-  const used = (samples * height * width) / (tileRows * perRow * 16);
-  const few = Math.min(p.rows, p.channels) < MANY_CHANNELS || p.channels > MAX_DEPTH;
-  if (few || used < LEAST_USED) return undefined;
-  const fitting = Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels)));
-  const mostGroups = Math.min(MOST_GROUPS, fitting);
-  return { product: p, winograd: { tileRows, mostGroups }, mask: p.mask };
+  const used = (samples * height * width) / (tileRows * groupsPerRow(p) * 16);
+  const few = Math.min(p.rows, p.channels) < MANY_CHANNELS;
+  return few || used < LEAST_USED ? undefined : tileRows;
+}
+
+/** Groups of four tiles along a line. */
+function groupsPerRow(p: Product): number {
+  return Math.ceil(p.columnsGrid[2] / 8);
+}
+
+/** What assembly/gradients.ts needs beside the product, whose grids it reads. */
+export interface WinogradGrad {
+  /** Rows of tiles, through all samples, and those of each part but the last. */
+  readonly tileRows: number;
+  readonly partRows: number;
+  readonly parts: number;
+  /** Groups that are transformed at once: of the sizes alone, so that sums are always the same. */
+  readonly blockGroups: number;
+}
+
+/** Groups that blocks are whole multiples of, and that a part has at least. */
+const GROUPS = 8;
+/** Bytes of the sums of one part, at most, and of all parts where there are more than two. */
+const MOST_SUM_BYTES = 2 * 1024 * 1024;
+const MOST_SUMS_BYTES = 4 * 1024 * 1024;
+/** Multiply-adds of the direct method from which the transforms are paid for. */
+const LEAST_WORK = 4_000_000;
+
+/** A filter gradient by Winograd's method, where it is possible and faster. */
+function minimalGrad(p: Product): WinogradGrad | undefined {
+  const [, height, width] = p.columnsGrid;
+  const tileRows = tileRowsOf(p, p.depth / (height * width));
+  const bytes = 64 * p.rows * p.channels;
+  const little = p.rows * p.columns * p.depth < LEAST_WORK;
+  if (tileRows === undefined || little || bytes > MOST_SUM_BYTES) return undefined;
+  const groups = tileRows * groupsPerRow(p);
+  const fit = Math.max(2, Math.floor(MOST_SUMS_BYTES / bytes));
+  const most = Math.min(MAX_PARTS, fit, Math.ceil(groups / GROUPS));
+  const partRows = Math.ceil(tileRows / 2 ** Math.floor(Math.log2(most)));
+  const needed = Math.min(fittingGroups(p), partRows * groupsPerRow(p));
+  return {
+    ...{ tileRows, partRows, parts: Math.ceil(tileRows / partRows) },
+    blockGroups: GROUPS * Math.max(1, Math.floor(needed / GROUPS)),
+  };
 }
 
 /** Scratch for the partial sums of a shifted product. */

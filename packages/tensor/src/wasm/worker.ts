@@ -42,6 +42,8 @@ export const kernelNames = [
   'unary',
   'winograd',
   'winogradFilters',
+  'winogradGrad',
+  'winogradGradBack',
 ] as const satisfies readonly (keyof Kernels)[];
 
 /** What a job's parts run. */

@@ -259,36 +259,42 @@ describe("Winograd's method", () => {
     return Math.sqrt(squares / exact.length);
   };
 
-  it('errs at most four times as much as the direct method, in both builds', async () => {
-    const builds = supportsRelaxedSimd() ? [false, true] : [false];
-    const backends = builds.map((relaxedSimd) => new WasmBackend({ relaxedSimd }));
-    const sizes = fc.tuple(dims(1, 2), dims(24, 70), dims(24, 70), dims(13, 34), dims(0, 2));
+  const builds = supportsRelaxedSimd() ? [false, true] : [false];
+  const backends = builds.map((relaxedSimd) => new WasmBackend({ relaxedSimd }));
+
+  /**
+   * Runs a case of any size within bounds as `minimal`, and as `direct` with planes of zeros before and behind,
+   * which make it a convolution that only the direct method does.
+   */
+  const compare = async (
+    channels: fc.Arbitrary<number>,
+    sides: fc.Arbitrary<number>,
+    cases: (
+      seed: number,
+      g: ConvGeometry,
+      direct: ConvGeometry,
+    ) => readonly (readonly [Computation, Computation])[],
+  ) => {
+    const sizes = fc.tuple(dims(1, 2), channels, channels, sides, dims(0, 2));
     await fc.assert(
       fc.asyncProperty(sizes, seeds, async ([batch, inputs, outputs, side, padding], seed) => {
         const width = 16 * Math.ceil(side / 16) - 2 * padding + 2;
         const pad: Triple = [0, padding, padding];
         const g = convGeometry(batch, inputs, outputs, [1, side, width], [1, 3, 3], pad);
-        // Planes of zeros before and behind make it a convolution that only the direct method does.
         const deep: Triple = [1, padding, padding];
         const direct = convGeometry(batch, inputs, outputs, [1, side, width], [3, 3, 3], deep);
-        const x = numbers(batch * inputs * side * width, seed);
-        const w = numbers(outputs * inputs * 9, seed + 1);
-        const padded = new Float32Array(3 * w.length);
-        for (let i = 0; i < w.length; i += 9) padded.set(w.subarray(i, i + 9), 3 * i + 9);
-        const dy = numbers(batch * outputs * volume(g.output), seed + 2);
-        const forward =
-          (weights: Float32Array, how: ConvGeometry): Computation =>
-          (b, upload) =>
-            b.conv(upload(x), upload(weights), undefined, 'none', how);
-        const back =
-          (weights: Float32Array, how: ConvGeometry): Computation =>
-          (b, upload) =>
-            b.convInputGrad(upload(dy), upload(weights), undefined, how);
-        for (const make of [forward, back]) {
-          const exact = await once(oracle, 'float64', make(w, g));
+        for (const [run, plainly] of cases(seed, g, direct)) {
+          const exact = await once(oracle, 'float64', run);
           for (const backend of backends) {
-            const minimal = error(await once(backend, 'float32', make(w, g)), exact);
-            const plain = error(await once(backend, 'float32', make(padded, direct)), exact);
+            const minimal = error(await once(backend, 'float32', run), exact);
+            const whole = await once(backend, 'float32', plainly);
+            // Of a filter gradient the plane in the middle.
+            const plain = error(
+              whole.length === exact.length
+                ? whole
+                : Array.from(exact, (_, i) => whole[27 * Math.floor(i / 9) + 9 + (i % 9)]!),
+              exact,
+            );
             // Different methods round differently: otherwise this would compare one with itself.
             expect(minimal).not.toBe(plain);
             expect(minimal).toBeLessThanOrEqual(4 * plain);
@@ -297,5 +303,36 @@ describe("Winograd's method", () => {
       }),
       { numRuns: 12, seed: 6 },
     );
+  };
+
+  it('errs at most four times as much as the direct method, in both builds', async () => {
+    await compare(dims(24, 70), dims(13, 34), (seed, g, direct) => {
+      const x = numbers(g.batch * g.inputChannels * volume(g.input), seed);
+      const w = numbers(g.outputChannels * g.inputChannels * 9, seed + 1);
+      const padded = new Float32Array(3 * w.length);
+      for (let i = 0; i < w.length; i += 9) padded.set(w.subarray(i, i + 9), 3 * i + 9);
+      const dy = numbers(g.batch * g.outputChannels * volume(g.output), seed + 2);
+      const forward =
+        (weights: Float32Array, how: ConvGeometry): Computation =>
+        (b, upload) =>
+          b.conv(upload(x), upload(weights), undefined, 'none', how);
+      const back =
+        (weights: Float32Array, how: ConvGeometry): Computation =>
+        (b, upload) =>
+          b.convInputGrad(upload(dy), upload(weights), undefined, how);
+      return [forward, back].map((make) => [make(w, g), make(padded, direct)] as const);
+    });
+  });
+
+  it('errs so in filter gradients, of fewer channels on either side', async () => {
+    await compare(dims(40, 70), dims(20, 34), (seed, g, direct) => {
+      const x = numbers(g.batch * g.inputChannels * volume(g.input), seed);
+      const dy = numbers(g.batch * g.outputChannels * volume(g.output), seed + 2);
+      const make =
+        (how: ConvGeometry): Computation =>
+        (b, upload) =>
+          b.convFilterGrad(upload(x), upload(dy), how);
+      return [[make(g), make(direct)]];
+    });
   });
 });

@@ -1,0 +1,121 @@
+/**
+ * Runs convolutions and filter gradients by Winograd's method (assembly/winograd.ts, assembly/gradients.ts): lays
+ * out their scratch, writes their plans where the kernels read them, and starts them.
+ */
+import { CACHE_LINE, COSTLY_ELEMENTS, proportionalRanges, ranges, sharesOf } from './parts.ts';
+import { blocking, PLAN_BYTES, type Product } from './product.ts';
+import { type Runtime, wholeLines } from './runtime.ts';
+import type { Winograd, WinogradGrad } from './ways.ts';
+
+/** Tiles of a group of Winograd's method, columns that they cover, and bytes of a line of its input, and of what is said of it. */
+const GROUP = 4;
+const GROUP_COLUMNS = 8;
+const GROUP_LINE_BYTES = 48;
+const PLACE_BYTES = 16;
+/** A line of the cache behind each of 16 planes. */
+const PLANES_APART_BYTES = 16 * 64;
+export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd): void {
+  const groupsPerPanel = r.tile.columns / GROUP;
+  const blockGroups = groupsPerPanel * Math.max(1, Math.floor(mostGroups / groupsPerPanel));
+  const { panelRows } = blocking(p, r.tile);
+  const numbers = 256 * blockGroups;
+  // The start is for the plan of a product.
+  const inputs = PLAN_BYTES;
+  const outputs = inputs + numbers * p.channels + PLANES_APART_BYTES;
+  const lines = outputs + numbers * p.rows + PLANES_APART_BYTES;
+  const places = lines + 4 * GROUP_LINE_BYTES * blockGroups;
+  const own = places + PLACE_BYTES * blockGroups;
+  // A part that fills no panel reads all filters for the sake of less.
+  const perRow = Math.ceil(p.columnsGrid[2] / GROUP_COLUMNS);
+  const parts = proportionalRanges(tileRows, sharesOf(r, p), Math.ceil(groupsPerPanel / perRow));
+  const run = (filters: number) => {
+    const desk = r.desk(PLAN_BYTES);
+    const [, sourceH, sourceW] = p.sourceGrid;
+    const [, outputH, outputW] = p.columnsGrid;
+    r.write(
+      [
+        ...[p.a, p.aRow, p.aChannel, p.aTap],
+        ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
+        ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
+        ...[filters, inputs, outputs, lines, places, panelRows, blockGroups],
+      ],
+      desk,
+    );
+    r.start(
+      'winogradFilters',
+      ranges(p.rows, parts.length, panelRows).map((rows) => [desk, ...rows]),
+    );
+    r.start(
+      'winograd',
+      parts.map((range) => [desk, ...range]),
+    );
+  };
+  r.inScratch(64 * p.rows * p.channels, run, { own, users: parts.length });
+}
+
+/** Vectors of a filter that is transformed back. */
+const FILTER_VECTORS = 12;
+
+export function runWinogradGrad(r: Runtime, p: Product, plan: WinogradGrad): void {
+  const { tileRows, partRows, parts, blockGroups } = plan;
+  // An odd number of lines of the cache from channel to channel, so that they do not share sets.
+  const lineBytes = wholeLines(16 * blockGroups) | (4 * CACHE_LINE);
+  const planes = (channels: number) => 16 * (lineBytes * channels + 4 * CACHE_LINE);
+  const vector = r.kernels.vectorBytes();
+  const inputs = PLAN_BYTES;
+  const grads = inputs + planes(p.channels);
+  const lines = grads + planes(p.rows);
+  const places = lines + 4 * GROUP_LINE_BYTES * blockGroups;
+  const joined = places + PLACE_BYTES * blockGroups;
+  const own = joined + vector * Math.max(FILTER_VECTORS, 2 * blockGroups);
+  const pitch = wholeLines(16 * 4 * p.rows * 4 * Math.ceil(p.channels / 4)) + 4 * CACHE_LINE;
+  const run = (sums: number) => {
+    const x = r.desk(PLAN_BYTES);
+    const [, sourceH, sourceW] = p.sourceGrid;
+    const [, outputH, outputW] = p.columnsGrid;
+    const dy = r.write(
+      [
+        ...[0, 0, 0, 0, p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
+        ...[0, p.rows, outputH, outputW, 0, 0],
+        ...[0, inputs, 0, lines, places, 0, blockGroups],
+      ],
+      x,
+    );
+    const grad = r.write(
+      [
+        ...[0, 0, 0, 0, p.a, p.rows, outputH, outputW, 0, 0],
+        ...[0, 0, outputH, outputW, 0, 0],
+        ...[0, grads, 0, lines, places, 0, blockGroups],
+      ],
+      dy,
+    );
+    const perChannel = p.cSample === 0 ? 9 : p.cSample;
+    r.write(
+      [
+        lineBytes,
+        joined,
+        sums,
+        pitch,
+        parts,
+        partRows,
+        tileRows,
+        p.c,
+        p.cRow,
+        perChannel,
+        p.cColumn,
+      ],
+      grad,
+    );
+    r.start(
+      'winogradGrad',
+      proportionalRanges(parts, sharesOf(r, p)).map((range) => [x, dy, grad, ...range]),
+    );
+    r.start(
+      'winogradGradBack',
+      ranges(p.rows, r.threads(16 * p.rows * p.channels, COSTLY_ELEMENTS)).map((rows) => [
+        ...[x, dy, grad, ...rows],
+      ]),
+    );
+  };
+  r.inScratch(parts * pitch, run, { own, users: parts });
+}
