@@ -85,13 +85,19 @@ export async function hold(
 
 /** The median of times, with their extremes. */
 export function spreadOf(times: readonly number[]): Spread {
-  const sorted = [...times].sort((a, b) => a - b);
   return {
-    milliseconds: sorted[Math.floor(sorted.length / 2)]!,
-    fastest: sorted[0]!,
-    slowest: sorted.at(-1)!,
-    repeats: sorted.length,
+    milliseconds: median(times),
+    fastest: Math.min(...times),
+    slowest: Math.max(...times),
+    repeats: times.length,
   };
+}
+
+/** The value in the middle, or between the two there. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2;
 }
 
 /** Loads all, runs each operation once or twice, and keeps those whose result is that of the first. */

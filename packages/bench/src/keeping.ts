@@ -5,7 +5,7 @@
  */
 import { type KeepLevel, keeping } from '@invnet/layers';
 import { backendInfo, memory, resetPeakMemory } from '@invnet/tensor';
-import { type Spread, spreadOf } from './contest.ts';
+import { median, type Spread, spreadOf } from './contest.ts';
 import type { Figure } from './figures.ts';
 import { deepNetwork } from './network-memory.ts';
 import { describeNetwork, type Network, networks } from './networks.ts';
@@ -16,6 +16,8 @@ import { formatTable, mebibytes } from './table.ts';
 export interface KeepingRow extends Spread {
   readonly network: string;
   readonly keep: KeepLevel;
+  /** Its time as a part of that with nothing kept: the median over the turns, in each of which one follows the other. */
+  readonly ofNothing: number;
   /** Peak of a step above the live bytes before it and the gradients of the parameters. */
   readonly peak: number;
 }
@@ -44,7 +46,7 @@ export async function measureKeeping(
     repeats?: number;
   } = {},
 ): Promise<KeepingReport> {
-  const { chosen = networks, deep = deepNames, repeats = 9 } = options;
+  const { chosen = networks, deep = deepNames, repeats = 15 } = options;
   const results: KeepingRow[] = [];
   for (const [name, network] of Object.entries(chosen)) {
     results.push(...(await measureNetwork(name, network, repeats)));
@@ -84,7 +86,7 @@ export function describeKeeping({ backend, networks, results }: KeepingReport): 
     const rows = own.map((r) => [
       r.keep,
       `${r.milliseconds.toFixed(1)} (${r.fastest.toFixed(1)} … ${r.slowest.toFixed(1)})`,
-      (r.milliseconds / nothing!.milliseconds).toFixed(2),
+      r.ofNothing.toFixed(2),
       mebibytes(r.peak),
       (r.peak / nothing!.peak).toFixed(1),
     ]);
@@ -92,8 +94,8 @@ export function describeKeeping({ backend, networks, results }: KeepingReport): 
     return `${name}: ${what}\n\n${formatTable(header, rows)}`;
   });
   return [
-    `One training step, backend ${backend.name}, ${backend.details.threads ?? 1} thread(s). Peak: above ` +
-      'parameters, gradients, Adam state and the batch.',
+    `One training step, backend ${backend.name}, ${backend.details.threads ?? 1} thread(s): medians of turns, and of their ` +
+      'ratios. Peak: above parameters, gradients, Adam state and the batch.',
     ...tables,
   ].join('\n\n');
 }
@@ -143,6 +145,7 @@ async function measureSteps(
     }
   }
   return contestants.map(({ keep, times }, i) => {
-    return { network: name, keep, peak: peaks[i]!, ...spreadOf(times) };
+    const ratios = times.map((time, turn) => time / contestants[0]!.times[turn]!);
+    return { network: name, keep, ofNothing: median(ratios), peak: peaks[i]!, ...spreadOf(times) };
   });
 }

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { median } from './contest.ts';
 import type { Figure } from './figures.ts';
 import type { RankOptions, RankReport } from './mpi-rank.ts';
 import { formatTable } from './table.ts';
@@ -114,12 +115,6 @@ function start(ranks: number, asked: RankOptions): Promise<RankReport> {
       else reject(new Error(`mpirun -n ${ranks} ended with ${code}.`));
     });
   });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2;
 }
 
 function total(values: readonly number[]): number {
