@@ -9,6 +9,7 @@ import {
   add,
   affine,
   div,
+  fusedChannelAffine,
   mul,
   ones,
   requireAtLeast,
@@ -134,17 +135,12 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
 
   /** The same by the sums of v and of n̂ ⊙ v. */
   #without(v: Tensor, normalized: Tensor, sums: { readonly sum: Tensor; readonly along: Tensor }) {
-    const average = alongChannels(this.#mean(sums.sum, v), v);
-    const along = alongChannels(this.#mean(sums.along, v), v);
-    return sub(sub(v, average), mul(normalized, along));
+    return sub(v, scaleAndShift(normalized, this.#mean(sums.along, v), this.#mean(sums.sum, v)));
   }
 
   #normalize(x: Tensor, { mean, variance }: Statistics) {
     const deviation = sqrt(affine(variance, 1, this.options.epsilon));
-    const centered = sub(x, alongChannels(mean, x));
-    const normalized = div(centered, alongChannels(deviation, x));
-    centered.dispose();
-    return { normalized, deviation };
+    return { normalized: standardized(x, mean, deviation), deviation };
   }
 
   /** Of the batch in training mode, the running ones in evaluation mode. */
@@ -180,7 +176,24 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
   }
 
   #scaleAndShift(normalized: Tensor): Tensor {
-    const scaled = mul(normalized, alongChannels(this.scale.data, normalized));
-    return add(scaled, alongChannels(this.shift.data, normalized));
+    return scaleAndShift(normalized, this.scale.data, this.shift.data);
   }
+}
+
+/** s ⊙ x + b per channel, in one pass where the backend has it. */
+function scaleAndShift(x: Tensor, scale: Tensor, shift: Tensor): Tensor {
+  const fused = fusedChannelAffine(scale, shift, 'forward');
+  if (!fused) return add(mul(x, alongChannels(scale, x)), alongChannels(shift, x));
+  const { y, logdet } = fused.apply(x);
+  logdet.dispose();
+  return y;
+}
+
+/** (x − mean)/deviation per channel, likewise. */
+function standardized(x: Tensor, mean: Tensor, deviation: Tensor): Tensor {
+  const fused = fusedChannelAffine(deviation, mean, 'inverse');
+  if (!fused) return div(sub(x, alongChannels(mean, x)), alongChannels(deviation, x));
+  const { y, logdet } = fused.apply(x);
+  logdet.dispose();
+  return y;
 }
