@@ -14,6 +14,10 @@ const GROUP_LINE_BYTES = 48;
 const PLACE_BYTES = 16;
 /** A line of the cache behind each of 16 planes. */
 const PLANES_APART_BYTES = 16 * 64;
+/** Vectors that a filter takes which is transformed back. */
+const FILTER_VECTORS = 12;
+
+/** y of a convolution, or dx, as the product describes it. */
 export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Winograd): void {
   const groupsPerPanel = r.tile.columns / GROUP;
   const blockGroups = groupsPerPanel * Math.max(1, Math.floor(mostGroups / groupsPerPanel));
@@ -53,9 +57,7 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
   r.inScratch(64 * p.rows * p.channels, run, { own, users: parts.length });
 }
 
-/** Vectors of a filter that is transformed back. */
-const FILTER_VECTORS = 12;
-
+/** A filter gradient, as the product describes it: its A is dy and its source x, or the other way round. */
 export function runWinogradGrad(r: Runtime, p: Product, plan: WinogradGrad): void {
   const { tileRows, partRows, parts, blockGroups } = plan;
   // An odd number of lines of the cache from channel to channel, so that they do not share sets.
