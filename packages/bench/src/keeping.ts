@@ -16,7 +16,7 @@ import { formatTable, mebibytes } from './table.ts';
 export interface KeepingRow extends Spread {
   readonly network: string;
   readonly keep: KeepLevel;
-  /** Its time as a part of that with nothing kept: the median over the turns, in each of which one follows the other. */
+  /** Its time as a part of that with nothing kept in the same turn: the median over the turns. */
   readonly ofNothing: number;
   /** Peak of a step above the live bytes before it and the gradients of the parameters. */
   readonly peak: number;
@@ -138,7 +138,9 @@ async function measureSteps(
     peaks.push(memory().peakBytes - before - setAside);
   }
   for (let i = 0; i < repeats; i++) {
-    for (const { step, times } of contestants) {
+    // Each turn begins with another one: what stands in the caches of the one before is none's advantage.
+    const turn = contestants.map((_, at) => contestants[(at + i) % contestants.length]!);
+    for (const { step, times } of turn) {
       const start = performance.now();
       await step();
       times.push(performance.now() - start);

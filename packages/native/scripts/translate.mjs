@@ -13,7 +13,7 @@ import ts from 'typescript';
 
 const assembly = join(dirname(fileURLToPath(import.meta.url)), '../../tensor/assembly');
 
-/** Kernels that are left to WebAssembly: one that no compiler may fuse, and what belongs to a module's own memory. */
+/** Kernels that are left to WebAssembly: one that is used too seldom, and what belongs to a module's own memory. */
 const left = new Set(['power', 'heapBase', 'useScratchAt']);
 
 /** Kernels of modules of their own, which natively are with all others. */

@@ -260,14 +260,14 @@ function exchange(
   const row = (<usize>p.cRow) << 2;
   const mask = p.mask - p.c;
   // From the last position of one sample to the first of the next.
-  const turn = (<usize>(p.cSample - p.cColumns * p.cColumn)) << 2;
+  const turn = (<usize>(p.cSample - p.cColumns)) << 2;
   let tile = p.tile;
   while (columns > 0) {
-    const run = p.cColumn == 1 ? min(columns, p.cColumns - at) : 1;
+    const run = min(columns, p.cColumns - at);
     // A run is shorter than PANEL here: whole ones were written directly.
     exchangeRun(back, masked, tile, c, row, mask, rows, run);
     tile += (<usize>run) << 2;
-    c += (<usize>(run * p.cColumn)) << 2;
+    c += (<usize>run) << 2;
     columns -= run;
     at += run;
     if (at == p.cColumns) {
@@ -297,8 +297,8 @@ function multiplyPanel(
   const mask = p.mask - p.c;
   const sample = column / p.cColumns;
   const at = column - sample * p.cColumns;
-  const direct = (width == PANEL || p.padded) && p.cColumn == 1 && at + PANEL <= p.cColumns;
-  let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at * p.cColumn)) << 2);
+  const direct = (width == PANEL || p.padded) && at + PANEL <= p.cColumns;
+  let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at)) << 2);
   const aRow = (<usize>p.aRow) << 2;
   const aStep = (<usize>p.aTap) << 2;
   for (let i = 0; i < rows; i += p.panelRows) {

@@ -4,7 +4,8 @@
  * are the inner products of inner.ts, and the sums transformed back. 16 products for each tile, where the direct
  * method has 36. Mathematics: docs/math/tensor/winograd.md
  *
- * Left out: threads. Each part of the rows of tiles has sums of its own, which do not depend on how many there are.
+ * Left out: threads. Each part of the rows of tiles has sums of its own, however many threads there are; of those some
+ * may share a part, each with some rows of its sums.
  */
 import { PANEL_BYTES } from './gemm';
 import { multiplyLines } from './inner';
@@ -13,7 +14,7 @@ import { ownScratch } from './scratch';
 import { LANES, splat, VECTOR } from './simd';
 import { COVER, findPlaces, transformPatches, transformTiles } from './winograd';
 
-/** Bytes of a row of sums: whole tiles of inner.ts. */
+/** Bytes of a row of sums: whole tiles of inner.ts, four columns each. */
 // @ts-ignore: decorator
 @inline
 function rowBytes(x: Winograd): usize {
@@ -27,8 +28,16 @@ function planeBytes(p: Winograd, g: WinogradGrad): usize {
   return <usize>(p.channels * g.lineBytes) + 64;
 }
 
-/** The sums of the parts from `first` to `last`. */
-export function winogradGrad(x: Winograd, dy: Winograd, g: WinogradGrad, first: i32, last: i32): void {
+/** The sums' rows from `low` to `high` of the parts from `first` to `last`. */
+export function winogradGrad(
+  x: Winograd,
+  dy: Winograd,
+  g: WinogradGrad,
+  first: i32,
+  last: i32,
+  low: i32,
+  high: i32,
+): void {
   const scratch = ownScratch();
   const perRow = (x.outputW + COVER - 1) / COVER;
   const tileRows = (x.outputH + 1) >> 1;
@@ -49,15 +58,15 @@ export function winogradGrad(x: Winograd, dy: Winograd, g: WinogradGrad, first: 
         to += line;
       }
       to = scratch + dy.inputs;
-      for (let c = 0; c < dy.channels; c++) {
+      for (let c = low; c < high; c++) {
         transformTiles(dy, scratch, c, group, count, perRow, tileRows, to, PANEL_BYTES, tiles);
         to += line;
       }
       for (let plane: usize = 0; plane < 16; plane++) {
         const a = scratch + dy.inputs + plane * tiles;
         const b = scratch + x.inputs + plane * patches;
-        const c = sums + plane * <usize>dy.channels * row;
-        multiplyLines(a, line, b, line, scratch + g.joined, dy.channels, x.channels, 4 * count, c, row, add);
+        const c = sums + (plane * <usize>dy.channels + <usize>low) * row;
+        multiplyLines(a, line, b, line, scratch + g.joined, high - low, x.channels, 4 * count, c, row, add);
       }
       add = 1;
     }
@@ -68,6 +77,7 @@ export function winogradGrad(x: Winograd, dy: Winograd, g: WinogradGrad, first: 
 export function winogradGradBack(x: Winograd, dy: Winograd, g: WinogradGrad, first: i32, last: i32): void {
   const row = rowBytes(x);
   const plane = <usize>dy.channels * row;
+  // Twelve vectors, where the sums had their lines joined.
   const table = ownScratch() + g.joined;
   for (let m = first; m < last; m++) {
     for (let c = 0; c < x.channels; c += LANES) {

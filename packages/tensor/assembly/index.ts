@@ -5,6 +5,7 @@
 export { binary } from './binary';
 export { channelAffine, channelAffineBack, channelGradients, channelLogdet } from './channels';
 export { couple, coupleBack } from './coupling';
+export { winogradGrad, winogradGradBack } from './gradients';
 export { copyRuns, fill, permute } from './layout';
 export { power } from './power';
 export {
@@ -24,7 +25,6 @@ export { shiftedProduct } from './shift';
 export { unary } from './unary';
 export { accumulate, accumulateRows, adam } from './update';
 export { winograd, winogradFilters } from './winograd';
-export { winogradGrad, winogradGradBack } from './gradients';
 
 /** First byte that belongs to the allocator; constants lie below. */
 export function heapBase(): usize {

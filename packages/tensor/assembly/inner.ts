@@ -8,7 +8,7 @@
  */
 import { loadQuads, madd, QUADS, splatQuad, storeQuads, VECTOR } from './simd';
 
-/** Columns of a tile; it has two vectors of rows. */
+/** Columns of a tile, as src/wasm/run-product.ts and gradients.ts have them too; it has two vectors of rows. */
 const WIDTH: i32 = 4;
 
 /**

@@ -10,7 +10,7 @@
  *   (q·multiplier + t − padding) / divisor along each axis, zero where outside or not divisible.
  *   With `transposed` set, the columns of this virtual matrix are summed over and its rows are
  *   the columns of C.
- * - C(m, j), j = (sample, position), lies at c + sample·cSample + m·cRow + position·cColumn. Where
+ * - C(m, j), j = (sample, position), lies at c + sample·cSample + m·cRow + position. Where
  *   mask is not 0, an array laid out as C lies there, and C is zero where that is not positive.
  *
  * One plan serves all parts of a job. What a thread has for itself is at offsets in its scratch, which
@@ -62,7 +62,6 @@ export class Product {
   c: usize;
   cSample: i32;
   cRow: i32;
-  cColumn: i32;
   cColumns: i32;
   /** Is there room in each row of C for whole tiles? */
   padded: i32;

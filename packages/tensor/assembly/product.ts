@@ -66,7 +66,7 @@ export function deepProduct(plan: Product, part: i32, pitch: usize, first: i32, 
 
 /**
  * The rows from `first` to `last` of C as the sum of `parts` arrays, `pitch` bytes apart, each of rows
- * of `width` floats, whole vectors of them.
+ * of `width` floats, whole vectors of them. Columns of C follow each other, or go backwards: cColumn is 1 or −1.
  */
 export function sumParts(
   from: usize,
@@ -96,7 +96,7 @@ export function sumParts(
       }
       source += 16;
       const count = min(4, columns - j);
-      if (count == 4 && abs(cColumn) == 1 && position + 4 <= cColumns) {
+      if (count == 4 && position + 4 <= cColumns) {
         if (cColumn == 1) v128.store(to, total);
         else v128.store(to - 12, v128.shuffle<f32>(total, total, 3, 2, 1, 0));
         to += (<usize>cColumn) << 4;

@@ -291,7 +291,7 @@ function transform(
   }
 }
 
-/** As `transform`, of patches. */
+/** As `transform`, of patches: compiled once for all that call it, as the next is. */
 export function transformPatches(
   p: Winograd,
   scratch: usize,

@@ -36,7 +36,7 @@ import {
 import { convProduct, filterGradProduct, inputGradProduct, matmulProducts } from './product.ts';
 import { runProducts } from './run-product.ts';
 import { Runtime, type WasmOptions, type WasmStorage } from './runtime.ts';
-import { planned, summed } from './ways.ts';
+import { plannedConv, plannedFilterGrad } from './ways.ts';
 
 export type { WasmOptions } from './runtime.ts';
 
@@ -347,7 +347,7 @@ export class WasmBackend implements Backend {
     const offsets = bias === undefined ? 0 : this.runtime.at(bias);
     const size = g.batch * g.outputChannels * g.output[0] * g.output[1] * g.output[2];
     return runProducts(this.runtime, size, (to) => [
-      planned(convProduct(from, weights, offsets, activation === 'relu', to, g)),
+      plannedConv(convProduct(from, weights, offsets, activation === 'relu', to, g)),
     ]);
   }
 
@@ -357,7 +357,7 @@ export class WasmBackend implements Backend {
     const mask = relu === undefined ? 0 : this.runtime.at(relu);
     const size = g.batch * g.inputChannels * g.input[0] * g.input[1] * g.input[2];
     return runProducts(this.runtime, size, (to) => [
-      planned(inputGradProduct(from, weights, mask, to, g)),
+      plannedConv(inputGradProduct(from, weights, mask, to, g)),
     ]);
   }
 
@@ -365,7 +365,9 @@ export class WasmBackend implements Backend {
     const from = this.runtime.at(x);
     const grad = this.runtime.at(dy);
     const size = g.outputChannels * g.inputChannels * g.kernel[0] * g.kernel[1] * g.kernel[2];
-    return runProducts(this.runtime, size, (to) => [summed(filterGradProduct(from, grad, to, g))]);
+    return runProducts(this.runtime, size, (to) => [
+      plannedFilterGrad(filterGradProduct(from, grad, to, g)),
+    ]);
   }
 
   accumulate(target: Storage, x: Storage, alpha: number): void {

@@ -6,7 +6,7 @@
 /**
  * `from` with the edits made. Edits are text, one after the other with `;` between: how many bytes are
  * kept, how many are left out behind them, both in base 36, and which are put in there, in hexadecimal; or
- * how many are kept alone, where the other two are those of the edit before. What is behind the last edit is kept.
+ * only the first of the three, where the other two are those of the edit before. What is behind the last edit is kept.
  *
  * @example
  * applyEdits(Uint8Array.of(1, 2, 3, 4), '1.2.ff'); // 1, 255, 4

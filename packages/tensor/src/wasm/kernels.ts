@@ -39,7 +39,15 @@ export interface Kernels {
   ): void;
   winogradFilters(plan: number, first: number, last: number): void;
   winograd(plan: number, first: number, last: number): void;
-  winogradGrad(x: number, dy: number, plan: number, first: number, last: number): void;
+  winogradGrad(
+    x: number,
+    dy: number,
+    plan: number,
+    first: number,
+    last: number,
+    low: number,
+    high: number,
+  ): void;
   winogradGradBack(x: number, dy: number, plan: number, first: number, last: number): void;
   reflections(v1: number, v2: number, v3: number, w: number, size: number, rows: number): void;
   reflectionsBack(

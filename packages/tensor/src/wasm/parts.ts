@@ -14,6 +14,7 @@ export const CHEAP_ELEMENTS = 32_768;
 export const COSTLY_ELEMENTS = 4096;
 /** Floats to a line of the cache, which threads should not share. */
 export const CACHE_LINE = 16;
+export const CACHE_LINE_BYTES = 64;
 /** 0 … `size` in as many ranges as there are threads, cut at multiples of `unit`. */
 export function ranges(size: number, threads: number, unit = 1): [number, number][] {
   if (threads === 1) return [[0, size]];

@@ -90,8 +90,8 @@ export function blocking(p: Product, tile: Tile): Blocking {
 const LEAST_DEPTH = 64;
 
 /**
- * Entries of k to a block: of one channel of A, where that has many enough, and C takes whole tiles. It
- * depends on sizes alone, as sums do.
+ * Entries of k to a block: of one channel of A, where that has many enough. It depends on sizes alone,
+ * as sums do.
  */
 export function blockDepth(p: Product): number {
   if (p.transposed && p.aTaps < p.depth) {
@@ -248,9 +248,13 @@ export function inputGradProduct(
   };
 }
 
+/** Largest dw, in floats, that may be made with its columns turned, since it is there twice then. */
+const MOST_TURNED = 1 << 20;
+
 /**
  * dw[o, i, k] = Σ dy[o, p] x[i, stride·p + k − padding]. Whichever of x and dy is unrolled over the
- * taps is copied once per tap, so the one with fewer channels is.
+ * taps is copied once per tap, so the one with fewer channels is; but x where dw is large, whose columns are
+ * then neighbours.
  */
 export function filterGradProduct(
   x: number,
@@ -260,7 +264,8 @@ export function filterGradProduct(
 ): Product {
   const g = flattened(geometry);
   const taps = volume(g.kernel);
-  const unrollInput = g.inputChannels * volume(g.output) <= g.outputChannels * volume(g.input);
+  const fewer = g.inputChannels * volume(g.output) <= g.outputChannels * volume(g.input);
+  const unrollInput = fewer || g.inputChannels * g.outputChannels * taps > MOST_TURNED;
   const positions = volume(unrollInput ? g.output : g.input);
   const rows = unrollInput ? g.outputChannels : g.inputChannels;
   const columns = (unrollInput ? g.inputChannels : g.outputChannels) * taps;

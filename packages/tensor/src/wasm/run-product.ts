@@ -5,6 +5,7 @@
 import { binaryCodes } from './codes.ts';
 import {
   CACHE_LINE,
+  CACHE_LINE_BYTES,
   CHEAP_ELEMENTS,
   COSTLY_ELEMENTS,
   proportionalRanges,
@@ -28,7 +29,7 @@ import type { Plan, Shift } from './ways.ts';
 
 /** Bytes for what shifted sums need beside a plan. */
 const SHIFT_BYTES = 128;
-/** Columns of a tile of inner products. */
+/** Columns of a tile of inner products (assembly/inner.ts). */
 const INNER_COLUMNS = 4;
 /** Bytes for how an operation runs over arrays without a shape, with room to count. */
 const LINE_BYTES = 64;
@@ -60,26 +61,26 @@ export function runProducts(
 }
 
 function runPlan(r: Runtime, plan: Plan): void {
-  const { product: p, shift, depths, inner = false } = plan;
+  const { product: p, shift, sums, inner = false } = plan;
   const cuts = blocking(p, r.tile);
   // What inner products read of A need not fit a cache, and lines of B are gathered once.
   const b = inner ? { ...cuts, blockRows: p.rows } : cuts;
-  const deep = depths !== undefined && depths.parts > 1;
+  const deep = sums !== undefined && sums.parts > 1;
   const bytesOfA = deep ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
   const direct = inner || canRead(p, r.tile);
   const parts = cut(r, plan, direct || bytesOfA <= MOST_AHEAD);
   const packs = !direct && bytesOfA <= MOST_OWN;
   const ahead = !direct && !packs && bytesOfA <= MOST_AHEAD;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
-  // Each part of k has a result of its own, or its only one, with room in each row for whole tiles.
+  // What is made aside has room in each row for whole tiles.
   const width = r.tile.columns * Math.ceil(p.columns / r.tile.columns);
-  const pitch = depths ? wholeLines(4 * p.rows * width) : 0;
-  const sumBytes = depths ? depths.parts * pitch : 0;
+  const pitch = sums ? wholeLines(4 * p.rows * width) : 0;
+  const sumBytes = sums ? sums.parts * pitch : 0;
   const ownA = packs ? bytesOfA : ahead || direct ? 0 : 4 * b.blockRows * b.blockDepth;
   const scratch = layOut(r, plan, b, ownA);
   serial = (serial + 1) | 0;
   const run = (address: number) => {
-    const sums = address + packedBytes;
+    const aside = address + packedBytes;
     const desk = r.desk(PLAN_BYTES + SHIFT_BYTES);
     const behind = r.write(
       [
@@ -88,9 +89,7 @@ function runPlan(r: Runtime, plan: Plan): void {
         ...[scratch.pitch, p.source, p.channels],
         ...[...p.columnsGrid, ...p.sourceGrid, ...p.taps],
         ...[...p.multiplier, ...p.divisor, ...p.padding],
-        ...(depths
-          ? [sums, 0, width, 1, width, 1]
-          : [p.c, p.cSample, p.cRow, p.cColumn, p.cColumns, 0]),
+        ...(sums ? [aside, 0, width, width, 1] : [p.c, p.cSample, p.cRow, p.cColumns, 0]),
         ...[p.rows, p.columns, p.depth, p.bias, p.relu ? 1 : 0, p.mask, serial, packs ? 1 : 0],
         ...[ahead ? address : 0, scratch.packedA, scratch.packedB, scratch.line, scratch.tile],
         ...[b.panelRows, b.blockRows, b.blockColumns, b.blockDepth],
@@ -124,7 +123,7 @@ function runPlan(r: Runtime, plan: Plan): void {
     } else if (deep) {
       r.start(
         'deepProduct',
-        parts.map((range) => [desk, depths.part, pitch, ...range]),
+        parts.map((range) => [desk, sums.part, pitch, ...range]),
       );
     } else {
       r.start(
@@ -132,11 +131,11 @@ function runPlan(r: Runtime, plan: Plan): void {
         parts.map((range) => [desk, ...range]),
       );
     }
-    if (depths) {
+    if (sums) {
       r.start(
         'sumParts',
         ranges(p.rows, r.threads(p.rows * p.columns, COSTLY_ELEMENTS)).map((rows) => [
-          ...[sums, pitch, depths.parts, width],
+          ...[aside, pitch, sums.parts, width],
           ...[p.c, p.cSample, p.cRow, p.cColumn, p.cColumns, p.columns, ...rows],
         ]),
       );
@@ -151,7 +150,7 @@ function runPlan(r: Runtime, plan: Plan): void {
  */
 function cut(
   r: Runtime,
-  { product: p, shift, depths }: Plan,
+  { product: p, shift, sums, inner }: Plan,
   once: boolean,
 ): readonly (readonly number[])[] {
   const parts = sharesOf(r, p);
@@ -160,8 +159,8 @@ function cut(
     const threads = alone ? 1 : r.threads(1, 1);
     return shiftRanges(shift, once ? parts : shares(threads, false), threads);
   }
-  if (depths && depths.parts > 1) return proportionalRanges(depths.parts, parts);
-  return proportionalRanges(p.columns, parts, r.tile.columns);
+  if (sums && sums.parts > 1) return proportionalRanges(sums.parts, parts);
+  return proportionalRanges(p.columns, parts, inner ? CACHE_LINE : r.tile.columns);
 }
 
 /**
@@ -186,9 +185,9 @@ function layOut(
   readonly [K in 'pitch' | 'packedA' | 'packedB' | 'line' | 'tile' | 'partial' | 'bytes']: number;
 } {
   // An odd number of cache lines, so that lines of B do not share sets.
-  const pitch = inner ? wholeLines(4 * b.blockDepth) | (4 * CACHE_LINE) : 0;
+  const pitch = inner ? wholeLines(4 * b.blockDepth) | CACHE_LINE_BYTES : 0;
   const bytesOfB = inner
-    ? pitch * INNER_COLUMNS * Math.ceil(p.columns / INNER_COLUMNS) + 4 * CACHE_LINE
+    ? pitch * INNER_COLUMNS * Math.ceil(p.columns / INNER_COLUMNS) + CACHE_LINE_BYTES
     : r.kernels.blockBytes(b.blockColumns, b.blockDepth);
   const packedB = PLAN_BYTES;
   const packedA = packedB + bytesOfB;

@@ -2,7 +2,13 @@
  * Runs convolutions and filter gradients by Winograd's method (assembly/winograd.ts, assembly/gradients.ts): lays
  * out their scratch, writes their plans where the kernels read them, and starts them.
  */
-import { CACHE_LINE, COSTLY_ELEMENTS, proportionalRanges, ranges, sharesOf } from './parts.ts';
+import {
+  CACHE_LINE_BYTES,
+  COSTLY_ELEMENTS,
+  proportionalRanges,
+  ranges,
+  sharesOf,
+} from './parts.ts';
 import { blocking, PLAN_BYTES, type Product } from './product.ts';
 import { type Runtime, wholeLines } from './runtime.ts';
 import type { Winograd, WinogradGrad } from './ways.ts';
@@ -13,7 +19,9 @@ const GROUP_COLUMNS = 8;
 const GROUP_LINE_BYTES = 48;
 const PLACE_BYTES = 16;
 /** A line of the cache behind each of 16 planes. */
-const PLANES_APART_BYTES = 16 * 64;
+const PLANES_APART_BYTES = 16 * CACHE_LINE_BYTES;
+/** Rows of the widest tile of inner products. */
+const SLICE_ROWS = 8;
 /** Vectors that a filter takes which is transformed back. */
 const FILTER_VECTORS = 12;
 
@@ -58,11 +66,14 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
 }
 
 /** A filter gradient, as the product describes it: its A is dy and its source x, or the other way round. */
-export function runWinogradGrad(r: Runtime, p: Product, plan: WinogradGrad): void {
-  const { tileRows, partRows, parts, blockGroups } = plan;
+export function runWinogradGrad(
+  r: Runtime,
+  p: Product,
+  { tileRows, partRows, parts, blockGroups }: WinogradGrad,
+): void {
   // An odd number of lines of the cache from channel to channel, so that they do not share sets.
-  const lineBytes = wholeLines(16 * blockGroups) | (4 * CACHE_LINE);
-  const planes = (channels: number) => 16 * (lineBytes * channels + 4 * CACHE_LINE);
+  const lineBytes = wholeLines(16 * blockGroups) | CACHE_LINE_BYTES;
+  const planes = (channels: number) => 16 * lineBytes * channels + PLANES_APART_BYTES;
   const vector = r.kernels.vectorBytes();
   const inputs = PLAN_BYTES;
   const grads = inputs + planes(p.channels);
@@ -70,54 +81,49 @@ export function runWinogradGrad(r: Runtime, p: Product, plan: WinogradGrad): voi
   const places = lines + 4 * GROUP_LINE_BYTES * blockGroups;
   const joined = places + PLACE_BYTES * blockGroups;
   const own = joined + vector * Math.max(FILTER_VECTORS, 2 * blockGroups);
-  const pitch = wholeLines(16 * 4 * p.rows * 4 * Math.ceil(p.channels / 4)) + 4 * CACHE_LINE;
+  const pitch = wholeLines(16 * 4 * p.rows * 4 * Math.ceil(p.channels / 4)) + CACHE_LINE_BYTES;
+  // More threads than parts share them, each with rows of its own: whole tiles of them.
+  const cuts = sharesOf(r, p);
+  const threads = cuts.length === 1 ? 1 : r.threads(1, 1);
+  const slices = ranges(p.rows, Math.ceil(threads / parts), SLICE_ROWS);
+  const jobs = proportionalRanges(parts, cuts).flatMap((range) =>
+    slices.map((rows) => [...range, ...rows]),
+  );
+  const back = ranges(p.rows, r.threads(16 * p.rows * p.channels, COSTLY_ELEMENTS));
+  // cSample is 0 where x is unrolled, whose channels lie nine taps apart.
+  const perChannel = p.cSample === 0 ? 9 : p.cSample;
   const run = (sums: number) => {
     const x = r.desk(PLAN_BYTES);
     const [, sourceH, sourceW] = p.sourceGrid;
     const [, outputH, outputW] = p.columnsGrid;
-    const dy = r.write(
-      [
-        ...[0, 0, 0, 0, p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
-        ...[0, p.rows, outputH, outputW, 0, 0],
-        ...[0, inputs, 0, lines, places, 0, blockGroups],
-      ],
-      x,
-    );
-    const grad = r.write(
-      [
-        ...[0, 0, 0, 0, p.a, p.rows, outputH, outputW, 0, 0],
-        ...[0, 0, outputH, outputW, 0, 0],
-        ...[0, grads, 0, lines, places, 0, blockGroups],
-      ],
-      dy,
-    );
-    const perChannel = p.cSample === 0 ? 9 : p.cSample;
+    // What only convolutions need is 0.
+    const plan = (of: readonly number[], transformed: number, address: number) =>
+      r.write(
+        [
+          ...[0, 0, 0, 0, ...of],
+          ...[0, 0, outputH, outputW, 0, 0],
+          ...[0, transformed, 0, lines, places, 0, blockGroups],
+        ],
+        address,
+      );
+    const patches = [p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]];
+    const dy = plan(patches, inputs, x);
+    const grad = plan([p.a, p.rows, outputH, outputW, 0, 0], grads, dy);
     r.write(
       [
-        lineBytes,
-        joined,
-        sums,
-        pitch,
-        parts,
-        partRows,
-        tileRows,
-        p.c,
-        p.cRow,
-        perChannel,
-        p.cColumn,
+        ...[lineBytes, joined, sums, pitch, parts, partRows, tileRows],
+        ...[p.c, p.cRow, perChannel, p.cColumn],
       ],
       grad,
     );
     r.start(
       'winogradGrad',
-      proportionalRanges(parts, sharesOf(r, p)).map((range) => [x, dy, grad, ...range]),
+      jobs.map((job) => [x, dy, grad, ...job]),
     );
     r.start(
       'winogradGradBack',
-      ranges(p.rows, r.threads(16 * p.rows * p.channels, COSTLY_ELEMENTS)).map((rows) => [
-        ...[x, dy, grad, ...rows],
-      ]),
+      back.map((rows) => [x, dy, grad, ...rows]),
     );
   };
-  r.inScratch(parts * pitch, run, { own, users: parts });
+  r.inScratch(parts * pitch, run, { own, users: Math.max(jobs.length, back.length) });
 }

@@ -1,19 +1,19 @@
 /**
- * The ways in which a product can run, and which of them is chosen: as it is, in parts of a long k, by shifted
- * sums, or by Winograd's method. The choice depends on sizes alone, so that results do not depend on threads.
+ * The ways in which a product can run, and which of them is chosen: as it is, in parts of a long k, as inner
+ * products, by shifted sums, or by Winograd's method. The choice depends on sizes alone, so that results do not depend on threads.
  *
  * Left out: the products themselves (product.ts), and running them (run-product.ts).
  */
 import type { Triple } from '../backend.ts';
 import { blockDepth, MAX_DEPTH, ONES, type Product, volume, ZEROS } from './product.ts';
 
-/** One way to run a convolution: as it is, by shifted sums, or by Winograd's method. */
+/** One way to run a product: as it is, or as what else is there of these says. */
 export interface Plan {
   readonly product: Product;
   readonly winograd?: Winograd;
   readonly winogradGrad?: WinogradGrad;
   readonly shift?: Shift;
-  readonly depths?: Depths;
+  readonly sums?: Sums | undefined;
   /** Are the rows of A and the columns of B lines along k (assembly/inner.ts)? */
   readonly inner?: boolean;
   /** A mask as the product has it, applied to the result where the method does not do so itself. */
@@ -21,8 +21,8 @@ export interface Plan {
 }
 
 /** Chooses how a convolution, or its input gradient, runs. */
-export function planned(p: Product): Plan {
-  return shifted(p) ?? minimal(p) ?? { product: joined(p) };
+export function plannedConv(p: Product): Plan {
+  return shifted(p) ?? byWinograd(p) ?? { product: joined(p) };
 }
 
 /** What assembly/shift.ts needs beside the product of its first half. */
@@ -54,14 +54,14 @@ export interface Winograd {
 }
 
 /** Chooses how a filter gradient runs. */
-export function summed(p: Product): Plan {
-  const winogradGrad = minimalGrad(p);
+export function plannedFilterGrad(p: Product): Plan {
+  const winogradGrad = gradByWinograd(p);
   if (winogradGrad) return { product: p, winogradGrad };
   const inner = areLong(p);
-  const parts = depths(p);
-  return parts || inner || p.cColumn !== 1
-    ? { product: p, inner, depths: parts ?? { parts: 1, part: p.depth } }
-    : { product: p };
+  const parts = partsOfDepth(p);
+  // Kernels write neighbours, whole tiles of them where they are inner products.
+  const aside = inner || p.cColumn !== 1;
+  return { product: p, inner, sums: parts ?? (aside ? { parts: 1, part: p.depth } : undefined) };
 }
 
 /** Columns of C up to which inner products of lines are faster: more of them fill a product's tiles. */
@@ -78,15 +78,15 @@ const FEW_COLUMNS = 256;
 /** Most parts that k is cut into: so many threads can help. */
 const MAX_PARTS = 8;
 
-/** Results that are added up, of parts of k if there is more than one. */
-export interface Depths {
+/** Results made aside, one of each part of k, whose sum is then written as C lies; the only part may be all of k. */
+export interface Sums {
   readonly parts: number;
   /** Entries of k of each part but the last. */
   readonly part: number;
 }
 
 /** Parts of a long k for a C of few columns: of its sizes alone, so that sums are always the same. */
-function depths(p: Product): Depths | undefined {
+function partsOfDepth(p: Product): Sums | undefined {
   if (p.columns > FEW_COLUMNS || p.depth < 2 * MAX_DEPTH) return undefined;
   // Whole blocks in a power of two of parts at most: where they come out even, two threads have as much to do.
   const block = blockDepth(p);
@@ -112,7 +112,7 @@ const WINOGRAD_BYTES = 768 * 1024;
 const MOST_GROUPS = 32;
 
 /** The plan by Winograd's method, where it is possible and faster. */
-function minimal(p: Product): Plan | undefined {
+function byWinograd(p: Product): Plan | undefined {
   const [, height, width] = p.columnsGrid;
   const tileRows = tileRowsOf(p, p.columns / (height * width));
   if (tileRows === undefined || p.channels > MAX_DEPTH) return undefined;
@@ -161,7 +161,7 @@ const MOST_SUMS_BYTES = 4 * 1024 * 1024;
 const LEAST_WORK = 4_000_000;
 
 /** A filter gradient by Winograd's method, where it is possible and faster. */
-function minimalGrad(p: Product): WinogradGrad | undefined {
+function gradByWinograd(p: Product): WinogradGrad | undefined {
   const [, height, width] = p.columnsGrid;
   const tileRows = tileRowsOf(p, p.depth / (height * width));
   const bytes = 64 * p.rows * p.channels;
@@ -169,7 +169,7 @@ function minimalGrad(p: Product): WinogradGrad | undefined {
   if (tileRows === undefined || little || bytes > MOST_SUM_BYTES) return undefined;
   const groups = tileRows * groupsPerRow(p);
   const fit = Math.max(2, Math.floor(MOST_SUMS_BYTES / bytes));
-  const most = Math.min(MAX_PARTS, fit, Math.ceil(groups / GROUPS));
+  const most = Math.min(MAX_PARTS, fit, Math.max(1, Math.floor(groups / GROUPS)));
   const partRows = Math.ceil(tileRows / 2 ** Math.floor(Math.log2(most)));
   const needed = Math.min(fittingGroups(p), partRows * groupsPerRow(p));
   return {
