@@ -135,12 +135,13 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
 
   /** The same by the sums of v and of n̂ ⊙ v. */
   #without(v: Tensor, normalized: Tensor, sums: { readonly sum: Tensor; readonly along: Tensor }) {
-    return sub(v, scaleAndShift(normalized, this.#mean(sums.along, v), this.#mean(sums.sum, v)));
+    const [along, average] = [this.#mean(sums.along, v), this.#mean(sums.sum, v)];
+    return sub(v, channelAffine(normalized, along, average, 'forward'));
   }
 
   #normalize(x: Tensor, { mean, variance }: Statistics) {
     const deviation = sqrt(affine(variance, 1, this.options.epsilon));
-    return { normalized: standardized(x, mean, deviation), deviation };
+    return { normalized: channelAffine(x, deviation, mean, 'inverse'), deviation };
   }
 
   /** Of the batch in training mode, the running ones in evaluation mode. */
@@ -176,24 +177,23 @@ export class BatchNorm extends Conditioner<SavedBatchNorm> {
   }
 
   #scaleAndShift(normalized: Tensor): Tensor {
-    return scaleAndShift(normalized, this.scale.data, this.shift.data);
+    return channelAffine(normalized, this.scale.data, this.shift.data, 'forward');
   }
 }
 
-/** s ⊙ x + b per channel, in one pass where the backend has it. */
-function scaleAndShift(x: Tensor, scale: Tensor, shift: Tensor): Tensor {
-  const fused = fusedChannelAffine(scale, shift, 'forward');
-  if (!fused) return add(mul(x, alongChannels(scale, x)), alongChannels(shift, x));
-  const { y, logdet } = fused.apply(x);
-  logdet.dispose();
-  return y;
-}
-
-/** (x − mean)/deviation per channel, likewise. */
-function standardized(x: Tensor, mean: Tensor, deviation: Tensor): Tensor {
-  const fused = fusedChannelAffine(deviation, mean, 'inverse');
-  if (!fused) return div(sub(x, alongChannels(mean, x)), alongChannels(deviation, x));
-  const { y, logdet } = fused.apply(x);
-  logdet.dispose();
-  return y;
+/** s ⊙ x + b per channel, or its inverse (x − b)/s, in one pass where the backend has it. */
+function channelAffine(
+  x: Tensor,
+  scale: Tensor,
+  shift: Tensor,
+  direction: 'forward' | 'inverse',
+): Tensor {
+  const fused = fusedChannelAffine(scale, shift, direction);
+  if (fused) {
+    const { y, logdet } = fused.apply(x);
+    logdet.dispose();
+    return y;
+  }
+  const [s, b] = [alongChannels(scale, x), alongChannels(shift, x)];
+  return direction === 'forward' ? add(mul(x, s), b) : div(sub(x, b), s);
 }

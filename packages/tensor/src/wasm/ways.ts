@@ -1,6 +1,7 @@
 /**
  * The ways in which a product can run, and which of them is chosen: as it is, in parts of a long k, as inner
- * products, by shifted sums, or by Winograd's method. The choice depends on sizes alone, so that results do not depend on threads.
+ * products, by shifted sums, or by Winograd's method. The choice depends on sizes alone, so that results do not
+ * depend on threads.
  *
  * Left out: the products themselves (product.ts), and running them (run-product.ts).
  */
