@@ -6,6 +6,7 @@ import {
   exportNflows,
   exportNormflows,
   type FreiaOptions,
+  type InvertibleNetworksJlOptions,
   importFreia,
   importInvertibleNetworksJl,
   importNflows,
@@ -35,10 +36,10 @@ const nflows = (options: NflowsOptions = {}): Case => ({
   save: exportNflows,
 });
 
-const julia: Case = {
-  load: (source) => new Flow({ network: importInvertibleNetworksJl(source) }),
+const julia = (options: InvertibleNetworksJlOptions = {}): Case => ({
+  load: (source) => new Flow({ network: importInvertibleNetworksJl(source, options) }),
   save: ({ network }) => exportInvertibleNetworksJl(network),
-};
+});
 
 const swaps = [1, 4, 7, 9].map((i) => [`flows.${i}`, 'PermuteSwap']);
 
@@ -57,6 +58,9 @@ export const cases: Readonly<Record<string, Case>> = {
   'freia-sigmoid': freia({ clampActivation: 'SIGMOID', globalAffineType: 'EXP' }),
   'nflows-vectors': nflows(),
   'nflows-images': nflows({ gaps: { '_transform._transforms.0': 'SqueezeTransform' } }),
-  'julia-glow': julia,
-  'julia-flat': julia,
+  'julia-glow': julia(),
+  'julia-flat': julia(),
+  'julia-line': julia(),
+  'julia-volume': julia(),
+  'julia-patch': julia({ pattern: 'patch', low: 0.5, high: 1.5 }),
 };

@@ -7,8 +7,7 @@
                                                prints by how much its densities and samples differ, relative to 1 + |them|
 
 Latents are as here: standard normal, and those of several levels are one image, each level unsqueezed.
-Weights are float32, as models have them; expected numbers are computed from them in float64. The model of
-InvertibleNetworks.jl is one of its formulas, written out in numpy from its source, since Python cannot run it.
+Weights are float32, as models have them; expected numbers are computed from them in float64.
 """
 
 import json
@@ -389,121 +388,6 @@ class NflowsImages(NflowsVectors):
         return Flow(t.CompositeTransform(layers), StandardNormal([4, 2, 2]))
 
 
-# InvertibleNetworks.jl, by its formulas
-
-
-class JuliaGlow:
-    """NetworkGlow(C, 3, L, K; split_scales), its weights named as the page of documentation saves them.
-
-    Arrays of Julia lie in memory with their axes the other way round, so [k, k, in, out] is [out, in, k, k] here, and
-    NNlib's `conv` turns kernels by 180 degrees.
-    """
-
-    hidden = 3
-
-    def __init__(self, shape, scales, steps, split):
-        self.shape, self.scales, self.steps, self.split = shape, scales, steps, split
-
-    def make(self):
-        random, channels = np.random.default_rng(3), self.shape[0]
-        state = {'split_scales': np.float32(self.split).reshape(())}
-        draw = lambda *shape: random.normal(size=shape).astype(np.float32)
-        for i in range(1, self.scales + 1):
-            channels *= 4 if self.split else 1
-            for j in range(1, self.steps + 1):
-                moved = round(channels / 2)
-                state[f'AN.{i}.{j}.s'] = np.exp(0.3 * draw(channels))
-                state[f'AN.{i}.{j}.b'] = 0.3 * draw(channels)
-                for v in 'v1', 'v2', 'v3':
-                    state[f'CL.{i}.{j}.C.{v}'] = draw(channels)
-                rb = f'CL.{i}.{j}.RB.'
-                state[rb + 'W1'] = 0.3 * draw(self.hidden, channels - moved, 3, 3)
-                state[rb + 'W2'] = 0.3 * draw(self.hidden, self.hidden, 1, 1)
-                state[rb + 'W3'] = 0.3 * draw(self.hidden, 2 * moved, 3, 3)
-                state[rb + 'b1'] = 0.3 * draw(self.hidden)
-                state[rb + 'b2'] = 0.3 * draw(self.hidden)
-            channels //= 2 if self.split else 1
-        return state
-
-    def conditioner(self, state, rb, x):
-        w = lambda name: torch.tensor(state[rb + name]).double()
-        conv, turned = torch.nn.functional.conv2d, lambda k: k.flip(-1, -2)
-        h = torch.relu(conv(x, turned(w('W1')), w('b1'), padding=1))
-        h = torch.relu(h + conv(h, turned(w('W2')), w('b2')))
-        # The adjoint of that turned convolution.
-        return torch.relu(torch.nn.functional.conv_transpose2d(h, turned(w('W3')), padding=1))
-
-    def mix(self, state, c, x, inverse=False):
-        y = x.movedim(1, -1)
-        for name in ('v3', 'v2', 'v1') if inverse else ('v1', 'v2', 'v3'):
-            v = torch.tensor(state[c + name]).double()
-            y = y - 2 * (y @ v)[..., None] * v / (v @ v)
-        return y.movedim(-1, 1)
-
-    def parts(self, x):
-        moved = round(x.shape[1] / 2)
-        return x[:, :moved], x[:, moved:]
-
-    def squeeze(self, x):
-        return torch.cat([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
-
-    def unsqueeze(self, y):
-        n, c, h, w = y.shape
-        x = y.new_zeros(n, c // 4, 2 * h, 2 * w)
-        for k in range(4):
-            x[:, :, k // 2 :: 2, k % 2 :: 2] = y[:, k * (c // 4) : (k + 1) * (c // 4)]
-        return x
-
-    def run(self, state, x):
-        logdet, latents = 0, []
-        for i in range(1, self.scales + 1):
-            x = self.squeeze(x) if self.split else x
-            for j in range(1, self.steps + 1):
-                s, b = (torch.tensor(state[f'AN.{i}.{j}.{k}']).double()[:, None, None] for k in 'sb')
-                x = x * s + b
-                logdet = logdet + torch.log(s).sum() * x.shape[2] * x.shape[3]
-                x1, x2 = self.parts(self.mix(state, f'CL.{i}.{j}.C.', x))
-                r, t = self.conditioner(state, f'CL.{i}.{j}.RB.', x2).chunk(2, 1)
-                s = torch.sigmoid(r)
-                logdet = logdet + torch.log(s).flatten(1).sum(1)
-                x = torch.cat([s * x1 + t, x2], 1)
-            if self.split and i < self.scales:
-                x, z = x.chunk(2, 1)
-                latents.append(z)
-        return latents + [x], logdet
-
-    def encode(self, state, x):
-        z = None
-        for level in reversed(self.run(state, x)[0]):
-            z = level if z is None else torch.cat([z, level], 1)
-            z = self.unsqueeze(z) if self.split else z
-        return z
-
-    def density(self, state, x):
-        latents, logdet = self.run(state, x)
-        z = torch.cat([z.flatten(1) for z in latents], 1)
-        return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * np.log(2 * np.pi) + logdet
-
-    def decode(self, state, z):
-        latents = []
-        for _ in range(1, self.scales if self.split else 1):
-            z, level = self.squeeze(z).chunk(2, 1)
-            latents.append(level)
-        x = self.squeeze(z) if self.split else z
-        for i in range(self.scales, 0, -1):
-            if self.split and i < self.scales:
-                x = torch.cat([x, latents[i - 1]], 1)
-            for j in range(self.steps, 0, -1):
-                y1, x2 = self.parts(x)
-                r, t = self.conditioner(state, f'CL.{i}.{j}.RB.', x2).chunk(2, 1)
-                x = torch.cat([(y1 - t) / torch.sigmoid(r), x2], 1)
-                x = self.mix(state, f'CL.{i}.{j}.C.', x, inverse=True)
-                s, b = (torch.tensor(state[f'AN.{i}.{j}.{k}']).double()[:, None, None] for k in 'sb')
-                x = (x - b) / s
-            x = self.unsqueeze(x) if self.split else x
-        return x
-
-
 cases = {
     'normflows-glow': NormflowsGlow(),
     'normflows-glow-exp': NormflowsGlow(
@@ -521,16 +405,11 @@ cases = {
     'freia-sigmoid': FreiaClamps('SIGMOID'),
     'nflows-vectors': NflowsVectors(),
     'nflows-images': NflowsImages(),
-    'julia-glow': JuliaGlow((1, 4, 4), 2, 2, True),
-    'julia-flat': JuliaGlow((3, 3, 4), 2, 1, False),
 }
 
 
 def load(model, tensors):
     """The model with these weights, in float64."""
-    if isinstance(model, dict):
-        assert {k: v.shape for k, v in tensors.items()} == {k: v.shape for k, v in model.items()}
-        return tensors
     model.load_state_dict({k: torch.tensor(v) for k, v in tensors.items()}, strict=True)
     return model.double().eval()
 
@@ -555,11 +434,8 @@ def record(folder, names):
     for name in names:
         case = cases[name]
         model = case.make()
-        if isinstance(model, dict):
-            tensors = model
-        else:
-            scatter(model, getattr(case, 'deviation', 0.3))
-            tensors = {k: v.numpy() for k, v in model.state_dict().items()}
+        scatter(model, getattr(case, 'deviation', 0.3))
+        tensors = {k: v.numpy() for k, v in model.state_dict().items()}
         write(folder / f'{name}.safetensors', tensors)
         write(folder / f'{name}.expected.safetensors', expected(case, load(case.make(), tensors)))
 

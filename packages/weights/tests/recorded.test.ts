@@ -1,6 +1,6 @@
 /**
  * Models that the libraries made have the same densities, latents and samples here, and back there: with
- * recorded files everywhere, and with the libraries themselves where `python3` has them.
+ * recorded files everywhere, and with the libraries themselves where `python3` or `julia` has them.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,9 +15,10 @@ import { describe, expect, it } from 'vitest';
 import { Perceptron, ResidualPerceptron } from '../src/index.ts';
 import { type Case, cases } from './cases.ts';
 
-const recorded = fileURLToPath(new URL('./recorded', import.meta.url));
-const script = fileURLToPath(new URL('./record.py', import.meta.url));
-const libraries = { normflows: 'normflows', freia: 'FrEIA', nflows: 'nflows', julia: 'torch' };
+const besides = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const recorded = besides('recorded');
+/** The libraries of Python, by the first part of their cases' names. */
+const libraries = { normflows: 'normflows', freia: 'FrEIA', nflows: 'nflows' };
 const all = Object.entries(cases);
 
 const onHost = async (folder: string, name: string) =>
@@ -104,42 +105,67 @@ it.each(all)('%s is saved and loaded as a model of this library, and trained', a
   expect(loaded.parameters.some((p) => p.grad)).toBe(true);
 });
 
-/** The libraries that Python has, without loading them. */
-function available(): string[] {
+/** What makes models anew where it is installed, and of which libraries. */
+interface Recorder {
+  readonly command: readonly string[];
+  readonly names: readonly string[];
+}
+
+const namesOf = (prefixes: readonly string[]) =>
+  all.map(([name]) => name).filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
+
+/** Python with those of the libraries that it has, which are not loaded for that. */
+function python(): Recorder {
   const names = JSON.stringify(['numpy', 'torch', ...Object.values(libraries)]);
   const program = `import json, importlib.util as u; print(json.dumps([n for n in ${names} if u.find_spec(n)]))`;
   const { status, stdout } = spawnSync('python3', ['-c', program]);
   const found: string[] = status === 0 ? JSON.parse(String(stdout)) : [];
-  return found.includes('numpy') && found.includes('torch') ? found : [];
+  const runs = found.includes('numpy') && found.includes('torch');
+  const prefixes = Object.entries(libraries).filter(([, name]) => found.includes(name));
+  return {
+    command: ['python3', '-W', 'ignore', besides('record.py')],
+    names: runs ? namesOf(prefixes.map(([prefix]) => prefix)) : [],
+  };
 }
 
-const found = available();
-const present = all.filter(([name]) =>
-  Object.entries(libraries).some(([prefix, n]) => name.startsWith(prefix) && found.includes(n)),
-);
+/** Julia where it has the package. */
+function julia(): Recorder {
+  const { status } = spawnSync('julia', ['-e', 'using InvertibleNetworks, JSON']);
+  return {
+    command: ['julia', besides('record.jl')],
+    names: status === 0 ? namesOf(['julia']) : [],
+  };
+}
 
-it.runIf(present.length > 0)(
-  'models that Python makes now are the same here and back there',
+const recorders = [python(), julia()].filter(({ names }) => names.length > 0);
+
+it.runIf(recorders.length > 0)(
+  'models that the libraries make now are the same here and back there',
   async () => {
     await setBackend('wasm');
-    const folder = mkdtempSync(join(tmpdir(), 'weights-'));
-    const names = present.map(([name]) => name);
-    const python = (...args: string[]) => {
-      const { status, stdout, stderr } = spawnSync('python3', ['-W', 'ignore', script, ...args]);
-      expect(status, String(stderr)).toBe(0);
-      return String(stdout);
-    };
-    python(folder, ...names);
-    for (const [name, c] of present) {
-      const flow = await load(c, folder, name);
-      expect(await worst(flow, folder, name), name).toBeLessThan(1e-5);
-      writeFileSync(join(folder, `${name}.back.safetensors`), await c.save(flow));
-      flow.dispose();
+    for (const { command, names } of recorders) {
+      const folder = mkdtempSync(join(tmpdir(), 'weights-'));
+      const run = (...args: string[]) => {
+        const [program = '', ...first] = command;
+        const { status, stdout, stderr } = spawnSync(program, [...first, ...args]);
+        expect(status, String(stderr)).toBe(0);
+        return String(stdout);
+      };
+      run(folder, ...names);
+      for (const name of names) {
+        const c = cases[name]!;
+        const flow = await load(c, folder, name);
+        expect(await worst(flow, folder, name), name).toBeLessThan(1e-5);
+        writeFileSync(join(folder, `${name}.back.safetensors`), await c.save(flow));
+        flow.dispose();
+      }
+      const differences: Record<string, number> = JSON.parse(run('--back', folder, ...names));
+      expect(Object.keys(differences).sort()).toEqual(names.toSorted());
+      for (const [name, value] of Object.entries(differences)) {
+        expect(value, name).toBeLessThan(1e-5);
+      }
+      rmSync(folder, { recursive: true });
     }
-    const differences: Record<string, number> = JSON.parse(python('--back', folder, ...names));
-    expect(Object.keys(differences)).toEqual(names);
-    for (const [name, value] of Object.entries(differences)) expect(value, name).toBeLessThan(1e-5);
-    rmSync(folder, { recursive: true });
   },
   600_000,
 );
