@@ -1,6 +1,8 @@
 /**
  * Training by two ranks on two cores beside one rank on one: images a second, and how much of a step goes into the
- * communicator. Every rank has as many images a step, so that two have twice as many together. Runs of both kinds take turns.
+ * communicator. Every rank has as many images a step, so that two have twice as many together. Beside them stand two
+ * processes that train at the same time and know nothing of each other, the most that the machine lets two ranks have.
+ * Runs of all kinds take turns; steps are timed once the engine has compiled what they run.
  */
 import { spawn } from 'node:child_process';
 import process from 'node:process';
@@ -10,10 +12,12 @@ import type { Figure } from './figures.ts';
 import type { RankOptions, RankReport } from './mpi-rank.ts';
 import { formatTable } from './table.ts';
 
-/** One number of ranks. */
+/** One way to train. */
 export interface MpiTiming {
-  readonly ranks: number;
-  /** Milliseconds of a step: the median, and the fastest and the slowest of the turns' medians. */
+  readonly processes: number;
+  /** Are they ranks of one run, or each a run of its own? */
+  readonly together: boolean;
+  /** Milliseconds of a step: the median, and the fastest and the slowest of the processes' medians. */
   readonly milliseconds: number;
   readonly fastest: number;
   readonly slowest: number;
@@ -42,47 +46,60 @@ export interface MpiBenchOptions {
   readonly backend?: 'native' | 'wasm';
 }
 
+const ways: readonly Pick<MpiTiming, 'processes' | 'together'>[] = [
+  { processes: 1, together: true },
+  { processes: 2, together: true },
+  { processes: 2, together: false },
+];
+
+function inWords({ processes, together }: Pick<MpiTiming, 'processes' | 'together'>): string {
+  if (!together) return `${processes} by themselves`;
+  return processes === 1 ? '1 rank' : `${processes} ranks`;
+}
+
 /** Runs the suite. @throws Error where there is no mpirun. */
 export async function measureMpi(options: MpiBenchOptions = {}): Promise<MpiReport> {
-  const { turns = 9, steps = 40, warmup = 5, batch = 16, backend = 'native' } = options;
+  const { turns = 9, steps = 60, warmup = 60, batch = 16, backend = 'native' } = options;
   const asked: RankOptions = { steps, warmup, batch, backend };
-  const runs: RankReport[] = [];
+  const runs = ways.map((): RankReport[] => []);
   for (let turn = 0; turn < turns; turn++) {
-    for (const ranks of [1, 2]) {
-      process.stderr.write(`bench: turn ${turn + 1} of ${turns}, ${ranks} rank(s) …\n`);
-      runs.push(await start(ranks, asked));
+    for (const [i, way] of ways.entries()) {
+      process.stderr.write(`bench: turn ${turn + 1} of ${turns}, ${inWords(way)} …\n`);
+      const { processes, together } = way;
+      const counts = together ? [processes] : new Array<number>(processes).fill(1);
+      runs[i]!.push(...(await Promise.all(counts.map((ranks) => start(ranks, asked, together)))));
     }
   }
-  const results = [1, 2].map((ranks): MpiTiming => {
-    const own = runs.filter((run) => run.ranks === ranks);
-    const medians = own.map((run) => median(run.times)).sort((a, b) => a - b);
+  const results = ways.map((way, i): MpiTiming => {
+    const medians = runs[i]!.map((run) => median(run.times)).sort((a, b) => a - b);
     const milliseconds = median(medians);
-    const shares = own.map((run) => total(run.communication) / total(run.times));
+    const shares = runs[i]!.map((run) => total(run.communication) / total(run.times));
     return {
-      ranks,
+      ...way,
       milliseconds,
       fastest: medians[0]!,
       slowest: medians.at(-1)!,
-      imagesPerSecond: (1000 * ranks * batch) / milliseconds,
+      imagesPerSecond: (1000 * way.processes * batch) / milliseconds,
       communication: median(shares),
     };
   });
   const figures = results.map(
     (r): Figure => ({
-      name: `Glow step, ${r.ranks} rank(s)`,
+      name: `Glow step, ${inWords(r)}`,
       ...{ unit: 'ms', value: r.milliseconds, low: r.fastest, high: r.slowest },
     }),
   );
-  const { library, parameters } = runs.at(-1)!;
-  return { suite: 'mpi', backend: runs[0]!.backend, library, parameters, batch, results, figures };
+  const { library, parameters, backend: used } = runs[1]![0]!;
+  return { suite: 'mpi', backend: used, library, parameters, batch, results, figures };
 }
 
 /** The report as a table. */
 export function describeMpi(report: MpiReport): string {
   const { backend, library, parameters, batch, results } = report;
-  const [one, two] = results;
+  const [one, two, apart] = results;
+  const times = (r: MpiTiming) => (r.imagesPerSecond / one!.imagesPerSecond).toFixed(2);
   const rows = results.map((r) => [
-    String(r.ranks),
+    inWords(r),
     `${r.milliseconds.toFixed(1)} (${r.fastest.toFixed(1)}–${r.slowest.toFixed(1)})`,
     r.imagesPerSecond.toFixed(0),
     `${(100 * r.communication).toFixed(1)} %`,
@@ -91,15 +108,17 @@ export function describeMpi(report: MpiReport): string {
     `Training steps of glow-mnist's network, ${batch} images on each rank, ${parameters} parameters ` +
       `(${(4 * parameters).toLocaleString('en')} bytes of gradients), backend ${backend}, one thread a rank; ${library}.`,
     '',
-    formatTable(['ranks', 'ms a step', 'images/s', 'in the communicator'], rows),
+    formatTable(['processes', 'ms a step', 'images/s', 'in the communicator'], rows),
     '',
-    `Two ranks train ${(two!.imagesPerSecond / one!.imagesPerSecond).toFixed(2)} times as many images a second.`,
+    `Two ranks train ${times(two!)} times as many images a second, two that do not wait for each other ${times(apart!)} times.`,
   ].join('\n');
 }
 
-function start(ranks: number, asked: RankOptions): Promise<RankReport> {
+function start(ranks: number, asked: RankOptions, bound: boolean): Promise<RankReport> {
   const program = fileURLToPath(new URL('./mpi-rank.ts', import.meta.url));
-  const args = ['-n', String(ranks), process.execPath, program, JSON.stringify(asked)];
+  // Each mpirun would bind its first rank to the first core.
+  const binding = bound ? [] : ['--bind-to', 'none'];
+  const args = [...binding, '-n', String(ranks), process.execPath, program, JSON.stringify(asked)];
   const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
   const child = spawn('mpirun', args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';

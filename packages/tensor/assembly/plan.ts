@@ -149,6 +149,7 @@ export class Winograd {
   places: usize;
   panelRows: i32;
   blockGroups: i32;
+  blockChannels: i32;
 }
 
 /**

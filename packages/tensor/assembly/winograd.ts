@@ -9,11 +9,11 @@
  *
  * Left out: other kernels and strides; filter gradients (gradients.ts), which transform channels as here.
  */
-import { PANEL, PANEL_BYTES, tileOf } from './gemm';
+import { ADD, PANEL, PANEL_BYTES, tileOf } from './gemm';
 import { copyExactly } from './layout';
 import { Winograd } from './plan';
 import { ownScratch } from './scratch';
-import { loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS, splat, storeSome } from './simd';
+import { loadQuads, loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS, splat, storeQuads, storeSome } from './simd';
 
 /** Columns of the output that a group covers, and bytes that each takes of a line's room. */
 export const COVER: i32 = 8;
@@ -26,47 +26,122 @@ const PLACE: usize = 16;
 /** Groups to a panel. */
 const PER_PANEL: i32 = PANEL / 4;
 
-/** One filter's 16 transformed weights G g Gᵀ, `pitch` bytes apart. */
+/** A row of G g Gᵀ of some filters, each quad's to a place of its own, from one of G g. */
 // @ts-ignore: decorator
 @inline
-function transformFilter(from: usize, step: usize, to: usize, pitch: usize): void {
-  for (let row = 0; row < 4; row++) {
-    let a: f32 = 0;
-    let b: f32 = 0;
-    let c: f32 = 0;
-    // A row of G g: g₀, (g₀ + g₁ + g₂)/2, (g₀ − g₁ + g₂)/2, g₂, for each of the three columns.
-    for (let column: usize = 0; column < 3; column++) {
-      const at = from + column * step;
-      const g0 = load<f32>(at);
-      const g1 = load<f32>(at + 3 * step);
-      const g2 = load<f32>(at + 6 * step);
-      let value = g0;
-      if (row == 1) value = <f32>0.5 * (g0 + g1 + g2);
-      else if (row == 2) value = <f32>0.5 * (g0 - g1 + g2);
-      else if (row == 3) value = g2;
-      if (column == 0) a = value;
-      else if (column == 1) b = value;
-      else c = value;
-    }
-    const at = to + <usize>(4 * row) * pitch;
-    store<f32>(at, a);
-    store<f32>(at + pitch, <f32>0.5 * (a + b + c));
-    store<f32>(at + 2 * pitch, <f32>0.5 * (a - b + c));
-    store<f32>(at + 3 * pitch, c);
-  }
+function storeWeights(to: usize, left: usize, right: usize, plane: usize, apart: usize, a: v128, b: v128, c: v128): void {
+  const half = splat(0.5);
+  const ends = f32x4.add(a, c);
+  storeQuads(to + left, apart, a);
+  storeQuads(to + plane, apart, f32x4.mul(half, f32x4.add(ends, b)));
+  storeQuads(to + 2 * plane, apart, f32x4.mul(half, f32x4.sub(ends, b)));
+  storeQuads(to + right, apart, c);
 }
 
-/** Transforms the weights of rows `first` to `last`, multiples of a panel, into panels for gemm.ts. */
+/**
+ * The transformed weights G g Gᵀ of four rows of as many channels as a vector has quads. A row's filters begin at its
+ * address, `channel` bytes apart; what is transformed goes to planes, a row of each channel `apart` bytes from the
+ * one before. Taps that count backwards turn g around, which exchanges the first and the last row and column.
+ */
+function transformFilters(
+  row0: usize,
+  row1: usize,
+  row2: usize,
+  row3: usize,
+  channel: usize,
+  backwards: bool,
+  to: usize,
+  apart: usize,
+  plane: usize,
+): void {
+  let a = loadQuads(row0, channel);
+  let b = loadQuads(row1, channel);
+  let c = loadQuads(row2, channel);
+  let d = loadQuads(row3, channel);
+  let ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  let cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const g0 = v128.shuffle<f32>(ab, cd, 0, 1, 4, 5);
+  const g1 = v128.shuffle<f32>(ab, cd, 2, 3, 6, 7);
+  ab = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  cd = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  const g2 = v128.shuffle<f32>(ab, cd, 0, 1, 4, 5);
+  const g3 = v128.shuffle<f32>(ab, cd, 2, 3, 6, 7);
+  a = loadQuads(row0 + 16, channel);
+  b = loadQuads(row1 + 16, channel);
+  c = loadQuads(row2 + 16, channel);
+  d = loadQuads(row3 + 16, channel);
+  ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const g4 = v128.shuffle<f32>(ab, cd, 0, 1, 4, 5);
+  const g5 = v128.shuffle<f32>(ab, cd, 2, 3, 6, 7);
+  ab = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  cd = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  const g6 = v128.shuffle<f32>(ab, cd, 0, 1, 4, 5);
+  const g7 = v128.shuffle<f32>(ab, cd, 2, 3, 6, 7);
+  ab = v128.shuffle<f32>(loadQuads(row0 + 32, channel), loadQuads(row1 + 32, channel), 0, 4, 1, 5);
+  cd = v128.shuffle<f32>(loadQuads(row2 + 32, channel), loadQuads(row3 + 32, channel), 0, 4, 1, 5);
+  const g8 = v128.shuffle<f32>(ab, cd, 0, 1, 4, 5);
+  const half = splat(0.5);
+  const end0 = f32x4.add(g0, g6);
+  const end1 = f32x4.add(g1, g7);
+  const end2 = f32x4.add(g2, g8);
+  const four = 4 * plane;
+  const left: usize = backwards ? 3 * plane : 0;
+  const right: usize = backwards ? 0 : 3 * plane;
+  storeWeights(to + 4 * left, left, right, plane, apart, g0, g1, g2);
+  storeWeights(
+    to + four,
+    left,
+    right,
+    plane,
+    apart,
+    f32x4.mul(half, f32x4.add(end0, g3)),
+    f32x4.mul(half, f32x4.add(end1, g4)),
+    f32x4.mul(half, f32x4.add(end2, g5)),
+  );
+  storeWeights(
+    to + 2 * four,
+    left,
+    right,
+    plane,
+    apart,
+    f32x4.mul(half, f32x4.sub(end0, g3)),
+    f32x4.mul(half, f32x4.sub(end1, g4)),
+    f32x4.mul(half, f32x4.sub(end2, g5)),
+  );
+  storeWeights(to + 4 * right, left, right, plane, apart, g6, g7, g8);
+}
+
+/**
+ * Transforms the weights of rows `first` to `last`, multiples of a panel, into panels for gemm.ts. The last rows of
+ * a panel, and the last channels, may be transformed in part for the second time. Of a panel of fewer than four rows,
+ * which is the last, what is written behind a channel's is the next one's, or behind the plane.
+ */
 export function winogradFilters(p: Winograd, first: i32, last: i32): void {
-  const step = (<usize>p.aTap) << 2;
-  const pitch = (<usize>(p.rows * p.channels)) << 2;
+  const backwards = p.aTap < 0;
+  const plane = filterPlane(p);
+  const rowBytes = (<usize>p.aRow) << 2;
+  const channel = (<usize>p.aChannel) << 2;
+  const start = backwards ? p.a - 32 : p.a;
   for (let row = first; row < last; row += p.panelRows) {
     const height = min(p.panelRows, last - row);
     const panel = p.filters + ((<usize>(row * p.channels)) << 2);
-    for (let c = 0; c < p.channels; c++) {
-      for (let r = 0; r < height; r++) {
-        const from = p.a + ((<usize>((row + r) * p.aRow + c * p.aChannel)) << 2);
-        transformFilter(from, step, panel + ((<usize>(c * height + r)) << 2), pitch);
+    for (let c = 0; c < p.channels; c += QUADS) {
+      const at = min(c, p.channels - QUADS);
+      for (let r = 0; r < height; r += 4) {
+        const top = max(0, min(r, height - 4));
+        const from = start + <usize>(row + top) * rowBytes + <usize>at * channel;
+        transformFilters(
+          from,
+          from + <usize>min(1, height - 1) * rowBytes,
+          from + <usize>min(2, height - 1) * rowBytes,
+          from + <usize>min(3, height - 1) * rowBytes,
+          channel,
+          backwards,
+          panel + ((<usize>(at * height + top)) << 2),
+          (<usize>height) << 2,
+          plane,
+        );
       }
     }
   }
@@ -203,6 +278,12 @@ function storeRow(to: usize, even: quad, odd: quad, count: i32): void {
 }
 
 /** Bytes of a plane of transformed numbers: one line of the cache more, so that planes do not share sets. */
+// @ts-ignore: decorator
+@inline
+function filterPlane(p: Winograd): usize {
+  return ((<usize>(p.rows * p.channels)) << 2) + 64;
+}
+
 // @ts-ignore: decorator
 @inline
 function inputPlane(p: Winograd): usize {
@@ -382,7 +463,6 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
   const tileRows = (p.outputH + 1) >> 1;
   const width = (<usize>p.blockGroups) << 4;
   const panel = <usize>p.channels * PANEL_BYTES;
-  const filters = (<usize>(p.rows * p.channels)) << 2;
   const end = last * perRow;
   for (let group = first * perRow; group < end; group += p.blockGroups) {
     const count = min(p.blockGroups, end - group);
@@ -392,17 +472,20 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
       transformPatches(p, scratch, c, group, count, perRow, tileRows, to, panel, inputPlane(p));
     }
     for (let plane: usize = 0; plane < 16; plane++) {
-      const a = p.filters + plane * filters;
+      const a = p.filters + plane * filterPlane(p);
       let b = scratch + p.inputs + plane * inputPlane(p);
       const c = scratch + p.outputs + plane * outputPlane(p);
       for (let at = 0; at < count; at += PER_PANEL) {
-        let from = a;
-        let to = c + ((<usize>at) << 4);
-        for (let row = 0; row < p.rows; row += p.panelRows) {
-          const height = min(p.panelRows, p.rows - row);
-          tileOf(height, from, b, PANEL_BYTES, p.channels, to, width, 0, 0, 0);
-          from += (<usize>(height * p.channels)) << 2;
-          to += <usize>height * width;
+        const to = c + ((<usize>at) << 4);
+        for (let k = 0; k < p.channels; k += p.blockChannels) {
+          const depth = min(p.blockChannels, p.channels - k);
+          const part = b + <usize>k * PANEL_BYTES;
+          const mode = k == 0 ? 0 : ADD;
+          for (let row = 0; row < p.rows; row += p.panelRows) {
+            const height = min(p.panelRows, p.rows - row);
+            const weights = a + ((<usize>(row * p.channels + k * height)) << 2);
+            tileOf(height, weights, part, PANEL_BYTES, depth, to + <usize>row * width, width, mode, 0, 0);
+          }
         }
         b += panel;
       }

@@ -70,7 +70,7 @@ const each = (t: Triple, f: (x: number, axis: 0 | 1 | 2) => number): Triple => [
   f(t[2], 2),
 ];
 /** `size` in the fewest parts of at most `limit`, as even as multiples of `unit` allow. */
-function evenly(size: number, limit: number, unit: number): number {
+export function evenly(size: number, limit: number, unit: number): number {
   const part = Math.ceil(size / Math.ceil(size / limit));
   return Math.ceil(part / unit) * unit;
 }

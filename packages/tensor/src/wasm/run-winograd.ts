@@ -9,7 +9,7 @@ import {
   ranges,
   sharesOf,
 } from './parts.ts';
-import { blocking, PLAN_BYTES, type Product } from './product.ts';
+import { blocking, evenly, MAX_DEPTH, PLAN_BYTES, type Product } from './product.ts';
 import { type Runtime, wholeLines } from './runtime.ts';
 import type { Winograd, WinogradGrad } from './ways.ts';
 
@@ -50,6 +50,7 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
         ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
         ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0],
         ...[filters, inputs, outputs, lines, places, panelRows, blockGroups],
+        evenly(p.channels, MAX_DEPTH, 4),
       ],
       desk,
     );
@@ -62,7 +63,8 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
       parts.map((range) => [desk, ...range]),
     );
   };
-  r.inScratch(64 * p.rows * p.channels, run, { own, users: parts.length });
+  const bytes = 64 * p.rows * p.channels + PLANES_APART_BYTES;
+  r.inScratch(bytes, run, { own, users: parts.length });
 }
 
 /** A filter gradient, as the product describes it: its A is dy and its source x, or the other way round. */
@@ -102,7 +104,7 @@ export function runWinogradGrad(
         [
           ...[0, 0, 0, 0, ...of],
           ...[0, 0, outputH, outputW, 0, 0],
-          ...[0, transformed, 0, lines, places, 0, blockGroups],
+          ...[0, transformed, 0, lines, places, 0, blockGroups, 0],
         ],
         address,
       );

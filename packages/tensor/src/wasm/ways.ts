@@ -23,7 +23,7 @@ export interface Plan {
 
 /** Chooses how a convolution, or its input gradient, runs. */
 export function plannedConv(p: Product): Plan {
-  return shifted(p) ?? byWinograd(p) ?? { product: joined(p) };
+  return byWinograd(p) ?? shifted(p) ?? { product: joined(p) };
 }
 
 /** What assembly/shift.ts needs beside the product of its first half. */
@@ -104,19 +104,29 @@ function joined(p: Product): Product {
   return p;
 }
 
-/** Channels on either side from which Winograd's transforms are paid for. */
-const MANY_CHANNELS = 24;
+/**
+ * Channels on either side from which Winograd's transforms are paid for: of convolutions, where few groups share the
+ * transformed filters, and of filter gradients.
+ */
+const LEAST_CHANNELS = 12;
+const LEAST_CHANNELS_OF_FEW = 24;
+const LEAST_GRAD_CHANNELS = 16;
+const FEW_GROUPS = 32;
 /** Part of what is computed for whole groups of tiles that must be used. */
-const LEAST_USED = 0.7;
+const LEAST_USED = 0.6;
 /** Bytes for a block of transformed numbers: what the second-level cache holds. */
 const WINOGRAD_BYTES = 768 * 1024;
 const MOST_GROUPS = 32;
+/** Most bytes of transformed filters. */
+const MOST_FILTER_BYTES = 16 * 1024 * 1024;
 
 /** The plan by Winograd's method, where it is possible and faster. */
 function byWinograd(p: Product): Plan | undefined {
   const [, height, width] = p.columnsGrid;
-  const tileRows = tileRowsOf(p, p.columns / (height * width));
-  if (tileRows === undefined || p.channels > MAX_DEPTH) return undefined;
+  const tileRows = tileRowsOf(p, p.columns / (height * width), LEAST_CHANNELS);
+  if (tileRows === undefined || 64 * p.rows * p.channels > MOST_FILTER_BYTES) return undefined;
+  const groups = tileRows * groupsPerRow(p);
+  if (groups < FEW_GROUPS && Math.min(p.rows, p.channels) < LEAST_CHANNELS_OF_FEW) return undefined;
   return { product: p, winograd: { tileRows, mostGroups: fittingGroups(p) }, mask: p.mask };
 }
 
@@ -126,7 +136,7 @@ function fittingGroups(p: Product): number {
 }
 
 /** Rows of tiles of so many samples, where a convolution is one for Winograd's method. */
-function tileRowsOf(p: Product, samples: number): number | undefined {
+function tileRowsOf(p: Product, samples: number, leastChannels: number): number | undefined {
   const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
   const [tapsD, tapsH, tapsW] = p.taps;
   const flat = p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && tapsD === 1;
@@ -134,7 +144,7 @@ function tileRowsOf(p: Product, samples: number): number | undefined {
   const [, height, width] = p.columnsGrid;
   const tileRows = samples * Math.ceil(height / 2);
   const used = (samples * height * width) / (tileRows * groupsPerRow(p) * 16);
-  const few = Math.min(p.rows, p.channels) < MANY_CHANNELS;
+  const few = Math.min(p.rows, p.channels) < leastChannels;
   return few || used < LEAST_USED ? undefined : tileRows;
 }
 
@@ -164,7 +174,7 @@ const LEAST_WORK = 4_000_000;
 /** A filter gradient by Winograd's method, where it is possible and faster. */
 function gradByWinograd(p: Product): WinogradGrad | undefined {
   const [, height, width] = p.columnsGrid;
-  const tileRows = tileRowsOf(p, p.depth / (height * width));
+  const tileRows = tileRowsOf(p, p.depth / (height * width), LEAST_GRAD_CHANNELS);
   const bytes = 64 * p.rows * p.channels;
   const little = p.rows * p.columns * p.depth < LEAST_WORK;
   if (tileRows === undefined || little || bytes > MOST_SUM_BYTES) return undefined;

@@ -64,6 +64,8 @@ const largeConvolutions: [string, ConvGeometry][] = [
   ['many channels both ways', convGeometry(2, 26, 31, [1, 13, 15], [1, 3, 3], [0, 1, 1])],
   ['many channels, odd and narrow', convGeometry(1, 40, 24, [1, 9, 8], [1, 3, 3], [0, 2, 0])],
   ['many channels, few columns', convGeometry(3, 33, 25, [1, 1, 8], [1, 3, 3], [0, 1, 1])],
+  ['many channels, in blocks', convGeometry(1, 330, 26, [1, 8, 8], [1, 3, 3], [0, 1, 1])],
+  ['twelve channels, many columns', convGeometry(2, 12, 13, [1, 17, 32], [1, 3, 3], [0, 1, 1])],
   ['long products, few columns', convGeometry(4, 3, 5, [1, 30, 31], [1, 1, 1], [0, 0, 0])],
   ['many samples of 49', convGeometry(9, 8, 12, [1, 7, 7], [1, 3, 3], [0, 1, 1])],
   ['pointwise, where it lies', convGeometry(3, 40, 13, [1, 1, 196], [1, 1, 1], [0, 0, 0])],
