@@ -4,8 +4,8 @@
  * where the direct method has 36. Mathematics: docs/math/tensor/winograd.md
  *
  * The output is cut into tiles of 2×2, and rows of tiles into groups of four tiles, one vector. A
- * block of groups is transformed, as many at once as a vector has quads, straight into the panels that gemm.ts reads, multiplied, and
- * transformed back, so that only a block's worth of transformed numbers ever exists.
+ * block of groups is transformed, as many at once as a vector has quads, straight into the panels that gemm.ts
+ * reads, multiplied, and transformed back, so that only a block's worth of transformed numbers ever exists.
  *
  * Left out: other kernels and strides; filter gradients (gradients.ts), which transform channels as here.
  */
@@ -13,7 +13,8 @@ import { ADD, PANEL, PANEL_BYTES, tileOf } from './gemm';
 import { copyExactly } from './layout';
 import { Winograd } from './plan';
 import { ownScratch } from './scratch';
-import { loadQuads, loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS, splat, storeQuads, storeSome } from './simd';
+import { loadQuads, loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS } from './simd';
+import { splat, storeQuads, storeSome } from './simd';
 
 /** Columns of the output that a group covers, and bytes that each takes of a line's room. */
 export const COVER: i32 = 8;
@@ -29,7 +30,16 @@ const PER_PANEL: i32 = PANEL / 4;
 /** A row of G g Gᵀ of some filters, each quad's to a place of its own, from one of G g. */
 // @ts-ignore: decorator
 @inline
-function storeWeights(to: usize, left: usize, right: usize, plane: usize, apart: usize, a: v128, b: v128, c: v128): void {
+function storeWeights(
+  to: usize,
+  left: usize,
+  right: usize,
+  plane: usize,
+  apart: usize,
+  a: v128,
+  b: v128,
+  c: v128,
+): void {
   const half = splat(0.5);
   const ends = f32x4.add(a, c);
   storeQuads(to + left, apart, a);

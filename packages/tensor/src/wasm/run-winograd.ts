@@ -13,7 +13,7 @@ import { blocking, evenly, MAX_DEPTH, PLAN_BYTES, type Product } from './product
 import { type Runtime, wholeLines } from './runtime.ts';
 import type { Winograd, WinogradGrad } from './ways.ts';
 
-/** Tiles of a group of Winograd's method, columns that they cover, and bytes of a line of its input, and of what is said of it. */
+/** Tiles of a group of Winograd's method, columns that they cover, bytes of a line of its input and of its place. */
 const GROUP = 4;
 const GROUP_COLUMNS = 8;
 const GROUP_LINE_BYTES = 48;
@@ -54,9 +54,10 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
       ],
       desk,
     );
+    const threads = r.threads(p.rows * p.channels, COSTLY_ELEMENTS);
     r.start(
       'winogradFilters',
-      ranges(p.rows, parts.length, panelRows).map((rows) => [desk, ...rows]),
+      ranges(p.rows, threads, panelRows).map((rows) => [desk, ...rows]),
     );
     r.start(
       'winograd',

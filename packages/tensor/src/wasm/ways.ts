@@ -111,22 +111,26 @@ function joined(p: Product): Product {
 const LEAST_CHANNELS = 12;
 const LEAST_CHANNELS_OF_FEW = 24;
 const LEAST_GRAD_CHANNELS = 16;
-const FEW_GROUPS = 32;
+const FEW_GROUPS = 64;
 /** Part of what is computed for whole groups of tiles that must be used. */
-const LEAST_USED = 0.6;
+const LEAST_USED = 0.7;
 /** Bytes for a block of transformed numbers: what the second-level cache holds. */
 const WINOGRAD_BYTES = 768 * 1024;
 const MOST_GROUPS = 32;
-/** Most bytes of transformed filters. */
+/** Most bytes of transformed filters, and for a handful of groups. */
 const MOST_FILTER_BYTES = 16 * 1024 * 1024;
+const MOST_FILTER_BYTES_OF_HANDFUL = 1024 * 1024;
+const HANDFUL = 8;
 
 /** The plan by Winograd's method, where it is possible and faster. */
 function byWinograd(p: Product): Plan | undefined {
   const [, height, width] = p.columnsGrid;
   const tileRows = tileRowsOf(p, p.columns / (height * width), LEAST_CHANNELS);
-  if (tileRows === undefined || 64 * p.rows * p.channels > MOST_FILTER_BYTES) return undefined;
+  if (tileRows === undefined) return undefined;
   const groups = tileRows * groupsPerRow(p);
   if (groups < FEW_GROUPS && Math.min(p.rows, p.channels) < LEAST_CHANNELS_OF_FEW) return undefined;
+  const most = groups < HANDFUL ? MOST_FILTER_BYTES_OF_HANDFUL : MOST_FILTER_BYTES;
+  if (64 * p.rows * p.channels > most) return undefined;
   return { product: p, winograd: { tileRows, mostGroups: fittingGroups(p) }, mask: p.mask };
 }
 

@@ -311,24 +311,30 @@ describe("Winograd's method", () => {
     );
   };
 
-  it('errs at most four times as much as the direct method, in both builds', async () => {
-    await compare(dims(24, 70), dims(13, 34), (seed, g, direct) => {
-      const x = numbers(g.batch * g.inputChannels * volume(g.input), seed);
-      const w = numbers(g.outputChannels * g.inputChannels * 9, seed + 1);
-      const padded = new Float32Array(3 * w.length);
-      for (let i = 0; i < w.length; i += 9) padded.set(w.subarray(i, i + 9), 3 * i + 9);
-      const dy = numbers(g.batch * g.outputChannels * volume(g.output), seed + 2);
-      const forward =
-        (weights: Float32Array, how: ConvGeometry): Computation =>
-        (b, upload) =>
-          b.conv(upload(x), upload(weights), undefined, 'none', how);
-      const back =
-        (weights: Float32Array, how: ConvGeometry): Computation =>
-        (b, upload) =>
-          b.convInputGrad(upload(dy), upload(weights), undefined, how);
-      return [forward, back].map((make) => [make(w, g), make(padded, direct)] as const);
-    });
-  });
+  it.each([
+    ['many channels', dims(24, 70), dims(13, 34)],
+    ['few channels of larger images', dims(12, 23), dims(34, 44)],
+  ])(
+    'errs at most four times as much as the direct method, in both builds: %s',
+    async (_, channels, sides) => {
+      await compare(channels, sides, (seed, g, direct) => {
+        const x = numbers(g.batch * g.inputChannels * volume(g.input), seed);
+        const w = numbers(g.outputChannels * g.inputChannels * 9, seed + 1);
+        const padded = new Float32Array(3 * w.length);
+        for (let i = 0; i < w.length; i += 9) padded.set(w.subarray(i, i + 9), 3 * i + 9);
+        const dy = numbers(g.batch * g.outputChannels * volume(g.output), seed + 2);
+        const forward =
+          (weights: Float32Array, how: ConvGeometry): Computation =>
+          (b, upload) =>
+            b.conv(upload(x), upload(weights), undefined, 'none', how);
+        const back =
+          (weights: Float32Array, how: ConvGeometry): Computation =>
+          (b, upload) =>
+            b.convInputGrad(upload(dy), upload(weights), undefined, how);
+        return [forward, back].map((make) => [make(w, g), make(padded, direct)] as const);
+      });
+    },
+  );
 
   it('errs at most four times as much in filter gradients', async () => {
     await compare(dims(40, 70), dims(20, 34), (seed, g, direct) => {
