@@ -20,7 +20,6 @@ export interface RankOptions {
 
 /** What rank 0 tells. */
 export interface RankReport {
-  readonly ranks: number;
   readonly backend: string;
   readonly library: string;
   readonly parameters: number;
@@ -94,7 +93,6 @@ for await (const { step } of train({
   last = performance.now();
 }
 const report: RankReport = {
-  ranks: communicator.size,
   backend: backendInfo().name,
   library: 'library' in communicator ? String(communicator.library) : 'none',
   parameters: countParameters(flow),

@@ -13,10 +13,14 @@ import type { RankOptions, RankReport } from './mpi-rank.ts';
 import { formatTable } from './table.ts';
 
 /** One way to train. */
-export interface MpiTiming {
+interface Way {
   readonly processes: number;
   /** Are they ranks of one run, or each a run of its own? */
   readonly together: boolean;
+}
+
+/** What one way took. */
+export interface MpiTiming extends Way {
   /** Milliseconds of a step: the median, and the fastest and the slowest of the processes' medians. */
   readonly milliseconds: number;
   readonly fastest: number;
@@ -46,13 +50,13 @@ export interface MpiBenchOptions {
   readonly backend?: 'native' | 'wasm';
 }
 
-const ways: readonly Pick<MpiTiming, 'processes' | 'together'>[] = [
+const ways: readonly Way[] = [
   { processes: 1, together: true },
   { processes: 2, together: true },
   { processes: 2, together: false },
 ];
 
-function inWords({ processes, together }: Pick<MpiTiming, 'processes' | 'together'>): string {
+function inWords({ processes, together }: Way): string {
   if (!together) return `${processes} by themselves`;
   return processes === 1 ? '1 rank' : `${processes} ranks`;
 }
@@ -89,6 +93,7 @@ export async function measureMpi(options: MpiBenchOptions = {}): Promise<MpiRepo
       ...{ unit: 'ms', value: r.milliseconds, low: r.fastest, high: r.slowest },
     }),
   );
+  // One rank alone needs no library, so two of one run tell which it was.
   const { library, parameters, backend: used } = runs[1]![0]!;
   return { suite: 'mpi', backend: used, library, parameters, batch, results, figures };
 }
@@ -116,7 +121,7 @@ export function describeMpi(report: MpiReport): string {
 
 function start(ranks: number, asked: RankOptions, bound: boolean): Promise<RankReport> {
   const program = fileURLToPath(new URL('./mpi-rank.ts', import.meta.url));
-  // Each mpirun would bind its first rank to the first core.
+  // Runs beside each other would each bind their only rank to the first core.
   const binding = bound ? [] : ['--bind-to', 'none'];
   const args = [...binding, '-n', String(ranks), process.execPath, program, JSON.stringify(asked)];
   const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
