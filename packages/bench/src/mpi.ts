@@ -21,7 +21,7 @@ interface Way {
 
 /** What one way took. */
 export interface MpiTiming extends Way {
-  /** Milliseconds of a step: the median, and the fastest and the slowest of the processes' medians. */
+  /** Milliseconds of a step, a run's time over its steps: the median of the runs, the fastest and the slowest. */
   readonly milliseconds: number;
   readonly fastest: number;
   readonly slowest: number;
@@ -75,14 +75,15 @@ export async function measureMpi(options: MpiBenchOptions = {}): Promise<MpiRepo
     }
   }
   const results = ways.map((way, i): MpiTiming => {
-    const medians = runs[i]!.map((run) => median(run.times)).sort((a, b) => a - b);
-    const milliseconds = median(medians);
+    // What slows a rank for some of its steps slows all that wait for it, so times are of whole runs.
+    const means = runs[i]!.map(({ times }) => total(times) / times.length).sort((a, b) => a - b);
+    const milliseconds = median(means);
     const shares = runs[i]!.map((run) => total(run.communication) / total(run.times));
     return {
       ...way,
       milliseconds,
-      fastest: medians[0]!,
-      slowest: medians.at(-1)!,
+      fastest: means[0]!,
+      slowest: means.at(-1)!,
       imagesPerSecond: (1000 * way.processes * batch) / milliseconds,
       communication: median(shares),
     };

@@ -14,6 +14,8 @@ import type { Handle, MpiLibrary, Parts, Request } from './library.ts';
 const smallBytes = 16 * 1024;
 /** Longer arrays are summed in pieces: sizes are 32-bit integers in MPI. */
 const mostBytes = 2 ** 29;
+/** So many numbers are added up at a time, whose sums stay in the cache. */
+const blockLength = 1024;
 
 /** Part of a sum that is under way; `begin` starts its second half, which large ones have. */
 interface Piece {
@@ -105,6 +107,7 @@ export class Sums {
 
   /** Goes on with a piece as far as `done` says that its calls are; is it complete? */
   #advance(piece: Piece, done: (request: Request) => boolean): boolean {
+    if (!this.#active.has(piece)) return true;
     const before = this.#waiting.indexOf(piece);
     // Second halves start in order, so those of earlier pieces come first.
     const due = before < 0 ? [piece] : this.#waiting.slice(0, before + 1);
@@ -124,10 +127,14 @@ export class Sums {
 
 /** Adds up arrays that lie behind each other, in double precision; `total` may be anything before. */
 function addUp(arrays: NumericArray, length: number, total: NumericArray): void {
-  for (let i = 0; i < length; i++) {
-    let sum = 0;
-    for (let at = i; at < arrays.length; at += length) sum += arrays[at]!;
-    total[i] = sum;
+  const sums = new Float64Array(Math.min(length, blockLength));
+  for (let at = 0; at < length; at += blockLength) {
+    const count = Math.min(blockLength, length - at);
+    sums.fill(0);
+    for (let first = at; first < arrays.length; first += length) {
+      for (let i = 0; i < count; i++) sums[i]! += arrays[first + i]!;
+    }
+    for (let i = 0; i < count; i++) total[at + i] = sums[i]!;
   }
 }
 

@@ -7,7 +7,7 @@
  * A bucket is a copy: a view of a gradient lasts for a call, a sum that is under way for many. Two copies of all
  * gradients are held outside of the backend, this one and the sums' own.
  */
-import { type Parameter, ParameterMap } from '@invnet/layers';
+import type { Parameter } from '@invnet/layers';
 import { type NumericArray, withNumbers, zerosLike } from '@invnet/tensor';
 import type { Communicator, PendingSum } from './communicator.ts';
 
@@ -20,6 +20,17 @@ interface Bucket {
   pending: PendingSum | undefined;
 }
 
+/** A parameter, and how its gradient grows. */
+interface Growth {
+  readonly parameter: Parameter;
+  /** How often something was added in this step, and as the how manieth of all additions the last time. */
+  count: number;
+  last: number;
+  /** How often it was in the step that buckets were made in. */
+  expected: number;
+  bucket: Bucket | undefined;
+}
+
 /** There are four buckets, unless those were very small or very large. */
 const bucketCount = 4;
 const [leastBytes, mostBytes] = [2 ** 17, 2 ** 23];
@@ -27,28 +38,30 @@ const [leastBytes, mostBytes] = [2 ** 17, 2 ** 23];
 /** The gradients of some parameters, step after step. */
 export class GradientSums {
   readonly #communicator: Communicator;
-  readonly #parameters: readonly Parameter[];
-  /** How often something was added in this step, in the order of the last times. */
-  #counts = new ParameterMap<number>();
-  /** The same in the step that buckets were made in. */
-  #expected = new ParameterMap<number>();
+  readonly #growths: readonly Growth[];
   #buckets: readonly Bucket[] = [];
-  readonly #bucketOf = new ParameterMap<Bucket>();
   /** Of the buckets, how many are sent. */
   #sent = 0;
+  /** How many additions there were in this step. */
+  #additions = 0;
   /** Were gradients added that the buckets do not have? */
   #astray = true;
 
   constructor(communicator: Communicator, parameters: readonly Parameter[]) {
     this.#communicator = communicator;
-    this.#parameters = parameters;
+    this.#growths = parameters.map((parameter) => ({
+      ...{ parameter, count: 0, last: 0, expected: 0, bucket: undefined },
+    }));
   }
 
   /** Begins a step, in which no parameter has a gradient. */
   begin(): void {
-    this.#counts.clear();
+    this.#additions = 0;
     this.#rewind();
-    for (const p of this.#parameters) p.watchGrad(() => this.#added(p));
+    for (const growth of this.#growths) {
+      growth.count = 0;
+      growth.parameter.watchGrad(() => this.#added(growth));
+    }
   }
 
   /**
@@ -70,16 +83,16 @@ export class GradientSums {
 
   /** Listens to the parameters no more. */
   dispose(): void {
-    for (const p of this.#parameters) p.watchGrad(undefined);
+    for (const { parameter } of this.#growths) parameter.watchGrad(undefined);
   }
 
-  #added(p: Parameter): void {
-    const count = (this.#counts.get(p) ?? 0) + 1;
-    this.#counts.delete(p);
-    this.#counts.set(p, count);
-    const bucket = this.#bucketOf.get(p);
+  #added(growth: Growth): void {
+    const { bucket } = growth;
+    growth.count += 1;
+    this.#additions += 1;
+    growth.last = this.#additions;
     if (!bucket || bucket.pending) this.#astray = true;
-    else if (count === this.#expected.get(p)) {
+    else if (growth.count === growth.expected) {
       bucket.missing -= 1;
       while (this.#buckets[this.#sent]?.missing === 0) this.#send(this.#buckets[this.#sent]!);
     }
@@ -88,7 +101,7 @@ export class GradientSums {
   }
 
   #anyFrozen(): boolean {
-    return this.#parameters.some((p) => p.frozen && this.#bucketOf.has(p));
+    return this.#growths.some(({ parameter, bucket }) => bucket && parameter.frozen);
   }
 
   #send(bucket: Bucket): void {
@@ -111,32 +124,33 @@ export class GradientSums {
     this.#sent = 0;
     for (const bucket of this.#buckets) {
       bucket.pending = undefined;
-      bucket.missing = bucket.parameters.filter((p) => this.#expected.has(p)).length;
+      bucket.missing = 0;
+    }
+    for (const { expected, bucket } of this.#growths) {
+      if (bucket && expected > 0) bucket.missing += 1;
     }
   }
 
   /** Agrees on which gradients there are, on any rank, and on the order in which rank 0 got them. */
   #makeBuckets(): void {
-    const parameters = this.#parameters;
-    const there = Float64Array.from(parameters, (p) => (p.grad && !p.frozen ? 1 : 0));
+    const growths = this.#growths;
+    const there = Float64Array.from(growths, ({ parameter: p }) => (p.grad && !p.frozen ? 1 : 0));
     this.#communicator.sum(there);
-    const place = new ParameterMap([...this.#counts.keys()].map((p, i) => [p, i]));
-    const last = place.size;
-    const places = Float64Array.from(parameters, (p) =>
-      this.#communicator.rank === 0 ? (place.get(p) ?? last) : 0,
+    const never = this.#additions + 1;
+    const places = Float64Array.from(growths, ({ count, last }) =>
+      this.#communicator.rank === 0 ? (count > 0 ? last : never) : 0,
     );
     this.#communicator.sum(places);
-    const order = parameters
-      .map((p, i) => ({ p, place: places[i]!, there: there[i]! > 0 }))
+    const order = growths
+      .map((growth, i) => ({ growth, place: places[i]!, there: there[i]! > 0 }))
       .filter((entry) => entry.there)
       .sort((a, b) => a.place - b.place)
-      .map(({ p }) => p);
-    this.#expected = new ParameterMap(this.#counts);
-    this.#bucketOf.clear();
-    this.#buckets = bucketsOf(order);
-    for (const bucket of this.#buckets) {
-      for (const p of bucket.parameters) this.#bucketOf.set(p, bucket);
+      .map(({ growth }) => growth);
+    for (const growth of growths) {
+      growth.expected = growth.count;
+      growth.bucket = undefined;
     }
+    this.#buckets = bucketsOf(order);
     this.#astray = false;
     this.#rewind();
   }
@@ -157,27 +171,29 @@ export class GradientSums {
   }
 }
 
-/** Parameters in their order, parted into buckets. */
-function bucketsOf(parameters: readonly Parameter[]): Bucket[] {
-  const [first] = parameters;
+/** Puts growths, in their order, into buckets. */
+function bucketsOf(growths: readonly Growth[]): Bucket[] {
+  const [first] = growths;
   if (!first) return [];
-  const Numbers = first.data.dtype === 'float64' ? Float64Array : Float32Array;
-  const total = parameters.reduce((sum, p) => sum + p.size, 0) * Numbers.BYTES_PER_ELEMENT;
-  const full = Math.min(mostBytes, Math.max(leastBytes, total / bucketCount));
-  const lists: Parameter[][] = [];
+  const Numbers = first.parameter.data.dtype === 'float64' ? Float64Array : Float32Array;
+  const bytesOf = (list: readonly Growth[]) =>
+    list.reduce((sum, { parameter }) => sum + parameter.size, 0) * Numbers.BYTES_PER_ELEMENT;
+  const full = Math.min(mostBytes, Math.max(leastBytes, bytesOf(growths) / bucketCount));
+  const lists: Growth[][] = [];
   let bytes = full;
-  for (const p of parameters) {
+  for (const growth of growths) {
     if (bytes >= full) {
       lists.push([]);
       bytes = 0;
     }
-    lists.at(-1)!.push(p);
-    bytes += p.size * Numbers.BYTES_PER_ELEMENT;
+    lists.at(-1)!.push(growth);
+    bytes += bytesOf([growth]);
   }
-  return lists.map((list) => ({
-    parameters: list,
-    numbers: new Numbers(list.reduce((sum, p) => sum + p.size, 0)),
-    missing: list.length,
-    pending: undefined,
-  }));
+  return lists.map((list) => {
+    const parameters = list.map(({ parameter }) => parameter);
+    const numbers = new Numbers(bytesOf(list) / Numbers.BYTES_PER_ELEMENT);
+    const bucket: Bucket = { parameters, numbers, missing: 0, pending: undefined };
+    for (const growth of list) growth.bucket = bucket;
+    return bucket;
+  });
 }
