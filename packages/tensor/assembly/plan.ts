@@ -117,7 +117,7 @@ export class Shift {
   paddingW: i32;
   partial: usize;
   chunkSamples: i32;
-  chunkDepth: i32;
+  chunkSlices: i32;
 }
 
 /**

@@ -5,8 +5,9 @@
  * copying x once per tap would cost more than all arithmetic; and where the divisor is the stride of a
  * convolution whose gradient this is, most of what is copied would be zeros.
  *
- * Z exists for a few samples, or a few depth slices of one sample, at a time. Where the depth is 1,
- * the TypeScript side passes the height as depth, so that images too are cut into strips.
+ * Z exists for a few samples, or a few depth slices of one sample, at a time, and is added to all of y that it reaches:
+ * nothing is multiplied twice. Where the depth is 1, the TypeScript side passes the height as depth, so that images
+ * too are cut into strips.
  */
 import { Product, Shift } from './plan';
 import { own, productOver } from './product';
@@ -35,12 +36,27 @@ function placeIn(position: i32, divisor: i32, size: i32): i32 {
   return place < size && place * divisor == position ? place : -1;
 }
 
-/** One line of y; `z` is where the source's first position would lie in Z's row of the first tap. */
+/** The source's depth slices of which Z exists. */
+let near: i32 = 0;
+let far: i32 = 0;
+/** Does a line of y begin with them, and end? */
+let begins: bool = true;
+let ends: bool = true;
+
+/** Adds them to one line of y; `z` is where the source's first position would lie in Z's row of the first tap. */
 // @ts-ignore: decorator
 @inline
 function sumLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize, bias: f32): void {
   if (s.divisorW == 1) sumPlainLine(s, d, h, z, zRow, y, bias);
   else sumSpreadLine(s, d, h, z, zRow, y, bias);
+}
+
+/** Which of them a tap reads; −1 for none. */
+// @ts-ignore: decorator
+@inline
+function sliceOf(s: Shift, position: i32): i32 {
+  const slice = placeIn(position, s.divisorD, s.sourceD);
+  return slice >= near && slice < far ? slice : -1;
 }
 
 /** Each vector of the line is kept in a register until all taps are added. */
@@ -49,27 +65,29 @@ function sumPlainLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize,
   const sourceW = s.sourceW;
   const tapsH = s.tapsH;
   const tapsW = s.tapsW;
+  const first = begins;
+  const clamp = s.relu != 0 && ends;
   const start = splat(bias);
   const zero = splat(0);
   for (let x = 0; x < width; x += LANES) {
-    let sum = start;
+    let sum = first ? start : v128.load(y);
     for (let a = 0; a < s.tapsD; a++) {
-      const atD = placeIn(d + a - s.paddingD, s.divisorD, s.sourceD);
+      const atD = sliceOf(s, d + a - s.paddingD);
       if (atD < 0) continue;
       for (let b = 0; b < tapsH; b++) {
         const atH = placeIn(h + b - s.paddingH, s.divisorH, s.sourceH);
         if (atH < 0) continue;
         const line = (atD * s.sourceH + atH) * sourceW;
         let row = z + ((<usize>line) << 2) + <usize>((a * tapsH + b) * tapsW) * zRow;
-        let first = x - s.paddingW;
+        let index = x - s.paddingW;
         for (let e = 0; e < tapsW; e++) {
-          sum = f32x4.add(sum, loadInside(row, first, sourceW));
+          sum = f32x4.add(sum, loadInside(row, index, sourceW));
           row += zRow;
-          first++;
+          index++;
         }
       }
     }
-    if (s.relu) sum = f32x4.pmax(sum, zero);
+    if (clamp) sum = f32x4.pmax(sum, zero);
     if (x + LANES <= width) v128.store(y, sum);
     else storeSome(y, sum, width - x);
     y += VECTOR;
@@ -89,9 +107,9 @@ function sumSpreadLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize
   const width = s.outputW;
   const step = s.divisorW;
   const end = y + ((<usize>width) << 2);
-  for (let to = y; to < end; to += 4) store<f32>(to, bias);
+  if (begins) for (let to = y; to < end; to += 4) store<f32>(to, bias);
   for (let a = 0; a < s.tapsD; a++) {
-    const atD = placeIn(d + a - s.paddingD, s.divisorD, s.sourceD);
+    const atD = sliceOf(s, d + a - s.paddingD);
     if (atD < 0) continue;
     for (let b = 0; b < s.tapsH; b++) {
       const atH = placeIn(h + b - s.paddingH, s.divisorH, s.sourceH);
@@ -110,11 +128,26 @@ function sumSpreadLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize
       }
     }
   }
-  if (s.relu) for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to) < 0 ? 0 : load<f32>(to));
+  if (s.relu != 0 && ends) for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to) < 0 ? 0 : load<f32>(to));
+}
+
+/** The first source slice that an output depth reads. */
+// @ts-ignore: decorator
+@inline
+function firstSlice(s: Shift, d: i32): i32 {
+  return (max(0, d - s.paddingD) + s.divisorD - 1) / s.divisorD;
+}
+
+/** The one behind the last. */
+// @ts-ignore: decorator
+@inline
+function endOfSlices(s: Shift, d: i32): i32 {
+  const last = d + s.tapsD - 1 - s.paddingD;
+  return last < 0 ? 0 : min(s.sourceD, last / s.divisorD + 1);
 }
 
 /**
- * The samples from `first` to `last`, and of each the output's depths from `near` to `far`: a thread
+ * The samples from `first` to `last`, and of each the output's depths from `low` to `high`: a thread
  * can take a part.
  */
 export function shiftedProduct(
@@ -122,43 +155,55 @@ export function shiftedProduct(
   s: Shift,
   first: i32,
   last: i32,
-  near: i32,
-  far: i32,
+  low: i32,
+  high: i32,
 ): void {
   const p = own(plan);
-  const partial = ownScratch() + s.partial;
   const slice = s.sourceH * s.sourceW;
   const volume = s.sourceD * slice;
-  const outputLine = (<usize>s.outputW) << 2;
-  const taps = s.tapsD * s.tapsH * s.tapsW;
+  const lowest = min(s.sourceD, firstSlice(s, low));
+  const highest = max(lowest, endOfSlices(s, high - 1));
   for (let n = first; n < last; n += s.chunkSamples) {
     const samples = min(s.chunkSamples, last - n);
-    for (let d = near; d < far; d += s.chunkDepth) {
-      const depth = min(s.chunkDepth, far - d);
-      const nearest = max(0, d - s.paddingD);
-      const low = min(s.sourceD, (nearest + s.divisorD - 1) / s.divisorD);
-      const farthest = d + depth - 2 + s.tapsD - s.paddingD;
-      const high = farthest < 0 ? low : max(low, min(s.sourceD, farthest / s.divisorD + 1));
-      const begin = n * volume + low * slice;
-      const end = (n + samples - 1) * volume + high * slice;
-      p.c = partial - ((<usize>begin) << 2);
+    // Once at least: there may be lines that read nothing.
+    near = lowest;
+    do {
+      far = min(highest, near + s.chunkSlices);
+      const begin = n * volume + near * slice;
+      const end = (n + samples - 1) * volume + far * slice;
+      p.c = ownScratch() + s.partial - ((<usize>begin) << 2);
       p.cRow = end - begin;
       if (end > begin) productOver(p, begin, end, 0, p.depth);
-      const zRow = (<usize>p.cRow) << 2;
       for (let i = n; i < n + samples; i++) {
-        for (let m = 0; m < s.rows; m++) {
-          const bias = s.bias ? load<f32>(s.bias + ((<usize>m) << 2)) : <f32>0;
-          const z = p.c + ((<usize>(i * volume)) << 2) + <usize>(s.backwards ? (m + 1) * taps - 1 : m * taps) * zRow;
-          let y =
-            s.y + <usize>(((i * s.rows + m) * s.outputD + d) * s.outputH) * outputLine;
-          for (let a = d; a < d + depth; a++) {
-            for (let h = 0; h < s.outputH; h++) {
-              sumLine(s, a, h, z, s.backwards ? 0 - zRow : zRow, y, bias);
-              y += outputLine;
-            }
-          }
+        for (let d = low; d < high; d++) {
+          const from = max(lowest, firstSlice(s, d));
+          const to = endOfSlices(s, d);
+          const reads = from < to;
+          // Not one of those that it reads is there.
+          if (reads ? from >= far || to <= near : near > lowest) continue;
+          begins = !reads || near <= from;
+          ends = !reads || to <= far;
+          addToDepth(p, s, i, d);
         }
       }
+      near = far;
+    } while (near < highest);
+  }
+}
+
+/** Adds what exists of Z to all lines of a sample's depth. */
+function addToDepth(p: Product, s: Shift, sample: i32, d: i32): void {
+  const outputLine = (<usize>s.outputW) << 2;
+  const taps = s.tapsD * s.tapsH * s.tapsW;
+  const zRow = (<usize>p.cRow) << 2;
+  const positions = sample * s.sourceD * s.sourceH * s.sourceW;
+  for (let m = 0; m < s.rows; m++) {
+    const bias = s.bias ? load<f32>(s.bias + ((<usize>m) << 2)) : <f32>0;
+    const z = p.c + ((<usize>positions) << 2) + <usize>(s.backwards ? (m + 1) * taps - 1 : m * taps) * zRow;
+    let y = s.y + <usize>(((sample * s.rows + m) * s.outputD + d) * s.outputH) * outputLine;
+    for (let h = 0; h < s.outputH; h++) {
+      sumLine(s, d, h, z, s.backwards ? 0 - zRow : zRow, y, bias);
+      y += outputLine;
     }
   }
 }

@@ -119,10 +119,19 @@ const LEAST_FILLED = 0.95;
 /** Columns of a tile for which a number of A that is read, wherever it lies, is used often enough. */
 const WIDE_TILE = 16;
 
+/**
+ * Floats from an entry of k to the next from which A's lines meet in few sets of the first-level cache, and columns
+ * that are worth a copy of it then.
+ */
+const FAR = 64;
+const MANY_COLUMNS = 512;
+
 /** Is A to be read where it lies, row by row at even distances, instead of packed? */
 export function canRead(p: Product, tile: Tile): boolean {
   const crosses = p.aTaps < p.depth && p.aTaps % blockDepth(p) !== 0;
   if (p.aRowTaps !== 0 || crosses) return false;
+  const step = Math.abs(p.aTaps > 1 ? p.aTap : p.aChannel);
+  if (step >= FAR && p.columns >= MANY_COLUMNS) return false;
   return tile.columns >= WIDE_TILE;
 }
 

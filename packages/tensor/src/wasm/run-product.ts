@@ -103,7 +103,7 @@ function runPlan(r: Runtime, plan: Plan): void {
           shift.backwards ? 1 : 0,
           ...[...shift.output, ...shift.source, ...shift.taps],
           ...[...shift.divisor, ...shift.padding],
-          ...[scratch.partial, shift.chunkSamples, shift.chunkDepth],
+          ...[scratch.partial, shift.chunkSamples, shift.chunkSlices],
         ],
         behind,
       );

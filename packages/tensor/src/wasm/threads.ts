@@ -52,10 +52,11 @@ import {
 export type Part = readonly number[];
 
 /**
- * A thread is late that takes longer for its part than that many parts usually take, and longer than so
- * many milliseconds.
+ * A thread is late that takes longer for its part than that many parts usually take, than so many times what this
+ * thread has worked on the same job, and than so many milliseconds. Where cores are merely of different speed, none is.
  */
 const LATE_PARTS = 20;
+const LATE_TIMES = 2;
 const LATE = 1;
 /** Milliseconds that being late may cost lately before the caller works alone, and how fast it forgets. */
 const PATIENCE = 5;
@@ -97,6 +98,9 @@ export class ThreadPool {
   #usual = 0;
   /** Milliseconds of the longest one. */
   #longest = 0;
+  /** The job that this thread had its last part of, and the milliseconds of all its parts of that. */
+  #lastJob = -1;
+  #ownTime = 0;
   /** Milliseconds lost lately by threads that were late. */
   #lost = 0;
   /** Until when to work alone, 0 for not, and for how long next time. */
@@ -256,7 +260,9 @@ export class ThreadPool {
       const took = performance.now() - start;
       this.#longest = Math.max(this.#longest, took);
       // This thread has to make room as well, which it would not if it were the only one.
-      this.#notice(took);
+      this.#notice(took, done);
+      this.#ownTime = took + (this.#lastJob === done ? this.#ownTime : 0);
+      this.#lastJob = done;
       this.#usual += (Math.min(took, 4 * this.#usual + 0.01) - this.#usual) / 16;
       if (Atomics.sub(words, job + LEFT, 1) === 1) {
         Atomics.add(words, DONE, 1);
@@ -296,7 +302,7 @@ export class ThreadPool {
       Atomics.sub(words, SLEEPERS, 1);
       if (late) this.#look(done, ++looks);
     }
-    this.#notice(performance.now() - start);
+    this.#notice(performance.now() - start, done);
   }
 
   /**
@@ -316,9 +322,14 @@ export class ThreadPool {
     this.#check();
   }
 
-  /** Takes note of a time that is too long for a part, whether this thread worked or waited. */
-  #notice(milliseconds: number): void {
-    if (milliseconds > Math.max(LATE, LATE_PARTS * this.#usual)) this.#lost += milliseconds;
+  /**
+   * Takes note of a time that is too long for a part of a job, whether this thread worked or waited. What a job takes
+   * is known where this thread had a part of it before.
+   */
+  #notice(milliseconds: number, job: number): void {
+    if (this.#lastJob !== job) return;
+    const most = Math.max(LATE, LATE_PARTS * this.#usual, LATE_TIMES * this.#ownTime);
+    if (milliseconds > most) this.#lost += milliseconds;
   }
 
   #waiting(queued: number): number {

@@ -42,7 +42,7 @@ export interface Shift {
   readonly divisor: Triple;
   readonly padding: Triple;
   readonly chunkSamples: number;
-  readonly chunkDepth: number;
+  readonly chunkSlices: number;
   readonly partialBytes: number;
 }
 
@@ -197,8 +197,9 @@ function gradByWinograd(p: Product): WinogradGrad | undefined {
 const SHIFT_BYTES = 320 * 1024;
 /** As much for gradients that are spread by a stride, whose products have more rows. */
 const SPREAD_BYTES = 1280 * 1024;
-/** At most, where the lowest strip takes more than that. */
-const MOST_SPREAD_BYTES = 8 * 1024 * 1024;
+/** At most, where a single slice takes more than that. */
+const MOST_SLICE_BYTES = 8 * 1024 * 1024;
+
 /** The plan by shifted sums, where it is possible and worth it. */
 function shifted(p: Product): Plan | undefined {
   const taps = volume(p.taps);
@@ -217,15 +218,9 @@ function shifted(p: Product): Plan | undefined {
   const batch = p.columns / volume(output);
   const rows = p.rows * taps;
   const sliceBytes = 4 * rows * source[1] * source[2];
-  const fitting = Math.floor((spread ? SPREAD_BYTES : SHIFT_BYTES) / sliceBytes);
-  // Strips are at least as high as they overlap.
-  const leastDepth = Math.max(1, tapsGrid[0] - divisor[0]);
-  const least = Math.ceil((leastDepth + tapsGrid[0] - 1) / divisor[0]);
-  const slices =
-    spread && least * sliceBytes <= MOST_SPREAD_BYTES ? Math.max(least, fitting) : fitting;
+  if (sliceBytes > MOST_SLICE_BYTES) return undefined;
+  const slices = Math.max(1, Math.floor((spread ? SPREAD_BYTES : SHIFT_BYTES) / sliceBytes));
   const whole = slices >= source[0];
-  const chunkDepth = whole ? output[0] : slices * divisor[0] - tapsGrid[0] + 1;
-  if (!whole && chunkDepth < leastDepth) return undefined;
   const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
   // Of an input gradient's weights all rows of the product are neighbours, if the taps are not counted backwards.
   const backwards = p.aTap === -1 && p.aRow === taps;
@@ -266,8 +261,8 @@ function shifted(p: Product): Plan | undefined {
       divisor,
       padding: turn(p.padding),
       chunkSamples,
-      chunkDepth,
-      partialBytes: sliceBytes * (whole ? chunkSamples * source[0] : Math.min(slices, source[0])),
+      chunkSlices: slices,
+      partialBytes: sliceBytes * (whole ? chunkSamples * source[0] : slices),
     },
   };
 }

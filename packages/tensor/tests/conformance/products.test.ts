@@ -86,6 +86,11 @@ const largeConvolutions: [string, ConvGeometry][] = [
   ],
   ['more inputs, short samples', convGeometry(3, 50, 33, [1, 4, 5], [1, 3, 3], [0, 1, 1])],
   ['few outputs, volume', convGeometry(2, 20, 2, [5, 6, 7], [3, 3, 3], [1, 1, 1])],
+  ['few outputs, slice by slice', convGeometry(1, 33, 8, [6, 20, 21], [3, 3, 3], [1, 1, 1])],
+  [
+    'few outputs, slice by slice, more padding than kernel',
+    convGeometry(2, 33, 8, [4, 24, 24], [2, 3, 3], [3, 1, 1]),
+  ],
   ['few outputs, wide', convGeometry(1, 16, 1, [1, 40, 130], [1, 5, 5], [0, 2, 2])],
   ['few outputs, line', convGeometry(3, 33, 3, [1, 1, 301], [1, 1, 5], [0, 0, 2])],
   ['no padding, few outputs', convGeometry(2, 32, 2, [1, 12, 11], [1, 3, 3], [0, 0, 0])],
@@ -97,10 +102,7 @@ const largeConvolutions: [string, ConvGeometry][] = [
   ],
   ['strides beyond kernels', convGeometry(2, 3, 4, [1, 14, 17], [1, 2, 2], [0, 0, 1], [1, 3, 5])],
   ['strides, in strips', convGeometry(1, 90, 6, [1, 31, 20], [1, 5, 3], [0, 3, 0], [1, 2, 1])],
-  [
-    'strides, strips of their least',
-    convGeometry(1, 140, 5, [1, 26, 61], [1, 7, 5], [0, 2, 4], [1, 2, 3]),
-  ],
+  ['strides, low strips', convGeometry(1, 140, 5, [1, 26, 61], [1, 7, 5], [0, 2, 4], [1, 2, 3])],
   ['strides, pointwise', convGeometry(2, 5, 30, [1, 9, 12], [1, 1, 1], [0, 0, 0], [1, 2, 3])],
   ['kernels beyond the image', convGeometry(2, 6, 40, [1, 3, 2], [1, 7, 5], [0, 3, 2], [1, 2, 1])],
   ['strides, volume', convGeometry(2, 3, 5, [9, 8, 7], [3, 4, 2], [1, 0, 1], [2, 3, 2])],
