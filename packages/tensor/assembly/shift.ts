@@ -5,8 +5,8 @@
  * copying x once per tap would cost more than all arithmetic; and where the divisor is the stride of a
  * convolution whose gradient this is, most of what is copied would be zeros.
  *
- * Z exists for a few samples, or a few depth slices of one sample, at a time, and is added to all of y that it reaches:
- * nothing is multiplied twice. Where the depth is 1, the TypeScript side passes the height as depth, so that images
+ * Z exists for a few samples, or a few depth slices of one sample, at a time, and is added to all of y that it reaches,
+ * so a thread multiplies none of them twice. Where the depth is 1, the TypeScript side passes the height as depth, so that images
  * too are cut into strips.
  */
 import { Product, Shift } from './plan';

@@ -130,8 +130,7 @@ const MANY_COLUMNS = 512;
 export function canRead(p: Product, tile: Tile): boolean {
   const crosses = p.aTaps < p.depth && p.aTaps % blockDepth(p) !== 0;
   if (p.aRowTaps !== 0 || crosses) return false;
-  const step = Math.abs(p.aTaps > 1 ? p.aTap : p.aChannel);
-  if (step >= FAR && p.columns >= MANY_COLUMNS) return false;
+  if (Math.abs(p.aTap) >= FAR && p.columns >= MANY_COLUMNS) return false;
   return tile.columns >= WIDE_TILE;
 }
 

@@ -36,6 +36,8 @@ const LINE_BYTES = 64;
 /** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
 const MOST_OWN = 1 << 16;
 const MOST_AHEAD = 1 << 20;
+/** As much where columns come in many small chunks, each of which would pack it again. */
+const MOST_AHEAD_OF_CHUNKS = 1 << 24;
 /** Columns from which it pays that each thread packs a larger one for itself. */
 const LEAST_COLUMNS = 64;
 
@@ -68,9 +70,10 @@ function runPlan(r: Runtime, plan: Plan): void {
   const deep = sums !== undefined && sums.parts > 1;
   const bytesOfA = deep ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
   const direct = inner || canRead(p, r.tile);
-  const parts = cut(r, plan, direct || bytesOfA <= MOST_AHEAD);
+  const mostAhead = shift ? MOST_AHEAD_OF_CHUNKS : MOST_AHEAD;
+  const parts = cut(r, plan, direct || bytesOfA <= mostAhead);
   const packs = !direct && bytesOfA <= MOST_OWN;
-  const ahead = !direct && !packs && bytesOfA <= MOST_AHEAD;
+  const ahead = !direct && !packs && bytesOfA <= mostAhead;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
   // What is made aside has room in each row for whole tiles.
   const width = r.tile.columns * Math.ceil(p.columns / r.tile.columns);

@@ -199,6 +199,8 @@ const SHIFT_BYTES = 320 * 1024;
 const SPREAD_BYTES = 1280 * 1024;
 /** At most, where a single slice takes more than that. */
 const MOST_SLICE_BYTES = 8 * 1024 * 1024;
+/** Columns of a chunk for which A is worth reading, where no more scratch than that of a spread one is needed. */
+const LEAST_CHUNK_COLUMNS = 128;
 
 /** The plan by shifted sums, where it is possible and worth it. */
 function shifted(p: Product): Plan | undefined {
@@ -219,7 +221,10 @@ function shifted(p: Product): Plan | undefined {
   const rows = p.rows * taps;
   const sliceBytes = 4 * rows * source[1] * source[2];
   if (sliceBytes > MOST_SLICE_BYTES) return undefined;
-  const slices = Math.max(1, Math.floor((spread ? SPREAD_BYTES : SHIFT_BYTES) / sliceBytes));
+  const most = Math.floor(SPREAD_BYTES / sliceBytes);
+  const fitting = spread ? most : Math.floor(SHIFT_BYTES / sliceBytes);
+  const worthwhile = Math.min(most, Math.ceil(LEAST_CHUNK_COLUMNS / (source[1] * source[2])));
+  const slices = Math.max(1, fitting, worthwhile);
   const whole = slices >= source[0];
   const chunkSamples = whole ? Math.min(batch, Math.floor(slices / source[0])) : 1;
   // Of an input gradient's weights all rows of the product are neighbours, if the taps are not counted backwards.
