@@ -23,7 +23,7 @@ interface Bucket {
 /** A parameter, and how its gradient grows. */
 interface Growth {
   readonly parameter: Parameter;
-  /** How often something was added in this step, and as the how manieth of all additions the last time. */
+  /** How often something was added in this step, and which of all additions was the last. */
   count: number;
   last: number;
   /** How often it was in the step that buckets were made in. */
@@ -49,9 +49,9 @@ export class GradientSums {
 
   constructor(communicator: Communicator, parameters: readonly Parameter[]) {
     this.#communicator = communicator;
-    this.#growths = parameters.map((parameter) => ({
-      ...{ parameter, count: 0, last: 0, expected: 0, bucket: undefined },
-    }));
+    this.#growths = parameters.map((parameter) => {
+      return { parameter, count: 0, last: 0, expected: 0, bucket: undefined };
+    });
   }
 
   /** Begins a step, in which no parameter has a gradient. */
@@ -176,22 +176,24 @@ function bucketsOf(growths: readonly Growth[]): Bucket[] {
   const [first] = growths;
   if (!first) return [];
   const Numbers = first.parameter.data.dtype === 'float64' ? Float64Array : Float32Array;
-  const bytesOf = (list: readonly Growth[]) =>
-    list.reduce((sum, { parameter }) => sum + parameter.size, 0) * Numbers.BYTES_PER_ELEMENT;
-  const full = Math.min(mostBytes, Math.max(leastBytes, bytesOf(growths) / bucketCount));
+  const bytes = Numbers.BYTES_PER_ELEMENT;
+  const sizeOf = (list: readonly Growth[]) =>
+    list.reduce((sum, { parameter }) => sum + parameter.size, 0);
+  const share = (bytes * sizeOf(growths)) / bucketCount;
+  const full = Math.min(mostBytes, Math.max(leastBytes, share)) / bytes;
   const lists: Growth[][] = [];
-  let bytes = full;
+  let size = full;
   for (const growth of growths) {
-    if (bytes >= full) {
+    if (size >= full) {
       lists.push([]);
-      bytes = 0;
+      size = 0;
     }
     lists.at(-1)!.push(growth);
-    bytes += bytesOf([growth]);
+    size += growth.parameter.size;
   }
   return lists.map((list) => {
     const parameters = list.map(({ parameter }) => parameter);
-    const numbers = new Numbers(bytesOf(list) / Numbers.BYTES_PER_ELEMENT);
+    const numbers = new Numbers(sizeOf(list));
     const bucket: Bucket = { parameters, numbers, missing: 0, pending: undefined };
     for (const growth of list) growth.bucket = bucket;
     return bucket;
