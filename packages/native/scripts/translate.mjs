@@ -35,6 +35,7 @@ const types = {
   v128: 'vec',
   quad: 'quad',
   doubles: 'doubles',
+  widened: 'widened',
   places: 'places',
 };
 

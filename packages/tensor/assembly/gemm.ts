@@ -8,7 +8,7 @@
  *
  * Left out: where the numbers come from (pack.ts) and how the loops are blocked (product.ts).
  */
-import { LANES, loadSome, madd, ROWS, storeSome, VECTOR } from './simd';
+import { LANES, loadSome, madd, prefetch, ROWS, storeSome, VECTOR } from './simd';
 import { Product } from './plan';
 
 /** Columns of a register tile, and bytes of its row. */
@@ -51,6 +51,14 @@ function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask:
   v128.store(c, right, VECTOR);
 }
 
+/** Has a row of a tile fetched, while the tile is multiplied. */
+// @ts-ignore: decorator
+@inline
+function fetchRow(c: usize): void {
+  prefetch(c);
+  if (PANEL_BYTES > 64) prefetch(c + 64);
+}
+
 /**
  * One tile. `rows` and `packed` are constants at each call, so the branches on them vanish; `step` is the distance in
  * bytes from one row of B to the next, and `mask` that from C to its mask. Where A is not packed, its rows are
@@ -73,6 +81,9 @@ function tile(
   bias: usize,
   mask: usize,
 ): void {
+  if (mode & MASK) {
+    for (let r = 0; r < rows; r++) fetchRow(c + <usize>r * row + mask);
+  }
   let c00 = f32x4.splat(0);
   let c01 = c00;
   let c10 = c00;
@@ -277,65 +288,70 @@ function exchange(
   }
 }
 
-/**
- * Up to PANEL columns of C, from a panel of B whose rows lie `step` bytes apart: it stays in the
- * first-level cache while the panels of A pass by.
- */
-function multiplyPanel(
-  p: Product,
-  a: usize,
-  b: usize,
-  step: usize,
-  row0: i32,
-  rows: i32,
-  column: i32,
-  width: i32,
-  depth: i32,
-  mode: i32,
-): void {
-  const rowBytes = (<usize>p.cRow) << 2;
-  const mask = p.mask - p.c;
-  const sample = column / p.cColumns;
-  const at = column - sample * p.cColumns;
-  const direct = (width == PANEL || p.padded) && at + PANEL <= p.cColumns;
-  let c = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + at)) << 2);
-  const aRow = (<usize>p.aRow) << 2;
-  const aStep = (<usize>p.aTap) << 2;
-  for (let i = 0; i < rows; i += p.panelRows) {
-    const height = min(p.panelRows, rows - i);
-    const bias = p.bias + ((<usize>(row0 + i)) << 2);
-    if (!direct && mode & ADD) exchange(false, false, p, c, height, at, width);
-    const to = direct ? c : p.tile;
-    const toRow = direct ? rowBytes : PANEL_BYTES;
-    const how = direct ? mode : mode & ~MASK;
-    // Only wide tiles read A so (src/wasm/product.ts), and a page need not load what WebAssembly does not run.
-    if (LANES > 4 && p.direct) directTileOf(height, a, aRow, aStep, b, step, depth, to, toRow, how, bias, mask);
-    else tileOf(height, a, b, step, depth, to, toRow, how, bias, mask);
-    if (!direct) {
-      if (mode & MASK) exchange(true, true, p, c, height, at, width);
-      else exchange(true, false, p, c, height, at, width);
-    }
-    c += <usize>height * rowBytes;
-    a += p.direct ? <usize>height * aRow : (<usize>(height * depth)) << 2;
-  }
-}
+/** Bytes of neighbouring panels of B that a panel of A meets in turn, which the first-level cache holds beside it. */
+const GROUP: usize = 1 << 14;
 
-/** C[row0 .. +rows, column0 .. +columns] from one block of A and a packed one of B. */
+/**
+ * Columns of C from panels of B, `pitch` bytes apart, whose rows lie `step` bytes apart. Panels go in groups that
+ * stay in the first-level cache while the panels of A pass by, so that each row of C is written, and its
+ * mask read, some lines of the cache at a time.
+ */
 export function multiply(
   p: Product,
   a: usize,
   b: usize,
+  step: usize,
   pitch: usize,
   row0: i32,
   rows: i32,
-  column0: i32,
+  column: i32,
   columns: i32,
   depth: i32,
   mode: i32,
 ): void {
-  for (let j = 0; j < columns; j += PANEL) {
-    multiplyPanel(p, a, b, PANEL_BYTES, row0, rows, column0 + j, min(PANEL, columns - j), depth, mode);
-    b += pitch;
+  const mask = p.mask - p.c;
+  const rowBytes = (<usize>p.cRow) << 2;
+  const turn = (<usize>(p.cSample - p.cColumns)) << 2;
+  const aRow = (<usize>p.aRow) << 2;
+  const aStep = (<usize>p.aTap) << 2;
+  const most = max(1, <i32>(GROUP / (<usize>depth * PANEL_BYTES))) * PANEL;
+  while (columns > 0) {
+    const group = min(most, columns);
+    const sample = column / p.cColumns;
+    const start = column - sample * p.cColumns;
+    let line = p.c + ((<usize>(sample * p.cSample + row0 * p.cRow + start)) << 2);
+    let panel = a;
+    for (let i = 0; i < rows; i += p.panelRows) {
+      const height = min(p.panelRows, rows - i);
+      const bias = p.bias + ((<usize>(row0 + i)) << 2);
+      let c = line;
+      let at = start;
+      let from = b;
+      for (let left = group; left > 0; left -= PANEL) {
+        const width = min(PANEL, left);
+        const direct = (width == PANEL || p.padded) && at + PANEL <= p.cColumns;
+        if (!direct && mode & ADD) exchange(false, false, p, c, height, at, width);
+        const to = direct ? c : p.tile;
+        const toRow = direct ? rowBytes : PANEL_BYTES;
+        const how = direct ? mode : mode & ~MASK;
+        // Only wide tiles read A so (src/wasm/product.ts), and a page need not load what WebAssembly does not run.
+        if (LANES > 4 && p.direct) directTileOf(height, panel, aRow, aStep, from, step, depth, to, toRow, how, bias, mask);
+        else tileOf(height, panel, from, step, depth, to, toRow, how, bias, mask);
+        if (!direct) {
+          if (mode & MASK) exchange(true, true, p, c, height, at, width);
+          else exchange(true, false, p, c, height, at, width);
+        }
+        from += pitch;
+        c += PANEL_BYTES;
+        at += PANEL;
+        for (; at >= p.cColumns; at -= p.cColumns) c += turn;
+      }
+      line += <usize>height * rowBytes;
+      panel += p.direct ? <usize>height * aRow : (<usize>(height * depth)) << 2;
+    }
+    b += <usize>(group / PANEL) * pitch;
+    column += group;
+    columns -= group;
   }
 }
 
@@ -356,14 +372,11 @@ export function multiplyInPlace(
   let sample = begin / line;
   let at = begin - sample * line;
   while (begin < end) {
-    const width = min(min(PANEL, line - at), end - begin);
+    const columns = min(line - at, end - begin);
     const b = p.source + ((<usize>((sample * p.channels + k) * line + at)) << 2);
-    multiplyPanel(p, a, b, step, row0, rows, begin, width, depth, mode);
-    begin += width;
-    at += width;
-    if (at == line) {
-      at = 0;
-      sample++;
-    }
+    multiply(p, a, b, step, PANEL_BYTES, row0, rows, begin, columns, depth, mode);
+    begin += columns;
+    at = 0;
+    sample++;
   }
 }

@@ -7,7 +7,7 @@
  * thread can take a part. Where C has few columns and k is long, threads
  * part k instead: into parts that do not depend on how many threads there are.
  */
-import { ADD, BIAS, MASK, multiply, multiplyInPlace, PANEL, RELU } from './gemm';
+import { ADD, BIAS, MASK, multiply, multiplyInPlace, PANEL, PANEL_BYTES, RELU } from './gemm';
 import { multiplyLines } from './inner';
 import { packA, packB, packLinesAlong, panelPitch } from './pack';
 import { Product } from './plan';
@@ -154,7 +154,7 @@ export function productOver(p: Product, begin: i32, end: i32, near: i32, far: i3
       for (let column = begin; column < end; column += p.blockColumns) {
         const columns = min(p.blockColumns, end - column);
         packB(p, column, columns, k, depth);
-        multiply(p, a, p.packedB, panelPitch(depth), row, rows, column, columns, depth, mode);
+        multiply(p, a, p.packedB, PANEL_BYTES, panelPitch(depth), row, rows, column, columns, depth, mode);
       }
     }
   }

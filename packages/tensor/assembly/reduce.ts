@@ -7,7 +7,7 @@
  * reduced (`rows`) or kept (`columns`).
  */
 
-import { doubles, high, loadQuad, low, quad } from './simd';
+import { doubles, pairOf, quad, QUADS, splatWidened, VECTOR, widen, widened } from './simd';
 
 export const SUM: i32 = 0;
 export const SQUARES: i32 = 1;
@@ -43,9 +43,20 @@ const DONE: usize = 0xffffffff;
 
 // @ts-ignore: decorator
 @inline
-function combine(op: i32, acc: doubles, x: doubles): doubles {
+function combine(op: i32, acc: widened, x: widened): widened {
   if (op == MAX) return f64x2.max(acc, x);
   return f64x2.add(acc, op == SQUARES ? f64x2.mul(x, x) : x);
+}
+
+/** Bytes of half a vector. */
+const HALF: usize = VECTOR / 2;
+
+/** One of the four pairs of eight doubles, which lie in as many vectors as it takes. */
+// @ts-ignore: decorator
+@inline
+function pair(index: i32, a: widened, b: widened, c: widened, d: widened): doubles {
+  const at = index / QUADS;
+  return pairOf(at == 0 ? a : at == 1 ? b : at == 2 ? c : d, index % QUADS);
 }
 
 /** One contiguous row. */
@@ -53,31 +64,37 @@ function combine(op: i32, acc: doubles, x: doubles): doubles {
 @inline
 function line(op: i32, from: usize, size: i32): f64 {
   const start = op == MAX ? LOWEST : 0;
-  let a = f64x2.splat(start);
+  let a = splatWidened(start);
   let b = a;
   let c = a;
   let d = a;
   let i = 0;
   for (; i + 8 <= size; i += 8) {
-    const x = loadQuad(from);
-    const y = loadQuad(from + 16);
-    a = combine(op, a, low(x));
-    b = combine(op, b, high(x));
-    c = combine(op, c, low(y));
-    d = combine(op, d, high(y));
+    a = combine(op, a, widen(from));
+    if (QUADS < 4) b = combine(op, b, widen(from + HALF));
+    if (QUADS < 2) {
+      c = combine(op, c, widen(from + 2 * HALF));
+      d = combine(op, d, widen(from + 3 * HALF));
+    }
     from += 32;
   }
+  let rest = f64x2.extract_lane(pair(0, a, b, c, d), 0);
   for (; i < size; i++) {
     const x = <f64>load<f32>(from);
-    a = combine(op, a, f64x2.replace_lane(f64x2.splat(start), 0, x));
+    if (op == MAX) rest = max(rest, x);
+    else rest += op == SQUARES ? x * x : x;
     from += 4;
   }
+  const first = f64x2.replace_lane(pair(0, a, b, c, d), 0, rest);
+  const second = pair(1, a, b, c, d);
+  const third = pair(2, a, b, c, d);
+  const fourth = pair(3, a, b, c, d);
   if (op == MAX) {
-    a = f64x2.max(f64x2.max(a, b), f64x2.max(c, d));
-    return max(f64x2.extract_lane(a, 0), f64x2.extract_lane(a, 1));
+    const most = f64x2.max(f64x2.max(first, second), f64x2.max(third, fourth));
+    return max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1));
   }
-  a = f64x2.add(f64x2.add(a, b), f64x2.add(c, d));
-  return f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
+  const sum = f64x2.add(f64x2.add(first, second), f64x2.add(third, fourth));
+  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }
 
 // @ts-ignore: decorator
@@ -112,11 +129,17 @@ function storeRest(to: usize, v: quad, count: i32): void {
   if (rest > 2) v128.store32_lane(to + 8, v, 2);
 }
 
+// @ts-ignore: decorator
+@inline
+function floats(low: doubles, high: doubles): quad {
+  return v128.shuffle<f32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
+}
+
 /** Eight neighbouring columns at once over all that is reduced. */
 // @ts-ignore: decorator
 @inline
 function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, size: i32, counter: usize): void {
-  const start = f64x2.splat(op == MAX ? LOWEST : 0);
+  const start = splatWidened(op == MAX ? LOWEST : 0);
   const keptRank = load<i32>(kept);
   const reducedRank = load<i32>(reduced);
   // The last of the reduced dimensions is a plain loop: the odometer costs more than a step of it.
@@ -128,7 +151,6 @@ function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, s
   do {
     for (let i = 0; i < size; i += 8) {
       const column = from + base + ((<usize>i) << 2);
-      const second: usize = i + 4 < size ? 16 : 0;
       let a = start;
       let b = start;
       let c = start;
@@ -137,18 +159,18 @@ function columns(op: i32, from: usize, to: usize, kept: usize, reduced: usize, s
       do {
         let at = column + offset;
         for (let k = 0; k < steps; k++) {
-          const x = loadQuad(at);
-          const y = loadQuad(at + second);
-          a = combine(op, a, low(x));
-          b = combine(op, b, high(x));
-          c = combine(op, c, low(y));
-          d = combine(op, d, high(y));
+          a = combine(op, a, widen(at));
+          if (QUADS < 4) b = combine(op, b, widen(at + HALF));
+          if (QUADS < 2) {
+            c = combine(op, c, widen(at + 2 * HALF));
+            d = combine(op, d, widen(at + 3 * HALF));
+          }
           at += step;
         }
         offset = advance(reduced, last, counter + 64, offset);
       } while (offset != DONE);
-      const left = v128.shuffle<f32>(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
-      const right = v128.shuffle<f32>(f32x4.demote_f64x2_zero(c), f32x4.demote_f64x2_zero(d), 0, 1, 4, 5);
+      const left = floats(pair(0, a, b, c, d), pair(1, a, b, c, d));
+      const right = floats(pair(2, a, b, c, d), pair(3, a, b, c, d));
       const target = to + ((<usize>i) << 2);
       if (i + 4 <= size) v128.store(target, left);
       if (i + 8 <= size) v128.store(target, right, 16);

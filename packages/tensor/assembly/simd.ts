@@ -23,9 +23,13 @@ export const QUADS: i32 = 1;
 /** Rows tiled into one register block: what the 15 registers that V8 gives out can hold. */
 export const ROWS: i32 = FUSED ? 6 : 5;
 
-/** Four floats where it must be four, however wide vectors are; two doubles where sums are kept. */
+/**
+ * Four floats where it must be four, however wide vectors are; two doubles where sums are kept; and a vector of doubles,
+ * half as many as it has floats.
+ */
 export type quad = v128;
 export type doubles = v128;
+export type widened = v128;
 /** Places of quads. */
 export type places = usize;
 
@@ -85,6 +89,11 @@ export function loadQuadsAt(at: places, behind: i32): v128 {
   if (behind == 2) return v128.load(at, 32);
   return v128.load(at);
 }
+
+/** Asks for the line of the cache that begins there, or contains it, where the processor can be asked. */
+// @ts-ignore: decorator
+@inline
+export function prefetch(at: usize): void {}
 
 /** One quad, as often as a vector has some. */
 // @ts-ignore: decorator
@@ -153,22 +162,30 @@ export function keepSome(v: v128, count: i32): v128 {
   return v128.and(v, i32x4(-1, count > 1 ? -1 : 0, count > 2 ? -1 : 0, 0));
 }
 
-/** The first two floats of a quad, and the last two. */
+/** Half a vector's floats as doubles. */
 // @ts-ignore: decorator
 @inline
-export function low(x: quad): doubles {
-  return f64x2.promote_low_f32x4(x);
+export function widen(from: usize): widened {
+  return f64x2.promote_low_f32x4(v128.load64_zero(from));
 }
 
 // @ts-ignore: decorator
 @inline
-export function high(x: quad): doubles {
-  return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3));
+export function splatWidened(x: f64): widened {
+  return f64x2.splat(x);
+}
+
+/** One pair of such doubles, of QUADS. */
+// @ts-ignore: decorator
+@inline
+export function pairOf(v: widened, index: i32): doubles {
+  return v;
 }
 
 /** Adds a vector to two sums of doubles, quad after quad: its even places to one, and its odd ones. */
 // @ts-ignore: decorator
 @inline
 export function sumInto(sums: doubles, v: v128): doubles {
-  return f64x2.add(sums, f64x2.add(low(v), high(v)));
+  const high = f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
+  return f64x2.add(sums, f64x2.add(f64x2.promote_low_f32x4(v), high));
 }

@@ -30,9 +30,9 @@
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef float quad __attribute__((vector_size(16)));
 typedef double doubles __attribute__((vector_size(16)));
+typedef double widened __attribute__((vector_size(4 * LANES)));
 typedef uint32_t uvec __attribute__((vector_size(4 * LANES)));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
-typedef int64_t idoubles __attribute__((vector_size(16)));
 typedef vec vec_ __attribute__((aligned(4), may_alias));
 typedef quad quad_ __attribute__((aligned(4), may_alias));
 
@@ -54,6 +54,8 @@ typedef uint32_t uint32_t_ __attribute__((may_alias));
 #define VSTORE_(at, v, offset, ...) BY_WIDTH(storeVec, storeQuad, v)(AT(at) + (offset), v)
 #define v128_store32_lane(at, v, lane) STORE(float, at, (v)[lane])
 #define loadQuad(at) ((quad) * (const quad_ *)AT(at))
+
+#define prefetch(at) __builtin_prefetch(AT(at))
 
 /* Chooses by the type of v, where quads are not vectors themselves. */
 #if LANES == 4
@@ -139,11 +141,13 @@ INLINE vec f32x4_min(vec a, vec b) {
   vec equal = v128_or(a, b);
   return select(f32x4_eq(a, b), equal, select(f32x4_lt(a, b), a, select(f32x4_gt(a, b), b, a + b)));
 }
-INLINE doubles f64x2_max(doubles a, doubles b) {
-  const idoubles x = (idoubles)a, y = (idoubles)b, greater = a > b, less = a < b, equal = a == b;
-  const idoubles none = ~(greater | less | equal) & (idoubles)(a + b);
-  return (doubles)((greater & x) | (less & y) | (equal & x & y) | none);
-}
+#define f64x2_max(a, b) ({ \
+  __typeof__((a) + (b)) a_ = (a), b_ = (b); \
+  __typeof__(a_ > b_) greater_ = a_ > b_, less_ = a_ < b_, equal_ = a_ == b_; \
+  __typeof__(a_ > b_) x_ = (__typeof__(a_ > b_))a_, y_ = (__typeof__(a_ > b_))b_; \
+  __typeof__(a_ > b_) none_ = ~(greater_ | less_ | equal_) & (__typeof__(a_ > b_))(a_ + b_); \
+  (__typeof__(a_))((greater_ & x_) | (less_ & y_) | (equal_ & x_ & y_) | none_); \
+})
 INLINE double maxDouble(double a, double b) { return f64x2_max(f64x2_splat(a), f64x2_splat(b))[0]; }
 
 #define MIN(a, b) ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ < b_ ? a_ : b_; })
@@ -323,10 +327,23 @@ INLINE vec keepSome(vec v, int32_t count) {
 }
 #endif
 
-INLINE doubles low(quad v) { return (doubles){v[0], v[1]}; }
-INLINE doubles high(quad v) { return (doubles){v[2], v[3]}; }
+/* Doubles, of half a vector's floats and of quads. */
+#define splatWidened(x) ((double)(x) - (widened){})
+#define widen(from) widen_(mem, from)
+INLINE widened widen_(uint8_t *mem, uint32_t from) {
+  typedef float half __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
+  return __builtin_convertvector(*(const half *)AT(from), widened);
+}
+INLINE doubles pairOf(widened v, int i) {
+  doubles all[QUADS];
+  memcpy(all, &v, sizeof v);
+  return all[i];
+}
 INLINE doubles sumInto(doubles sums, vec v) {
-  for (int i = 0; i < QUADS; i++) sums += low(quadOf(v, i)) + high(quadOf(v, i));
+  for (int i = 0; i < QUADS; i++) {
+    const quad q = quadOf(v, i);
+    sums += (doubles){q[0], q[1]} + (doubles){q[2], q[3]};
+  }
   return sums;
 }
 

@@ -65,8 +65,6 @@ export function runProducts(
 function runPlan(r: Runtime, plan: Plan): void {
   const { product: p, shift, sums, inner = false } = plan;
   const cuts = blocking(p, r.tile);
-  // What inner products read of A need not fit a cache, and lines of B are gathered once.
-  const b = inner ? { ...cuts, blockRows: p.rows } : cuts;
   const deep = sums !== undefined && sums.parts > 1;
   const bytesOfA = deep ? Number.POSITIVE_INFINITY : 4 * p.rows * p.depth;
   const direct = inner || canRead(p, r.tile);
@@ -74,6 +72,8 @@ function runPlan(r: Runtime, plan: Plan): void {
   const parts = cut(r, plan, direct || bytesOfA <= mostAhead);
   const packs = !direct && bytesOfA <= MOST_OWN;
   const ahead = !direct && !packs && bytesOfA <= mostAhead;
+  // Where A lies ready, its rows go in one block, so that B is packed once.
+  const b = direct || packs || ahead ? { ...cuts, blockRows: p.rows } : cuts;
   const packedBytes = ahead ? wholeLines(bytesOfA) : 0;
   // What is made aside has room in each row for whole tiles.
   const width = r.tile.columns * Math.ceil(p.columns / r.tile.columns);
