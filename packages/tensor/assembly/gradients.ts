@@ -51,15 +51,16 @@ export function winogradGrad(
     let add = 0;
     for (let group = part * g.partRows * perRow; group < end; group += x.blockGroups) {
       const count = min(x.blockGroups, end - group);
-      findPlaces(x, scratch, group, count, perRow, tileRows);
+      findPlaces(x, scratch, true, group, count, perRow, tileRows);
       let to = scratch + x.inputs;
       for (let c = 0; c < x.channels; c++) {
-        transformPatches(x, scratch, c, group, count, perRow, tileRows, to, PANEL_BYTES, patches);
+        transformPatches(x, scratch, c, count, to, PANEL_BYTES, patches);
         to += line;
       }
+      findPlaces(dy, scratch, false, group, count, perRow, tileRows);
       to = scratch + dy.inputs;
       for (let c = low; c < high; c++) {
-        transformTiles(dy, scratch, c, group, count, perRow, tileRows, to, PANEL_BYTES, tiles);
+        transformTiles(dy, scratch, c, count, to, PANEL_BYTES, tiles);
         to += line;
       }
       for (let plane: usize = 0; plane < 16; plane++) {

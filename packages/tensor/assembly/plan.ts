@@ -96,7 +96,7 @@ export class Shift {
   y: usize;
   bias: usize;
   relu: i32;
-  batch: i32;
+  mask: usize;
   rows: i32;
   /** Do Z's rows have the taps backwards? */
   backwards: i32;
@@ -142,10 +142,12 @@ export class Winograd {
   outputW: i32;
   bias: usize;
   relu: i32;
+  /** Where not 0, an array laid out as y, which is zero where that is not positive. */
+  mask: usize;
   filters: usize;
   inputs: usize;
   outputs: usize;
-  lines: usize;
+  masks: usize;
   places: usize;
   panelRows: i32;
   blockGroups: i32;

@@ -67,6 +67,8 @@ function sumPlainLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize,
   const tapsW = s.tapsW;
   const first = begins;
   const clamp = s.relu != 0 && ends;
+  const masked = s.mask != 0 && ends;
+  const mask = s.mask - s.y;
   const start = splat(bias);
   const zero = splat(0);
   for (let x = 0; x < width; x += LANES) {
@@ -88,6 +90,7 @@ function sumPlainLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize,
       }
     }
     if (clamp) sum = f32x4.pmax(sum, zero);
+    if (masked) sum = v128.and(sum, f32x4.gt(v128.load(y + mask), zero));
     if (x + LANES <= width) v128.store(y, sum);
     else storeSome(y, sum, width - x);
     y += VECTOR;
@@ -129,6 +132,10 @@ function sumSpreadLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize
     }
   }
   if (s.relu != 0 && ends) for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to) < 0 ? 0 : load<f32>(to));
+  if (s.mask != 0 && ends) {
+    const mask = s.mask - s.y;
+    for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to + mask) > 0 ? load<f32>(to) : 0);
+  }
 }
 
 /** The first source slice that an output depth reads. */

@@ -74,13 +74,6 @@ export function placesBehind(from: usize, words: usize, pitch: usize): places {
   return from + load<usize>(words);
 }
 
-/** Such places some bytes on. */
-// @ts-ignore: decorator
-@inline
-export function movePlaces(at: places, bytes: usize): places {
-  return at + bytes;
-}
-
 /** Quads side by side of which each lies at its place, or one or two quads behind. */
 // @ts-ignore: decorator
 @inline
@@ -120,6 +113,13 @@ export function quadOf(v: v128, index: i32): quad {
 @inline
 export function loadQuad(from: usize): quad {
   return v128.load(from);
+}
+
+/** A quad where that of a mask is positive, else zero. */
+// @ts-ignore: decorator
+@inline
+export function keepPositive(v: quad, mask: quad): quad {
+  return v128.and(v, f32x4.gt(mask, f32x4.splat(0)));
 }
 
 /** A vector of `count` floats, from 1 to LANES, `step` bytes apart, with zeros behind. */

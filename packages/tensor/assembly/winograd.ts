@@ -10,20 +10,26 @@
  * Left out: other kernels and strides; filter gradients (gradients.ts), which transform channels as here.
  */
 import { ADD, PANEL, PANEL_BYTES, tileOf } from './gemm';
-import { copyExactly } from './layout';
 import { Winograd } from './plan';
 import { ownScratch } from './scratch';
-import { loadQuads, loadQuadsAt, movePlaces, places, placesBehind, quad, quadOf, QUADS } from './simd';
+import { keepPositive, loadQuad, loadQuads, loadQuadsAt, placesBehind, quad, quadOf, QUADS } from './simd';
 import { splat, storeQuads, storeSome } from './simd';
 
-/** Columns of the output that a group covers, and bytes that each takes of a line's room. */
+/** Columns of the output that a group covers. */
 export const COVER: i32 = 8;
-const LINE: usize = 48;
 /**
- * Words for each group of a block, the same for all channels: where it begins in the room for lines, where its
- * output lies in that of the first channel, and how many columns and rows of that there are.
+ * Bytes for each group of a block, the same for all channels: where its lines begin in the first channel of the
+ * source, where its output lies in that of the first channel, and how many columns and rows of that there are.
  */
-const PLACE: usize = 16;
+const PLACE: usize = 32;
+const OUTPUT: usize = 16;
+const COLUMNS: usize = 20;
+const ROWS_LEFT: usize = 24;
+/** Lines that a group reads, and quads of each: of patches, and of gradients of outputs. */
+const PATCH_LINES: i32 = 4;
+const PATCH_QUADS: i32 = 3;
+const TILE_LINES: i32 = 2;
+const TILE_QUADS: i32 = 2;
 /** Groups to a panel. */
 const PER_PANEL: i32 = PANEL / 4;
 
@@ -157,19 +163,6 @@ export function winogradFilters(p: Winograd, first: i32, last: i32): void {
   }
 }
 
-/** One line of `count` floats from column `start` on, zero outside of the source. */
-// @ts-ignore: decorator
-@inline
-function copyLine(p: Winograd, plane: usize, row: i32, start: i32, count: i32, to: usize): void {
-  const inside = row >= 0 && row < p.sourceH;
-  const low = inside ? min(count, max(0, -start)) : count;
-  const high = inside ? max(low, min(count, p.sourceW - start)) : count;
-  for (let i = 0; i < low; i++) store<f32>(to + ((<usize>i) << 2), 0);
-  const line = plane + ((<usize>(row * p.sourceW + start)) << 2);
-  copyExactly(to + ((<usize>low) << 2), line + ((<usize>low) << 2), high - low);
-  for (let i = high; i < count; i++) store<f32>(to + ((<usize>i) << 2), 0);
-}
-
 /** The four columns of Bᵀd for row vectors, written as four of the 16 planes. */
 // @ts-ignore: decorator
 @inline
@@ -180,44 +173,51 @@ function storePlanes(to: usize, plane: usize, a: v128, b: v128, c: v128, d: v128
   v128.store(to + 3 * plane, f32x4.sub(b, d));
 }
 
-/** Bᵀ d B of a vector's groups, whose lines start at their places, `line` bytes apart. */
+/**
+ * Bᵀ d B of a vector's groups: `words` say where the lines of each lie behind `source`, and masks, `apart` bytes from
+ * one to the next, which numbers of them there are.
+ */
 // @ts-ignore: decorator
 @inline
-function transformInput(at: places, line: usize, to: usize, plane: usize): void {
+function transformInput(source: usize, words: usize, mask: usize, apart: usize, to: usize, plane: usize): void {
   // Column j of all four tiles of a group: the lines' columns 2t + j.
-  let v = loadQuadsAt(at, 0);
-  let w = loadQuadsAt(at, 1);
-  let x = loadQuadsAt(at, 2);
+  let at = placesBehind(source, words, PLACE);
+  let v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
+  let w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
+  let x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
   let e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   let o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const a0 = e;
   const a1 = o;
   const a2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const a3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
-  at = movePlaces(at, line);
-  v = loadQuadsAt(at, 0);
-  w = loadQuadsAt(at, 1);
-  x = loadQuadsAt(at, 2);
+  at = placesBehind(source, words + 4, PLACE);
+  mask += <usize>PATCH_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
+  x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const b0 = e;
   const b1 = o;
   const b2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const b3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
-  at = movePlaces(at, line);
-  v = loadQuadsAt(at, 0);
-  w = loadQuadsAt(at, 1);
-  x = loadQuadsAt(at, 2);
+  at = placesBehind(source, words + 8, PLACE);
+  mask += <usize>PATCH_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
+  x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const c0 = e;
   const c1 = o;
   const c2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const c3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
-  at = movePlaces(at, line);
-  v = loadQuadsAt(at, 0);
-  w = loadQuadsAt(at, 1);
-  x = loadQuadsAt(at, 2);
+  at = placesBehind(source, words + 12, PLACE);
+  mask += <usize>PATCH_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
+  x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const d0 = e;
@@ -234,17 +234,19 @@ function transformInput(at: places, line: usize, to: usize, plane: usize): void 
   storePlanes(to, plane, f32x4.sub(b0, d0), f32x4.sub(b1, d1), f32x4.sub(b2, d2), f32x4.sub(b3, d3));
 }
 
-/** A dy Aᵀ of a vector's groups, whose two lines start at their places, written as the 16 planes. */
+/** A dy Aᵀ of a vector's groups, written as the 16 planes: of two lines, as `transformInput` reads four. */
 // @ts-ignore: decorator
 @inline
-function transformGrad(at: places, line: usize, to: usize, plane: usize): void {
-  let v = loadQuadsAt(at, 0);
-  let w = loadQuadsAt(at, 1);
+function transformGrad(source: usize, words: usize, mask: usize, apart: usize, to: usize, plane: usize): void {
+  let at = placesBehind(source, words, PLACE);
+  let v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
+  let w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
   const even = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   const odd = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
-  at = movePlaces(at, line);
-  v = loadQuadsAt(at, 0);
-  w = loadQuadsAt(at, 1);
+  at = placesBehind(source, words + 4, PLACE);
+  mask += <usize>TILE_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
   const below = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   const beside = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const four = 4 * plane;
@@ -274,12 +276,16 @@ function activate(v: v128, bias: v128, relu: i32): v128 {
   return relu ? f32x4.pmax(y, f32x4.splat(0)) : y;
 }
 
-/** Writes up to eight outputs of a group: two of each tile in turn. */
+/** Writes up to eight outputs of a group, two of each tile in turn, and zero where there is a mask that is not positive. */
 // @ts-ignore: decorator
 @inline
-function storeRow(to: usize, even: quad, odd: quad, count: i32): void {
-  const left = v128.shuffle<f32>(even, odd, 0, 4, 1, 5);
-  const right = v128.shuffle<f32>(even, odd, 2, 6, 3, 7);
+function storeRow(to: usize, even: quad, odd: quad, count: i32, mask: usize): void {
+  let left = v128.shuffle<f32>(even, odd, 0, 4, 1, 5);
+  let right = v128.shuffle<f32>(even, odd, 2, 6, 3, 7);
+  if (mask) {
+    left = keepPositive(left, loadQuad(mask));
+    right = keepPositive(right, loadQuad(mask + 16));
+  }
   if (count >= 4) v128.store(to, left);
   if (count >= COVER) v128.store(to, right, 16);
   // What is left of a quad goes one by one: behind it is the next line.
@@ -306,36 +312,56 @@ function outputPlane(p: Winograd): usize {
   return ((<usize>(p.rows * p.blockGroups)) << 4) + 64;
 }
 
-/** Says where each group of a block lies, and, for whole vectors of them, some beyond. */
-export function findPlaces(p: Winograd, scratch: usize, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+/** Bytes from one mask of a block's groups to the next. */
+// @ts-ignore: decorator
+@inline
+function maskBytes(p: Winograd): usize {
+  return (<usize>p.blockGroups) << 4;
+}
+
+/**
+ * Says where each group of a block lies, and which numbers of its lines are inside of the source: of patches, or of
+ * the gradient of an output the tiles. For whole vectors of groups there are some more, of nothing.
+ */
+export function findPlaces(p: Winograd, scratch: usize, patches: bool, first: i32, count: i32, perRow: i32, tileRows: i32): void {
+  const lines = patches ? PATCH_LINES : TILE_LINES;
+  const quads = patches ? PATCH_QUADS : TILE_QUADS;
+  const apart = maskBytes(p);
   let place = scratch + p.places;
-  let at = 0;
-  while (at < count) {
+  let mask = scratch + p.masks;
+  for (let at = 0; at < ((count + QUADS - 1) & -QUADS); at++) {
     const row = (first + at) / perRow;
     const group = first + at - row * perRow;
-    const run = min(perRow - group, count - at);
     const sample = row / tileRows;
     const top = 2 * (row - sample * tileRows);
-    const output = (sample * p.rows * p.outputH + top) * p.outputW + COVER * group;
-    for (let i = 0; i < run; i++) {
-      store<usize>(place, <usize>at * LINE + ((<usize>(COVER * i)) << 2));
-      store<usize>(place, (<usize>(output + COVER * i)) << 2, 4);
-      store<i32>(place, p.outputW - COVER * (group + i), 8);
-      store<i32>(place, p.outputH - top, 12);
-      place += PLACE;
+    const begin = COVER * group - p.paddingW;
+    // What has no number inside is read from where there is one.
+    const start = begin > -4 * quads && begin < p.sourceW ? begin : 0;
+    for (let i = 0; i < lines; i++) {
+      const line = top + i - p.paddingH;
+      const inside = at < count && line >= 0 && line < p.sourceH;
+      const slice = sample * p.channels * p.sourceH + (inside ? line : 0);
+      store<usize>(place + 4 * <usize>i, at < count ? (<usize>(slice * p.sourceW + start)) << 2 : 0);
+      for (let k = 0; k < quads; k++) {
+        const to = mask + <usize>(i * quads + k) * apart;
+        for (let lane = 0; lane < 4; lane++) {
+          const column = begin + 4 * k + lane;
+          store<i32>(to + 4 * <usize>lane, inside && column >= 0 && column < p.sourceW ? -1 : 0);
+        }
+      }
     }
-    at += run;
-  }
-  for (; at % QUADS; at++) {
-    store<usize>(place, 0);
+    const output = (sample * p.rows * p.outputH + top) * p.outputW + COVER * group;
+    store<usize>(place, (<usize>output) << 2, OUTPUT);
+    store<i32>(place, p.outputW - COVER * group, COLUMNS);
+    store<i32>(place, p.outputH - top, ROWS_LEFT);
     place += PLACE;
+    mask += 16;
   }
 }
 
 /**
- * One channel of a block of groups, transformed: its patches, or of the gradient of an output the tiles. Its groups'
- * quads go to `to` on, PER_PANEL at a time side by side and `panel` bytes from there to the next; planes lie `plane`
- * bytes apart.
+ * One channel of a block of groups, transformed. Its groups' quads go to `to` on, PER_PANEL at a time side by side and
+ * `panel` bytes from there to the next; planes lie `plane` bytes apart.
  */
 // @ts-ignore: decorator
 @inline
@@ -344,74 +370,30 @@ function transform(
   p: Winograd,
   scratch: usize,
   c: i32,
-  first: i32,
   count: i32,
-  perRow: i32,
-  tileRows: i32,
   to: usize,
   panel: usize,
   plane: usize,
 ): void {
-  const line = LINE * <usize>p.blockGroups;
-  const slice = p.sourceH * p.sourceW;
-  const lines = scratch + p.lines;
-  let place = 0;
-  let at = 0;
-  while (at < count) {
-    const row = (first + at) / perRow;
-    const group = first + at - row * perRow;
-    const run = min(perRow - group, count - at);
-    const sample = row / tileRows;
-    const top = 2 * (row - sample * tileRows) - p.paddingH;
-    const source = p.source + ((<usize>((sample * p.channels + c) * slice)) << 2);
-    const height = patches ? 4 : 2;
-    const width = COVER * run + (patches ? 4 : 0);
-    for (let i = 0; i < height; i++) {
-      const begin = lines + <usize>i * line + <usize>at * LINE;
-      copyLine(p, source, top + i, COVER * group - p.paddingW, width, begin);
-    }
-    at += run;
-    // As soon as they are there, so that one waits for memory while the other computes.
-    const ready = at < count ? at - QUADS : count - 1;
-    for (; place <= ready; place += QUADS) {
-      const quad = to + <usize>(place / PER_PANEL) * panel + ((<usize>(place % PER_PANEL)) << 4);
-      const from = placesBehind(lines, scratch + p.places + <usize>place * PLACE, PLACE);
-      if (patches) transformInput(from, line, quad, plane);
-      else transformGrad(from, line, quad, plane);
-    }
+  const source = p.source + ((<usize>(c * p.sourceH * p.sourceW)) << 2);
+  const apart = maskBytes(p);
+  for (let at = 0; at < count; at += QUADS) {
+    const quad = to + <usize>(at / PER_PANEL) * panel + ((<usize>(at % PER_PANEL)) << 4);
+    const words = scratch + p.places + <usize>at * PLACE;
+    const mask = scratch + p.masks + ((<usize>at) << 4);
+    if (patches) transformInput(source, words, mask, apart, quad, plane);
+    else transformGrad(source, words, mask, apart, quad, plane);
   }
 }
 
 /** As `transform`, of patches: compiled once for all that call it, as the next is. */
-export function transformPatches(
-  p: Winograd,
-  scratch: usize,
-  c: i32,
-  first: i32,
-  count: i32,
-  perRow: i32,
-  tileRows: i32,
-  to: usize,
-  panel: usize,
-  plane: usize,
-): void {
-  transform(true, p, scratch, c, first, count, perRow, tileRows, to, panel, plane);
+export function transformPatches(p: Winograd, scratch: usize, c: i32, count: i32, to: usize, panel: usize, plane: usize): void {
+  transform(true, p, scratch, c, count, to, panel, plane);
 }
 
 /** As `transform`, of the gradient of an output. */
-export function transformTiles(
-  p: Winograd,
-  scratch: usize,
-  c: i32,
-  first: i32,
-  count: i32,
-  perRow: i32,
-  tileRows: i32,
-  to: usize,
-  panel: usize,
-  plane: usize,
-): void {
-  transform(false, p, scratch, c, first, count, perRow, tileRows, to, panel, plane);
+export function transformTiles(p: Winograd, scratch: usize, c: i32, count: i32, to: usize, panel: usize, plane: usize): void {
+  transform(false, p, scratch, c, count, to, panel, plane);
 }
 
 /** One output channel of a block of groups: Aᵀ m A of all tiles with bias and activation. */
@@ -422,6 +404,7 @@ function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
   const bias = splat(p.bias ? load<f32>(p.bias + ((<usize>m) << 2)) : <f32>0);
   const relu = p.relu;
   const channel = p.y + ((<usize>(m * p.outputH * p.outputW)) << 2);
+  const mask = p.mask ? p.mask - p.y : 0;
   let place = scratch + p.places;
   for (let at = 0; at < count; at += QUADS) {
     let from = scratch + p.outputs + <usize>m * width + ((<usize>at) << 4);
@@ -457,10 +440,13 @@ function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
     const below = activate(f32x4.sub(f32x4.sub(even1, even2), even3), bias, relu);
     const beside = activate(f32x4.sub(f32x4.sub(odd1, odd2), odd3), bias, relu);
     for (let q = 0; q < min(QUADS, count - at); q++) {
-      const to = channel + load<usize>(place, 4);
-      const columns = load<i32>(place, 8);
-      storeRow(to, quadOf(even, q), quadOf(odd, q), columns);
-      if (load<i32>(place, 12) > 1) storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns);
+      const to = channel + load<usize>(place, OUTPUT);
+      const columns = load<i32>(place, COLUMNS);
+      const masked = mask ? to + mask : 0;
+      storeRow(to, quadOf(even, q), quadOf(odd, q), columns, masked);
+      if (load<i32>(place, ROWS_LEFT) > 1) {
+        storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns, mask ? masked + line : 0);
+      }
       place += PLACE;
     }
   }
@@ -476,10 +462,10 @@ export function winograd(p: Winograd, first: i32, last: i32): void {
   const end = last * perRow;
   for (let group = first * perRow; group < end; group += p.blockGroups) {
     const count = min(p.blockGroups, end - group);
-    findPlaces(p, scratch, group, count, perRow, tileRows);
+    findPlaces(p, scratch, true, group, count, perRow, tileRows);
     for (let c = 0; c < p.channels; c++) {
       const to = scratch + p.inputs + <usize>c * PANEL_BYTES;
-      transformPatches(p, scratch, c, group, count, perRow, tileRows, to, panel, inputPlane(p));
+      transformPatches(p, scratch, c, count, to, panel, inputPlane(p));
     }
     for (let plane: usize = 0; plane < 16; plane++) {
       const a = p.filters + plane * filterPlane(p);

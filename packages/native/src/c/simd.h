@@ -33,6 +33,7 @@ typedef double doubles __attribute__((vector_size(16)));
 typedef double widened __attribute__((vector_size(4 * LANES)));
 typedef uint32_t uvec __attribute__((vector_size(4 * LANES)));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
+typedef int32_t iquad __attribute__((vector_size(16)));
 typedef vec vec_ __attribute__((aligned(4), may_alias));
 typedef quad quad_ __attribute__((aligned(4), may_alias));
 
@@ -103,6 +104,8 @@ INLINE quad f32x4_demote_f64x2_zero(doubles v) { return (quad){(float)v[0], (flo
 #define f32x4_convert_i32x4_s(a) __builtin_convertvector((ivec)(a), vec)
 #define f32x4_abs(a) v128_and(a, i32x4_splat(0x7fffffff))
 
+INLINE quad keepPositive(quad v, quad mask) { return (quad)((iquad)v & (iquad)(mask > 0)); }
+
 /* Not `select`, which the C library has. */
 #define select choose
 INLINE vec choose(vec mask, vec yes, vec no) {
@@ -157,7 +160,6 @@ INLINE int32_t maxWhole(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* Shuffles of quads, one function for each order that the kernels use. GCC before 12 names them otherwise. */
 #if !defined(__clang__) && __GNUC__ < 12
-typedef int32_t iquad __attribute__((vector_size(16)));
 #define SHUFFLE_QUAD(x, y, ...) __builtin_shuffle(x, y, (iquad){__VA_ARGS__})
 #define SHUFFLE_VEC(x, y, ...) __builtin_shuffle(x, y, (ivec){__VA_ARGS__})
 #else
@@ -191,10 +193,6 @@ typedef struct { uint32_t of[QUADS]; } places;
 INLINE places placesBehind_(uint8_t *mem, uint32_t from, uint32_t words, uint32_t pitch) {
   places at;
   for (uint32_t i = 0; i < QUADS; i++) at.of[i] = from + LOAD(uint32_t, words + i * pitch);
-  return at;
-}
-INLINE places movePlaces(places at, uint32_t bytes) {
-  for (uint32_t i = 0; i < QUADS; i++) at.of[i] += bytes;
   return at;
 }
 #define storeQuads(to, pitch, v) storeQuads_(mem, to, pitch, v)

@@ -2,7 +2,6 @@
  * Runs what product.ts describes: cuts a product into parts for threads, lays out its scratch, writes
  * its plan where the kernels read it, and starts them.
  */
-import { binaryCodes } from './codes.ts';
 import {
   CACHE_LINE,
   CACHE_LINE_BYTES,
@@ -10,7 +9,6 @@ import {
   COSTLY_ELEMENTS,
   proportionalRanges,
   ranges,
-  rowRanges,
   shares,
   sharesOf,
 } from './parts.ts';
@@ -31,8 +29,6 @@ import type { Plan, Shift } from './ways.ts';
 const SHIFT_BYTES = 128;
 /** Columns of a tile of inner products (assembly/inner.ts). */
 const INNER_COLUMNS = 4;
-/** Bytes for how an operation runs over arrays without a shape, with room to count. */
-const LINE_BYTES = 64;
 /** Largest A, in bytes, that each thread packs for itself, and that is packed for all of them. */
 const MOST_OWN = 1 << 16;
 const MOST_AHEAD = 1 << 20;
@@ -56,7 +52,6 @@ export function runProducts(
       if (plan.winograd) runWinograd(r, plan.product, plan.winograd);
       else if (plan.winogradGrad) runWinogradGrad(r, plan.product, plan.winogradGrad);
       else runPlan(r, plan);
-      if (plan.mask) runMask(r, plan.mask, y);
     }
     return y;
   });
@@ -102,7 +97,7 @@ function runPlan(r: Runtime, plan: Plan): void {
     if (shift) {
       r.write(
         [
-          ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.batch, shift.rows],
+          ...[shift.y, shift.bias, shift.relu ? 1 : 0, shift.mask, shift.rows],
           shift.backwards ? 1 : 0,
           ...[...shift.output, ...shift.source, ...shift.taps],
           ...[...shift.divisor, ...shift.padding],
@@ -199,20 +194,4 @@ function layOut(
   const partial = tile + 4 * r.tile.columns * r.tile.rows;
   const bytes = partial + (shift?.partialBytes ?? 0);
   return { pitch, packedA, packedB, line, tile, partial, bytes };
-}
-
-/** y ← y where the mask is positive, else 0. */
-function runMask(r: Runtime, mask: number, y: WasmStorage): void {
-  const to = r.at(y);
-  const parts = rowRanges(y.size, 1, r.threads(y.size, CHEAP_ELEMENTS));
-  const desks = r.desk(LINE_BYTES * parts.length);
-  r.start(
-    'binary',
-    parts.map(([first, last], part) => {
-      const desk = desks + LINE_BYTES * part;
-      const counter = r.write([1, last - first, 1, 1], desk);
-      const at = to + 4 * first;
-      return [binaryCodes.reluGrad, mask + 4 * first, at, at, desk, counter];
-    }),
-  );
 }

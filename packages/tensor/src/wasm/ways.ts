@@ -17,8 +17,6 @@ export interface Plan {
   readonly sums?: Sums | undefined;
   /** Are the rows of A and the columns of B lines along k (assembly/inner.ts)? */
   readonly inner?: boolean;
-  /** A mask as the product has it, applied to the result where the method does not do so itself. */
-  readonly mask?: number;
 }
 
 /** Chooses how a convolution, or its input gradient, runs. */
@@ -32,6 +30,7 @@ export interface Shift {
   readonly y: number;
   readonly bias: number;
   readonly relu: boolean;
+  readonly mask: number;
   readonly batch: number;
   readonly rows: number;
   /** Do the rows of the product have the taps backwards? */
@@ -131,7 +130,7 @@ function byWinograd(p: Product): Plan | undefined {
   if (groups < FEW_GROUPS && Math.min(p.rows, p.channels) < LEAST_CHANNELS_OF_FEW) return undefined;
   const most = groups < HANDFUL ? MOST_FILTER_BYTES_OF_HANDFUL : MOST_FILTER_BYTES;
   if (64 * p.rows * p.channels > most) return undefined;
-  return { product: p, winograd: { tileRows, mostGroups: fittingGroups(p) }, mask: p.mask };
+  return { product: p, winograd: { tileRows, mostGroups: fittingGroups(p) } };
 }
 
 /** Groups whose transformed numbers make a block. */
@@ -252,11 +251,11 @@ function shifted(p: Product): Plan | undefined {
       relu: false,
       mask: 0,
     },
-    mask: p.mask,
     shift: {
       y: p.c,
       bias: p.bias,
       relu: p.relu,
+      mask: p.mask,
       batch,
       rows: p.rows,
       backwards,
