@@ -34,7 +34,7 @@ export interface KeepingReport {
 
 const levels: readonly KeepLevel[] = ['nothing', 'inputs', 'all'];
 const bytesPerNumber = 4;
-/** Networks of `memory`, and how deep they are. */
+/** Networks of `memory`, and how large they are, with batches as people train with. */
 const deepNames = ['GraphNetwork', 'RevNet', 'InvertibleUNet', 'residual flow'];
 const [depth, hidden] = [16, 128];
 
@@ -43,16 +43,17 @@ export async function measureKeeping(
   options: {
     chosen?: Readonly<Record<string, Network>>;
     deep?: readonly string[];
+    batch?: number;
     repeats?: number;
   } = {},
 ): Promise<KeepingReport> {
-  const { chosen = networks, deep = deepNames, repeats = 15 } = options;
+  const { chosen = networks, deep = deepNames, batch = 16, repeats = 15 } = options;
   const results: KeepingRow[] = [];
   for (const [name, network] of Object.entries(chosen)) {
     results.push(...(await measureNetwork(name, network, repeats)));
   }
   for (const name of deep) {
-    const { pass, dispose } = await deepNetwork(name, depth, hidden);
+    const { pass, dispose } = await deepNetwork(name, { depth, hidden, batch });
     const stepWith = (keep: KeepLevel) => () => keeping(keep, pass);
     results.push(...(await measureSteps(name, stepWith, { repeats })));
     dispose();
@@ -60,7 +61,7 @@ export async function measureKeeping(
   const described = Object.entries(chosen).map(([name, n]) => [name, describeNetwork(n)]);
   const passes = deep.map((name) => [
     name,
-    `depth ${depth}, width ${hidden}, a forward and a backward`,
+    `depth ${depth}, width ${hidden}, batch ${batch}, a forward and a backward`,
   ]);
   const figures = results.flatMap(({ network, keep, ...r }): Figure[] => {
     const name = `${network}, ${keep}`;

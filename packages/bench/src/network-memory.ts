@@ -65,18 +65,24 @@ export interface DeepNetwork {
   dispose(): void;
 }
 
+/** How large a network of `measuredNetworks` is, and its data; some take a width. */
+interface Sizes {
+  readonly depth: number;
+  readonly hidden?: number;
+  readonly batch?: number;
+}
+
 const size = [32, 32];
-const batch = 4;
 
 /** Networks by name; each is made anew at each depth. */
 const subjects: Readonly<
-  Record<string, (depth: number, random: RandomStream, hidden: number) => Subject>
+  Record<string, (sizes: Required<Sizes> & { readonly random: RandomStream }) => Subject>
 > = {
-  Glow: (steps, random) => ({
+  Glow: ({ depth: steps, batch, random }) => ({
     network: new Glow({ channels: 1, hidden: 16, scales: 2, steps, random }),
     x: random.normal([batch, 1, ...size]),
   }),
-  ConditionalGlow: (steps, random) => ({
+  ConditionalGlow: ({ depth: steps, batch, random }) => ({
     network: new ConditionalGlow({
       channels: 1,
       contextChannels: 1,
@@ -88,38 +94,39 @@ const subjects: Readonly<
     x: random.normal([batch, 1, ...size]),
     context: random.normal([batch, 1, ...size]),
   }),
-  MultiScaleHint: (steps, random) => ({
+  MultiScaleHint: ({ depth: steps, batch, random }) => ({
     network: new MultiScaleHint({ channels: 1, hidden: 16, scales: 2, steps, random }),
     x: random.normal([batch, 1, ...size]),
   }),
-  ConditionalHint: (steps, random) => {
+  ConditionalHint: ({ depth: steps, batch, random }) => {
     const network = new ConditionalHint({ channels: 4, hidden: 16, steps, random });
-    return pairs(network, [4, ...size], random);
+    return pairs(network, [4, ...size], batch, random);
   },
-  MultiScaleConditionalHint: (steps, random) => {
+  MultiScaleConditionalHint: ({ depth: steps, batch, random }) => {
     const options = { channels: 1, hidden: 16, scales: 2, steps, random };
-    return pairs(new MultiScaleConditionalHint(options), [1, ...size], random);
+    return pairs(new MultiScaleConditionalHint(options), [1, ...size], batch, random);
   },
-  HyperbolicNetwork: (depth, random) => {
+  HyperbolicNetwork: ({ depth, batch, random }) => {
     const architecture = Array.from({ length: depth }, () => ({ hidden: 8 }));
     return pairs(
       new HyperbolicNetwork({ channels: 4, architecture, stepSize: 0.1, random }),
       [4, ...size],
+      batch,
       random,
     );
   },
-  InvertibleUNet: (steps, random, hidden) => ({
+  InvertibleUNet: ({ depth: steps, hidden, batch, random }) => ({
     network: new InvertibleUNet({ channels: 4, levels: 2, steps, hidden, random }),
     x: random.normal([batch, 4, ...size]),
   }),
-  RevNet: (depth, random, hidden) => ({
+  RevNet: ({ depth, hidden, batch, random }) => ({
     network: new RevNet({
       ...{ channels: 1, classes: 10, width: hidden / 2 },
       ...{ blocks: [depth, depth], random },
     }),
     x: random.normal([batch, 1, ...size]),
   }),
-  'residual flow': (depth, random, hidden) => {
+  'residual flow': ({ depth, hidden, batch, random }) => {
     const sizes = { channels: 8, hidden: [4 * hidden, 4 * hidden], random };
     const residual = () =>
       new InvertibleResidual({ block: lipschitzBlock(sizes), logdet: 'roulette', random });
@@ -135,12 +142,12 @@ const subjects: Readonly<
       x: random.normal([16 * batch, 8]),
     };
   },
-  GraphNetwork: (depth, random, hidden) => ({
+  GraphNetwork: ({ depth, hidden, batch, random }) => ({
     network: deepGraph(depth, random, hidden),
     x: random.normal([batch, 4, ...size]),
     context: random.normal([batch, 1, ...size]),
   }),
-  UnrolledLoop: (iterations, random) => {
+  UnrolledLoop: ({ depth: iterations, batch, random }) => {
     const half = (t: Tensor) => affine(t, 0.5);
     const operator = { forward: half, adjoint: half };
     const network = new UnrolledLoop({
@@ -203,6 +210,7 @@ export function describeNetworks(results: readonly NetworkMemory[]): string {
 function pairs(
   network: ConstructorParameters<typeof Flattened>[0],
   shape: readonly number[],
+  batch: number,
   random: RandomStream,
 ): Subject {
   const numbers = shape.reduce((a, b) => a * b, 1);
@@ -230,7 +238,7 @@ function deepGraph(depth: number, random: RandomStream, hidden: number): GraphNe
 }
 
 async function measurePass(name: string, depth: number): Promise<{ peak: number; left: number }> {
-  const deep = await deepNetwork(name, depth);
+  const deep = await deepNetwork(name, { depth });
   const before = memory().liveBytes;
   resetPeakMemory();
   deep.pass();
@@ -239,9 +247,13 @@ async function measurePass(name: string, depth: number): Promise<{ peak: number;
   return { peak: peakBytes - before, left: liveBytes - before };
 }
 
-/** A network of `measuredNetworks` at a depth, initialized, its gradients made; some take a width. */
-export async function deepNetwork(name: string, depth: number, hidden = 16): Promise<DeepNetwork> {
-  const { network, x, context } = subjects[name]!(depth, new RandomStream(1), hidden);
+/** A network of `measuredNetworks`, initialized, its gradients made. */
+export async function deepNetwork(
+  name: string,
+  { depth, hidden = 16, batch = 4 }: Sizes,
+): Promise<DeepNetwork> {
+  const random = new RandomStream(1);
+  const { network, x, context } = subjects[name]!({ depth, hidden, batch, random });
   if (network instanceof Bijection) await initialize(network, x, { context });
   for (const p of network.parameters) {
     using zeros = zerosLike(p.data);
@@ -260,15 +272,15 @@ export async function deepNetwork(name: string, depth: number, hidden = 16): Pro
 
 function through(network: Bijection, x: Tensor, context: Tensor | undefined): void {
   const { y, logdet } = network.forward(x, context);
-  const dy = affine(y, 1 / batch);
-  const dlogdet = affine(logdet, 0, -1 / batch);
+  const dy = affine(y, 1 / x.shape[0]!);
+  const dlogdet = affine(logdet, 0, -1 / x.shape[0]!);
   const back = network.backward(y, dy, { dlogdet, context });
   for (const t of [y, logdet, dy, dlogdet, ...Object.values(back)]) t.dispose();
 }
 
 function classify(network: RevNet, x: Tensor): void {
   const { y, saved } = network.forward(x);
-  const dy = affine(y, 1 / batch);
+  const dy = affine(y, 1 / x.shape[0]!);
   const { dx } = network.backward(dy, saved);
   saved.dispose();
   for (const t of [y, dy, dx]) t.dispose();

@@ -166,8 +166,9 @@ export interface WinogradGrad {
   readonly blockGroups: number;
 }
 
-/** Groups that blocks are whole multiples of, and that a part has at least. */
+/** Groups that blocks are whole multiples of, and that are worth sums of their own, which have to be added up. */
 const GROUPS = 8;
+const LEAST_PART_GROUPS = 32;
 /** Bytes of the sums of one part, at most, and of all parts where there are more than two. */
 const MOST_SUM_BYTES = 2 * 1024 * 1024;
 const MOST_SUMS_BYTES = 4 * 1024 * 1024;
@@ -183,7 +184,7 @@ function gradByWinograd(p: Product): WinogradGrad | undefined {
   if (tileRows === undefined || little || bytes > MOST_SUM_BYTES) return undefined;
   const groups = tileRows * groupsPerRow(p);
   const fit = Math.max(2, Math.floor(MOST_SUMS_BYTES / bytes));
-  const most = Math.min(MAX_PARTS, fit, Math.max(1, Math.floor(groups / GROUPS)));
+  const most = Math.min(MAX_PARTS, fit, Math.max(1, Math.floor(groups / LEAST_PART_GROUPS)));
   const partRows = Math.ceil(tileRows / 2 ** Math.floor(Math.log2(most)));
   const needed = Math.min(fittingGroups(p), partRows * groupsPerRow(p));
   return {
