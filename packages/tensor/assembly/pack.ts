@@ -383,20 +383,23 @@ function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count
   }
 }
 
-/** Rows that are pairs of a row and a tap. */
+/** Rows that are pairs of a row and a tap: those of one row side by side, as its taps lie. */
 function packPairs(p: Product, row: i32, rows: i32, k: i32, count: i32, to: usize): void {
   const step = (<usize>p.aTap) << 2;
   const pitch = (<usize>rows) << 2;
-  for (let r = 0; r < rows; r++) {
-    const pair = (row + r) / p.aRowTaps;
-    const tap = row + r - pair * p.aRowTaps;
+  let done = 0;
+  while (done < rows) {
+    const pair = (row + done) / p.aRowTaps;
+    const tap = row + done - pair * p.aRowTaps;
+    const run = p.aRowTap == 1 ? min(p.aRowTaps - tap, rows - done) : 1;
     let source = p.a + ((<usize>(pair * p.aRow + tap * p.aRowTap + k * p.aTap)) << 2);
-    let target = to + ((<usize>r) << 2);
+    let target = to + ((<usize>done) << 2);
     for (let i = 0; i < count; i++) {
-      store<f32>(target, load<f32>(source));
+      copyExactly(target, source, run);
       source += step;
       target += pitch;
     }
+    done += run;
   }
 }
 

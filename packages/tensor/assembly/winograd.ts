@@ -4,8 +4,9 @@
  * where the direct method has 36. Mathematics: docs/math/tensor/winograd.md
  *
  * The output is cut into tiles of 2×2, and rows of tiles into groups of four tiles, one vector. A
- * block of groups is transformed, as many at once as a vector has quads, straight into the panels that gemm.ts
- * reads, multiplied, and transformed back, so that only a block's worth of transformed numbers ever exists.
+ * block of groups is read where it lies, with masks for what is outside of the source, and transformed, as many at once
+ * as a vector has quads, straight into the panels that gemm.ts reads, multiplied, and transformed back, so that only
+ * a block's worth of transformed numbers ever exists.
  *
  * Left out: other kernels and strides; filter gradients (gradients.ts), which transform channels as here.
  */
