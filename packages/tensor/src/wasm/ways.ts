@@ -104,12 +104,12 @@ function joined(p: Product): Product {
 }
 
 /**
- * Channels on either side from which Winograd's transforms are paid for: of convolutions, where few groups share the
- * transformed filters, and of filter gradients.
+ * Channels on either side from which Winograd's transforms are paid for; and where there are few groups: of convolutions,
+ * whose transformed filters these share, and of filter gradients, whose sums they are.
  */
-const LEAST_CHANNELS = 12;
+const LEAST_CHANNELS = 8;
 const LEAST_CHANNELS_OF_FEW = 24;
-const LEAST_GRAD_CHANNELS = 16;
+const LEAST_GRAD_CHANNELS_OF_FEW = 16;
 const FEW_GROUPS = 64;
 /** Part of what is computed for whole groups of tiles that must be used. */
 const LEAST_USED = 0.7;
@@ -124,10 +124,9 @@ const HANDFUL = 8;
 /** The plan by Winograd's method, where it is possible and faster. */
 function byWinograd(p: Product): Plan | undefined {
   const [, height, width] = p.columnsGrid;
-  const tileRows = tileRowsOf(p, p.columns / (height * width), LEAST_CHANNELS);
+  const tileRows = tileRowsOf(p, p.columns / (height * width), LEAST_CHANNELS_OF_FEW);
   if (tileRows === undefined) return undefined;
   const groups = tileRows * groupsPerRow(p);
-  if (groups < FEW_GROUPS && Math.min(p.rows, p.channels) < LEAST_CHANNELS_OF_FEW) return undefined;
   const most = groups < HANDFUL ? MOST_FILTER_BYTES_OF_HANDFUL : MOST_FILTER_BYTES;
   if (64 * p.rows * p.channels > most) return undefined;
   return { product: p, winograd: { tileRows, mostGroups: fittingGroups(p) } };
@@ -138,8 +137,8 @@ function fittingGroups(p: Product): number {
   return Math.min(MOST_GROUPS, Math.floor(WINOGRAD_BYTES / (256 * (p.rows + p.channels))));
 }
 
-/** Rows of tiles of so many samples, where a convolution is one for Winograd's method. */
-function tileRowsOf(p: Product, samples: number, leastChannels: number): number | undefined {
+/** Rows of tiles of so many samples, where a convolution is one for Winograd's method; `ofFew` as the constants say. */
+function tileRowsOf(p: Product, samples: number, ofFew: number): number | undefined {
   const unit = [...p.multiplier, ...p.divisor].every((x) => x === 1);
   const [tapsD, tapsH, tapsW] = p.taps;
   const flat = p.sourceGrid[0] === 1 && p.columnsGrid[0] === 1 && tapsD === 1;
@@ -147,8 +146,8 @@ function tileRowsOf(p: Product, samples: number, leastChannels: number): number 
   const [, height, width] = p.columnsGrid;
   const tileRows = samples * Math.ceil(height / 2);
   const used = (samples * height * width) / (tileRows * groupsPerRow(p) * 16);
-  const few = Math.min(p.rows, p.channels) < leastChannels;
-  return few || used < LEAST_USED ? undefined : tileRows;
+  const least = tileRows * groupsPerRow(p) < FEW_GROUPS ? ofFew : LEAST_CHANNELS;
+  return Math.min(p.rows, p.channels) < least || used < LEAST_USED ? undefined : tileRows;
 }
 
 /** Groups of four tiles along a line. */
@@ -178,7 +177,7 @@ const LEAST_WORK = 4_000_000;
 /** A filter gradient by Winograd's method, where it is possible and faster. */
 function gradByWinograd(p: Product): WinogradGrad | undefined {
   const [, height, width] = p.columnsGrid;
-  const tileRows = tileRowsOf(p, p.depth / (height * width), LEAST_GRAD_CHANNELS);
+  const tileRows = tileRowsOf(p, p.depth / (height * width), LEAST_GRAD_CHANNELS_OF_FEW);
   const bytes = 64 * p.rows * p.channels;
   const little = p.rows * p.columns * p.depth < LEAST_WORK;
   if (tileRows === undefined || little || bytes > MOST_SUM_BYTES) return undefined;
