@@ -51,12 +51,12 @@ function finish(c: usize, left: v128, right: v128, mode: i32, bias: usize, mask:
   v128.store(c, right, VECTOR);
 }
 
-/** Has a row of a tile fetched, while the tile is multiplied. */
+/** Has a row of a tile's mask fetched, while the tile is multiplied. */
 // @ts-ignore: decorator
 @inline
-function fetchRow(c: usize): void {
-  prefetch(c);
-  if (PANEL_BYTES > 64) prefetch(c + 64);
+function fetchRow(mask: usize): void {
+  prefetch(mask);
+  if (PANEL_BYTES > 64) prefetch(mask + 64);
 }
 
 /**
@@ -288,7 +288,7 @@ function exchange(
   }
 }
 
-/** Bytes of neighbouring panels of B that a panel of A meets in turn, which the first-level cache holds beside it. */
+/** Bytes of panels of B that a panel of A meets in turn, one at least: what the first-level cache holds beside it. */
 const GROUP: usize = 1 << 14;
 
 /**

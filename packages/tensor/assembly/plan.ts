@@ -147,7 +147,7 @@ export class Winograd {
   filters: usize;
   inputs: usize;
   outputs: usize;
-  masks: usize;
+  insides: usize;
   places: usize;
   panelRows: i32;
   blockGroups: i32;

@@ -134,7 +134,13 @@ function sumSpreadLine(s: Shift, d: i32, h: i32, z: usize, zRow: usize, y: usize
   if (s.relu != 0 && ends) for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to) < 0 ? 0 : load<f32>(to));
   if (s.mask != 0 && ends) {
     const mask = s.mask - s.y;
-    for (let to = y; to < end; to += 4) store<f32>(to, load<f32>(to + mask) > 0 ? load<f32>(to) : 0);
+    const zero = splat(0);
+    for (let x = 0; x < width; x += LANES) {
+      const v = v128.and(v128.load(y), f32x4.gt(v128.load(y + mask), zero));
+      if (x + LANES <= width) v128.store(y, v);
+      else storeSome(y, v, width - x);
+      y += VECTOR;
+    }
   }
 }
 

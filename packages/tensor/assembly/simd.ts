@@ -9,7 +9,7 @@
  *
  * Left out: anything that loops. Kernels read and write whole vectors; that is safe past the end of an
  * array because every block of the allocator is a multiple of 64 bytes, with room behind for one vector that
- * is written, and for two that are read.
+ * is written, and for 128 bytes that are read. Half as many may be read before an array: the heap is not where memory begins.
  */
 
 // @ts-ignore: a constant given with `--use RELAXED=0|1`

@@ -24,7 +24,7 @@ export const COVER: i32 = 8;
  */
 const PLACE: usize = 32;
 const OUTPUT: usize = 16;
-const COLUMNS: usize = 20;
+const COLUMNS_LEFT: usize = 20;
 const ROWS_LEFT: usize = 24;
 /** Lines that a group reads, and quads of each: of patches, and of gradients of outputs. */
 const PATCH_LINES: i32 = 4;
@@ -175,17 +175,17 @@ function storePlanes(to: usize, plane: usize, a: v128, b: v128, c: v128, d: v128
 }
 
 /**
- * Bᵀ d B of a vector's groups: `words` say where the lines of each lie behind `source`, and masks, `apart` bytes from
- * one to the next, which numbers of them there are.
+ * Bᵀ d B of a vector's groups: `words` say where the lines of each lie behind `source`, and masks, `apart` bytes from one to
+ * the next, which numbers of them are inside of it.
  */
 // @ts-ignore: decorator
 @inline
-function transformInput(source: usize, words: usize, mask: usize, apart: usize, to: usize, plane: usize): void {
+function transformInput(source: usize, words: usize, inside: usize, apart: usize, to: usize, plane: usize): void {
   // Column j of all four tiles of a group: the lines' columns 2t + j.
   let at = placesBehind(source, words, PLACE);
-  let v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
-  let w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
-  let x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
+  let v = v128.and(loadQuadsAt(at, 0), v128.load(inside));
+  let w = v128.and(loadQuadsAt(at, 1), v128.load(inside + apart));
+  let x = v128.and(loadQuadsAt(at, 2), v128.load(inside + 2 * apart));
   let e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   let o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const a0 = e;
@@ -193,10 +193,10 @@ function transformInput(source: usize, words: usize, mask: usize, apart: usize, 
   const a2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const a3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
   at = placesBehind(source, words + 4, PLACE);
-  mask += <usize>PATCH_QUADS * apart;
-  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
-  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
-  x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
+  inside += <usize>PATCH_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(inside));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(inside + apart));
+  x = v128.and(loadQuadsAt(at, 2), v128.load(inside + 2 * apart));
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const b0 = e;
@@ -204,10 +204,10 @@ function transformInput(source: usize, words: usize, mask: usize, apart: usize, 
   const b2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const b3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
   at = placesBehind(source, words + 8, PLACE);
-  mask += <usize>PATCH_QUADS * apart;
-  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
-  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
-  x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
+  inside += <usize>PATCH_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(inside));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(inside + apart));
+  x = v128.and(loadQuadsAt(at, 2), v128.load(inside + 2 * apart));
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const c0 = e;
@@ -215,10 +215,10 @@ function transformInput(source: usize, words: usize, mask: usize, apart: usize, 
   const c2 = v128.shuffle<f32>(e, x, 1, 2, 3, 4);
   const c3 = v128.shuffle<f32>(o, x, 1, 2, 3, 5);
   at = placesBehind(source, words + 12, PLACE);
-  mask += <usize>PATCH_QUADS * apart;
-  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
-  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
-  x = v128.and(loadQuadsAt(at, 2), v128.load(mask + 2 * apart));
+  inside += <usize>PATCH_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(inside));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(inside + apart));
+  x = v128.and(loadQuadsAt(at, 2), v128.load(inside + 2 * apart));
   e = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   o = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const d0 = e;
@@ -238,16 +238,16 @@ function transformInput(source: usize, words: usize, mask: usize, apart: usize, 
 /** A dy Aᵀ of a vector's groups, written as the 16 planes: of two lines, as `transformInput` reads four. */
 // @ts-ignore: decorator
 @inline
-function transformGrad(source: usize, words: usize, mask: usize, apart: usize, to: usize, plane: usize): void {
+function transformGrad(source: usize, words: usize, inside: usize, apart: usize, to: usize, plane: usize): void {
   let at = placesBehind(source, words, PLACE);
-  let v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
-  let w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
+  let v = v128.and(loadQuadsAt(at, 0), v128.load(inside));
+  let w = v128.and(loadQuadsAt(at, 1), v128.load(inside + apart));
   const even = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   const odd = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   at = placesBehind(source, words + 4, PLACE);
-  mask += <usize>TILE_QUADS * apart;
-  v = v128.and(loadQuadsAt(at, 0), v128.load(mask));
-  w = v128.and(loadQuadsAt(at, 1), v128.load(mask + apart));
+  inside += <usize>TILE_QUADS * apart;
+  v = v128.and(loadQuadsAt(at, 0), v128.load(inside));
+  w = v128.and(loadQuadsAt(at, 1), v128.load(inside + apart));
   const below = v128.shuffle<f32>(v, w, 0, 2, 4, 6);
   const beside = v128.shuffle<f32>(v, w, 1, 3, 5, 7);
   const four = 4 * plane;
@@ -316,7 +316,7 @@ function outputPlane(p: Winograd): usize {
 /** Bytes from one mask of a block's groups to the next. */
 // @ts-ignore: decorator
 @inline
-function maskBytes(p: Winograd): usize {
+function insideBytes(p: Winograd): usize {
   return (<usize>p.blockGroups) << 4;
 }
 
@@ -327,9 +327,9 @@ function maskBytes(p: Winograd): usize {
 export function findPlaces(p: Winograd, scratch: usize, patches: bool, first: i32, count: i32, perRow: i32, tileRows: i32): void {
   const lines = patches ? PATCH_LINES : TILE_LINES;
   const quads = patches ? PATCH_QUADS : TILE_QUADS;
-  const apart = maskBytes(p);
+  const apart = insideBytes(p);
   let place = scratch + p.places;
-  let mask = scratch + p.masks;
+  let inside = scratch + p.insides;
   for (let at = 0; at < ((count + QUADS - 1) & -QUADS); at++) {
     const row = (first + at) / perRow;
     const group = first + at - row * perRow;
@@ -340,23 +340,23 @@ export function findPlaces(p: Winograd, scratch: usize, patches: bool, first: i3
     const start = begin > -4 * quads && begin < p.sourceW ? begin : 0;
     for (let i = 0; i < lines; i++) {
       const line = top + i - p.paddingH;
-      const inside = at < count && line >= 0 && line < p.sourceH;
-      const slice = sample * p.channels * p.sourceH + (inside ? line : 0);
+      const there = at < count && line >= 0 && line < p.sourceH;
+      const slice = sample * p.channels * p.sourceH + (there ? line : 0);
       store<usize>(place + 4 * <usize>i, at < count ? (<usize>(slice * p.sourceW + start)) << 2 : 0);
       for (let k = 0; k < quads; k++) {
-        const to = mask + <usize>(i * quads + k) * apart;
+        const to = inside + <usize>(i * quads + k) * apart;
         for (let lane = 0; lane < 4; lane++) {
           const column = begin + 4 * k + lane;
-          store<i32>(to + 4 * <usize>lane, inside && column >= 0 && column < p.sourceW ? -1 : 0);
+          store<i32>(to + 4 * <usize>lane, there && column >= 0 && column < p.sourceW ? -1 : 0);
         }
       }
     }
     const output = (sample * p.rows * p.outputH + top) * p.outputW + COVER * group;
     store<usize>(place, (<usize>output) << 2, OUTPUT);
-    store<i32>(place, p.outputW - COVER * group, COLUMNS);
+    store<i32>(place, p.outputW - COVER * group, COLUMNS_LEFT);
     store<i32>(place, p.outputH - top, ROWS_LEFT);
     place += PLACE;
-    mask += 16;
+    inside += 16;
   }
 }
 
@@ -377,13 +377,13 @@ function transform(
   plane: usize,
 ): void {
   const source = p.source + ((<usize>(c * p.sourceH * p.sourceW)) << 2);
-  const apart = maskBytes(p);
+  const apart = insideBytes(p);
   for (let at = 0; at < count; at += QUADS) {
     const quad = to + <usize>(at / PER_PANEL) * panel + ((<usize>(at % PER_PANEL)) << 4);
     const words = scratch + p.places + <usize>at * PLACE;
-    const mask = scratch + p.masks + ((<usize>at) << 4);
-    if (patches) transformInput(source, words, mask, apart, quad, plane);
-    else transformGrad(source, words, mask, apart, quad, plane);
+    const inside = scratch + p.insides + ((<usize>at) << 4);
+    if (patches) transformInput(source, words, inside, apart, quad, plane);
+    else transformGrad(source, words, inside, apart, quad, plane);
   }
 }
 
@@ -442,7 +442,7 @@ function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
     const beside = activate(f32x4.sub(f32x4.sub(odd1, odd2), odd3), bias, relu);
     for (let q = 0; q < min(QUADS, count - at); q++) {
       const to = channel + load<usize>(place, OUTPUT);
-      const columns = load<i32>(place, COLUMNS);
+      const columns = load<i32>(place, COLUMNS_LEFT);
       const masked = mask ? to + mask : 0;
       storeRow(to, quadOf(even, q), quadOf(odd, q), columns, masked);
       if (load<i32>(place, ROWS_LEFT) > 1) {

@@ -329,8 +329,14 @@ INLINE vec keepSome(vec v, int32_t count) {
 #define splatWidened(x) ((double)(x) - (widened){})
 #define widen(from) widen_(mem, from)
 INLINE widened widen_(uint8_t *mem, uint32_t from) {
-  typedef float half __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
-  return __builtin_convertvector(*(const half *)AT(from), widened);
+#if LANES == 16
+  return (widened)_mm512_cvtps_pd(_mm256_loadu_ps((const float *)AT(from)));
+#elif LANES == 8
+  return (widened)_mm256_cvtps_pd(_mm_loadu_ps((const float *)AT(from)));
+#else
+  const float_ *at = (const float_ *)AT(from);
+  return (widened){at[0], at[1]};
+#endif
 }
 INLINE doubles pairOf(widened v, int i) {
   doubles all[QUADS];

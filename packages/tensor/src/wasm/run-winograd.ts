@@ -13,11 +13,11 @@ import { blocking, evenly, MAX_DEPTH, PLAN_BYTES, type Product } from './product
 import { type Runtime, wholeLines } from './runtime.ts';
 import type { Winograd, WinogradGrad } from './ways.ts';
 
-/** Tiles of a group of Winograd's method, columns that they cover, and bytes of its place, and of its masks. */
+/** Tiles of a group of Winograd's method, columns that they cover, bytes of its place, and of what is inside. */
 const GROUP = 4;
 const GROUP_COLUMNS = 8;
 const PLACE_BYTES = 32;
-const MASK_BYTES = 192;
+const INSIDE_BYTES = 192;
 /** A line of the cache behind each of 16 planes. */
 const PLANES_APART_BYTES = 16 * CACHE_LINE_BYTES;
 /** Rows of the widest tile of inner products. */
@@ -34,8 +34,8 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
   // The start is for the plan of a product.
   const inputs = PLAN_BYTES;
   const outputs = inputs + numbers * p.channels + PLANES_APART_BYTES;
-  const masks = outputs + numbers * p.rows + PLANES_APART_BYTES;
-  const places = masks + MASK_BYTES * blockGroups;
+  const insides = outputs + numbers * p.rows + PLANES_APART_BYTES;
+  const places = insides + INSIDE_BYTES * blockGroups;
   const own = places + PLACE_BYTES * blockGroups;
   // A part that fills no panel reads all filters for the sake of less.
   const perRow = Math.ceil(p.columnsGrid[2] / GROUP_COLUMNS);
@@ -49,7 +49,7 @@ export function runWinograd(r: Runtime, p: Product, { tileRows, mostGroups }: Wi
         ...[p.a, p.aRow, p.aChannel, p.aTap],
         ...[p.source, p.channels, sourceH, sourceW, p.padding[1], p.padding[2]],
         ...[p.c, p.rows, outputH, outputW, p.bias, p.relu ? 1 : 0, p.mask],
-        ...[filters, inputs, outputs, masks, places, panelRows, blockGroups],
+        ...[filters, inputs, outputs, insides, places, panelRows, blockGroups],
         evenly(p.channels, MAX_DEPTH, 4),
       ],
       desk,
@@ -80,8 +80,8 @@ export function runWinogradGrad(
   const vector = r.kernels.vectorBytes();
   const inputs = PLAN_BYTES;
   const grads = inputs + planes(p.channels);
-  const masks = grads + planes(p.rows);
-  const places = masks + MASK_BYTES * blockGroups;
+  const insides = grads + planes(p.rows);
+  const places = insides + INSIDE_BYTES * blockGroups;
   const joined = places + PLACE_BYTES * blockGroups;
   const own = joined + vector * Math.max(FILTER_VECTORS, 2 * blockGroups);
   const pitch = wholeLines(16 * 4 * p.rows * 4 * Math.ceil(p.channels / 4)) + CACHE_LINE_BYTES;
@@ -105,7 +105,7 @@ export function runWinogradGrad(
         [
           ...[0, 0, 0, 0, ...of],
           ...[0, 0, outputH, outputW, 0, 0, 0],
-          ...[0, transformed, 0, masks, places, 0, blockGroups, 0],
+          ...[0, transformed, 0, insides, places, 0, blockGroups, 0],
         ],
         address,
       );

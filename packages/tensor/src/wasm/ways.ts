@@ -165,8 +165,9 @@ export interface WinogradGrad {
   readonly blockGroups: number;
 }
 
-/** Groups that blocks are whole multiples of, and that are worth sums of their own, which have to be added up. */
+/** Groups that blocks are whole multiples of. */
 const GROUPS = 8;
+/** Groups that are worth sums of their own, which have to be added up. */
 const LEAST_PART_GROUPS = 32;
 /** Bytes of the sums of one part, at most, and of all parts where there are more than two. */
 const MOST_SUM_BYTES = 2 * 1024 * 1024;

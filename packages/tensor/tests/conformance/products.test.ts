@@ -1,7 +1,7 @@
 /** Conformance of matrix products and convolutions with their gradients. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ConvGeometry, MatmulGeometry, Triple } from '../../src/backend.ts';
+import type { Backend, ConvGeometry, MatmulGeometry, Storage, Triple } from '../../src/backend.ts';
 import { WasmBackend } from '../../src/wasm/backend.ts';
 import { supportsRelaxedSimd } from '../../src/wasm/kernels.ts';
 import {
@@ -15,6 +15,7 @@ import {
   oracle,
   rows,
   seeds,
+  type Upload,
   volume,
 } from './harness.ts';
 
@@ -236,6 +237,38 @@ describe.each(rows)('$label', async (row) => {
         await convolution(g, 31, true, true);
       },
     );
+
+    it.each<[string, ConvGeometry]>([
+      ['odd and narrow', convGeometry(1, 40, 24, [1, 9, 8], [1, 3, 3], [0, 2, 0])],
+      ['cut short', convGeometry(2, 12, 13, [1, 17, 31], [1, 3, 3], [0, 1, 1])],
+      ['few outputs', convGeometry(1, 48, 4, [1, 7, 7], [1, 3, 3], [0, 1, 1])],
+      ['strides', convGeometry(1, 6, 40, [1, 9, 9], [1, 3, 3], [0, 1, 1], [1, 2, 2])],
+    ])('convolves whatever lies beside the operands: %s', async (_, g) => {
+      const x = numbers(g.batch * g.inputChannels * volume(g.input), 1);
+      const w = numbers(g.outputChannels * g.inputChannels * volume(g.kernel), 2);
+      const dy = numbers(g.batch * g.outputChannels * volume(g.output), 3);
+      const nothing = new Float32Array(96).fill(Number.NaN);
+      const among = (upload: Upload, values: Float32Array) => {
+        upload(nothing);
+        const operand = upload(values);
+        upload(nothing);
+        return operand;
+      };
+      type Run = (b: Backend, x: Storage, w: Storage, dy: Storage) => Storage;
+      const runs: Run[] = [
+        (b, x, w) => b.conv(x, w, undefined, 'none', g),
+        (b, _, w, dy) => b.convInputGrad(dy, w, undefined, g),
+        (b, x, w, dy) => b.convInputGrad(dy, w, x, g),
+        (b, x, _, dy) => b.convFilterGrad(x, dy, g),
+      ];
+      for (const run of runs) {
+        await agrees(
+          (b, upload) => run(b, among(upload, x), among(upload, w), among(upload, dy)),
+          SUM_TOLERANCE,
+          (b, upload) => run(b, upload(absolute(x)), upload(absolute(w)), upload(absolute(dy))),
+        );
+      }
+    });
 
     if (special)
       it('convolves NaN and infinities where they are, and nowhere else', async () => {
