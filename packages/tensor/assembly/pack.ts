@@ -8,7 +8,7 @@
 import { copyExactly } from './layout';
 import { PANEL, PANEL_BYTES } from './gemm';
 import { Product } from './plan';
-import { LANES, loadQuads, storeQuads, VECTOR } from './simd';
+import { LANES, loadQuads, ROW_VECTORS, storeQuads, VECTOR } from './simd';
 
 /** Bytes between panels of B; an odd number of cache lines, so that panels do not share sets. */
 export function panelPitch(depth: i32): usize {
@@ -22,6 +22,18 @@ function copyFloats(to: usize, from: usize, count: i32): void {
     v128.store(to, v128.load(from));
     to += VECTOR;
     from += VECTOR;
+  }
+}
+
+/** Copies a row of a panel of B. */
+// @ts-ignore: decorator
+@inline
+function copyPanelRow(to: usize, from: usize): void {
+  v128.store(to, v128.load(from));
+  v128.store(to, v128.load(from, VECTOR), VECTOR);
+  if (ROW_VECTORS > 2) {
+    v128.store(to, v128.load(from, 2 * VECTOR), 2 * VECTOR);
+    v128.store(to, v128.load(from, 3 * VECTOR), 3 * VECTOR);
   }
 }
 
@@ -250,8 +262,7 @@ function packLinesOfB(p: Product, column: i32, columns: i32, k: i32, depth: i32)
       while (left > 0) {
         const to = panel + ((<usize>place) << 2);
         if (place == 0 && left >= PANEL) {
-          v128.store(to, v128.load(source));
-          v128.store(to, v128.load(source, VECTOR), VECTOR);
+          copyPanelRow(to, source);
           left -= PANEL;
           source += PANEL_BYTES;
         } else {
@@ -280,8 +291,7 @@ function packStraight(p: Product, column: i32, columns: i32, k: i32, depth: i32)
     let from = p.line;
     let to = p.packedB + <usize>i * PANEL_BYTES;
     for (let j = 0; j < padded; j += PANEL) {
-      v128.store(to, v128.load(from));
-      v128.store(to, v128.load(from, VECTOR), VECTOR);
+      copyPanelRow(to, from);
       from += PANEL_BYTES;
       to += pitch;
     }
@@ -303,6 +313,10 @@ function packTransposed(p: Product, column: i32, columns: i32, k: i32, depth: i3
     for (let i = 0; i < depth; i += 4) {
       transposeLines(from, line, to);
       if (width > LANES) transposeLines(from + other, line, to + VECTOR);
+      if (ROW_VECTORS > 2) {
+        if (width > 2 * LANES) transposeLines(from + 2 * other, line, to + 2 * VECTOR);
+        if (width > 3 * LANES) transposeLines(from + 3 * other, line, to + 3 * VECTOR);
+      }
       from += 16;
       to += 4 * PANEL_BYTES;
     }

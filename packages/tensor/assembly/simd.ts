@@ -4,8 +4,8 @@
  * vector is seen as LANES / 4 quads of four floats side by side; shuffles act within each quad, and everything else
  * on each float. This file is what both have of their own, the other one's is packages/native/src/c/simd.h.
  *
- * Here is also the one place where the two WebAssembly builds differ: `RELAXED` (a constant given to the
- * compiler) turns a·b + c into one fused instruction, as it is in C.
+ * Here is also the one place where the WebAssembly builds differ, by constants given to the compiler: `RELAXED` turns
+ * a·b + c into one fused instruction, as it is in C, and `WIDE` is for engines that pack two vectors into one register.
  *
  * Left out: anything that loops. Kernels read and write whole vectors; that is safe past the end of an
  * array because every block of the allocator is a multiple of 64 bytes, with room behind for one vector that
@@ -22,6 +22,9 @@ export const QUADS: i32 = 1;
 
 /** Rows tiled into one register block: what the 15 registers that V8 gives out can hold. */
 export const ROWS: i32 = FUSED ? 6 : 5;
+/** Vectors to each of them, twice as many where two make one register. */
+// @ts-ignore: a constant given with `--use WIDE=0|1`
+export const ROW_VECTORS: i32 = WIDE ? 4 : 2;
 
 /**
  * Four floats where it must be four, however wide vectors are; two doubles where sums are kept; and a vector of doubles,

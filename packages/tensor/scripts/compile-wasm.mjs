@@ -1,8 +1,8 @@
 /**
  * Compiles assembly/ into modules: that of index.ts, which every backend has, and those of wave.ts and spline.ts, which
- * pages load that use them. Each is compiled twice, with and without relaxed SIMD, and embedded in
- * src/wasm/*.generated.ts, so that no file has to be located at run time: the first as text
- * (src/wasm/byte-text.ts), the second as edits of the first, which are a twentieth of it. The modules for
+ * pages load that use them. Each is compiled thrice, with and without relaxed SIMD, and with it for engines that
+ * pack two vectors into one register, and embedded in src/wasm/*.generated.ts, so that no file has to be located at
+ * run time: the first as text (src/wasm/byte-text.ts), the others as edits of the first, which are far shorter. The modules for
  * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when the
  * generated files are newer than all sources.
  */
@@ -33,7 +33,7 @@ async function isFresh() {
   return times.every((time) => made.every(({ mtimeMs }) => time < mtimeMs));
 }
 
-async function compile(source, relaxed, shared) {
+async function compile(source, { relaxed, wide, shared }) {
   // Imported here, since the compiler takes a second to load and is seldom needed.
   const { main } = await import('assemblyscript/asc');
   let binary;
@@ -55,6 +55,8 @@ async function compile(source, relaxed, shared) {
     '--use',
     `RELAXED=${relaxed ? 1 : 0}`,
     '--use',
+    `WIDE=${wide ? 1 : 0}`,
+    '--use',
     'abort=',
   ];
   const { error, stderr } = await main(options, {
@@ -73,36 +75,45 @@ async function compile(source, relaxed, shared) {
 }
 
 /** The module, and where the byte is that says whether its memory is shared. */
-async function build(source, relaxed) {
+async function build(source, how) {
   const [own, shared] = [
-    await compile(source, relaxed, false),
-    await compile(source, relaxed, true),
+    await compile(source, { ...how, shared: false }),
+    await compile(source, { ...how, shared: true }),
   ];
   const different = [...own.keys()].filter((i) => own[i] !== shared[i]);
   if (own.length !== shared.length || different.length !== 1 || shared[different[0]] !== 3) {
     throw new Error('expected builds that differ in the flags of the memory import alone.');
   }
-  return { bytes: own, sharedFlagAt: different[0] };
+  return { own, shared, sharedFlagAt: different[0] };
+}
+
+/** The edits that lead from one build to another, over either memory. */
+function findChecked(from, to) {
+  const edits = findEdits(from.own, to.own);
+  for (const memory of ['own', 'shared']) {
+    if (!to[memory].equals(applyEdits(from[memory], edits))) {
+      throw new Error('the edits do not lead from the one build to the other.');
+    }
+  }
+  return edits;
 }
 
 async function write(source, name, more) {
-  const [relaxed, baseline] = [await build(source, true), await build(source, false)];
-  const edits = findEdits(relaxed.bytes, baseline.bytes);
-  if (!baseline.bytes.equals(applyEdits(relaxed.bytes, edits))) {
-    throw new Error('the edits do not lead from the one build to the other.');
-  }
-  if (relaxed.sharedFlagAt !== baseline.sharedFlagAt) {
-    throw new Error('expected the memory import at the same place in both builds.');
-  }
-  const asText = textOf(relaxed.bytes);
-  if (!relaxed.bytes.equals(bytesOf(asText))) {
+  const relaxed = await build(source, { relaxed: true, wide: false });
+  const baseline = await build(source, { relaxed: false, wide: false });
+  const wide = await build(source, { relaxed: true, wide: true });
+  const [baselineEdits, wideEdits] = [baseline, wide].map((to) => findChecked(relaxed, to));
+  const asText = textOf(relaxed.own);
+  if (!relaxed.own.equals(bytesOf(asText))) {
     throw new Error('the text does not stand for the bytes.');
   }
   const code = `/** Written by scripts/compile-wasm.mjs from assembly/; not for editing. */
 export const text =
   '${asText}';
 export const baselineEdits =
-  '${edits}';
+  '${baselineEdits}';
+export const wideEdits =
+  '${wideEdits}';
 export const sharedFlagAt = ${relaxed.sharedFlagAt};
 ${more}`;
   const target = join(root, `src/wasm/${name}.generated.ts`);
@@ -110,8 +121,9 @@ ${more}`;
   // Renamed into place: a test run beside a build never reads half a file.
   await writeFile(`${target}.${process.pid}`, code);
   await rename(`${target}.${process.pid}`, target);
-  const { bytes } = relaxed;
-  console.log(`wasm ${name}, bytes: ${bytes.length}; without relaxed SIMD, edits: ${edits.length}`);
+  console.log(
+    `wasm ${name}, bytes: ${relaxed.own.length}; edits without relaxed SIMD: ${baselineEdits.length}, wide: ${wideEdits.length}`,
+  );
 }
 
 if (!(await isFresh())) {

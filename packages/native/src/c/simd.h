@@ -22,8 +22,9 @@
 #endif
 #define VECTOR (4u * LANES)
 #define QUADS (LANES / 4)
-/* Rows of a register tile: with two vectors for each, all of AVX2's registers, and enough of those with more. */
+/* Rows of a register tile, and vectors of each: all of AVX2's registers, and enough of those with more. */
 #define ROWS 6
+#define ROW_VECTORS 2
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -1,7 +1,7 @@
 /**
  * Loads the compiled kernels: decodes them from this package's own text, picks the build that the
  * engine can run, and instantiates it over a memory of its own. The text is the build with relaxed SIMD;
- * the one without is made from it where it is needed, for a few hundred edits are all that parts them.
+ * the ones without it and for wide vectors are made from it where they are needed, by a few hundred edits.
  *
  * Left out: anything asynchronous. The modules are small enough (about 50 kB) for a page to compile
  * at once, which keeps backends, and so tensors, free of promises.
@@ -9,7 +9,7 @@
 import { BackendError } from '../errors.ts';
 import { bytesOf } from './byte-text.ts';
 import { applyEdits } from './edits.ts';
-import { baselineEdits, sharedFlagAt, text } from './kernels.generated.ts';
+import { baselineEdits, sharedFlagAt, text, wideEdits } from './kernels.generated.ts';
 import { isWide, widen } from './wide.ts';
 
 /** What assembly/index.ts exports. Pointers and sizes are 32-bit integers. */
@@ -212,6 +212,7 @@ export interface Kernels {
 export interface KernelText {
   readonly text: string;
   readonly baselineEdits: string;
+  readonly wideEdits: string;
   readonly sharedFlagAt: number;
 }
 
@@ -255,7 +256,12 @@ export function loadKernels(
   const key = `${relaxedSimd} ${shared} ${isWidened}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const bytes = decode({ text, baselineEdits, sharedFlagAt }, relaxedSimd, shared, isWidened);
+    const bytes = decode(
+      { text, baselineEdits, wideEdits, sharedFlagAt },
+      relaxedSimd,
+      shared,
+      isWidened,
+    );
     if (!WebAssembly.validate(bytes)) {
       throw new BackendError(
         `wasm: this engine has no ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'} for WebAssembly, which the backend needs.`,
@@ -277,8 +283,9 @@ export function decode(
   wide: boolean,
 ): Uint8Array<ArrayBuffer> {
   const relaxed = bytesOf(from.text);
-  const bytes = relaxedSimd ? relaxed : applyEdits(relaxed, from.baselineEdits);
-  if (shared) bytes[from.sharedFlagAt] = SHARED;
+  if (shared) relaxed[from.sharedFlagAt] = SHARED;
+  const edits = !relaxedSimd ? from.baselineEdits : wide ? from.wideEdits : '';
+  const bytes = applyEdits(relaxed, edits);
   // V8 compiles equal bytes once, so what was compiled before would stay as it is.
   return wide ? Uint8Array.of(...bytes, ...WIDE_SECTION) : bytes;
 }

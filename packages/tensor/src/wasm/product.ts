@@ -40,10 +40,11 @@ export interface Product {
   mask: number;
 }
 
-/** Rows and columns of a register tile. */
+/** Rows and columns of a register tile, and floats of the kernels' vectors. */
 export interface Tile {
   readonly rows: number;
   readonly columns: number;
+  readonly lanes: number;
 }
 
 /** How a product is cut so that its parts fit the caches. */
@@ -116,8 +117,8 @@ const SETS = 64;
 /** Part of the columns of whole tiles that must be used. */
 const LEAST_FILLED = 0.95;
 
-/** Columns of a tile for which a number of A that is read, wherever it lies, is used often enough. */
-const WIDE_TILE = 16;
+/** Floats of a vector from which a number of A, wherever it lies, is used often enough to be read there. */
+const MANY_LANES = 8;
 
 /**
  * Floats from an entry of k to the next from which A's lines meet in few sets of the first-level cache, and columns
@@ -131,7 +132,7 @@ export function canRead(p: Product, tile: Tile): boolean {
   const crosses = p.aTaps < p.depth && p.aTaps % blockDepth(p) !== 0;
   if (p.aRowTaps !== 0 || crosses) return false;
   if (Math.abs(p.aTap) >= FAR && p.columns >= MANY_COLUMNS) return false;
-  return tile.columns >= WIDE_TILE;
+  return tile.lanes >= MANY_LANES;
 }
 
 /** Are the rows of B's virtual matrix lines of the source as they lie? */

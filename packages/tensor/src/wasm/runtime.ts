@@ -160,8 +160,12 @@ export class Runtime {
     const allocator = new Allocator(linear, start, maxBytes);
     this.#engine = { kernels, linear, allocator, bound };
     this.maxBytes = allocator.limit;
-    this.tile = { rows: kernels.rowsPerTile(), columns: kernels.columnsPerTile() };
-    this.#overrunBytes = kernels.vectorBytes() - 4;
+    const vectorBytes = kernels.vectorBytes();
+    this.tile = {
+      ...{ rows: kernels.rowsPerTile(), columns: kernels.columnsPerTile() },
+      lanes: vectorBytes / 4,
+    };
+    this.#overrunBytes = vectorBytes - 4;
   }
 
   get kernels(): Kernels {
