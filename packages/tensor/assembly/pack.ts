@@ -8,7 +8,7 @@
 import { copyExactly } from './layout';
 import { PANEL, PANEL_BYTES } from './gemm';
 import { Product } from './plan';
-import { LANES, loadQuads, ROW_VECTORS, storeQuads, VECTOR } from './simd';
+import { LANES, loadQuads, prefetch, ROW_VECTORS, storeQuads, VECTOR } from './simd';
 
 /** Bytes between panels of B; an odd number of cache lines, so that panels do not share sets. */
 export function panelPitch(depth: i32): usize {
@@ -378,14 +378,6 @@ function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usiz
 }
 
 function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count: i32, to: usize): void {
-  if (rowBytes == 4) {
-    for (let i = 0; i < count; i++) {
-      copyExactly(to, from, rows);
-      to += (<usize>rows) << 2;
-      from += step;
-    }
-    return;
-  }
   for (let i = 0; i < count; i++) {
     let source = from;
     for (let r = 0; r < rows; r++) {
@@ -394,6 +386,36 @@ function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count
       to += 4;
     }
     from += step;
+  }
+}
+
+/** Panels whose lines of the cache stay in the first level while they are written in turn. */
+const MANY_PANELS: i32 = 16;
+/** Entries until one that is fetched is packed. */
+const AHEAD: usize = 8;
+
+/** Rows that are neighbours: an entry's numbers of some panels, before the next's. */
+function packNeighbours(p: Product, from: usize, rows: i32, step: usize, first: i32, last: i32, depth: i32, to: usize): void {
+  const height = p.panelRows;
+  const panel = (<usize>(height * depth)) << 2;
+  const many = MANY_PANELS * height;
+  for (let i = 0; i < rows; i += many) {
+    const end = min(rows, i + many);
+    let source = from + ((<usize>i) << 2);
+    for (let k = first; k < last; k++) {
+      let target = to + ((<usize>(i * depth + k * height)) << 2);
+      let at = source;
+      let row = i;
+      for (; row + height <= end; row += height) {
+        prefetch(at + AHEAD * step);
+        copyExactly(target, at, height);
+        at += (<usize>height) << 2;
+        target += panel;
+      }
+      // The last panel may be lower, and so are its entries.
+      if (row < end) copyExactly(to + ((<usize>(row * depth + k * (end - row))) << 2), at, end - row);
+      source += step;
+    }
   }
 }
 
@@ -426,16 +448,18 @@ export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32, to: 
   let done = 0;
   while (done < depth) {
     const run = p.aRowTaps ? depth : min(p.aTaps - tap, depth - done);
-    for (let i = 0; i < rows; i += p.panelRows) {
-      const height = min(p.panelRows, rows - i);
-      const target = to + ((<usize>(i * depth + done * height)) << 2);
-      if (p.aRowTaps) {
-        packPairs(p, row0 + i, height, k, run, target);
-        continue;
+    const start = p.a + ((<usize>(row0 * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
+    if (p.aRow == 1 && p.aRowTaps == 0) {
+      packNeighbours(p, start, rows, step, done, done + run, depth, to);
+    } else {
+      for (let i = 0; i < rows; i += p.panelRows) {
+        const height = min(p.panelRows, rows - i);
+        const target = to + ((<usize>(i * depth + done * height)) << 2);
+        const from = start + <usize>i * rowBytes;
+        if (p.aRowTaps) packPairs(p, row0 + i, height, k, run, target);
+        else if (p.aTap == 1) packLines(from, rowBytes, height, run, target);
+        else packStrided(from, rowBytes, height, step, run, target);
       }
-      const from = p.a + ((<usize>((row0 + i) * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
-      if (p.aTap == 1) packLines(from, rowBytes, height, run, target);
-      else packStrided(from, rowBytes, height, step, run, target);
     }
     done += run;
     tap = 0;

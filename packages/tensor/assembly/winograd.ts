@@ -13,19 +13,23 @@
 import { ADD, PANEL, PANEL_BYTES, tileOf } from './gemm';
 import { Winograd } from './plan';
 import { ownScratch } from './scratch';
-import { keepPositive, loadQuad, loadQuads, loadQuadsAt, placesBehind, quad, quadOf, QUADS } from './simd';
+import { keepPositive, loadQuad, loadQuads, loadQuadsAt, placesBehind, prefetch, quad, quadOf, QUADS } from './simd';
 import { splat, storeQuads, storeSome } from './simd';
 
 /** Columns of the output that a group covers. */
 export const COVER: i32 = 8;
 /**
  * Bytes for each group of a block, the same for all channels: where its lines begin in the first channel of the
- * source, where its output lies in that of the first channel, and how many columns and rows of that there are.
+ * source, where its output lies in that of the first channel, how many columns and rows of that there are, and which
+ * line of the cache it has fetched of a channel to come.
  */
 const PLACE: usize = 32;
 const OUTPUT: usize = 16;
 const COLUMNS_LEFT: usize = 20;
 const ROWS_LEFT: usize = 24;
+const FETCHED: usize = 28;
+/** Channels until that one comes. */
+const AHEAD: i32 = 2;
 /** Lines that a group reads, and quads of each: of patches, and of gradients of outputs. */
 const PATCH_LINES: i32 = 4;
 const PATCH_QUADS: i32 = 3;
@@ -355,6 +359,9 @@ export function findPlaces(p: Winograd, scratch: usize, patches: bool, first: i3
     store<usize>(place, (<usize>output) << 2, OUTPUT);
     store<i32>(place, p.outputW - COVER * group, COLUMNS_LEFT);
     store<i32>(place, p.outputH - top, ROWS_LEFT);
+    // Two groups side by side cover lines of the cache in two rows.
+    const fetched = (sample * p.channels * p.sourceH + top + (group & 1)) * p.sourceW + COVER * (group & ~1);
+    store<usize>(place, (<usize>fetched) << 2, FETCHED);
     place += PLACE;
     inside += 16;
   }
@@ -377,10 +384,15 @@ function transform(
   plane: usize,
 ): void {
   const source = p.source + ((<usize>(c * p.sourceH * p.sourceW)) << 2);
+  const coming = source + ((<usize>(AHEAD * p.sourceH * p.sourceW)) << 2);
   const apart = insideBytes(p);
   for (let at = 0; at < count; at += QUADS) {
     const quad = to + <usize>(at / PER_PANEL) * panel + ((<usize>(at % PER_PANEL)) << 4);
     const words = scratch + p.places + <usize>at * PLACE;
+    // WebAssembly cannot ask.
+    if (QUADS > 1) {
+      for (let q: usize = 0; q < QUADS; q++) prefetch(coming + load<usize>(words + q * PLACE, FETCHED));
+    }
     const inside = scratch + p.insides + ((<usize>at) << 4);
     if (patches) transformInput(source, words, inside, apart, quad, plane);
     else transformGrad(source, words, inside, apart, quad, plane);
@@ -406,6 +418,7 @@ function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
   const relu = p.relu;
   const channel = p.y + ((<usize>(m * p.outputH * p.outputW)) << 2);
   const mask = p.mask ? p.mask - p.y : 0;
+  const coming = mask + (<usize>p.outputH) * line;
   let place = scratch + p.places;
   for (let at = 0; at < count; at += QUADS) {
     let from = scratch + p.outputs + <usize>m * width + ((<usize>at) << 4);
@@ -444,6 +457,7 @@ function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
       const to = channel + load<usize>(place, OUTPUT);
       const columns = load<i32>(place, COLUMNS_LEFT);
       const masked = mask ? to + mask : 0;
+      if (mask) prefetch(to + coming + ((at + q) & 1 ? line : 0));
       storeRow(to, quadOf(even, q), quadOf(odd, q), columns, masked);
       if (load<i32>(place, ROWS_LEFT) > 1) {
         storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns, mask ? masked + line : 0);

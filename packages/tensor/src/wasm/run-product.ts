@@ -20,6 +20,7 @@ import {
   canStay,
   lineFloats,
   PLAN_BYTES,
+  volume,
 } from './product.ts';
 import { runWinograd, runWinogradGrad } from './run-winograd.ts';
 import { type Runtime, type WasmStorage, wholeLines } from './runtime.ts';
@@ -155,20 +156,26 @@ function cut(
   if (shift) {
     const alone = parts.length === 1 || (!once && p.columns < LEAST_COLUMNS);
     const threads = alone ? 1 : r.threads(1, 1);
-    return shiftRanges(shift, once ? parts : shares(threads, false), threads);
+    return shiftRanges(shift, once ? parts : shares(threads, false), threads, r.tile.columns);
   }
   if (sums && sums.parts > 1) return proportionalRanges(sums.parts, parts);
   return proportionalRanges(p.columns, parts, inner ? CACHE_LINE : r.tile.columns);
 }
 
 /**
- * Samples, however few there are for each part, or depths where there are fewer than threads, in as few parts
+ * Samples, as many as fill a tile, or depths where there are fewer than threads, in as few parts
  * as can be: what both sides of a cut need is multiplied for both.
  */
-function shiftRanges(shift: Shift, parts: readonly number[], threads: number): number[][] {
+function shiftRanges(
+  shift: Shift,
+  parts: readonly number[],
+  threads: number,
+  columns: number,
+): number[][] {
   const [depth] = shift.output;
   if (shift.batch >= threads) {
-    return proportionalRanges(shift.batch, parts).map((r) => [...r, 0, depth]);
+    const filling = Math.ceil(columns / volume(shift.source));
+    return proportionalRanges(shift.batch, parts, filling).map((r) => [...r, 0, depth]);
   }
   return proportionalRanges(depth, shares(threads, false)).map((r) => [0, shift.batch, ...r]);
 }
