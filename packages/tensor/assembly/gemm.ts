@@ -250,7 +250,7 @@ export function tileOf(
     tile6(a, b, step, depth, c, row, mode, bias, mask);
     return;
   }
-  // Lower ones are few, and two vectors wide.
+  // Lower ones are two vectors wide, so that the build for wide vectors differs in little.
   for (let v = 0; v < ROW_VECTORS; v += 2) {
     if (rows == 5) tile5(a, b, step, depth, c, row, mode, bias, mask);
     else if (rows == 4) tile4(a, b, step, depth, c, row, mode, bias, mask);

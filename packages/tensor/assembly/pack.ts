@@ -378,6 +378,14 @@ function packLines(from: usize, rowBytes: usize, rows: i32, count: i32, to: usiz
 }
 
 function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count: i32, to: usize): void {
+  if (rowBytes == 4) {
+    for (let i = 0; i < count; i++) {
+      copyExactly(to, from, rows);
+      to += (<usize>rows) << 2;
+      from += step;
+    }
+    return;
+  }
   for (let i = 0; i < count; i++) {
     let source = from;
     for (let r = 0; r < rows; r++) {
@@ -389,12 +397,12 @@ function packStrided(from: usize, rowBytes: usize, rows: i32, step: usize, count
   }
 }
 
-/** Panels whose lines of the cache stay in the first level while they are written in turn. */
+/** Panels that are written in turn. */
 const MANY_PANELS: i32 = 16;
 /** Entries until one that is fetched is packed. */
 const AHEAD: usize = 8;
 
-/** Rows that are neighbours: an entry's numbers of some panels, before the next's. */
+/** Rows that are neighbours, natively: an entry's numbers of some panels, with later ones fetched, before the next's. */
 function packNeighbours(p: Product, from: usize, rows: i32, step: usize, first: i32, last: i32, depth: i32, to: usize): void {
   const height = p.panelRows;
   const panel = (<usize>(height * depth)) << 2;
@@ -449,7 +457,7 @@ export function packA(p: Product, row0: i32, rows: i32, k: i32, depth: i32, to: 
   while (done < depth) {
     const run = p.aRowTaps ? depth : min(p.aTaps - tap, depth - done);
     const start = p.a + ((<usize>(row0 * p.aRow + channel * p.aChannel + tap * p.aTap)) << 2);
-    if (p.aRow == 1 && p.aRowTaps == 0) {
+    if (LANES > 4 && p.aRow == 1 && p.aRowTaps == 0) {
       packNeighbours(p, start, rows, step, done, done + run, depth, to);
     } else {
       for (let i = 0; i < rows; i += p.panelRows) {

@@ -20,15 +20,15 @@ import { splat, storeQuads, storeSome } from './simd';
 export const COVER: i32 = 8;
 /**
  * Bytes for each group of a block, the same for all channels: where its lines begin in the first channel of the
- * source, where its output lies in that of the first channel, how many columns and rows of that there are, and which
- * line of the cache it has fetched of a channel to come.
+ * source, where its output lies in that of the first channel, how many columns and rows of that there are, and natively a
+ * line of the cache in the first channel, which is fetched of channels to come.
  */
 const PLACE: usize = 32;
 const OUTPUT: usize = 16;
 const COLUMNS_LEFT: usize = 20;
 const ROWS_LEFT: usize = 24;
 const FETCHED: usize = 28;
-/** Channels until that one comes. */
+/** Channels until that one comes of which it is fetched. */
 const AHEAD: i32 = 2;
 /** Lines that a group reads, and quads of each: of patches, and of gradients of outputs. */
 const PATCH_LINES: i32 = 4;
@@ -359,9 +359,11 @@ export function findPlaces(p: Winograd, scratch: usize, patches: bool, first: i3
     store<usize>(place, (<usize>output) << 2, OUTPUT);
     store<i32>(place, p.outputW - COVER * group, COLUMNS_LEFT);
     store<i32>(place, p.outputH - top, ROWS_LEFT);
-    // Two groups side by side cover lines of the cache in two rows.
-    const fetched = (sample * p.channels * p.sourceH + top + (group & 1)) * p.sourceW + COVER * (group & ~1);
-    store<usize>(place, (<usize>fetched) << 2, FETCHED);
+    if (QUADS > 1) {
+      // Two groups side by side have a line in each of two rows fetched.
+      const fetched = (sample * p.channels * p.sourceH + top + (group & 1)) * p.sourceW + COVER * (group & ~1);
+      store<usize>(place, (<usize>fetched) << 2, FETCHED);
+    }
     place += PLACE;
     inside += 16;
   }
@@ -457,7 +459,8 @@ function transformBack(p: Winograd, scratch: usize, m: i32, count: i32): void {
       const to = channel + load<usize>(place, OUTPUT);
       const columns = load<i32>(place, COLUMNS_LEFT);
       const masked = mask ? to + mask : 0;
-      if (mask) prefetch(to + coming + ((at + q) & 1 ? line : 0));
+      // As findPlaces says: columns that are not left are a multiple of COVER, an odd one for each other group.
+      if (mask) prefetch(to + coming + ((p.outputW - columns) & COVER ? line : 0));
       storeRow(to, quadOf(even, q), quadOf(odd, q), columns, masked);
       if (load<i32>(place, ROWS_LEFT) > 1) {
         storeRow(to + line, quadOf(below, q), quadOf(beside, q), columns, mask ? masked + line : 0);

@@ -1,7 +1,7 @@
 /**
  * Compiles assembly/ into modules: that of index.ts, which every backend has, and those of wave.ts and spline.ts, which
- * pages load that use them. Each is compiled thrice, with and without relaxed SIMD, and with it for engines that
- * pack two vectors into one register, and embedded in src/wasm/*.generated.ts, so that no file has to be located at
+ * pages load that use them. Each is compiled with and without relaxed SIMD, the first also for engines that pack
+ * two vectors into one register, and embedded in src/wasm/*.generated.ts, so that no file has to be located at
  * run time: the first as text (src/wasm/byte-text.ts), the others as edits of the first, which are far shorter. The modules for
  * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when the
  * generated files are newer than all sources.
@@ -98,11 +98,10 @@ function findChecked(from, to) {
   return edits;
 }
 
-async function write(source, name, more) {
+async function write(source, name) {
   const relaxed = await build(source, { relaxed: true, wide: false });
   const baseline = await build(source, { relaxed: false, wide: false });
-  const wide = await build(source, { relaxed: true, wide: true });
-  const [baselineEdits, wideEdits] = [baseline, wide].map((to) => findChecked(relaxed, to));
+  const baselineEdits = findChecked(relaxed, baseline);
   const asText = textOf(relaxed.own);
   if (!relaxed.own.equals(bytesOf(asText))) {
     throw new Error('the text does not stand for the bytes.');
@@ -112,23 +111,28 @@ export const text =
   '${asText}';
 export const baselineEdits =
   '${baselineEdits}';
-export const wideEdits =
-  '${wideEdits}';
 export const sharedFlagAt = ${relaxed.sharedFlagAt};
-${more}`;
+${name === 'kernels' ? await moreOfKernels(relaxed) : ''}`;
   const target = join(root, `src/wasm/${name}.generated.ts`);
   await mkdir(dirname(target), { recursive: true });
   // Renamed into place: a test run beside a build never reads half a file.
   await writeFile(`${target}.${process.pid}`, code);
   await rename(`${target}.${process.pid}`, target);
   console.log(
-    `wasm ${name}, bytes: ${relaxed.own.length}; edits without relaxed SIMD: ${baselineEdits.length}, wide: ${wideEdits.length}`,
+    `wasm ${name}, bytes: ${relaxed.own.length}; without relaxed SIMD, edits: ${baselineEdits.length}`,
   );
 }
 
+/** The build whose register tiles are for wide vectors, which other modules have none of, and the digest. */
+async function moreOfKernels(relaxed) {
+  const wideEdits = findChecked(relaxed, await build('index', { relaxed: true, wide: true }));
+  console.log(`for wide vectors, edits: ${wideEdits.length}`);
+  return `export const wideEdits =
+  '${wideEdits}';
+export const fingerprint = '${await fingerprint()}';
+`;
+}
+
 if (!(await isFresh())) {
-  const digest = `export const fingerprint = '${await fingerprint()}';\n`;
-  for (const [source, name] of Object.entries(modules)) {
-    await write(source, name, name === 'kernels' ? digest : '');
-  }
+  for (const [source, name] of Object.entries(modules)) await write(source, name);
 }

@@ -27,6 +27,28 @@ it('wide vectors give the same bits as narrow ones, on one thread and three', as
   expect([wide.bits, threads.bits]).toEqual([narrow.bits, narrow.bits]);
 });
 
+it('wide vectors give the same bits as narrow ones without relaxed SIMD', async () => {
+  const narrow = await bitsOf({ relaxedSimd: false });
+  const wide = await bitsOf({ relaxedSimd: false, wide: true });
+  expect(wide.bits).toBe(narrow.bits);
+});
+
+it('wide vectors have register tiles twice as wide, which no other backend has', async () => {
+  const source = new URL('../src/wasm/kernels.ts', import.meta.url).href;
+  const text = `
+    const { loadKernels } = await import(${JSON.stringify(source)});
+    const tile = (relaxedSimd, wide) => {
+      const { kernels, wide: had } = loadKernels(relaxedSimd, false, wide);
+      return [had, kernels.columnsPerTile()];
+    };
+    console.log(JSON.stringify([tile(true, false), tile(true, true), tile(false, true)]));`;
+  const { stdout } = await run(process.execPath, ['--input-type=module-typescript', '-e', text]);
+  const [narrow, wide, baseline] = JSON.parse(stdout);
+  expect(narrow).toEqual([false, 8]);
+  expect(wide[1]).toBe(wide[0] ? 16 : 8);
+  expect(baseline).toEqual([wide[0], 8]);
+});
+
 it('a process that may start no other has narrow vectors', async () => {
   const source = new URL('../src/index.ts', import.meta.url).href;
   const text = `

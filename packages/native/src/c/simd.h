@@ -22,7 +22,10 @@
 #endif
 #define VECTOR (4u * LANES)
 #define QUADS (LANES / 4)
-/* Rows of a register tile, and vectors of each: all of AVX2's registers, and enough of those with more. */
+/*
+ * Rows of a register tile, and vectors of each: all of AVX2's registers, and enough of those with more. Tiles that read
+ * A where it lies have no more than two.
+ */
 #define ROWS 6
 #define ROW_VECTORS 2
 

@@ -14,7 +14,7 @@ import { noRoom, requireRoom } from '../memory.ts';
 const PAGE = 65536;
 const UNIT = 64;
 /**
- * Kernels may read past the last block, so these bytes stay out of use: up to a panel of two vectors where B is read
+ * Kernels may read past the last block, so these bytes stay out of use: up to a row of a tile where B is read
  * where it lies, which is 124 bytes of AVX-512's, and up to 44 bytes where Winograd's method reads images so.
  */
 const GUARD = 128;

@@ -1,5 +1,5 @@
 /**
- * One build of the kernels as edits of the other, so that pages load the bytes that both share once. The
+ * Builds of the kernels as edits of another one, so that pages load the bytes that they share once. The
  * edits are made by scripts/compile-wasm.mjs, which checks that they lead to the very bytes compiled.
  */
 

@@ -212,7 +212,8 @@ export interface Kernels {
 export interface KernelText {
   readonly text: string;
   readonly baselineEdits: string;
-  readonly wideEdits: string;
+  /** Only where there are register tiles. */
+  readonly wideEdits?: string;
   readonly sharedFlagAt: number;
 }
 
@@ -284,8 +285,8 @@ export function decode(
 ): Uint8Array<ArrayBuffer> {
   const relaxed = bytesOf(from.text);
   if (shared) relaxed[from.sharedFlagAt] = SHARED;
-  const edits = !relaxedSimd ? from.baselineEdits : wide ? from.wideEdits : '';
-  const bytes = applyEdits(relaxed, edits);
+  const edits = !relaxedSimd ? from.baselineEdits : wide ? from.wideEdits : undefined;
+  const bytes = edits === undefined ? relaxed : applyEdits(relaxed, edits);
   // V8 compiles equal bytes once, so what was compiled before would stay as it is.
   return wide ? Uint8Array.of(...bytes, ...WIDE_SECTION) : bytes;
 }

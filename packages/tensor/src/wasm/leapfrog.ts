@@ -6,14 +6,14 @@ import { HALO, laplacianWeights, type WaveChannels, type WaveRun } from '../wave
 import { unaryCodes } from './codes.ts';
 import { CACHE_LINE, CHEAP_ELEMENTS, PARTS_PER_THREAD, ranges } from './parts.ts';
 import type { Runtime } from './runtime.ts';
-import { baselineEdits, sharedFlagAt, text, wideEdits } from './wave.generated.ts';
+import { baselineEdits, sharedFlagAt, text } from './wave.generated.ts';
 
 /** Words of the kernel's plan, and of what it says of points. */
 const PLAN_WORDS = 32;
 const POINTS_WORDS = 7;
 
 export function leapfrog(r: Runtime, run: WaveRun): void {
-  r.extend('leapfrog', { text, baselineEdits, wideEdits, sharedFlagAt });
+  r.extend('leapfrog', { text, baselineEdits, sharedFlagAt });
   const { samples, shots, height, width, border, media, state } = run;
   const fields = samples * shots;
   const [rows, columns] = [height + 2 * border, width + 2 * border];

@@ -122,16 +122,16 @@ const MANY_LANES = 8;
 
 /**
  * Floats from an entry of k to the next from which A's lines meet in few sets of the first-level cache, and columns
- * that are worth a copy of it then: few, as the copy also fetches ahead.
+ * that are worth a copy of it then.
  */
 const FAR = 64;
-const SOME_COLUMNS = 64;
+const MANY_COLUMNS = 256;
 
 /** Is A to be read where it lies, row by row at even distances, instead of packed? */
 export function canRead(p: Product, tile: Tile): boolean {
   const crosses = p.aTaps < p.depth && p.aTaps % blockDepth(p) !== 0;
   if (p.aRowTaps !== 0 || crosses) return false;
-  if (Math.abs(p.aTap) >= FAR && p.columns >= SOME_COLUMNS) return false;
+  if (Math.abs(p.aTap) >= FAR && p.columns >= MANY_COLUMNS) return false;
   return tile.lanes >= MANY_LANES;
 }
 

@@ -6,7 +6,7 @@ import type { Storage } from '../backend.ts';
 import type { SplineGeometry } from '../spline.ts';
 import { CACHE_LINE, ranges } from './parts.ts';
 import type { Runtime, WasmStorage } from './runtime.ts';
-import { baselineEdits, sharedFlagAt, text, wideEdits } from './spline.generated.ts';
+import { baselineEdits, sharedFlagAt, text } from './spline.generated.ts';
 
 /** Numbers that are worth another thread: each takes two exponentials for a bin. */
 const WORTH_PARTING = 256;
@@ -65,7 +65,7 @@ function run(
   numbers: number,
   g: SplineGeometry,
 ): void {
-  r.extend('spline', { text, baselineEdits, wideEdits, sharedFlagAt });
+  r.extend('spline', { text, baselineEdits, sharedFlagAt });
   const { bins, low, high, minWidth, minHeight, minSlope, softClamp, tails } = g;
   const range = high - low;
   const room = 1 - minSlope;
