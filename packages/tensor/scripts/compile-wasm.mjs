@@ -1,10 +1,10 @@
 /**
  * Compiles assembly/ into modules: that of index.ts, which every backend has, and those of wave.ts and spline.ts, which
- * pages load that use them. Each is compiled with and without relaxed SIMD, the first also for engines that pack
- * two vectors into one register, and embedded in src/wasm/*.generated.ts, so that no file has to be located at
- * run time: the first as text (src/wasm/byte-text.ts), the others as edits of the first, which are far shorter. The modules for
- * memory that threads share differ in one byte, whose place is embedded as well. Does nothing when the
- * generated files are newer than all sources.
+ * pages load that use them. Each is compiled with and without relaxed SIMD, the first also for engines that pack two
+ * vectors into one register, and embedded in src/wasm/*.generated.ts, so that no file has to be located at run time:
+ * one build as text (src/wasm/byte-text.ts), the others as edits of it, which are far shorter. The modules for memory
+ * that threads share differ in one byte, whose place is embedded as well. Does nothing when the generated files are
+ * newer than all sources.
  */
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
