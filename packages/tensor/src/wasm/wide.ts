@@ -28,19 +28,32 @@ function canWiden(): boolean {
   if (typeof process === 'undefined' || !process.getBuiltinModule) return false;
   // A program that is its own engine, as with Electron, would be started once more by what follows.
   const { basename } = process.getBuiltinModule('node:path');
-  if (!/^node(js)?(\.exe)?$/.test(basename(process.execPath))) return false;
-  if (process.arch !== 'x64' || !hasWideVectors()) return false;
-  return hasFlag();
+  if (!/^node(js)?(\.exe)?$/.test(basename(process.execPath)) || process.arch !== 'x64')
+    return false;
+  try {
+    return hasWideVectors() && hasFlag();
+  } catch {
+    // A process that may start no other, or read nothing.
+    return false;
+  }
 }
 
 /** V8 complains of flags that it does not know in the midst of what the program prints, so it is asked first. */
 function hasFlag(): boolean {
-  try {
-    return ask(process.execPath, '--v8-options').includes(`--${flag} `);
-  } catch {
-    // A process that may start no other.
-    return false;
+  return ask(process.execPath, '--v8-options').includes(`--${flag} `);
+}
+
+/**
+ * Without them V8 packs nothing, and tiles that are made for them are slower. Linux and macOS tell; Windows does not,
+ * and has run on few processors without them since 2013.
+ */
+function hasWideVectors(): boolean {
+  if (process.platform === 'linux') {
+    const { readFileSync } = process.getBuiltinModule('node:fs');
+    return / avx2 /.test(readFileSync('/proc/cpuinfo', 'utf8'));
   }
+  if (process.platform === 'darwin') return ask('sysctl', '-n', 'hw.optional.avx2_0') === '1\n';
+  return true;
 }
 
 /** What a program prints. @throws Error where it cannot be started */
@@ -49,23 +62,6 @@ function ask(program: string, ...args: string[]): string {
   const { stdout, error } = spawnSync(program, args, { encoding: 'utf8' });
   if (error) throw error;
   return stdout;
-}
-
-/**
- * Without them V8 packs nothing, and tiles that are made for them are slower. Linux and macOS tell; Windows does not,
- * and has run on few processors without them since 2013.
- */
-function hasWideVectors(): boolean {
-  try {
-    if (process.platform === 'linux') {
-      const { readFileSync } = process.getBuiltinModule('node:fs');
-      return / avx2 /.test(readFileSync('/proc/cpuinfo', 'utf8'));
-    }
-    if (process.platform === 'darwin') return ask('sysctl', '-n', 'hw.optional.avx2_0') === '1\n';
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function setFlag(): true {
